@@ -1,0 +1,160 @@
+"""The data sets that come with mlteach, and their codebooks.
+
+A data set is one CSV file and one entry in codebook.json; both are built by data/build.py from public
+R packages. A row is a person, the entry names the cluster column. Text stays text: a formula codes it
+with the alphabetically first level as reference. Whole numbers are integers, all other numbers are the
+exact doubles of the source. No data set has missing values.
+"""
+
+import csv
+import json
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from mlteach.errors import DataError
+
+_CONVERT = {"integer": int, "number": float, "text": str}
+
+
+def load(name: str) -> pd.DataFrame:
+    """Load a data set that comes with mlteach.
+
+    Every call reads the file again, so changing the table changes nothing elsewhere.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set, one of the index of `datasets()`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a person, in the order of the source; columns as in `codebook(name)`.
+        `attrs["codebook"]` maps each column to its description.
+
+    Raises
+    ------
+    DataError
+        If there is no data set of that name.
+
+    Examples
+    --------
+    >>> hsb = load("hsb")
+    >>> hsb.shape
+    (7185, 13)
+    >>> hsb.attrs["codebook"]["pracad"]
+    'Students on the academic track'
+    """
+    columns = _entry(name)["columns"]
+    table = _read_csv(_folder() / f"{name}.csv", {c: facts["type"] for c, facts in columns.items()})
+    table.attrs["codebook"] = {c: facts["description"] for c, facts in columns.items()}
+    return table
+
+
+def datasets() -> pd.DataFrame:
+    """List the data sets that `load` knows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a data set, indexed by name; columns `title`, `rows`, `clusters` (their number),
+        `cluster` (the column that names the cluster), `outcome` (the usual outcome), `source`
+        (R packages; `data/README.md` has the full provenance, licence and citation).
+
+    Examples
+    --------
+    >>> datasets().loc["london", "clusters"].item()
+    65
+    """
+    book = _book()
+    facts = ["title", "rows", "clusters", "cluster", "outcome"]
+    table = pd.DataFrame({name: [entry[f] for f in facts] for name, entry in book.items()}, facts).T
+    table = table.infer_objects()
+    table["source"] = [", ".join(entry["packages"]) for entry in book.values()]
+    return table.rename_axis("name")
+
+
+def codebook(name: str) -> pd.DataFrame:
+    """Say what the columns of a data set mean.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set, one of the index of `datasets()`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a column of the data set, indexed by `column`; columns `description`, `varies_by`
+        (the unit whose property it is: student, class or school), `type` (integer, number or text)
+        and `values` (the levels if there are levels, else the unit of measurement).
+
+    Raises
+    ------
+    DataError
+        If there is no data set of that name.
+
+    Examples
+    --------
+    >>> codebook("hsb").loc["female", "values"]
+    '0 = no, 1 = yes'
+    """
+    columns = _entry(name)["columns"]
+    rows = [
+        (facts["description"], facts["varies_by"], facts["type"], _values(facts))
+        for facts in columns.values()
+    ]
+    index = pd.Index(columns, name="column")
+    return pd.DataFrame(rows, index=index, columns=["description", "varies_by", "type", "values"])
+
+
+def _values(facts: dict) -> str:
+    levels = facts.get("levels")
+    if levels is None:
+        return facts["unit"]
+    if isinstance(levels, dict):
+        return ", ".join(f"{value} = {meaning}" for value, meaning in levels.items())
+    return ", ".join(levels)
+
+
+def _read_csv(path: Path, types: dict[str, str]) -> pd.DataFrame:
+    """Read a file with known column types.
+
+    The conversion is Python's, which rounds correctly: whether pandas' own reader returns the exact
+    double depends on its version.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    columns = zip(header, zip(*rows, strict=True), strict=True)
+    return pd.DataFrame({name: list(map(_CONVERT[types[name]], texts)) for name, texts in columns})
+
+
+def _entry(name: str) -> dict:
+    """The codebook entry of one data set, or an error that lists the names."""
+    book = _book()
+    if isinstance(name, str) and name in book:
+        return book[name]
+    close = get_close_matches(str(name).lower(), book, n=1)
+    hint = f' Did you mean "{close[0]}"?' if close else ""
+    raise DataError(f"There is no data set {name!r}.{hint} The data sets are: {', '.join(book)}.")
+
+
+@cache
+def _book() -> dict:
+    return json.loads((_folder() / "codebook.json").read_text(encoding="utf-8"))
+
+
+@cache
+def _folder() -> Path:
+    """The folder of the data: inside an installed package, beside the package in a clone."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "_data", package.parent / "data"):
+        if (folder / "codebook.json").is_file():
+            return folder
+    raise DataError(
+        f"The data files of mlteach are neither in {package / '_data'} nor in "
+        f"{package.parent / 'data'}. Install mlteach again."
+    )

@@ -1,0 +1,157 @@
+"""The equation of a fitted model in LaTeX, in the two notations of the field.
+
+``levels`` writes one equation a level (Raudenbush & Bryk 2002): each level-1 coefficient that
+varies, or that a level-2 predictor moderates, has a level-2 equation of its own. ``combined``
+writes the same model in one line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+INTERCEPT = "Intercept"
+
+
+def equation(
+    outcome: str,
+    x_names: Sequence[str],
+    varies_within: Sequence[bool],
+    z_names: Sequence[str],
+    blocks: Sequence[Sequence[int]],
+    notation: str,
+) -> str:
+    """Write a two-level model as LaTeX.
+
+    Parameters
+    ----------
+    outcome : str
+    x_names : sequence of str
+        Columns of X.
+    varies_within : sequence of bool
+        For each, whether it varies inside clusters (a level-1 predictor).
+    z_names : sequence of str
+        Columns of Z.
+    blocks : sequence of sequence of int
+        Which of them vary together.
+    notation : {"levels", "combined"}
+
+    Returns
+    -------
+    str
+        A LaTeX ``aligned`` block, without dollar signs.
+
+    Raises
+    ------
+    ValueError
+        For another notation.
+
+    Examples
+    --------
+    >>> print(equation("y", ["Intercept"], [False], ["Intercept"], [[0]], "combined"))
+    \\begin{aligned}
+    \\text{y}_{ij} &= \\gamma_{00} + u_{0j} + e_{ij} \\\\
+    u_{0j} &\\sim N(0, \\tau_{00}), \\quad e_{ij} \\sim N(0, \\sigma^2)
+    \\end{aligned}
+    """
+    if notation not in ("levels", "combined"):
+        raise ValueError(f"notation is 'levels' or 'combined', not {notation!r}.")
+    slopes = _slopes(x_names, varies_within, z_names)
+    write = _levels if notation == "levels" else _combined
+    lines = [*write(outcome, slopes), _distributions(slopes, z_names, blocks)]
+    body = " \\\\\n".join(lines)
+    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+
+
+def _slopes(x_names, varies_within, z_names):
+    """Level-1 coefficients in order: name -> (level-2 predictors, has a fixed part, varies).
+
+    A product of one level-1 and one or more level-2 predictors moderates the level-1 slope if that
+    slope is in the model by itself.
+    """
+    level1 = {INTERCEPT: []}
+    level1 |= {name: [] for name, w in zip(x_names, varies_within, strict=True) if w}
+    level1 |= {name: [] for name in z_names if name not in level1}
+    level2 = {n for n, w in zip(x_names, varies_within, strict=True) if not w and n != INTERCEPT}
+    for name in x_names:
+        if name in level2:
+            level1[INTERCEPT].append(name)
+            continue
+        parts = _factors(name)
+        own = [part for part in parts if part not in level2]
+        if len(parts) > len(own) == 1 and own[0] in level1 and name not in z_names:
+            level1[own[0]].append(":".join(part for part in parts if part in level2))
+            del level1[name]
+    return {
+        name: (moderators, name in x_names, name in z_names)
+        for name, moderators in level1.items()
+        if name in x_names or name in z_names or moderators
+    }
+
+
+def _factors(name: str) -> list[str]:
+    """Split an interaction at its colons, but not inside brackets."""
+    return re.split(r":(?![^\[(]*[\])])", name)
+
+
+def _levels(outcome: str, slopes: dict) -> list[str]:
+    terms = [_times(f"\\beta_{{{k}j}}", name, "ij") for k, name in enumerate(slopes)]
+    lines = [f"{_text(outcome)}_{{ij}} &= {_sum(terms)} + e_{{ij}}"]
+    for k, (name, (moderators, fixed, varies)) in enumerate(slopes.items()):
+        terms = _gammas(k, moderators, fixed)
+        terms += [f"u_{{{k}j}}"] if varies else []
+        lines.append(f"\\beta_{{{k}j}} &= {_sum(terms)}")
+    return lines
+
+
+def _combined(outcome: str, slopes: dict) -> list[str]:
+    fixed, random = [], []
+    for k, (name, (moderators, is_fixed, varies)) in enumerate(slopes.items()):
+        fixed += [_times(g, name, "ij") for g in _gammas(k, moderators, is_fixed)]
+        random += [_times(f"u_{{{k}j}}", name, "ij")] if varies else []
+    return [f"{_text(outcome)}_{{ij}} &= {_sum([*fixed, *random, 'e_{ij}'])}"]
+
+
+def _gammas(k: int, moderators: list[str], fixed: bool) -> list[str]:
+    """Level-2 regression of the k-th level-1 coefficient."""
+    constant = [f"\\gamma_{{{k}0}}"] if fixed else []
+    return constant + [
+        _times(f"\\gamma_{{{k}{m}}}", name, "j") for m, name in enumerate(moderators, start=1)
+    ]
+
+
+def _times(coefficient: str, name: str, subscript: str) -> str:
+    if name == INTERCEPT:
+        return coefficient
+    factors = "\\,".join(f"{_text(part)}_{{{subscript}}}" for part in _factors(name))
+    return f"{coefficient}\\,{factors}"
+
+
+def _distributions(slopes: dict, z_names, blocks) -> str:
+    number = {name: k for k, name in enumerate(slopes)}
+    parts = []
+    for block in blocks:
+        k = [number[z_names[column]] for column in block]
+        if len(k) == 1:
+            parts.append(f"u_{{{k[0]}j}} &\\sim N(0, \\tau_{{{k[0]}{k[0]}}})")
+            continue
+        effects = " \\\\ ".join(f"u_{{{a}j}}" for a in k)
+        rows = " \\\\ ".join(
+            " & ".join(f"\\tau_{{{max(a, b)}{min(a, b)}}}" for b in k) for a in k
+        )
+        parts.append(
+            f"\\begin{{pmatrix}} {effects} \\end{{pmatrix}} &\\sim "
+            f"N\\left(0, \\begin{{pmatrix}} {rows} \\end{{pmatrix}}\\right)"
+        )
+    parts = [parts[0], *(part.replace("&", "", 1) for part in parts[1:])]
+    return ", \\quad ".join([*parts, "e_{ij} \\sim N(0, \\sigma^2)"])
+
+
+def _sum(terms: list[str]) -> str:
+    return " + ".join(terms) or "0"
+
+
+def _text(name: str) -> str:
+    """A variable name in upright letters; a dummy shows as its category."""
+    escaped = re.sub(r"\[T\.(.*)\]$", r" = \1", name).replace("_", "\\_")
+    return f"\\text{{{escaped}}}"

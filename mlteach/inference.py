@@ -1,0 +1,328 @@
+"""What the estimates are worth: information, degrees of freedom, likelihood-ratio tests.
+
+Everything is put together from the q x q pieces of :class:`mlteach.deviance.ProfiledDeviance`,
+cluster by cluster; no N x N matrix is formed. Parameters of the variances are ``(theta, sigma2)``
+for Satterthwaite (as in lmerTest) and ``(Tau, sigma2)``, in which V is linear, for Kenward-Roger
+(as in pbkrtest). All quantities are in scaled units; a contrast of coefficients is scaled with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from mlteach.deviance import ProfiledDeviance
+
+DDF_METHODS = ("satterthwaite", "kenward-roger", "between-within", "residual", "z")
+
+
+@dataclass(frozen=True)
+class VarianceInformation:
+    """How well ``(theta, sigma2)`` are known.
+
+    Attributes
+    ----------
+    cov : ndarray, shape (m + 1, m + 1)
+        Inverse of half the Hessian of the deviance; directions without curvature (effects on the
+        boundary) carry zero.
+    jacobian : ndarray, shape (m + 1, m + 1)
+        Derivative of the free elements of Tau, then sigma2, by ``(theta, sigma2)``.
+    at_boundary : ndarray of bool, shape (m,)
+        Elements of Tau whose standard error does not exist.
+    """
+
+    cov: np.ndarray
+    jacobian: np.ndarray
+    at_boundary: np.ndarray
+
+
+def variance_information(problem: ProfiledDeviance, theta: np.ndarray) -> VarianceInformation:
+    """Observed information on the variance parameters at the estimate."""
+    s, map_ = problem.state(theta), problem.map
+    sigma2 = s.rss / problem.nu
+    d_rss, d2_log, d2_rss = problem.second_derivatives(theta)
+    hessian = np.empty((map_.m + 1,) * 2)
+    hessian[:-1, :-1] = d2_log + d2_rss / sigma2
+    hessian[:-1, -1] = hessian[-1, :-1] = -d_rss / sigma2**2
+    hessian[-1, -1] = problem.nu / sigma2**2
+    Lambda = map_.Lambda(theta)
+    Psi = Lambda @ Lambda.T
+    D = problem.psi_directions(theta)
+    jacobian = np.zeros_like(hessian)
+    jacobian[:-1, :-1] = sigma2 * D[:, map_.rows, map_.cols].T
+    jacobian[:-1, -1] = Psi[map_.rows, map_.cols]
+    jacobian[-1, -1] = 1.0
+    zero = np.diag(Lambda) == 0
+    at_boundary = zero[map_.rows] & zero[map_.cols]
+    return VarianceInformation(2.0 * _inverse_on_curved(hessian), jacobian, at_boundary)
+
+
+def _inverse_on_curved(hessian: np.ndarray) -> np.ndarray:
+    """Inverse on the directions of positive curvature, zero on the others."""
+    size = np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
+    values, vectors = np.linalg.eigh(hessian / np.outer(size, size))
+    good = values > 1e-8
+    inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T
+    return inverse / np.outer(size, size)
+
+
+# ---------------------------------------------------------------------------- degrees of freedom
+
+
+def satterthwaite(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """Satterthwaite's degrees of freedom for each row of C (Fai & Cornelius 1996; lmerTest).
+
+    ``df = 2 v^2 / (g' cov g)`` with ``v = c' Cov(beta) c`` and g its gradient by the variance
+    parameters.
+
+    Parameters
+    ----------
+    problem : ProfiledDeviance
+    theta : ndarray, shape (m,)
+    C : ndarray, shape (r, p)
+        Contrasts in scaled units.
+
+    Returns
+    -------
+    ndarray, shape (r,)
+    """
+    s = problem.state(theta)
+    sigma2 = s.rss / problem.nu
+    D = problem.psi_directions(theta)
+    M = np.einsum("jxp,axy,jyr->apr", s.F, D, s.F, optimize=True)
+    CS = C @ s.S_inv
+    gradient = np.empty((len(C), problem.map.m + 1))
+    gradient[:, :-1] = sigma2 * np.einsum("rp,aps,rs->ra", CS, M, CS)
+    gradient[:, -1] = np.einsum("rp,rp->r", CS, C)
+    v = sigma2 * gradient[:, -1]
+    cov = variance_information(problem, theta).cov
+    return 2.0 * v**2 / np.einsum("ra,ab,rb->r", gradient, cov, gradient)
+
+
+@dataclass(frozen=True)
+class KenwardRoger:
+    """The pieces of Kenward and Roger's (1997) small-sample correction, in scaled units.
+
+    Attributes
+    ----------
+    Phi, Phi_adjusted : ndarray, shape (p, p)
+        Covariance matrix of beta, before and after the adjustment.
+    P : ndarray, shape (r, p, p)
+        ``-X' V^-1 dV V^-1 X`` for each of the r parameters of V.
+    W : ndarray, shape (r, r)
+        Asymptotic covariance matrix of the parameters of V.
+    """
+
+    Phi: np.ndarray
+    Phi_adjusted: np.ndarray
+    P: np.ndarray
+    W: np.ndarray
+
+    def df(self, c: np.ndarray) -> float:
+        """Denominator degrees of freedom for one contrast c, shape (p,)."""
+        Phi, P, W = self.Phi, self.P, self.W
+        Theta = np.outer(c, c) / (c @ Phi @ c)
+        u = Theta @ Phi @ P @ Phi
+        traces = np.einsum("aii->a", u)
+        A1 = float(traces @ W @ traces)
+        A2 = float(np.einsum("ab,aij,bji->", W, u, u))
+        return _kenward_roger_df(A1, A2)
+
+
+def _kenward_roger_df(A1: float, A2: float, q: int = 1) -> float:
+    """Match the first two moments of F (Kenward & Roger 1997, section 3; notation as there)."""
+    B = (A1 + 6.0 * A2) / (2.0 * q)
+    g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)
+    denominator = 3 * q + 2 * (1 - g)
+    c1, c2, c3 = g / denominator, (q - g) / denominator, (q + 2 - g) / denominator
+    V0, V1, V2 = 1 + c1 * B, 1 - c2 * B, 1 - c3 * B
+    V0 = 0.0 if abs(V0) < 1e-10 else V0
+    expectation = 1 - A2 / q
+    both_vanish = abs(expectation) < 1e-14 and abs(V1) < 1e-14
+    ratio = 1.0 if both_vanish else expectation / V1
+    rho = ratio**2 * V0 / V2 / q
+    return 4.0 + (q + 2) / (q * rho - 1.0)
+
+
+def kenward_roger(problem: ProfiledDeviance, theta: np.ndarray) -> KenwardRoger:
+    """Adjusted covariance matrix and what its degrees of freedom need (REML fits only)."""
+    s, m = problem.state(theta), problem.moments
+    sigma2 = s.rss / problem.nu
+    E = problem.map.tau_basis()
+    X_ = slice(0, m.p)
+    H_inv_B = np.linalg.solve(s.L.transpose(0, 2, 1), s.HB)[:, :, X_]
+    H_inv_R = np.linalg.solve(s.L.transpose(0, 2, 1), s.HR)
+    RHHR = H_inv_R.transpose(0, 2, 1) @ H_inv_R
+    RHHB = H_inv_R.transpose(0, 2, 1) @ H_inv_B
+    L_inv = np.linalg.inv(s.L)
+    half = L_inv @ H_inv_B
+    H_inv = L_inv.transpose(0, 2, 1) @ L_inv
+
+    EF = np.einsum("axy,jyp->jaxp", E, s.F)
+    P = np.empty((len(E) + 1, m.p, m.p))
+    P[:-1] = np.einsum("jxp,jaxr->apr", s.F, EF)
+    P[-1] = m.E[X_, X_] + np.einsum("jxp,jxr->pr", H_inv_B, H_inv_B)
+    Q = np.empty((len(E) + 1, len(E) + 1, m.p, m.p))
+    Q[:-1, :-1] = np.einsum("jaxp,jxy,jbyr->abpr", EF, s.P, EF, optimize=True)
+    mixed = np.einsum("jaxp,jxr->apr", EF, RHHB)
+    Q[:-1, -1], Q[-1, :-1] = mixed, mixed.transpose(0, 2, 1)
+    Q[-1, -1] = m.E[X_, X_] + np.einsum("jxp,jxr->pr", half, half)
+    trace = np.empty((len(E) + 1,) * 2)
+    PE = np.einsum("jxy,ayz->jaxz", s.P, E)
+    trace[:-1, :-1] = np.einsum("jaxy,jbyx->ab", PE, PE)
+    trace[:-1, -1] = trace[-1, :-1] = np.einsum("jxy,ayx->a", RHHR, E)
+    trace[-1, -1] = np.einsum("jxy,jxy->", H_inv, H_inv) + m.N - m.q * m.J
+
+    P, Q, trace = -P / sigma2**2, Q / sigma2**3, trace / sigma2**2
+    Phi = sigma2 * s.S_inv
+    PhiP = Phi @ P
+    information = (
+        trace
+        - 2.0 * np.einsum("pr,abrp->ab", Phi, Q)
+        + np.einsum("apr,brp->ab", PhiP, PhiP)
+    )
+    W = 2.0 * _inverse_or_pseudo(information)
+    inner = np.einsum("ab,abpr->pr", W, Q - np.einsum("apr,brs->abps", P, PhiP))
+    adjusted = Phi + 2.0 * Phi @ (0.5 * (inner + inner.T)) @ Phi
+    return KenwardRoger(Phi, adjusted, P, W)
+
+
+def _inverse_or_pseudo(information: np.ndarray) -> np.ndarray:
+    size = np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
+    scaled = information / np.outer(size, size)
+    regular = np.abs(np.linalg.eigvalsh(scaled)).min() > 1e-12
+    inverse = np.linalg.inv(scaled) if regular else np.linalg.pinv(scaled)
+    return inverse / np.outer(size, size)
+
+
+def between_within(varies_within: np.ndarray, N: int, J: int) -> np.ndarray:
+    """Between-within degrees of freedom (the containment rule of SAS's DDFM=BW).
+
+    Parameters
+    ----------
+    varies_within : ndarray of bool, shape (p,)
+        Whether a column of X varies inside any cluster.
+    N, J : int
+        Rows and clusters.
+
+    Returns
+    -------
+    ndarray, shape (p,)
+        ``N - J - (within columns)`` for those that vary, ``J - (other columns)`` for the rest.
+    """
+    within = int(varies_within.sum())
+    between = len(varies_within) - within
+    return np.where(varies_within, float(N - J - within), float(J - between))
+
+
+# ------------------------------------------------------------------------- likelihood-ratio tests
+
+
+@dataclass(frozen=True)
+class LikelihoodRatioTest:
+    """A likelihood-ratio test, with the naive and the boundary-aware p-value.
+
+    Attributes
+    ----------
+    statistic : float
+        Drop in deviance.
+    df : int
+        Parameters by which the models differ.
+    p : float
+        From chi-square with ``df`` degrees of freedom: too large when variances are tested at 0.
+    p_mixture : float
+        From the chi-bar-square mixture; equals ``p`` where no variance is tested, NaN where the
+        weights are not known in closed form.
+    weights : tuple of float
+        Weights of chi-square with 0, 1, 2, … degrees of freedom in the mixture.
+    """
+
+    statistic: float
+    df: int
+    p: float
+    p_mixture: float
+    weights: tuple[float, ...]
+
+    def __str__(self) -> str:
+        mixture = " + ".join(f"{w:.3g} χ²({k})" for k, w in enumerate(self.weights) if w)
+        if not self.weights:
+            return f"χ²({self.df}) = {self.statistic:.2f}, p ≤ {self.p:.3g}"
+        return f"LR = {self.statistic:.2f}, p = {self.p_mixture:.3g} by {mixture}"
+
+
+def likelihood_ratio_test(statistic: float, df: int, weights=()) -> LikelihoodRatioTest:
+    """Refer a drop in deviance to chi-square and to a chi-bar-square mixture.
+
+    Parameters
+    ----------
+    statistic : float
+        Drop in deviance; a negative rounding residue counts as zero.
+    df : int
+        Difference in the number of parameters.
+    weights : sequence of float
+        Mixture weights for 0, 1, 2, … degrees of freedom; empty if they are not known.
+
+    Examples
+    --------
+    >>> test = likelihood_ratio_test(2.706, 1, weights=(0.5, 0.5))
+    >>> round(test.p, 3), round(test.p_mixture, 3)
+    (0.1, 0.05)
+    """
+    statistic = max(float(statistic), 0.0)
+    p = float(stats.chi2.sf(statistic, df))
+    tails = [float(statistic <= 0.0), *stats.chi2.sf(statistic, np.arange(1, len(weights)))]
+    mixture = float(np.dot(weights, tails)) if len(weights) else float("nan")
+    return LikelihoodRatioTest(statistic, df, p, mixture, tuple(float(w) for w in weights))
+
+
+def no_variance_weights(problem: ProfiledDeviance) -> tuple[float, ...]:
+    """Mixture weights for testing that there are no random effects at all.
+
+    One variance on the boundary: half chi-square(0), half chi-square(1) (Self & Liang 1987,
+    case 5). Intercept and slope with their covariance: the cone of 2 x 2 covariance matrices in
+    three dimensions, whose weights are solid angles in the metric of the information (Shapiro
+    1988). Otherwise the tuple is empty and the naive p-value is an upper bound.
+    """
+    sizes = [len(block) for block in problem.map.blocks]
+    if sizes == [1]:
+        return (0.5, 0.5)
+    if sizes == [2]:
+        return _covariance_cone_weights(_information_at_zero(problem))
+    return ()
+
+
+def _information_at_zero(problem: ProfiledDeviance) -> np.ndarray:
+    """Information on the elements of Psi where Psi = 0, sigma2 and beta estimated (m, m)."""
+    state = problem.state(np.zeros(problem.map.m))
+    P, E = state.P, problem.map.tau_basis()
+    PE = np.einsum("jxy,ayz->jaxz", P, E)
+    trace = np.einsum("jxy,ayx->a", P, E)
+    return 0.5 * (np.einsum("jaxy,jbyx->ab", PE, PE) - np.outer(trace, trace) / problem.moments.N)
+
+
+def _covariance_cone_weights(information: np.ndarray, points: int = 4000) -> tuple[float, ...]:
+    """Chi-bar-square weights of {(a, b, c): [[a, b], [b, c]] >= 0} under a metric.
+
+    The boundary of the cone is the curve of rank-one matrices; its image on the unit sphere is a
+    closed convex curve, and weights 3 and 0 are the areas inside it and inside its polar.
+    """
+    phi = np.linspace(0.0, np.pi, points, endpoint=False)
+    rank_one = np.stack([np.cos(phi) ** 2, np.cos(phi) * np.sin(phi), np.sin(phi) ** 2], axis=1)
+    root = np.linalg.cholesky(information)
+    curve = rank_one @ root
+    normals = np.cross(curve, np.roll(curve, -1, axis=0))
+    inside, polar = _spherical_area(curve), _spherical_area(normals)
+    w3, w0 = inside / (4 * np.pi), polar / (4 * np.pi)
+    return (w0, 0.5 - w3, 0.5 - w0, w3)
+
+
+def _spherical_area(points: np.ndarray) -> float:
+    """Area of the spherical polygon with these corners, as a fan of triangles."""
+    v = points / np.linalg.norm(points, axis=1, keepdims=True)
+    centre = v.sum(axis=0) / np.linalg.norm(v.sum(axis=0))
+    a, b = v, np.roll(v, -1, axis=0)
+    triple = np.einsum("i,ki->k", centre, np.cross(a, b))
+    denominator = 1.0 + a @ centre + b @ centre + np.einsum("ki,ki->k", a, b)
+    return float(abs(2.0 * np.arctan2(triple, denominator).sum()))

@@ -1,0 +1,120 @@
+"""Write the awkward data sets of the reference suite to ``tests/reference/data``.
+
+Each set is small, seeded and rounded to a few decimals, so that R, pandas and mpmath read the
+same numbers. What makes each one awkward is said in its function's docstring.
+
+Run ``python tests/reference/make_simulated.py``; the same bytes come out every time (NumPy's
+PCG64 stream is stable across versions for ``normal``, ``uniform`` and ``integers``).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).parent / "data"
+
+
+def two_level(rng, sizes, tau, sigma, x, beta=(2.0, 0.5)):
+    """Return a frame with cluster, x, y; y = beta0 + beta1 x + u0 + u1 x + e.
+
+    ``tau`` is the 2 x 2 Cholesky factor of the covariance matrix of (u0, u1).
+    """
+    cluster = np.repeat(np.arange(1, len(sizes) + 1), sizes)
+    u = rng.normal(size=(len(sizes), 2)) @ np.asarray(tau).T
+    j = cluster - 1
+    y = beta[0] + u[j, 0] + (beta[1] + u[j, 1]) * x + sigma * rng.normal(size=len(x))
+    return pd.DataFrame({"cluster": cluster, "x": x, "y": y})
+
+
+def offset(rng):
+    """Both y and x sit on an offset of 1e6; random slope. Raw cross-products lose 12 digits."""
+    sizes = np.full(40, 8)
+    frame = two_level(rng, sizes, [[1.5, 0], [0.1, 0.4]], 1.0, rng.uniform(-5, 5, 320))
+    frame["x"] = (frame["x"].round(3) + 1e6).round(3)
+    frame["y"] = (frame["y"].round(4) + 1e6).round(4)
+    return frame
+
+
+def scale(rng):
+    """One random-slope model in five units: x, x * 1e6, x * 1e-6, y * 1e6 and y * 1e-6."""
+    sizes = rng.integers(4, 12, size=40)
+    x = rng.normal(size=sizes.sum())
+    frame = two_level(rng, sizes, [[1.0, 0], [0.2, 0.5]], 1.0, x).round(4)
+    for column in ("x", "y"):
+        frame[f"{column}_large"] = (frame[column] * 1e6).round(0)
+        frame[f"{column}_small"] = (frame[column] * 1e-6).round(10)
+    return frame
+
+
+def icc_high(rng):
+    """Intra-class correlation of .99999999: sigma2 is 1e-8 of the total variance."""
+    cluster = np.repeat(np.arange(1, 21), 6)
+    u = 10.0 * rng.normal(size=20)
+    y = 50 + u[cluster - 1] + 1e-3 * rng.normal(size=120)
+    return pd.DataFrame({"cluster": cluster, "y": y}).round(7)
+
+
+def sizes(rng):
+    """Forty clusters of size 1 beside one of 2,000 and a few between."""
+    n = np.r_[np.ones(40, int), 2000, 300, 50, 20, 20, 10, 10, 5, 5, 2, 2, 2]
+    x = rng.normal(size=n.sum())
+    return two_level(rng, n, [[1.0, 0], [0.15, 0.3]], 2.0, x).round(3)
+
+
+def constant_x(rng):
+    """The predictor does not vary in a third of the clusters; random slope."""
+    n = rng.integers(3, 10, size=45)
+    cluster = np.repeat(np.arange(45), n)
+    x = rng.normal(size=n.sum())
+    level = rng.normal(size=45)
+    x = np.where(cluster % 3 == 0, level[cluster], x).round(3)
+    return two_level(rng, n, [[1.2, 0], [0.2, 0.6]], 1.0, x).round(3)
+
+
+def correlation_one(rng):
+    """Slopes are an exact multiple of intercepts: the estimated correlation is 1."""
+    n = np.full(30, 10)
+    x = rng.normal(size=300)
+    return two_level(rng, n, [[1.0, 0], [0.5, 0.0]], 1.5, x).round(3)
+
+
+def correlation_minus_one(rng):
+    """As ``correlation_one`` with the sign turned and unequal clusters."""
+    n = rng.integers(2, 15, size=30)
+    x = rng.uniform(0, 4, size=n.sum())
+    return two_level(rng, n, [[2.0, 0], [-0.4, 0.0]], 1.5, x).round(3)
+
+
+def five_clusters(rng):
+    """Five clusters only: degrees of freedom matter most here."""
+    n = np.array([4, 7, 9, 12, 6])
+    x = rng.normal(size=n.sum())
+    frame = two_level(rng, n, [[1.0, 0], [0.1, 0.3]], 1.0, x).round(3)
+    frame["w"] = np.array([0.2, -1.1, 0.7, 1.4, -0.6])[frame["cluster"] - 1]
+    return frame
+
+
+SETS: dict[str, tuple[Callable, int]] = {
+    "offset": (offset, 20260801),
+    "scale": (scale, 20260802),
+    "icc_high": (icc_high, 20260803),
+    "sizes": (sizes, 20260804),
+    "constant_x": (constant_x, 20260805),
+    "correlation_one": (correlation_one, 20260806),
+    "correlation_minus_one": (correlation_minus_one, 20260813),
+    "five_clusters": (five_clusters, 20260808),
+}
+
+
+def main():
+    """Write every set; the file format is plain CSV with Unix line ends."""
+    HERE.mkdir(exist_ok=True)
+    for name, (make, seed) in SETS.items():
+        frame = make(np.random.default_rng(seed))
+        frame.to_csv(HERE / f"{name}.csv", index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,8 @@
     python data/build.py            write the CSV files, the computed facts and README.md
     python data/build.py --check    rebuild in memory and say whether the files agree
 
-Needs R with nlme and mlmRev (Debian: r-cran-nlme, r-cran-mlmrev). Nothing else in the project does.
+Needs R with nlme and mlmRev (Debian: r-cran-nlme, r-cran-mlmrev) and mlteach itself. Using the
+data needs no R.
 
 The steps: data/export.R writes R's tables as they are; one function a data set selects, renames and
 codes the columns and adds the derived ones; codebook.json is the hand-written text plus the facts
@@ -22,6 +23,8 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+
+from mlteach.data import values_text
 
 HERE = Path(__file__).resolve().parent
 DENOMINATIONS = {1: "public", 2: "Protestant", 3: "Catholic", 4: "non-denominational"}
@@ -45,7 +48,7 @@ def main() -> int:
 
 
 def current(name: str) -> bytes:
-    """The bytes of a file as it is now; empty when it does not exist."""
+    """Read a file as it is now; empty when it does not exist."""
     path = HERE / name
     return path.read_bytes() if path.exists() else b""
 
@@ -69,7 +72,7 @@ def built_files(book: dict) -> dict[str, bytes]:
 
 
 def export_from_r() -> dict[str, pd.DataFrame]:
-    """R's tables by name, and `packages` with the versions they came from."""
+    """Read R's tables by name, and `packages` with the versions they came from."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["Rscript", str(HERE / "export.R"), folder], check=True)
         return {path.stem: read_exactly(path) for path in Path(folder).glob("*.csv")}
@@ -87,7 +90,7 @@ def is_numeric(column: pd.Series) -> bool:
 
 
 def number(text: str) -> int | float:
-    """An integer where there is nothing after the point, else a float."""
+    """Convert to an integer where there is nothing after the point, else to a float."""
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
@@ -185,12 +188,12 @@ def indicator(column: pd.Series, codes: dict) -> pd.Series:
 
 
 def mean(values: pd.Series) -> float:
-    """The mean from an exactly rounded sum."""
+    """Compute the mean from an exactly rounded sum."""
     return math.fsum(values) / len(values)
 
 
 def sd(values: pd.Series) -> float:
-    """The standard deviation with n - 1, from exactly rounded sums."""
+    """Compute the standard deviation with n - 1 from exactly rounded sums."""
     centre = mean(values)
     return math.sqrt(math.fsum((x - centre) ** 2 for x in values) / (len(values) - 1))
 
@@ -201,15 +204,15 @@ def zscore(values: pd.Series) -> pd.Series:
 
 
 def render_readme(book: dict) -> str:
-    """The codebook and the provenance of every data set as one readable page."""
+    """Render the codebook and the provenance of every data set as one readable page."""
     head = [
         "# Data",
         "",
         "Written by `python data/build.py` from `codebook.json`; change the text there, not here.",
         "`python data/build.py --check` rebuilds everything from the R packages and compares.",
         "",
-        "The data were copied from R packages under the GPL and stay under the licences named below;",
-        "the licence of the mlteach code does not apply to them.",
+        "The data were copied from R packages under the GPL and stay under the licences named",
+        "below; the licence of the mlteach code does not apply to them.",
     ]
     return "\n".join(head + [line for name in book for line in section(name, book[name])]) + "\n"
 
@@ -241,16 +244,6 @@ def column_row(column: str, facts: dict) -> str:
     """One line of the column table."""
     cells = [facts["description"], facts["type"], facts["varies_by"], values_text(facts)]
     return f"| `{column}` | {' | '.join(cells)} | {facts['origin']} |"
-
-
-def values_text(facts: dict) -> str:
-    """The levels as `0 = no, 1 = yes` or `a, b`; the unit where there are no levels."""
-    levels = facts.get("levels")
-    if levels is None:
-        return facts["unit"]
-    if isinstance(levels, dict):
-        return ", ".join(f"{value} = {meaning}" for value, meaning in levels.items())
-    return ", ".join(levels)
 
 
 if __name__ == "__main__":

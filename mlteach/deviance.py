@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlteach.linalg import ThetaMap, chol_logdet
+from mlteach.linalg import ThetaMap, batched_cholesky, batched_solve_lower, chol_logdet
 from mlteach.moments import ClusterMoments
 
 
@@ -83,6 +83,9 @@ class ProfiledDeviance:
         self.nu = moments.N - moments.p if reml else moments.N
         self._RB = np.concatenate([moments.R, moments.B], axis=2)
         self._basis = theta_map.lambda_basis()
+        half = self._basis[:, None] @ self._basis[None].transpose(0, 1, 3, 2)
+        # Second derivatives of Psi by theta, (m, m, q, q): constant.
+        self._psi_curvature = half + half.transpose(0, 1, 3, 2)
         self._last: tuple[bytes, State] | None = None
 
     # ------------------------------------------------------------------------------ the objective
@@ -111,27 +114,45 @@ class ProfiledDeviance:
         m = self.moments
         q, p = m.q, m.p
         C = m.R @ self.map.Lambda(theta)
-        H = C @ C.transpose(0, 2, 1)
-        H[:, np.arange(q), np.arange(q)] += 1.0
-        L = np.linalg.cholesky(H)
-        half = np.linalg.solve(L, self._RB)
+        H = C @ C.transpose(0, 2, 1) + np.eye(q)
+        L = batched_cholesky(H)
+        half = batched_solve_lower(L, self._RB)
         HR, HB = half[:, :, :q], half[:, :, q:]
-        stacked = HB.reshape(-1, p + 1)
+        stacked = half[:, :, q:].reshape(-1, p + 1)
         S = m.E + stacked.T @ stacked
         L_S = np.linalg.cholesky(S[:p, :p])
-        S_inv = np.linalg.inv(S[:p, :p])
-        half_y = np.linalg.solve(L_S, S[:p, p])
-        beta = np.linalg.solve(L_S.T, half_y)
+        L_inv = np.linalg.inv(L_S)
+        half_y = L_inv @ S[:p, p]
+        beta = L_inv.T @ half_y
         rss = float(S[p, p] - half_y @ half_y)
-        P = HR.transpose(0, 2, 1) @ HR
-        RB = HR.transpose(0, 2, 1) @ HB
-        F, t = RB[:, :, :p], RB[:, :, p] - RB[:, :, :p] @ beta
+        RB = HR.transpose(0, 2, 1) @ half
+        P, F = RB[:, :, :q], RB[:, :, q : q + p]
+        t = RB[:, :, q + p] - F @ beta
         by_psi = P.sum(axis=0) - (self.nu / rss) * (t.T @ t)
         value = chol_logdet(L) + self.nu * (1.0 + np.log(2.0 * np.pi * rss / self.nu))
         if self.reml:
+            FL = F @ L_inv.T
             value += chol_logdet(L_S)
-            by_psi = by_psi - np.tensordot(F @ S_inv, F, axes=([0, 2], [0, 2]))
-        return State(value, beta, S_inv, rss, P, F, t, HB, HR, L, by_psi)
+            by_psi -= _gram(FL, FL)
+        return State(value, beta, L_inv.T @ L_inv, rss, P, F, t, HB, HR, L, by_psi)
+
+    def along_ray(self, psi_diagonal: np.ndarray, ratios: np.ndarray) -> np.ndarray:
+        """Deviance at ``Psi = c diag(psi_diagonal)`` for many c at once.
+
+        One eigendecomposition a cluster turns every H_j into a diagonal, so that each further
+        point costs a row of a matrix product.
+        """
+        m, p = self.moments, self.moments.p
+        K = (m.R * psi_diagonal) @ m.R.transpose(0, 2, 1)
+        values, U = np.linalg.eigh(K)
+        UB = (U.transpose(0, 2, 1) @ m.B).reshape(-1, p + 1)
+        squares = (UB[:, :, None] * UB[:, None]).reshape(len(UB), -1)
+        H = 1.0 + np.multiply.outer(ratios, np.maximum(values.ravel(), 0.0))
+        S = m.E + ((1.0 / H) @ squares).reshape(-1, p + 1, p + 1)
+        diagonal = np.diagonal(np.linalg.cholesky(S), axis1=1, axis2=2)
+        rss = diagonal[:, p] ** 2
+        value = np.log(H).sum(axis=1) + self.nu * (1.0 + np.log(2.0 * np.pi * rss / self.nu))
+        return value + 2.0 * np.log(diagonal[:, :p]).sum(axis=1) if self.reml else value
 
     def second_derivatives(self, theta: np.ndarray):
         """Derivatives by theta from which every information matrix is put together.
@@ -145,39 +166,36 @@ class ProfiledDeviance:
         d2_rss : ndarray, shape (m, m)
             Second derivatives of rss.
         """
-        s = self.state(theta)
+        # Arrays are (m, J, ...) and flattened, so that every sum over clusters is a matrix product.
+        s, m, p = self.state(theta), self.map.m, self.moments.p
         D = self.psi_directions(theta)
-        second = self.psi_curvature()
-        PD = s.P[:, None] @ D[None]
-        d2_log = -np.einsum("jaxy,jbyx->ab", PD, PD, optimize=True)
+        PD = s.P @ D[:, None]
+        d2_log = -PD.reshape(m, -1) @ PD.transpose(0, 1, 3, 2).reshape(m, -1).T
         by_log = s.P.sum(axis=0)
-        Dt = np.einsum("axy,jy->jax", D, s.t)
-        d2_rss = 2.0 * np.einsum("jax,jxy,jby->ab", Dt, s.P, Dt, optimize=True)
-        FDt = np.einsum("jxp,jax->ap", s.F, Dt)
-        d2_rss -= 2.0 * FDt @ s.S_inv @ FDt.T
+        Dt = s.t @ D
+        PDt = (s.P @ Dt[..., None]).reshape(m, -1)
+        Dt = Dt.reshape(m, -1)
+        FDt = Dt @ s.F.reshape(-1, p)
+        d2_rss = 2.0 * (Dt @ PDt.T - FDt @ s.S_inv @ FDt.T)
         by_rss = -(s.t.T @ s.t)
         if self.reml:
-            DF = np.einsum("axy,jyp->jaxp", D, s.F)
-            M = np.einsum("jxp,jaxr->apr", s.F, DF)
-            CM = s.S_inv @ M
-            d2_log += 2.0 * np.einsum(
-                "jaxp,jxy,jbyr,pr->ab", DF, s.P, DF, s.S_inv, optimize=True
-            ) - np.einsum("apr,brp->ab", CM, CM)
-            by_log = by_log - np.tensordot(s.F @ s.S_inv, s.F, axes=([0, 2], [0, 2]))
-        d_rss = np.einsum("xy,ayx->a", by_rss, D)
-        d2_log += np.einsum("xy,abyx->ab", by_log, second)
-        d2_rss += np.einsum("xy,abyx->ab", by_rss, second)
+            FS = s.F @ s.S_inv
+            DF = D[:, None] @ s.F
+            CM = FS.reshape(-1, p).T @ DF.reshape(m, -1, p)
+            PDFS = (PD @ FS).reshape(m, -1)
+            d2_log += 2.0 * DF.reshape(m, -1) @ PDFS.T
+            d2_log -= CM.reshape(m, -1) @ CM.transpose(0, 2, 1).reshape(m, -1).T
+            by_log = by_log - _gram(FS, s.F)
+        flat = self._psi_curvature.reshape(m, m, -1)
+        d_rss = D.reshape(m, -1) @ by_rss.ravel()
+        d2_log += flat @ by_log.ravel()
+        d2_rss += flat @ by_rss.ravel()
         return d_rss, d2_log, d2_rss
 
     def psi_directions(self, theta: np.ndarray) -> np.ndarray:
         """Derivative of Psi by each theta, shape (m, q, q)."""
         half = self._basis @ self.map.Lambda(theta).T
         return half + half.transpose(0, 2, 1)
-
-    def psi_curvature(self) -> np.ndarray:
-        """Second derivatives of Psi by theta, shape (m, m, q, q); constant."""
-        half = self._basis[:, None] @ self._basis[None].transpose(0, 1, 3, 2)
-        return half + half.transpose(0, 1, 3, 2)
 
     # -------------------------------------------------------------- from scaled to original units
 
@@ -188,3 +206,9 @@ class ProfiledDeviance:
         if self.reml:
             constant -= 2.0 * np.linalg.slogdet(self.moments.scaling.A)[1]
         return float(constant)
+
+
+def _gram(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """Sum over clusters of A_j B_j'."""
+    q = A.shape[1]
+    return A.transpose(1, 0, 2).reshape(q, -1) @ B.transpose(1, 0, 2).reshape(q, -1).T

@@ -91,7 +91,7 @@ def satterthwaite(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndarray) -
     s = problem.state(theta)
     sigma2 = s.rss / problem.nu
     D = problem.psi_directions(theta)
-    M = np.einsum("jxp,axy,jyr->apr", s.F, D, s.F, optimize=True)
+    M = np.tensordot(D @ s.F[:, None], s.F, axes=([0, 2], [0, 1]))
     CS = C @ s.S_inv
     gradient = np.empty((len(C), problem.map.m + 1))
     gradient[:, :-1] = sigma2 * np.einsum("rp,aps,rs->ra", CS, M, CS)
@@ -160,15 +160,16 @@ def kenward_roger(problem: ProfiledDeviance, theta: np.ndarray) -> KenwardRoger:
     half = L_inv @ H_inv_B
     H_inv = L_inv.transpose(0, 2, 1) @ L_inv
 
-    EF = np.einsum("axy,jyp->jaxp", E, s.F)
+    EF = E @ s.F[:, None]
     P = np.empty((len(E) + 1, m.p, m.p))
-    P[:-1] = np.einsum("jxp,jaxr->apr", s.F, EF)
-    P[-1] = m.E[X_, X_] + np.einsum("jxp,jxr->pr", H_inv_B, H_inv_B)
+    P[:-1] = np.tensordot(EF, s.F, axes=([0, 2], [0, 1]))
+    P[-1] = m.E[X_, X_] + np.tensordot(H_inv_B, H_inv_B, axes=([0, 1], [0, 1]))
     Q = np.empty((len(E) + 1, len(E) + 1, m.p, m.p))
-    Q[:-1, :-1] = np.einsum("jaxp,jxy,jbyr->abpr", EF, s.P, EF, optimize=True)
-    mixed = np.einsum("jaxp,jxr->apr", EF, RHHB)
+    PEF = s.P[:, None] @ EF
+    Q[:-1, :-1] = np.tensordot(EF, PEF, axes=([0, 2], [0, 2])).transpose(0, 2, 1, 3)
+    mixed = np.tensordot(EF, RHHB, axes=([0, 2], [0, 1]))
     Q[:-1, -1], Q[-1, :-1] = mixed, mixed.transpose(0, 2, 1)
-    Q[-1, -1] = m.E[X_, X_] + np.einsum("jxp,jxr->pr", half, half)
+    Q[-1, -1] = m.E[X_, X_] + np.tensordot(half, half, axes=([0, 1], [0, 1]))
     trace = np.empty((len(E) + 1,) * 2)
     PE = np.einsum("jxy,ayz->jaxz", s.P, E)
     trace[:-1, :-1] = np.einsum("jaxy,jbyx->ab", PE, PE)

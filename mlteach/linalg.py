@@ -91,7 +91,9 @@ class ThetaMap:
 def psd_cholesky(A: np.ndarray) -> np.ndarray:
     """Lower-triangular L with L L' = A and non-negative diagonal, for singular A too."""
     values, vectors = np.linalg.eigh(A)
-    root = vectors * np.sqrt(np.clip(values, 0.0, None))
+    # Rounding in A would come back as its square root: what is zero to rounding is set to zero.
+    values = np.where(values > 1e-14 * values[-1], values, 0.0)
+    root = vectors * np.sqrt(values)
     L = np.linalg.qr(root.T, mode="r").T
     signs = np.where(np.diag(L) < 0, -1.0, 1.0)
     return np.tril(L * signs)
@@ -120,3 +122,28 @@ def dependent_columns(gram: np.ndarray, tol: float = 1e-13) -> list[int]:
             continue
         left -= np.outer(left[:, k], left[k]) / left[k, k]
     return dependent
+
+
+def batched_cholesky(H: np.ndarray) -> np.ndarray:
+    """Cholesky factors of many small positive definite matrices, shape (J, q, q).
+
+    Loops over the q columns and works on all J matrices at once: for q of one to four this is
+    several times faster than one LAPACK call a matrix.
+    """
+    L = np.zeros_like(H)
+    for k in range(H.shape[-1]):
+        row = L[:, k, :k]
+        L[:, k, k] = np.sqrt(H[:, k, k] - np.einsum("ja,ja->j", row, row))
+        if k + 1 < H.shape[-1]:
+            below = H[:, k + 1 :, k] - np.einsum("jra,ja->jr", L[:, k + 1 :, :k], row)
+            L[:, k + 1 :, k] = below / L[:, k, k, None]
+    return L
+
+
+def batched_solve_lower(L: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """Solve ``L_j X_j = B_j`` for many lower-triangular L (J, q, q) and B (J, q, k)."""
+    X = np.empty_like(B)
+    for k in range(L.shape[-1]):
+        done = np.einsum("ja,jac->jc", L[:, k, :k], X[:, :k]) if k else 0.0
+        X[:, k] = (B[:, k] - done) / L[:, k, k, None]
+    return X

@@ -1,9 +1,9 @@
 """One optimiser, and the record it leaves.
 
-An objective is any object with ``value_and_gradient(theta)`` and ``hessian(theta)``. The search is
-SciPy's exact trust-region Newton method; Newton steps then polish the answer until what a further
-step could still gain is below what float64 can show. ``converged`` is that measured fact, not the
-optimiser's opinion.
+An objective is any object with ``value_and_gradient(theta)`` and ``hessian(theta)``. Problems here
+have few parameters and exact second derivatives, so each step is a Newton step on the Hessian with
+its eigenvalues made positive, shortened until the deviance falls. The search ends when what a
+further step could still gain is below what float64 can show; ``converged`` is that measured fact.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from scipy import optimize
 
 # A maximum is reached when a Newton step could lower the deviance by no more than this: far below
 # anything a test or an interval could show, and above rounding in a deviance of 1e6.
@@ -63,7 +62,7 @@ class OptRecord:
     trace: list[tuple[np.ndarray, float]] = field(repr=False)
 
 
-def minimize(objective: Objective, start: np.ndarray, max_iter: int = 200) -> OptRecord:
+def minimize(objective: Objective, start: np.ndarray, max_iter: int = 100) -> OptRecord:
     """Minimise an objective from one start value and say how it went.
 
     Parameters
@@ -72,72 +71,91 @@ def minimize(objective: Objective, start: np.ndarray, max_iter: int = 200) -> Op
         Deviance with gradient and Hessian.
     start : ndarray, shape (m,)
         Where to begin.
-    max_iter : int, default 200
-        Trust-region steps allowed.
+    max_iter : int, default 100
+        Newton steps allowed.
+
+    Returns
+    -------
+    OptRecord
     """
     trace: list[tuple[np.ndarray, float]] = []
 
     def logged(theta: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = objective.value_and_gradient(theta)
-        trace.append((theta.copy(), value))
+        trace.append((theta, value))
         return value, gradient
 
-    search = optimize.minimize(
-        logged,
-        start,
-        jac=True,
-        hess=objective.hessian,
-        method="trust-exact",
-        options={"gtol": 1e-5, "maxiter": max_iter},
-    )
-    end, value, gradient, gain, is_minimum = _polish(objective, logged, search.x)
-    converged = bool(is_minimum and gain <= GAIN_TOLERANCE)
+    theta = np.array(start, float)
+    value, gradient = logged(theta)
+    newton = _newton(objective.hessian(theta), gradient)
+    for _ in range(max_iter):
+        if newton.gain <= 1e-15 * (1.0 + abs(value)):
+            break
+        moved = _descend(logged, theta, value, gradient, newton.step)
+        if moved is None:
+            break
+        theta, value, gradient = moved
+        newton = _newton(objective.hessian(theta), gradient)
+    converged = newton.gain <= GAIN_TOLERANCE and newton.is_minimum
     status = (
         "converged: no step lowers the deviance"
         if converged
-        else f"not converged: a Newton step would still lower the deviance by {gain:.2g}"
+        else f"did not converge: a step could still lower the deviance by {newton.gain:.2g}"
     )
     return OptRecord(
-        start=np.asarray(start, float),
-        end=end,
+        start=np.array(start, float),
+        end=theta,
         f_start=trace[0][1],
         f_end=value,
         n_eval=len(trace),
         grad_norm=float(np.abs(gradient).max(initial=0.0)),
-        gain=gain,
+        gain=newton.gain,
         converged=converged,
         status=status,
         trace=trace,
     )
 
 
-def _polish(objective, logged, theta, steps: int = 4):
-    """Newton steps on exact derivatives, each kept only if the gradient shrinks."""
-    value, gradient = logged(theta)
-    gain, is_minimum, step = _newton(objective, theta, gradient)
-    for _ in range(steps):
-        if gain <= 1e-14 * (1.0 + abs(value)) or not is_minimum:
-            break
-        new_value, new_gradient = logged(theta - step)
-        worse = new_value > value + 1e-9 * (1.0 + abs(value))
-        if worse or not np.abs(new_gradient).max() < np.abs(gradient).max():
-            break
-        theta, value, gradient = theta - step, new_value, new_gradient
-        gain, is_minimum, step = _newton(objective, theta, gradient)
-    return theta, value, gradient, gain, is_minimum
+def _descend(logged, theta, value, gradient, step):
+    """Go along a step, halved until the deviance falls; None if it does not."""
+    reach = 10.0 * max(1.0, float(np.linalg.norm(theta)))
+    length = min(1.0, reach / float(np.linalg.norm(step)))
+    rounding = 1e-14 * (1.0 + abs(value))
+    for _ in range(40):
+        candidate = theta + length * step
+        new_value, new_gradient = logged(candidate)
+        if new_value < value - rounding:
+            return candidate, new_value, new_gradient
+        # So close to the minimum that the deviance is flat to rounding, the gradient still sees.
+        flat = new_value <= value + rounding
+        if flat and np.abs(new_gradient).max() < 0.5 * np.abs(gradient).max():
+            return candidate, new_value, new_gradient
+        length *= 0.5
+    return None
 
 
-def _newton(objective, theta, gradient):
-    """Newton step, the decrease it promises, and whether the curvature is that of a minimum.
+@dataclass(frozen=True)
+class _Newton:
+    """A descent step, the decrease its quadratic model promises, and what the curvature says."""
 
-    Directions without curvature (a random effect that is exactly zero) carry no gradient; they
-    are left out, and a real gradient along one of them counts as not being at a minimum.
+    step: np.ndarray
+    gain: float
+    is_minimum: bool
+
+
+def _newton(hessian: np.ndarray, gradient: np.ndarray) -> _Newton:
+    """Newton step on the Hessian with its eigenvalues made positive.
+
+    Directions without curvature (a random effect that is exactly zero) carry no gradient; a real
+    gradient along one of them counts as not being at a minimum.
     """
-    values, vectors = np.linalg.eigh(objective.hessian(theta))
-    scale = max(1.0, float(np.abs(values).max(initial=0.0)))
+    values, vectors = np.linalg.eigh(hessian)
+    largest = max(1.0, float(np.abs(values).max()))
     along = vectors.T @ gradient
-    curved = values > 1e-10 * scale
-    step = vectors[:, curved] @ (along[curved] / values[curved])
-    gain = 0.5 * float(np.sum(along[curved] ** 2 / values[curved]))
-    flat_is_flat = bool(np.all(np.abs(along[~curved]) < 1e-7 * scale))
-    return gain, bool(values.min(initial=0.0) > -1e-7 * scale) and flat_is_flat, step
+    positive = np.maximum(np.abs(values), 1e-10 * largest)
+    step = -vectors @ (along / positive)
+    return _Newton(
+        step=step,
+        gain=0.5 * float(np.sum(along**2 / positive)),
+        is_minimum=bool(values[0] > -1e-7 * largest),
+    )

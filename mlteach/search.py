@@ -15,7 +15,7 @@ from mlteach.deviance import ProfiledDeviance
 from mlteach.optim import OptRecord, minimize
 
 # Relative variances tried before the search: the fit starts in the best valley, not the nearest.
-START_RATIOS = 10.0 ** np.arange(-4.0, 9.0, 1.0)
+START_RATIOS = 10.0 ** np.arange(-4.0, 10.0, 0.5)
 
 
 def global_minimum(problem: ProfiledDeviance) -> OptRecord:
@@ -32,18 +32,17 @@ def global_minimum(problem: ProfiledDeviance) -> OptRecord:
         n_eval += run.n_eval
         if record is None or run.f_end < record.f_end:
             record = run
-    return _with_evaluations(record, n_eval + len(START_RATIOS))
+    return _with_evaluations(record, n_eval)
 
 
 def _starts(problem: ProfiledDeviance) -> list[np.ndarray]:
     """Valleys of the deviance along Psi proportional to the size of the data's own Z'Z."""
-    R2 = np.einsum("jab,jab->b", problem.moments.R, problem.moments.R)
-    per_row = np.sqrt(np.maximum(R2, 1e-300) / problem.moments.N)
-    diagonal = problem.map.theta(np.diag(1.0 / per_row))
-    values = [problem.value_and_gradient(np.sqrt(c) * diagonal)[0] for c in START_RATIOS]
+    per_row = np.einsum("jab,jab->b", problem.moments.R, problem.moments.R) / problem.moments.N
+    psi = 1.0 / np.maximum(per_row, 1e-300)
+    values = problem.along_ray(psi, START_RATIOS)
     padded = np.concatenate([[np.inf], values, [np.inf]])
     valley = (padded[1:-1] <= padded[:-2]) & (padded[1:-1] < padded[2:])
-    return [np.sqrt(c) * diagonal for c in START_RATIOS[valley]]
+    return [np.sqrt(c) * problem.map.theta(np.diag(np.sqrt(psi))) for c in START_RATIOS[valley]]
 
 
 def _settle(problem: ProfiledDeviance, record: OptRecord, attempts: int = 10) -> OptRecord:
@@ -85,13 +84,14 @@ def _snap(problem: ProfiledDeviance, record: OptRecord) -> OptRecord:
     theta = _flip(problem, record.end)
     Lambda = problem.map.Lambda(theta)
     Psi = Lambda @ Lambda.T
-    snapped = Psi.copy()
+    snapped, zeroed = Psi.copy(), False
     for block in problem.map.blocks:
         at = np.ix_(block, block)
         values, vectors = np.linalg.eigh(Psi[at])
-        values[values < max(1e-7, 1e-10 * values[-1])] = 0.0
-        snapped[at] = (vectors * values) @ vectors.T
-    if np.allclose(snapped, Psi, rtol=0, atol=0):
+        tiny = values < max(1e-7, 1e-10 * values[-1])
+        zeroed |= bool(tiny.any())
+        snapped[at] = (vectors * np.where(tiny, 0.0, values)) @ vectors.T
+    if not zeroed:
         return _moved(problem, record, theta)
     candidate = problem.map.theta_from_psi(snapped)
     candidate[np.abs(candidate) < 1e-12] = 0.0

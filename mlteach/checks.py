@@ -154,7 +154,7 @@ def _solution(compute: Callable[[], object]) -> object:
     return _plain(compute())
 
 
-# ----------------------------------------------------------------------------------- reading answers
+# ---------------------------------------------------------------------------------- reading answers
 
 
 def _plain(value: object) -> object:
@@ -224,7 +224,7 @@ def _unsuitable_tuple(right: tuple, given: object) -> str:
     return ""
 
 
-# --------------------------------------------------------------------------------- comparing answers
+# -------------------------------------------------------------------------------- comparing answers
 
 
 def _matches(right: object, given: object, tolerance: float | None, slack: float = 1.0) -> bool:
@@ -255,7 +255,7 @@ def _near(right: float, given: float, tolerance: float) -> bool:
     return abs(given - right) <= tolerance + ROUNDING * abs(right)
 
 
-# --------------------------------------------------------------------------------- finding exercises
+# -------------------------------------------------------------------------------- finding exercises
 
 
 def _find(key: str) -> Exercise:

@@ -29,15 +29,13 @@ import hashlib
 import json
 import platform
 from fractions import Fraction
-from importlib import resources
 from pathlib import Path
 
 import mpmath as mp
+import nist
 
 HERE = Path(__file__).parent
 mp.mp.dps = 60
-NIST = ["AtmWtAg", "SiRstv", *(f"SmLs0{k}" for k in range(1, 10))]
-NIST_FIRST_DATA_LINE = 60  # lines 1-60 are the header of every StRD analysis-of-variance file
 DIFFERENCE = mp.mpf("1e-20")
 
 # name, file, cluster column, outcome, predictor (None: balanced one-way)
@@ -50,6 +48,7 @@ FILES = [
     ("scale_x_large", "scale.csv", "cluster", "y", "x_large"),
     ("scale_x_small", "scale.csv", "cluster", "y", "x_small"),
     ("scale_both", "scale.csv", "cluster", "y_large", "x_small"),
+    ("scale_y_small", "scale.csv", "cluster", "y_small", "x"),
 ]
 
 
@@ -62,27 +61,6 @@ def exact(text, kind):
 def to_mp(value):
     """Return a Fraction as an mpf."""
     return mp.mpf(value.numerator) / value.denominator
-
-
-def nist_text(name):
-    """Return the text of one NIST StRD file as shipped with SciPy."""
-    folder = resources.files("scipy.stats.tests") / "data" / "nist_anova"
-    return (folder / f"{name}.dat").read_text()
-
-
-def nist_rows(text):
-    """Return (treatment, response) pairs as strings."""
-    return [tuple(line.split()) for line in text.splitlines()[NIST_FIRST_DATA_LINE:] if line.strip()]
-
-
-def nist_certified(text):
-    """Return the certified sums of squares (between, within)."""
-    rows = {
-        line.split()[0]: line.split()
-        for line in text.splitlines()[:NIST_FIRST_DATA_LINE]
-        if line.startswith(("Between", "Within"))
-    }
-    return mp.mpf(rows["Between"][3]), mp.mpf(rows["Within"][3])
 
 
 def read_csv(name):
@@ -303,17 +281,18 @@ def solve_slope(rows, cluster, outcome, predictor):
 
 def check_certified(name, text, readings):
     """Stop if our exact sums of squares differ from NIST's certified ones (15 digits)."""
-    pairs = [(label, Fraction(value)) for label, value in nist_rows(text)]
+    pairs = [(label, Fraction(value)) for label, value in nist.rows(text)]
     J, n, _, ssb, ssw = sums_of_squares(list(grouped(pairs).values()))
-    for ours, theirs in zip((ssb, ssw), nist_certified(text), strict=True):
+    for ours, theirs in zip((ssb, ssw), nist.certified(text), strict=True):
+        theirs = mp.mpf(theirs)
         assert abs(to_mp(ours) - theirs) < mp.mpf("2e-14") * theirs, name
     assert mp.mpf(readings["decimal"]["reml"]["sigma2"]) == mp.mpf(mp.nstr(to_mp(ssw / (J * (n - 1))), 30))
 
 
 def nist_case(name):
     """Return the reference record of one NIST set."""
-    text = nist_text(name)
-    readings = solve_oneway(nist_rows(text))
+    text = nist.text(name)
+    readings = solve_oneway(nist.rows(text))
     check_certified(name, text, readings)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return {"id": name, "kind": "nist", "data": f"scipy/stats/tests/data/nist_anova/{name}.dat",
@@ -336,7 +315,7 @@ def file_case(name, file, cluster, outcome, predictor):
 
 def main():
     """Solve every case and write ``mpmath.json``."""
-    cases = [nist_case(name) for name in NIST] + [file_case(*spec) for spec in FILES]
+    cases = [nist_case(name) for name in nist.NAMES] + [file_case(*spec) for spec in FILES]
     about = {
         "script": "make_mpmath.py",
         "mpmath": mp.__version__,

@@ -4,7 +4,11 @@ import importlib
 from types import ModuleType
 
 from mlteach.checks import check
+from mlteach.column_icc import column_icc
+from mlteach.compare import compare
 from mlteach.data import codebook, datasets, load
+from mlteach.design_effects import ICC, design_effect, effective_n, icc, moulton_factor
+from mlteach.effect_sizes import cohens_d, effect_sizes, partial_r
 from mlteach.errors import (
     ConvergenceWarning,
     DataError,
@@ -20,6 +24,7 @@ from mlteach.mixed import (
     fit_random_intercept,
     fit_random_slope,
 )
+from mlteach.r_squared import r_squared
 
 __version__ = "0.1.0"
 
@@ -27,6 +32,7 @@ __version__ = "0.1.0"
 _LAZY = ("plots",)
 
 __all__ = [
+    "ICC",
     "ConvergenceWarning",
     "DataError",
     "DataWarning",
@@ -36,13 +42,23 @@ __all__ = [
     "ModelError",
     "check",
     "codebook",
+    "cohens_d",
+    "column_icc",
+    "compare",
     "datasets",
+    "design_effect",
+    "effect_sizes",
+    "effective_n",
     "fit_empty",
     "fit_mixed",
     "fit_random_intercept",
     "fit_random_slope",
+    "icc",
     "load",
+    "moulton_factor",
+    "partial_r",
     "plots",
+    "r_squared",
 ]
 
 

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from numbers import Real
-from types import EllipsisType
 
 import numpy as np
 import pandas as pd
@@ -166,8 +165,10 @@ def _plain(value: object) -> object:
         return tuple(_plain(v) for v in value)
     if isinstance(value, str):
         return " ".join(value.split())
-    if not isinstance(value, bool | Real | EllipsisType) and hasattr(type(value), "__float__"):
-        return float(value) if value is not pd.NA else value
+    if value is pd.NA:
+        return math.nan
+    if not isinstance(value, Real) and hasattr(type(value), "__float__"):
+        return float(value)
     return value
 
 

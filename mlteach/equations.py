@@ -21,7 +21,7 @@ def equation(
     blocks: Sequence[Sequence[int]],
     notation: str,
 ) -> str:
-    """Write a two-level model as LaTeX.
+    r"""Write a two-level model as LaTeX.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ def equation(
     Examples
     --------
     >>> print(equation("y", ["Intercept"], [False], ["Intercept"], [[0]], "combined"))
-    \\begin{aligned}
-    \\text{y}_{ij} &= \\gamma_{00} + u_{0j} + e_{ij} \\\\
-    u_{0j} &\\sim N(0, \\tau_{00}), \\quad e_{ij} \\sim N(0, \\sigma^2)
-    \\end{aligned}
+    \begin{aligned}
+    \text{y}_{ij} &= \gamma_{00} + u_{0j} + e_{ij} \\
+    u_{0j} &\sim N(0, \tau_{00}), \quad e_{ij} \sim N(0, \sigma^2)
+    \end{aligned}
     """
     if notation not in ("levels", "combined"):
         raise ValueError(f"notation is 'levels' or 'combined', not {notation!r}.")
@@ -97,7 +97,7 @@ def _factors(name: str) -> list[str]:
 def _levels(outcome: str, slopes: dict) -> list[str]:
     terms = [_times(f"\\beta_{{{k}j}}", name, "ij") for k, name in enumerate(slopes)]
     lines = [f"{_text(outcome)}_{{ij}} &= {_sum(terms)} + e_{{ij}}"]
-    for k, (name, (moderators, fixed, varies)) in enumerate(slopes.items()):
+    for k, (moderators, fixed, varies) in enumerate(slopes.values()):
         terms = _gammas(k, moderators, fixed)
         terms += [f"u_{{{k}j}}"] if varies else []
         lines.append(f"\\beta_{{{k}j}} &= {_sum(terms)}")
@@ -136,9 +136,7 @@ def _distributions(slopes: dict, z_names, blocks) -> str:
             parts.append(f"u_{{{k[0]}j}} &\\sim N(0, \\tau_{{{k[0]}{k[0]}}})")
             continue
         effects = " \\\\ ".join(f"u_{{{a}j}}" for a in k)
-        rows = " \\\\ ".join(
-            " & ".join(f"\\tau_{{{max(a, b)}{min(a, b)}}}" for b in k) for a in k
-        )
+        rows = " \\\\ ".join(" & ".join(f"\\tau_{{{max(a, b)}{min(a, b)}}}" for b in k) for a in k)
         parts.append(
             f"\\begin{{pmatrix}} {effects} \\end{{pmatrix}} &\\sim "
             f"N\\left(0, \\begin{{pmatrix}} {rows} \\end{{pmatrix}}\\right)"

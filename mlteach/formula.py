@@ -16,11 +16,14 @@ import formulaic
 import numpy as np
 import pandas as pd
 from formulaic.errors import FormulaicError
+from formulaic.transforms import TRANSFORMS
+from formulaic.utils.variables import get_expression_variables
 
 from mlteach.errors import DataError, FormulaError
 
 _BAR = re.compile(r"\|\|?")
 _NAME = re.compile(r"^[^\W\d]\w*$")
+_NOT_COLUMNS = {*TRANSFORMS, "np", "numpy"}
 _CATEGORICAL = re.compile(r"^C\(\s*(\w+)\s*(?:,.*)?\)$", re.DOTALL)
 _MARK = re.compile(r"⧛(.*?)⧚")
 
@@ -266,13 +269,12 @@ def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
     FormulaError
         If a part of the formula cannot be evaluated.
     """
-    parts = [_formula(formula.text, term.effects) for term in formula.random]
-    fixed = _formula(formula.text, formula.fixed)
-    needed = _needed(formula, fixed, parts, data)
+    parts = [term.effects for term in formula.random]
+    needed = _needed(formula, parts, data)
     complete, dropped = _complete_rows(data, needed)
     codes, labels = _clusters(complete[formula.cluster])
     y = _outcome(formula, complete)
-    X, x_names, x_spec = _matrix(formula.text, fixed, complete)
+    X, x_names, x_spec = _matrix(formula.text, formula.fixed, complete)
     matrices = [_matrix(formula.text, part, complete) for part in parts]
     Z, z_names, blocks = _random_columns(X, x_names, matrices)
     return Design(
@@ -291,9 +293,8 @@ def new_rows(design: Design, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray
     DataError
         Unknown column, missing value, or a category that the fit never saw.
     """
-    needed = set(design.x_spec.required_variables)
-    for spec in design.z_specs:
-        needed |= set(spec.required_variables)
+    parts = [design.formula.fixed, *(term.effects for term in design.formula.random)]
+    needed = set().union(*(_variables(part) for part in parts))
     check_columns(data, sorted(needed), "the model")
     for column in sorted(needed):
         missing = int(data[column].isna().sum())
@@ -321,18 +322,19 @@ def check_columns(data: pd.DataFrame, columns: list[str], where: str) -> None:
             f"The data must be a pandas DataFrame, not {type(data).__name__}. "
             "From polars or a dict: use .to_pandas() or pd.DataFrame(...)."
         )
+    have = list(data.columns)
     for column in columns:
-        if column not in data.columns:
-            close = difflib.get_close_matches(column, [str(c) for c in data.columns], n=2)
+        count = have.count(column)
+        if count == 0:
+            names = [str(c) for c in have]
+            close = difflib.get_close_matches(column, names, n=2)
             hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
-            have = ", ".join(str(c) for c in data.columns[:20])
             raise DataError(
                 f"Column '{column}', needed by {where}, is not in the data.{hint} "
-                f"The data have: {have}."
+                f"The data have: {', '.join(names[:20])}."
             )
-    twice = sorted({c for c in columns if (data.columns == c).sum() > 1})
-    if twice:
-        raise DataError(f"The data have more than one column named {', '.join(map(repr, twice))}.")
+        if count > 1:
+            raise DataError(f"The data have more than one column named '{column}'.")
 
 
 def _formula(text: str, part: str) -> formulaic.Formula:
@@ -347,12 +349,31 @@ def _read(part: str) -> formulaic.Formula:
     return formulaic.Formula(part)
 
 
-def _needed(formula, fixed, parts, data) -> list[str]:
+@lru_cache(maxsize=256)
+def _variables(part: str) -> frozenset[str]:
+    """Columns that a part of a formula reads.
+
+    formulaic's own ``required_variables`` forgets those inside stateful transforms such as
+    ``center(x)``.
+    """
+    formula = _read(part)
+    names = {str(name) for name in formula.required_variables}
+    for term in formula:
+        for factor in term.factors:
+            if factor.eval_method.value == "python":
+                found = get_expression_variables(factor.expr, {})
+                names |= {str(v.root) for v in found if v.root not in _NOT_COLUMNS}
+    return frozenset(names)
+
+
+def _needed(formula: ModelFormula, parts: list[str], data: pd.DataFrame) -> list[str]:
     """Columns the model uses, the outcome first."""
-    outcome = _formula(formula.text, formula.outcome).required_variables
-    predictors = set(fixed.required_variables).union(*(p.required_variables for p in parts))
-    columns = [*sorted(outcome), *sorted(predictors - set(outcome)), formula.cluster]
-    columns = [str(c) for c in dict.fromkeys(columns)]
+    for part in (formula.outcome, formula.fixed, *parts):
+        _formula(formula.text, part)
+    outcome = _variables(formula.outcome)
+    predictors = _variables(formula.fixed).union(*(_variables(part) for part in parts))
+    columns = [*sorted(outcome), *sorted(predictors - outcome), formula.cluster]
+    columns = list(dict.fromkeys(columns))
     check_columns(data, columns, f"the formula '{formula.text}'")
     if formula.cluster in outcome | predictors:
         raise FormulaError(
@@ -365,18 +386,17 @@ def _needed(formula, fixed, parts, data) -> list[str]:
 
 
 def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, pd.Series]:
-    used = data[columns]
-    missing = {c: used[c].isna().to_numpy() for c in columns if used[c].hasnans}
+    missing = {c: data[c].isna().to_numpy() for c in columns if data[c].hasnans}
     dropped = pd.Series({c: int(mask.sum()) for c, mask in missing.items()}, dtype=int)
     if missing:
         keep = ~np.logical_or.reduce(list(missing.values()))
         if not keep.any():
             counts = ", ".join(f"{c} {k}" for c, k in dropped.items())
             raise DataError(f"No row is complete. Missing values per column: {counts}.")
-        used = used[keep]
+        data = data.loc[keep, columns]
     for column in columns:
-        _check_finite(used[column], column)
-    return used, dropped
+        _check_finite(data[column], column)
+    return data, dropped
 
 
 def _check_finite(values: pd.Series, column: str) -> None:
@@ -417,17 +437,19 @@ def _outcome(formula: ModelFormula, data: pd.DataFrame) -> np.ndarray:
                 "Convert it with pd.to_numeric, or choose a numeric outcome."
             )
         return values.to_numpy(dtype=float)
-    y, names, _ = _matrix(formula.text, _formula(formula.text, f"0 + {name}"), data)
+    y, _, _ = _matrix(formula.text, f"0 + {name}", data)
     if y.shape[1] != 1:
         raise DataError(f"The outcome '{name}' gives {y.shape[1]} columns, not one number a row.")
     return y[:, 0]
 
 
-def _matrix(text, part, data) -> tuple[np.ndarray, tuple[str, ...], formulaic.ModelSpec]:
+def _matrix(
+    text: str, part: str, data: pd.DataFrame
+) -> tuple[np.ndarray, tuple[str, ...], formulaic.ModelSpec]:
     """Evaluate one part of the formula; the result must be finite."""
     data = _without_unused_levels(part, data)
     try:
-        matrix = part.get_model_matrix(data, output="numpy", na_action="ignore")
+        matrix = _formula(text, part).get_model_matrix(data, output="numpy", na_action="ignore")
     except FormulaicError as error:
         raise FormulaError(f"'{text}' cannot be evaluated: {error}") from error
     values = np.asarray(matrix, dtype=float)
@@ -444,12 +466,12 @@ def _matrix(text, part, data) -> tuple[np.ndarray, tuple[str, ...], formulaic.Mo
     return values, names, matrix.model_spec
 
 
-def _without_unused_levels(part, data: pd.DataFrame) -> pd.DataFrame:
+def _without_unused_levels(part: str, data: pd.DataFrame) -> pd.DataFrame:
     """Forget categories that no row has, so that they make no empty column."""
-    for column in part.required_variables:
-        values = data[str(column)]
+    for column in _variables(part):
+        values = data[column]
         if isinstance(values.dtype, pd.CategoricalDtype):
-            data = data.assign(**{str(column): values.cat.remove_unused_categories()})
+            data = data.assign(**{column: values.cat.remove_unused_categories()})
     return data
 
 
@@ -461,8 +483,7 @@ def _random_columns(X, x_names, matrices):
         raise FormulaError(f"The random effect '{twice}' is asked for more than once.")
     ends = np.cumsum([len(part) for _, part, _ in matrices])
     blocks = tuple(
-        tuple(range(end - len(part), end))
-        for end, (_, part, _) in zip(ends, matrices, strict=True)
+        tuple(range(end - len(part), end)) for end, (_, part, _) in zip(ends, matrices, strict=True)
     )
     if x_names[: len(names)] == names:
         return X[:, : len(names)], names, blocks

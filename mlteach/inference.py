@@ -3,7 +3,7 @@
 Everything is put together from the q x q pieces of :class:`mlteach.deviance.ProfiledDeviance`,
 cluster by cluster; no N x N matrix is formed. Parameters of the variances are ``(theta, sigma2)``
 for Satterthwaite (as in lmerTest) and ``(Tau, sigma2)``, in which V is linear, for Kenward-Roger
-(as in pbkrtest). All quantities are in scaled units; a contrast of coefficients is scaled with them.
+(as in pbkrtest). All quantities are in scaled units, contrasts of coefficients included.
 """
 
 from __future__ import annotations
@@ -180,9 +180,7 @@ def kenward_roger(problem: ProfiledDeviance, theta: np.ndarray) -> KenwardRoger:
     Phi = sigma2 * s.S_inv
     PhiP = Phi @ P
     information = (
-        trace
-        - 2.0 * np.einsum("pr,abrp->ab", Phi, Q)
-        + np.einsum("apr,brp->ab", PhiP, PhiP)
+        trace - 2.0 * np.einsum("pr,abrp->ab", Phi, Q) + np.einsum("apr,brp->ab", PhiP, PhiP)
     )
     W = 2.0 * _inverse_or_pseudo(information)
     inner = np.einsum("ab,abpr->pr", W, Q - np.einsum("apr,brs->abps", P, PhiP))

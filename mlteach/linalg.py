@@ -33,12 +33,7 @@ class ThetaMap:
     @classmethod
     def from_blocks(cls, blocks: Sequence[Sequence[int]]) -> ThetaMap:
         """Lay out the free elements of a block-diagonal lower-triangular Lambda."""
-        pairs = [
-            (row, col)
-            for block in blocks
-            for k, col in enumerate(block)
-            for row in block[k:]
-        ]
+        pairs = [(row, col) for block in blocks for k, col in enumerate(block) for row in block[k:]]
         rows, cols = np.array(pairs, dtype=int).T
         return cls(tuple(tuple(b) for b in blocks), rows, cols)
 

@@ -228,7 +228,7 @@ def _fixed_only(formula: str) -> str:
     return formula
 
 
-# -------------------------------------------------------------------------------- checks at the door
+# ------------------------------------------------------------------------------ checks at the door
 
 
 def _check_options(reml: bool, ddf: str) -> None:
@@ -236,7 +236,9 @@ def _check_options(reml: bool, ddf: str) -> None:
         known = ", ".join(map(repr, inference.DDF_METHODS))
         raise ModelError(f"ddf={ddf!r} is not known; choose one of {known}.")
     if ddf == "kenward-roger" and not reml:
-        raise ModelError("Kenward-Roger degrees of freedom exist for REML fits only: use reml=True.")
+        raise ModelError(
+            "Kenward-Roger degrees of freedom exist for REML fits only: use reml=True."
+        )
 
 
 def _check_identified(d: Design) -> None:
@@ -277,7 +279,7 @@ def _check_within_variation(problem: ProfiledDeviance, d: Design) -> None:
                 )
 
 
-# ---------------------------------------------------------------------------------------- the result
+# -------------------------------------------------------------------------------------- the result
 
 
 def _result(d: Design, problem: ProfiledDeviance, record: OptRecord, ddf: str) -> MixedResult:
@@ -291,9 +293,7 @@ def _result(d: Design, problem: ProfiledDeviance, record: OptRecord, ddf: str) -
 
 def _dropped_note(d: Design) -> str:
     columns = ", ".join(f"{column} ({count})" for column, count in d.dropped.items())
-    return (
-        f"{d.n_rows - len(d.y)} of {d.n_rows} rows are left out for missing values: {columns}."
-    )
+    return f"{d.n_rows - len(d.y)} of {d.n_rows} rows are left out for missing values: {columns}."
 
 
 @dataclass(frozen=True, repr=False)
@@ -446,8 +446,12 @@ class MixedResult:
         --------
         >>> import mlteach as mt
         >>> fit = mt.fit_random_intercept("math ~ catholic", mt.load("hsb"), cluster="school")
-        >>> fit.tests(ddf="all").loc["catholic", "df"].round(1).to_dict()
-        {'satterthwaite': 149.2, 'kenward-roger': 153.7, 'between-within': 158.0, 'residual': 7183.0, 'z': inf}
+        >>> print(fit.tests(ddf="all").loc["catholic", "df"].round(1).to_string(header=False))
+        satterthwaite      153.5
+        kenward-roger      156.7
+        between-within     158.0
+        residual          7183.0
+        z                    inf
         """
         if ddf != "all":
             method = self._ddf(ddf)
@@ -750,11 +754,9 @@ class MixedResult:
         Examples
         --------
         >>> import mlteach as mt
-        >>> mt.fit_empty("math", mt.load("hsb"), cluster="school").ranef().head(2).round(3)
-                Intercept  Intercept_sd
-        school
-        1224       -2.666         0.836
-        1288        0.739         1.048
+        >>> effects = mt.fit_empty("math", mt.load("hsb"), cluster="school").ranef()
+        >>> effects.loc[1224].round(3).to_dict()
+        {'Intercept': -2.664, 'Intercept_sd': 0.871}
         """
         names = list(self.design.z_names)
         effects = pd.DataFrame(self._blups, index=self.design.labels, columns=names)
@@ -780,9 +782,7 @@ class MixedResult:
     def fitted(self) -> pd.Series:
         """Predictions for the rows used, random effects included, shape (N,)."""
         effects = np.einsum("iq,iq->i", self.design.Z, self._blups[self.design.codes])
-        return pd.Series(
-            self._fixed_part + effects, index=self.design.index, name="fitted"
-        )
+        return pd.Series(self._fixed_part + effects, index=self.design.index, name="fitted")
 
     @property
     def resid(self) -> pd.Series:
@@ -888,9 +888,7 @@ class MixedResult:
             One equation a level, or all in one line.
         """
         d = self.design
-        text = equation(
-            self.outcome, d.x_names, self._varies_within, d.z_names, d.blocks, notation
-        )
+        text = equation(self.outcome, d.x_names, self._varies_within, d.z_names, d.blocks, notation)
         return Equation(text)
 
     def summary(self, ddf: str | None = None) -> Summary:

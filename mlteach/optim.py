@@ -21,9 +21,13 @@ GAIN_TOLERANCE = 1e-7
 class Objective(Protocol):
     """What the optimiser asks of a deviance."""
 
-    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]: ...
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Deviance and its first derivatives, shape (m,)."""
+        ...
 
-    def hessian(self, theta: np.ndarray) -> np.ndarray: ...
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        """Second derivatives, shape (m, m)."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,14 @@
 """The three data sets, read once a session. Copy a table before changing it."""
 
 import pytest
+from hypothesis import settings
 
 from mlteach.data import load
+
+# Twenty examples a property keep the whole suite at minutes; no deadline, because a busy machine
+# is not a wrong answer.
+settings.register_profile("mlteach", max_examples=20, deadline=None, derandomize=True)
+settings.load_profile("mlteach")
 
 
 @pytest.fixture(scope="session")

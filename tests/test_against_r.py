@@ -48,7 +48,7 @@ def cases(wanted=lambda case: True):
 @functools.cache
 def read(path, derive):
     """Return the data of a case, with its derived columns."""
-    frame = pd.read_csv(HERE / path, float_precision="round_trip")
+    frame = pd.read_csv(HERE / path)
     for column, expression in derive:
         frame[column] = frame.eval(expression)
     return frame
@@ -67,10 +67,16 @@ def fit(case):
     return fit_named(case["id"], case["reml"])
 
 
+def unordered(name):
+    """Return a coefficient name with its factors sorted: R and formulaic order a:b differently."""
+    return ":".join(sorted(name.split(":")))
+
+
 def by_name(values, index):
     """Return reference values in the order of our coefficients, names checked."""
-    assert set(values) == set(index), "coefficient names differ"
-    return np.array([values[name] for name in index], dtype=float)
+    values = {unordered(name): value for name, value in values.items()}
+    assert set(values) == {unordered(name) for name in index}, "coefficient names differ"
+    return np.array([values[unordered(name)] for name in index], dtype=float)
 
 
 def random_order(case, result):

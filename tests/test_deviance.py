@@ -61,9 +61,7 @@ def test_derivatives_are_exact(reml, random):
 def test_the_ray_is_the_deviance_on_a_line(reml, q):
     _, f = problem(3, q, reml)
     psi, ratios = np.arange(1.0, q + 1), np.array([0.0, 0.3, 2.0, 50.0])
-    values = [
-        f.value_and_gradient(f.map.theta(np.diag(np.sqrt(c * psi))))[0] for c in ratios
-    ]
+    values = [f.value_and_gradient(f.map.theta(np.diag(np.sqrt(c * psi))))[0] for c in ratios]
     assert np.allclose(f.along_ray(psi, ratios), values, rtol=1e-11)
 
 

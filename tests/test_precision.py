@@ -31,8 +31,8 @@ mp.dps = 40
 # Correct significant digits required of the answer for the float64 data, with the reason.
 DIGITS = {
     "coefficient": 11,  # weighted means; an offset of 1e6 in x costs the intercept its share
-    "se": 9,  # half the relative error of the variances, or less
-    "variance": 9,  # a root of the gradient: far below what the flat deviance itself can show
+    "se": 11,  # half the relative error of the variances, or less
+    "variance": 11,  # a root of the gradient: far below what the flat deviance itself can show
     "deviance": 12,  # a sum of a few thousand terms in doubles
 }
 # Digits by which the answer may fall short of what reading the decimals into doubles allows.

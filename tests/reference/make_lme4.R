@@ -140,15 +140,16 @@ variance_components <- function(model) {
        vcov = as_lmerModLmerTest(model)@vcov_varpar)
 }
 
-satterthwaite <- function(model) {
-  summary(as_lmerModLmerTest(model), ddf = "Satterthwaite")$coefficients[, "df"]
+# Degrees of freedom of the rows of L: the coefficients in the units of the file.
+satterthwaite <- function(model, L) {
+  model <- as_lmerModLmerTest(model)
+  apply(L, 1, function(l) contest1D(model, l, ddf = "Satterthwaite")[["df"]])
 }
 
-kenward_roger <- function(model) {
+kenward_roger <- function(model, L) {
   V0 <- vcov(model)
   Va <- vcovAdj(model)
-  p <- length(fixef(model))
-  df <- vapply(seq_len(p), function(k) Lb_ddf(diag(p)[k, , drop = FALSE], V0, Va), 0)
+  df <- vapply(seq_len(nrow(L)), function(k) Lb_ddf(L[k, , drop = FALSE], V0, Va), 0)
   list(df = df, vcov = as.matrix(Va))
 }
 
@@ -183,11 +184,11 @@ fit_case <- function(case, reml) {
   fixed_names <- python_names(names(fixef(model)), data)
   random_names <- unname(python_names(rownames(tau), data))
   fixed <- list(estimate = setNames(beta, fixed_names), se = setNames(sqrt(diag(V)), fixed_names))
-  satt <- listen(tryCatch(satterthwaite(model), error = function(e) { message(conditionMessage(e)); rep(NA, p) }))
+  satt <- listen(tryCatch(satterthwaite(model, B), error = function(e) { message(conditionMessage(e)); rep(NA, p) }))
   fixed$df_satterthwaite <- setNames(satt$value, fixed_names)
   kr_seconds <- NULL
   if (reml && isTRUE(case$kr)) {
-    kr_seconds <- system.time(kr <- kenward_roger(model))[["elapsed"]]
+    kr_seconds <- system.time(kr <- kenward_roger(model, B))[["elapsed"]]
     fixed$df_kenward_roger <- setNames(kr$df, fixed_names)
     fixed$se_kenward_roger <- setNames(sqrt(diag(B %*% kr$vcov %*% t(B))), fixed_names)
   }

@@ -1,0 +1,71 @@
+# One timed task for one R package, in a process of its own; prints one line of JSON.
+# Usage: Rscript peers.R ROOT PACKAGE TASK REPEATS [FILE]. Twin of worker.py, see there.
+args <- commandArgs(trailingOnly = TRUE)
+root <- args[1]; package <- args[2]; task <- args[3]; repeats <- as.integer(args[4]); file <- args[5]
+
+load_hsb <- function() {
+  data <- read.csv(file.path(root, "data", "hsb.csv"))
+  data$ses_within <- data$ses - data$mean_ses
+  data
+}
+load_million <- function() {
+  n <- file.size(file) / 8
+  columns <- matrix(readBin(file, "double", n), ncol = 3)
+  data.frame(g = as.integer(columns[, 1]), x = columns[, 2], y = columns[, 3])
+}
+clock <- function(call, repeats, prepare = function() NULL) {
+  times <- numeric()
+  for (i in seq_len(repeats + 1)) {
+    prepared <- prepare()
+    start <- Sys.time()
+    value <- call(prepared)
+    times[i] <- as.numeric(difftime(Sys.time(), start, units = "secs"))
+  }
+  list(times = I(if (repeats > 0) times[-1] else times), value = value)
+}
+quiet <- function(expr) suppressMessages(suppressWarnings(expr))
+deviance_of <- function(fit) -2 * as.numeric(logLik(fit))
+empty <- math ~ 1 + (1 | school)
+cross <- math ~ mean_ses * ses_within + catholic * ses_within + (1 + ses_within | school)
+
+# Variance of the last random effect, and residual variance; NULL where the fit stops.
+digits <- function(fit_one) {
+  sets <- jsonlite::fromJSON(file, simplifyVector = FALSE)
+  lapply(sets, function(s) tryCatch(quiet(fit_one(s, read.csv(s$file))), error = function(e) NULL))
+}
+by_lme4 <- function(s, data) {
+  fit <- lmer(as.formula(sprintf("%s + (%s | cluster)", s$fixed, s$random)), data)
+  tau <- VarCorr(fit)$cluster
+  c(tau[nrow(tau), ncol(tau)], sigma(fit)^2)
+}
+by_nlme <- function(s, data) {
+  fit <- nlme::lme(as.formula(s$fixed), data, as.formula(sprintf("~ %s | cluster", s$random)))
+  tau <- nlme::getVarCov(fit)
+  c(tau[nrow(tau), ncol(tau)], fit$sigma^2)
+}
+
+result <- switch(paste(package, task),
+  "lme4 hsb_empty" = { library(lme4, quietly = TRUE); d <- load_hsb()
+    clock(function(.) deviance_of(quiet(lmer(empty, d))), repeats) },
+  "lme4 hsb_cross_level" = { library(lme4, quietly = TRUE); d <- load_hsb()
+    clock(function(.) deviance_of(quiet(lmer(cross, d))), repeats) },
+  "lmerTest satterthwaite" = { quiet(library(lmerTest)); d <- load_hsb()
+    clock(function(.) tail(coef(summary(quiet(lmer(cross, d))))[, "df"], 1), repeats) },
+  "pbkrtest kenward_roger" = { quiet({library(lme4); library(pbkrtest)}); d <- load_hsb()
+    fit <- quiet(lmer(cross, d))
+    clock(function(.) { V <- vcov(fit); Va <- vcovAdj(fit); p <- length(fixef(fit))
+      tail(vapply(seq_len(p), function(k) Lb_ddf(diag(p)[k, , drop = FALSE], V, Va), 0), 1) }, repeats) },
+  "lme4 million" = { library(lme4, quietly = TRUE); d <- load_million()
+    invisible(gc(reset = TRUE)); before <- sum(gc()[, 2])
+    r <- clock(function(.) deviance_of(quiet(lmer(y ~ x + (1 + x | g), d,
+                                       control = lmerControl(calc.derivs = FALSE)))), 0)
+    r$peak_allocated <- (sum(gc()[, 6]) - before) * 2^20
+    r },
+  "lme4 digits" = { library(lme4, quietly = TRUE); list(estimates = digits(by_lme4)) },
+  "nlme digits" = list(estimates = digits(by_nlme)),
+  "versions all" = list(R = paste(R.version$major, R.version$minor, sep = "."),
+    packages = Filter(Negate(is.null), sapply(c("lme4", "lmerTest", "pbkrtest", "nlme", "jsonlite"),
+      function(p) tryCatch(as.character(packageVersion(p)), error = function(e) NULL),
+      simplify = FALSE))),
+  stop("no such task: ", package, " ", task))
+cat(jsonlite::toJSON(result, auto_unbox = TRUE, digits = NA, null = "null"), "\n")

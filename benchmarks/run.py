@@ -1,0 +1,281 @@
+"""Side by side with R and statsmodels: times, memory, correct digits -> ``results.md``.
+
+``python benchmarks/run.py`` runs everything; ``python benchmarks/run.py hsb_empty digits`` runs the
+named parts and prints them without touching ``results.md``. Parts: hsb_empty, hsb_cross_level,
+satterthwaite, kenward_roger, million, import, digits.
+
+Every package works in a fresh process on the same data, one after the other in one run on one machine.
+Data are loaded and one call is made before the clock starts (except at a million rows in R: one call
+only); parsing the formula is part of the time. What is compared are medians. A package that is not
+installed is left out, and the report says so.
+"""
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from mpmath import log10, mpf
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+REFERENCE = ROOT / "tests" / "reference"
+sys.path.insert(0, str(REFERENCE))
+import nist  # noqa: E402  (the folder of the reference suite is not a package)
+
+PYTHON_PACKAGES = ("mlteach", "numpy", "scipy", "pandas", "formulaic", "statsmodels")
+
+# part: title, {package: repeats}; the first package is ours
+TIMED = {
+    "hsb_empty": ("hsb, empty model, REML", {"mlteach": 41, "lme4": 41, "statsmodels": 7}),
+    "hsb_cross_level": (
+        "hsb, cross-level model, REML",
+        {"mlteach": 41, "lme4": 21, "statsmodels": 3},
+    ),
+    "satterthwaite": (
+        "the same with a table of coefficients and Satterthwaite df",
+        {"mlteach": 21, "lmerTest": 11},
+    ),
+    "kenward_roger": (
+        "Kenward–Roger SE and df for all six coefficients (fit not counted)",
+        {"mlteach": 21, "pbkrtest": 3},
+    ),
+    "million": (
+        "1,000,000 rows × 10,000 clusters, random slope, REML",
+        {"mlteach": 3, "lme4": 0},
+    ),
+}
+GOALS = {"hsb_empty": 8, "hsb_cross_level": 5, "kenward_roger": 50, "million": 10}
+
+
+# ---- running peers ------------------------------------------------------------------------------
+def r_versions():
+    """Return the versions of R and its packages, or None without R or jsonlite."""
+    if shutil.which("Rscript") is None:
+        return None
+    return call_r("versions", "all", 0, check=False)
+
+
+def call_r(package, task, repeats, file="", check=True):
+    """Return what ``peers.R`` prints for one task, or None if it stops and ``check`` is off."""
+    command = ["Rscript", str(HERE / "peers.R"), str(ROOT), package, task, str(repeats), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        if check:
+            raise RuntimeError(f"{package} {task}: {done.stderr}")
+        return None
+    return json.loads(done.stdout)
+
+
+def call_python(package, task, repeats, file=""):
+    """Return what ``worker.py`` prints for one task."""
+    command = [sys.executable, str(HERE / "worker.py"), package, task, str(repeats), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    if done.returncode:
+        raise RuntimeError(f"{package} {task}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def installed(package, r):
+    """Return whether a Python or R package is there."""
+    if package in ("mlteach", "statsmodels"):
+        try:
+            metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return False
+        return True
+    return r is not None and package in r["packages"]
+
+
+def call(package, *args):
+    """Return the answer of a package, whichever language it lives in."""
+    return (call_python if package in ("mlteach", "statsmodels") else call_r)(package, *args)
+
+
+# ---- timed parts --------------------------------------------------------------------------------
+def write_million(folder):
+    """Write the large data set as raw doubles (cluster, x, y) and return its path."""
+    rng = np.random.default_rng(20260810)
+    n, J = 1_000_000, 10_000
+    g = np.sort(rng.integers(J, size=n))
+    x = rng.normal(size=n)
+    u = rng.normal(size=(J, 2)) @ np.array([[1.0, 0.3], [0.0, 0.5]])
+    y = 1.0 + u[g, 0] + (0.5 + u[g, 1]) * x + 2.0 * rng.normal(size=n)
+    path = Path(folder) / "million.bin"
+    np.concatenate([g.astype(float), x, y]).tofile(path)
+    return path
+
+
+def seconds(value):
+    """Return a time with three significant digits."""
+    return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
+def timed(part, r, folder):
+    """Return the report of one timed part as lines of Markdown."""
+    title, packages = TIMED[part]
+    file = write_million(folder) if part == "million" else ""
+    answers = {p: call(p, part, n, file) for p, n in packages.items() if installed(p, r)}
+    ours = statistics.median(answers["mlteach"]["times"])
+    goal = f" Goal: at least {GOALS[part]} times faster." if part in GOALS else ""
+    what = "last df" if part in ("satterthwaite", "kenward_roger") else "deviance reached"
+    lines = [f"### {title}", "", f"| package | median | fastest – slowest | mlteach is faster by | {what} |",
+             "|---|---:|---:|---:|---:|"]
+    for package, answer in answers.items():
+        times = answer["times"]
+        median = statistics.median(times)
+        ratio = "" if package == "mlteach" else f"{median / ours:.1f} ×"
+        spread = f"{seconds(min(times))} – {seconds(max(times))} (n = {len(times)})"
+        lines.append(f"| {package} | {seconds(median)} | {spread} | {ratio} | {answer['value']:.6f} |")
+    missing = [p for p in packages if p not in answers]
+    lines += ["", "".join(f"{p} is not installed: left out. " for p in missing) + goal.strip()]
+    if part == "million":
+        lines += memory(answers)
+    return [*lines, ""]
+
+
+def memory(answers):
+    """Return lines on peak memory beyond the data frame itself."""
+    ours = answers["mlteach"]
+    frame = ours["frame_bytes"]
+    lines = [
+        "",
+        f"Memory beyond the data frame ({frame / 2**20:.0f} MiB): mlteach allocates at most "
+        f"{ours['peak_allocated'] / frame:.2f} times the data frame (tracemalloc; resident set of the "
+        f"first fit {ours['peak_resident'] / frame:.2f} times). Goal: at most 2.",
+    ]
+    if "lme4" in answers:
+        lines.append(f"lme4: {answers['lme4']['peak_allocated'] / frame:.1f} times (R's gc).")
+    return lines
+
+
+def import_time(r, folder):
+    """Return the report on ``import mlteach`` in a fresh process."""
+    def best(code):
+        probe = f"import time; t = time.perf_counter(); {code}; print(time.perf_counter() - t)"
+        runs = [subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True,
+                               check=True, cwd=ROOT).stdout for _ in range(8)]
+        return statistics.median(float(run) for run in runs[1:])  # the first fills the disk cache
+
+    ours, pandas, statsmodels = (
+        best(f"import {name}") for name in ("mlteach", "pandas", "statsmodels.formula.api"))
+    return ["### import in a fresh process", "", "| | median of 7 |", "|---|---:|",
+            f"| `import mlteach` | {seconds(ours)} |", f"| `import pandas` (part of it) | {seconds(pandas)} |",
+            f"| `import statsmodels.formula.api` | {seconds(statsmodels)} |", "", "Goal: under 0.5 s.", ""]
+
+
+# ---- correct digits -----------------------------------------------------------------------------
+def digit_sets(folder):
+    """Write each set as CSV with columns cluster, x, y; return {name: how to fit} and the truths."""
+    cases = json.loads((REFERENCE / "mpmath.json").read_text())["cases"]
+    sets, truths = {}, {}
+    for case in cases:
+        path = Path(folder) / f"{case['id']}.csv"
+        slope = case["kind"] == "general"
+        if case["kind"] == "nist":
+            rows = nist.rows(nist.text(case["id"]))
+            path.write_text("cluster,y\n" + "".join(f"{a},{b}\n" for a, b in rows))
+        else:
+            rename_columns(REFERENCE / case["data"], case, path)
+        sets[case["id"]] = {"file": str(path), "fixed": "y ~ x" if slope else "y ~ 1",
+                            "random": "1 + x" if slope else "1"}
+        truths[case["id"]] = {kind: case[kind]["reml"] for kind in ("decimal", "float64")}
+    return sets, truths
+
+
+def rename_columns(source, case, target):
+    """Copy a CSV with its cluster, predictor and outcome renamed to cluster, x, y."""
+    outcome = case["formula"].split("~")[0].strip()
+    names = {case["cluster"]: "cluster", case["predictor"]: "x", outcome: "y"}
+    header, *rows = source.read_text().splitlines()
+    keep = [(i, names[c]) for i, c in enumerate(header.split(",")) if c in names]
+    lines = [",".join(name for _, name in keep)]
+    lines += [",".join(row.split(",")[i] for i, _ in keep) for row in rows]
+    target.write_text("\n".join(lines) + "\n")
+
+
+def correct_digits(estimates, truth):
+    """Return the smaller count of correct digits of (last variance, sigma2)."""
+    if estimates is None:
+        return None
+    last = "tau2:x" if "tau2:x" in truth else "tau2"
+    counts = []
+    for ours, name in zip(estimates, (last, "sigma2"), strict=True):
+        true = mpf(truth[name])
+        if true == 0:  # nothing to count: an estimate on the boundary is right or it is not
+            counts.append(16.0 if abs(ours) < 1e-9 else 0.0)
+            continue
+        error = abs(mpf(ours) - true) / abs(true)
+        counts.append(16.0 if error == 0 else float(min(16, max(0, -log10(error)))))
+    return min(counts)
+
+
+def digits(r, folder):
+    """Return the table of correct digits as lines of Markdown."""
+    sets, truths = digit_sets(folder)
+    plan = Path(folder) / "sets.json"
+    plan.write_text(json.dumps(sets))
+    packages = [p for p in ("mlteach", "lme4", "nlme", "statsmodels") if installed(p, r)]
+    answers = {p: call(p, "digits", 0, plan)["estimates"] for p in packages}
+    lines = ["### Correct significant digits of the variance components (REML, default settings)", "",
+             "Truth: 60-digit arithmetic on the decimal numbers in the file "
+             "(tests/reference/mpmath.json). The smaller count of the residual variance and the last "
+             "random-effect variance. *possible*: what a program can reach that reads the numbers into "
+             "doubles and then makes no error at all.", "",
+             "| set | possible | " + " | ".join(packages) + " |", "|---|" + "---:|" * (len(packages) + 1)]
+    for name, truth in truths.items():
+        last = "tau2:x" if "tau2:x" in truth["decimal"] else "tau2"
+        ideal = [mpf(truth["float64"][k]) for k in (last, "sigma2")]
+        cells = [correct_digits(ideal, truth["decimal"])]
+        cells += [correct_digits(answers[p].get(name), truth["decimal"]) for p in packages]
+        text = ["fails" if c is None else f"{c:.1f}" for c in cells]
+        lines.append(f"| {name} | " + " | ".join(text) + " |")
+    return [*lines, ""]
+
+
+# ---- the report ---------------------------------------------------------------------------------
+def machine(r):
+    """Return a description of machine and versions."""
+    versions = {p: metadata.version(p) for p in PYTHON_PACKAGES if installed_python(p)}
+    lines = [f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; "
+             f"Python {platform.python_version()}: "
+             + ", ".join(f"{p} {v}" for p, v in versions.items()) + "."]
+    if r is None:
+        return [*lines, "R (with jsonlite) is not installed: its columns are left out.", ""]
+    lines.append(f"R {r['R']}: " + ", ".join(f"{p} {v}" for p, v in r["packages"].items()) + ".")
+    return [*lines, ""]
+
+
+def installed_python(package):
+    """Return whether a Python distribution is installed."""
+    return any(metadata.distributions(name=package))
+
+
+def main(names):
+    """Run the named parts, or all and write ``results.md``."""
+    parts = {name: lambda r, folder, n=name: timed(n, r, folder) for name in TIMED}
+    parts |= {"import": import_time, "digits": digits}
+    unknown = [name for name in names if name not in parts]
+    if unknown:
+        sys.exit(f"No part named {', '.join(unknown)}. Parts: {', '.join(parts)}.")
+    r = r_versions()
+    lines = ["# mlteach side by side", "", "Written by `python benchmarks/run.py`; do not edit.", "",
+             *machine(r), "All packages ran one after the other in this run; times are medians.", ""]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names or parts:
+            section = parts[name](r, folder)
+            print("\n".join(section), flush=True)
+            lines += section
+    if not names:
+        (HERE / "results.md").write_text("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

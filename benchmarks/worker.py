@@ -1,0 +1,136 @@
+"""One timed task for one Python package, in a process of its own; prints one line of JSON.
+
+Usage: ``python worker.py PACKAGE TASK REPEATS [FILE]``. Data are loaded before the clock starts; the
+formula is parsed while it runs. ``run.py`` calls this; ``peers.R`` is its twin for R.
+"""
+
+import json
+import resource
+import sys
+import time
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+CROSS = "math ~ mean_ses * ses_within + catholic * ses_within"
+
+
+def hsb():
+    """Return the High School and Beyond data with the within-school deviation of ses."""
+    data = pd.read_csv(ROOT / "data" / "hsb.csv")
+    return data.assign(ses_within=data["ses"] - data["mean_ses"])
+
+
+def million(file):
+    """Return the large data set from its three raw columns of doubles."""
+    columns = np.fromfile(file).reshape(3, -1)
+    return pd.DataFrame({"g": columns[0].astype(int), "x": columns[1], "y": columns[2]})
+
+
+def clock(call, repeats, prepare=lambda: None):
+    """Return the times of ``repeats`` calls after one that is not counted, and the last value."""
+    times = []
+    for _ in range(repeats + 1):
+        prepared = prepare()
+        start = time.perf_counter()
+        value = call(prepared)
+        times.append(time.perf_counter() - start)
+    return times[1:] or times, value
+
+
+def once(call):
+    """Return the time of one cold call and its value."""
+    start = time.perf_counter()
+    value = call()
+    return [time.perf_counter() - start], value
+
+
+# ---- mlteach ------------------------------------------------------------------------------------
+def mlteach(task, repeats, file):
+    """Return times, and a check value, of a task in mlteach."""
+    import mlteach as mt
+
+    cross = f"{CROSS} + (1 + ses_within | school)"
+    if task == "million":
+        return mlteach_million(mt, repeats, million(file))
+    if task == "digits":
+        return {"estimates": mlteach_digits(mt, json.loads(Path(file).read_text()))}
+    data = hsb()
+    tasks = {
+        "hsb_empty": lambda _: mt.fit_mixed("math ~ 1 + (1 | school)", data).deviance,
+        "hsb_cross_level": lambda _: mt.fit_mixed(cross, data).deviance,
+        "satterthwaite": lambda _: mt.fit_mixed(cross, data).coefficients["df"].iloc[-1],
+        "kenward_roger": lambda fit: fit.tests(ddf="kenward-roger")["df"].iloc[-1],
+    }
+    fresh = (lambda: mt.fit_mixed(cross, data)) if task == "kenward_roger" else lambda: None
+    times, value = clock(tasks[task], repeats, fresh)
+    return {"times": times, "value": float(value)}
+
+
+def mlteach_million(mt, repeats, data):
+    """Return times and peak memory of the large random-slope fit."""
+
+    def fit(_=None):
+        return mt.fit_mixed("y ~ x + (1 + x | g)", data).deviance
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    first, value = once(fit)
+    resident = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    times, value = clock(fit, repeats)
+    tracemalloc.start()
+    fit()
+    allocated = tracemalloc.get_traced_memory()[1]
+    frame = int(data.memory_usage(deep=True).sum())
+    return {"times": times, "value": value, "first": first[0], "frame_bytes": frame,
+            "peak_allocated": allocated, "peak_resident": resident}
+
+
+def mlteach_digits(mt, sets):
+    """Return (tau2 of the intercept, sigma2) for each set."""
+    out = {}
+    for name, s in sets.items():
+        fit = mt.fit_mixed(f"{s['fixed']} + ({s['random']} | cluster)", pd.read_csv(s["file"]))
+        out[name] = [float(fit.tau.iloc[-1, -1]), fit.sigma2]
+    return out
+
+
+# ---- statsmodels --------------------------------------------------------------------------------
+def statsmodels(task, repeats, file):
+    """Return times, and a check value, of a task in statsmodels' MixedLM."""
+    import statsmodels.formula.api as smf
+
+    warnings.simplefilter("ignore")  # its convergence warnings; the check value tells the same
+    if task == "digits":
+        sets = json.loads(Path(file).read_text())
+        return {"estimates": {k: statsmodels_digits(smf, s) for k, s in sets.items()}}
+    data = hsb()
+    fixed, random = ("math ~ 1", "1") if task == "hsb_empty" else (CROSS, "1 + ses_within")
+
+    def fit(_):
+        model = smf.mixedlm(fixed, data, groups="school", re_formula=random)
+        return -2 * model.fit(reml=True).llf
+
+    times, value = clock(fit, repeats)
+    return {"times": times, "value": float(value)}
+
+
+def statsmodels_digits(smf, s):
+    """Return (last random-effect variance, sigma2), or None where the fit stops with an error."""
+    data = pd.read_csv(s["file"])
+    try:
+        model = smf.mixedlm(s["fixed"], data, groups="cluster", re_formula=s["random"])
+        fit = model.fit(reml=True)
+    except (np.linalg.LinAlgError, ValueError) as error:
+        print(f"statsmodels: {error}", file=sys.stderr)
+        return None
+    return [float(np.asarray(fit.cov_re)[-1, -1]), float(fit.scale)]
+
+
+if __name__ == "__main__":
+    package, task, repeats, *rest = sys.argv[1:]
+    run = {"mlteach": mlteach, "statsmodels": statsmodels}[package]
+    print(json.dumps(run(task, int(repeats), rest[0] if rest else None)))

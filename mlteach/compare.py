@@ -1,0 +1,260 @@
+"""Comparing fitted models: likelihood-ratio tests with the right reference, AIC and BIC.
+
+A likelihood-ratio test asks whether the drop in deviance from a model to one that contains it is
+larger than chance. Its reference is chi-square with as many degrees of freedom as parameters were
+added, unless one of these is a variance: zero is the smallest a variance can be, and half of the
+time chance would take it below. For one more random effect, with its s covariances, and r more
+coefficients it is
+
+    half chi-square(r + s) and half chi-square(r + s + 1)
+
+(Stram & Lee 1994, after Self & Liang 1987). For several more random effects the weights depend on
+the data; then only the chi-square p-value is given, which is too large: an upper bound.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mlteach.errors import ModelError
+from mlteach.inference import LikelihoodRatioTest, likelihood_ratio_test
+from mlteach.mixed import MixedResult
+from mlteach.nesting import different_data, fixed_nested, random_nested, same_columns
+from mlteach.results import format_table
+
+COLUMNS = ("parameters", "llf", "deviance", "aic", "bic", "lr", "df", "p", "p_mixture")
+# A larger model's deviance may lie above the smaller one's by this much: both minima are rounded.
+SAME_DEVIANCE = 1e-6
+
+
+class Comparison(pd.DataFrame):
+    """The table of :func:`compare`; a DataFrame that shows ``attrs["notes"]`` too."""
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def __repr__(self) -> str:
+        notes = [f"Note: {note}" for note in self.attrs.get("notes", ())]
+        return "\n".join([_as_text(self).to_string(), *notes])
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.attrs.get("notes", ()))
+        notes = f'<ul class="notes">{notes}</ul>' if notes else ""
+        return f'<div class="mlteach-summary">{_as_text(self).to_html(border=0)}{notes}</div>'
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as text; degrees of freedom are counts, deviances need two decimals."""
+    out = format_table(pd.DataFrame(table))
+    for name in ("llf", "deviance", "aic", "bic", "lr"):
+        out[name] = ["" if np.isnan(v) else f"{v:.2f}" for v in table[name]]
+    out["df"] = ["" if np.isnan(v) else f"{v:.0f}" for v in table["df"]]
+    return out
+
+
+def compare(
+    *fits: MixedResult, nested: bool = True, names: Sequence[str] | None = None
+) -> Comparison:
+    """Compare models fitted to the same rows.
+
+    Parameters
+    ----------
+    *fits : MixedResult
+        Two or more, in any order; the table has them by their number of parameters. Each is tested
+        against the one above it.
+    nested : bool, default True
+        Refuse models that are not nested. With False they stand in the table for their AIC and BIC,
+        and the likelihood-ratio test is left blank.
+    names : sequence of str, optional
+        Names of the models in the order given; by default their formulas.
+
+    Returns
+    -------
+    DataFrame
+        One row a model; columns parameters, llf, deviance, aic, bic, and the test against the row
+        above: lr (drop in deviance), df, p (chi-square), p_mixture (with variances on the
+        boundary; equals p where no variance is tested, NaN where the mixture has no closed form).
+        ``attrs["notes"]`` has what a reader should know.
+
+    Raises
+    ------
+    ModelError
+        If the models have other rows, outcomes, clusters or methods, if they are REML fits with
+        different fixed effects, or if they are not nested. The message says what to do.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> london = mt.load("london")
+    >>> m0 = mt.fit_mixed("score16 ~ score11 + (1 | school)", london, reml=False)
+    >>> m1 = mt.fit_mixed("score16 ~ score11 + (1 + score11 | school)", london, reml=False)
+    >>> mt.compare(m0, m1, names=["intercepts", "slopes"])[["lr", "df"]].round(1)
+                  lr   df
+    intercepts   NaN  NaN
+    slopes      40.4  2.0
+
+    References
+    ----------
+    Self & Liang (1987), Journal of the American Statistical Association 82(398),
+    doi:10.1080/01621459.1987.10478472. Stram & Lee (1994), Biometrics 50(4), doi:10.2307/2533455.
+    """
+    _check_fits(fits, names)
+    named = list(zip(_names(fits, names), fits, strict=True))
+    named.sort(key=lambda pair: pair[1].n_parameters)
+    rows, notes = {}, _common_notes(fits)
+    for place, (name, fit) in enumerate(named):
+        test = None
+        if place:
+            test, more = _test(named[place - 1], (name, fit), nested)
+            notes += more
+        rows[name] = _row(fit, test)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
+    table = Comparison(table.astype({"parameters": int}))
+    table.attrs["notes"] = tuple(dict.fromkeys(notes))
+    return table
+
+
+def _row(fit: MixedResult, test: LikelihoodRatioTest | None) -> tuple:
+    blank = (np.nan,) * 4
+    tested = blank if test is None else (test.statistic, float(test.df), test.p, test.p_mixture)
+    return (fit.n_parameters, fit.llf, fit.deviance, fit.aic, fit.bic, *tested)
+
+
+def _names(fits: Sequence[MixedResult], names: Sequence[str] | None) -> list[str]:
+    """Names of the rows; a formula that occurs twice is numbered."""
+    if names is not None:
+        return [str(name) for name in names]
+    formulas = [fit.formula for fit in fits]
+    out = []
+    for place, text in enumerate(formulas):
+        again = formulas[:place].count(text)
+        out.append(f"{text} [{again + 1}]" if again else text)
+    return out
+
+
+# ------------------------------------------------------------------------------------------- checks
+
+
+def _check_fits(fits: Sequence[MixedResult], names: Sequence[str] | None) -> None:
+    for fit in fits:
+        if not isinstance(fit, MixedResult):
+            raise ModelError(
+                f"compare needs fitted models, as in compare(m0, m1), not {type(fit).__name__}."
+            )
+    if len(fits) < 2:
+        raise ModelError(f"compare needs at least two fitted models; got {len(fits)}.")
+    if names is not None and (len(names) != len(fits) or len(set(names)) != len(names)):
+        raise ModelError(f"names= needs {len(fits)} different names, one a model.")
+    first = fits[0]
+    for other in fits[1:]:
+        problem = different_data(first.design, other.design)
+        if problem:
+            raise ModelError(problem)
+        _check_methods(first, other)
+
+
+def _check_methods(a: MixedResult, b: MixedResult) -> None:
+    if a.reml != b.reml:
+        raise ModelError(
+            "One model is fitted by REML and the other by ML. Their likelihoods are of different "
+            "things (REML's is that of the residuals from the fixed effects): fit both the same "
+            "way, with reml=False if the fixed effects differ."
+        )
+    if a.reml and not same_columns(a.design, b.design):
+        raise ModelError(
+            "These are REML fits with different fixed effects. REML's likelihood is that of "
+            "what the fixed effects leave over, so each model's is of other data (of other units, if "
+            "only the coding differs). Fit both with reml=False to compare them."
+        )
+
+
+def _common_notes(fits: Sequence[MixedResult]) -> list[str]:
+    notes = [
+        f"'{fit.formula}' has not converged: its likelihood is too low, and so every comparison "
+        "with it is wrong."
+        for fit in fits
+        if not fit.converged
+    ]
+    if fits[0].reml:
+        notes.append(
+            "REML fits with the same fixed effects: the test is of the random part. AIC and BIC "
+            "count the fixed effects too, as lme4 does; the differences in AIC do not depend on that."
+        )
+    return notes
+
+
+# --------------------------------------------------------------------------- likelihood-ratio tests
+
+
+def _test(
+    small: tuple[str, MixedResult], big: tuple[str, MixedResult], nested: bool
+) -> tuple[LikelihoodRatioTest | None, list[str]]:
+    """Test a model against the next larger one; None with a note if they are not nested."""
+    (small_name, m0), (big_name, m1) = small, big
+    problem = _not_nested(m0, m1)
+    if problem:
+        text = f"'{small_name}' is not nested in '{big_name}': {problem}"
+        if nested:
+            raise ModelError(
+                f"{text} A likelihood-ratio test needs a model that the other contains. Compare "
+                "AIC or BIC instead: compare(..., nested=False)."
+            )
+        return None, [f"{text} There is no likelihood-ratio test; compare AIC or BIC."]
+    drop = m0.deviance - m1.deviance
+    df = m1.n_parameters - m0.n_parameters
+    if df == 0:
+        return None, [f"'{small_name}' and '{big_name}' are the same model written in two ways."]
+    weights = _weights(m0, m1, df)
+    notes = _test_notes(m0, m1, big_name, weights)
+    if drop < -SAME_DEVIANCE:
+        notes.append(
+            f"'{big_name}' has the lower likelihood although it contains the model above it: it is "
+            "not at its maximum, and the test is void."
+        )
+    return likelihood_ratio_test(drop, df, weights), notes
+
+
+def _not_nested(m0: MixedResult, m1: MixedResult) -> str:
+    if not fixed_nested(m0.design, m1.design):
+        return "it has fixed effects that are no combination of the other's."
+    if not random_nested(m0.design, m1.design):
+        return "it has random effects (or covariances) that the other cannot produce."
+    return ""
+
+
+def _weights(m0: MixedResult, m1: MixedResult, df: int) -> tuple[float, ...]:
+    """Weights of chi-square with 0, 1, …, df degrees of freedom; empty if not in closed form."""
+    more_effects = m1.design.Z.shape[1] - m0.design.Z.shape[1]
+    if more_effects == 0:
+        return (0.0,) * df + (1.0,)
+    if more_effects == 1:
+        return (0.0,) * (df - 1) + (0.5, 0.5)
+    return ()
+
+
+def _test_notes(
+    m0: MixedResult, m1: MixedResult, name: str, weights: tuple[float, ...]
+) -> list[str]:
+    notes = []
+    if not weights:
+        notes.append(
+            f"'{name}' has several more random effects: the mixture depends on the data. p is too "
+            "large, an upper bound; adding one random effect at a time gives exact references."
+        )
+    elif weights[-1] == 0.5:
+        df = len(weights) - 1
+        notes.append(
+            f"'{name}' tests a variance, which cannot be negative: p_mixture is half χ²({df - 1}) "
+            f"and half χ²({df}); p, from χ²({df}), is too large."
+        )
+    if m0.singular and m1.design.Z.shape[1] > 1:
+        notes.append(
+            f"The model above '{name}' is itself on the boundary (singular fit), where neither "
+            "reference is exact."
+        )
+    return notes

@@ -1,0 +1,406 @@
+"""What clustering costs: intraclass correlations, design effects, Moulton factors.
+
+    icc = between / (between + sigma2),     between = z' Tau z
+
+With a random intercept only, ``between`` is tau2. With random slopes it depends on where one looks:
+z holds 1 for the intercept and the values of the predictors, zero unless told otherwise.
+n is a cluster size, N the number of rows, J the number of clusters.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import optimize, stats
+
+from mlteach.errors import ModelError
+from mlteach.mixed import MixedResult
+from mlteach.results import check_level, format_number
+
+INTERCEPT = "Intercept"
+# Profile limits are searched on the scale of an SD ratio; this many digits are more than printed.
+LIMIT_TOLERANCE = 1e-10
+# An SD ratio of 1e8 is an ICC of 1 to the last digit of float64.
+LARGEST_RATIO = 1e8
+
+
+class ICC(float):
+    """An intraclass correlation: a number, with its standard error and confidence limits.
+
+    Attributes
+    ----------
+    se : float
+        Standard error by the delta method; NaN where the variance is estimated as zero.
+    lower, upper : float
+        Confidence limits.
+    level : float
+        Confidence level.
+    notes : tuple of str
+        What a reader should know.
+    """
+
+    se: float
+    lower: float
+    upper: float
+    level: float
+    notes: tuple[str, ...]
+
+    def __new__(
+        cls,
+        estimate: float,
+        se: float,
+        limits: tuple[float, float],
+        level: float = 0.95,
+        notes: tuple[str, ...] = (),
+    ) -> ICC:
+        """Make the number and hang the rest on it."""
+        self = super().__new__(cls, estimate)
+        self.se, self.level, self.notes = float(se), level, tuple(notes)
+        self.lower, self.upper = map(float, limits)
+        return self
+
+    def __getnewargs__(self) -> tuple:
+        return float(self), self.se, (self.lower, self.upper), self.level, self.notes
+
+    @property
+    def estimate(self) -> float:
+        """The correlation as a plain number."""
+        return float(self)
+
+    def __repr__(self) -> str:
+        se, low, high = (format_number(v) or "undetermined" for v in self._beside())
+        text = f"ICC = {float(self):.4f} (SE {se}, {self.level:.0%} CI {low} to {high})"
+        return "\n".join([text, *(f"Note: {note}" for note in self.notes)])
+
+    __str__ = __repr__
+
+    def _beside(self) -> tuple[float, float, float]:
+        return self.se, self.lower, self.upper
+
+    def _repr_html_(self) -> str:
+        lines = "<br>".join(html.escape(line) for line in repr(self).splitlines())
+        return f'<div class="mlteach-value">{lines}</div>'
+
+
+def icc(fit: MixedResult, *, at: Mapping[str, float] | None = None, level: float = 0.95) -> ICC:
+    """Intraclass correlation: the share of the (residual) variance that lies between clusters.
+
+    Also the correlation of two rows of the same cluster, given the predictors in the model.
+
+    Parameters
+    ----------
+    fit : MixedResult
+    at : mapping of str to float, optional
+        For random slopes: the values of their predictors at which to look, by the names in
+        ``fit.tau``; those not named are at zero.
+    level : float, default 0.95
+        Confidence level.
+
+    Returns
+    -------
+    ICC
+        A float with ``se`` (delta method), ``lower`` and ``upper``. With one random effect the
+        limits are those of the profile likelihood (restricted if the fit is REML), which exist and
+        stay inside [0, 1] on the boundary too. With several they are Wald limits for Fisher's
+        transformation ``log(1 + n icc / (1 - icc)) / 2``, n the average cluster size.
+
+    Raises
+    ------
+    ModelError
+        If ``at`` names no random effect, or there is no random intercept and no ``at``.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> mt.icc(mt.fit_empty("math", mt.load("hsb"), cluster="school"))
+    ICC = 0.1804 (SE 0.0187, 95% CI 0.1472 to 0.2210)
+
+    References
+    ----------
+    Snijders & Bosker (2012), Multilevel Analysis, sections 3.3 to 3.5. Donner (1986),
+    International Statistical Review 54(1), doi:10.2307/1403259, for Fisher's transformation.
+    """
+    _check_fit(fit)
+    check_level(level)
+    z = _position(fit, at)
+    weights = _between_weights(fit, z)
+    components = fit.variances["estimate"].to_numpy()
+    between = max(float(weights @ components), 0.0)
+    share = between / (between + fit.sigma2)
+    se = _delta_se(fit, weights, between)
+    if len(z) == 1:
+        limits = _profile_limits(fit, float(z[0]), level)
+    else:
+        limits = _transformed_limits(share, se, fit.nobs / fit.n_clusters, level)
+    return ICC(share, se, limits, level, _notes(fit, z, between))
+
+
+def _check_fit(fit: MixedResult) -> None:
+    if not isinstance(fit, MixedResult):
+        raise ModelError(
+            f"icc needs a fitted model, for example fit_empty(...), not {type(fit).__name__}; for "
+            "a column of a table use column_icc(data, column, cluster=...)."
+        )
+
+
+def _position(fit: MixedResult, at: Mapping[str, float] | None) -> np.ndarray:
+    """Values of the random-effects design at which the correlation is asked for, shape (q,)."""
+    names = list(fit.tau.index)
+    at = dict(at or {})
+    unknown = [name for name in at if name not in names or name == INTERCEPT]
+    if unknown:
+        slopes = ", ".join(name for name in names if name != INTERCEPT) or "none"
+        raise ModelError(f"at= names {unknown[0]!r}, but the random slopes are: {slopes}.")
+    z = np.array([1.0 if name == INTERCEPT else float(at.get(name, 0.0)) for name in names])
+    if not np.isfinite(z).all():
+        raise ModelError(f"at= needs finite numbers; got {at}.")
+    if not z.any():
+        raise ModelError(
+            "This model has no random intercept, so nothing varies between clusters where all "
+            f"predictors are zero. Say where to look, as in at={{{names[0]!r}: 1}}."
+        )
+    return z
+
+
+def _between_weights(fit: MixedResult, z: np.ndarray) -> np.ndarray:
+    """Weights w with ``z' Tau z = w' components``, in the order of ``fit.variances``."""
+    map_ = fit.problem.map
+    weights = z[map_.rows] * z[map_.cols] * np.where(map_.diagonal, 1.0, 2.0)
+    return np.append(weights, 0.0)
+
+
+def _delta_se(fit: MixedResult, weights: np.ndarray, between: float) -> float:
+    if between == 0.0:
+        return np.nan
+    sigma2 = fit.sigma2
+    gradient = weights * sigma2
+    gradient[-1] = -between
+    gradient = gradient / (between + sigma2) ** 2
+    return float(np.sqrt(max(gradient @ fit.cov_variances.to_numpy() @ gradient, 0.0)))
+
+
+def _profile_limits(fit: MixedResult, z: float, level: float) -> tuple[float, float]:
+    """Limits from the deviance, which with one random effect depends on theta, so on the ICC, only.
+
+    theta is the SD of the scaled effect over sigma; z and the scaling turn it into the ratio of
+    between to within variance.
+    """
+    problem, best = fit.problem, float(fit.theta[0])
+    allowed = stats.chi2.ppf(level, 1)
+    lowest = problem.value_and_gradient(fit.theta)[0]
+
+    def excess(theta: float) -> float:
+        return problem.value_and_gradient(np.array([theta]))[0] - lowest - allowed
+
+    low = 0.0 if excess(0.0) <= 0.0 else _root(excess, 0.0, best)
+    high = _above(best)
+    while excess(high) < 0.0 and high < LARGEST_RATIO:
+        high *= 2.0
+    high = _root(excess, best, high) if excess(high) > 0.0 else np.inf
+    ratio = (np.array([low, high]) * problem.moments.scaling.T[0, 0] * z) ** 2
+    low, high = 1.0 - 1.0 / (1.0 + ratio)
+    return low, high
+
+
+def _above(best: float) -> float:
+    return max(2.0 * best, 0.01)
+
+
+def _root(function, low: float, high: float) -> float:
+    return float(optimize.brentq(function, low, high, xtol=LIMIT_TOLERANCE, rtol=1e-12))
+
+
+def _transformed_limits(share: float, se: float, n: float, level: float) -> tuple[float, float]:
+    if np.isnan(se):
+        return 0.0, np.nan
+    size = 1.0 + (n - 1.0) * share
+    centre = 0.5 * np.log(size / (1.0 - share))
+    se_centre = 0.5 * n / (size * (1.0 - share)) * se
+    half = stats.norm.ppf(0.5 + level / 2) * se_centre
+    grown = np.exp(2.0 * (centre + np.array([-half, half])))
+    low, high = (grown - 1.0) / (grown + n - 1.0)
+    return max(float(low), 0.0), float(high)
+
+
+def _notes(fit: MixedResult, z: np.ndarray, between: float) -> tuple[str, ...]:
+    notes = []
+    if any(name != INTERCEPT for name in fit.tau.index):
+        where = ", ".join(
+            f"{name} = {value:g}"
+            for name, value in zip(fit.tau.index, z, strict=True)
+            if name != INTERCEPT
+        )
+        notes.append(f"With random slopes the ICC depends on the predictors; this is at {where}.")
+    if between == 0.0:
+        notes.append("The variance between clusters is estimated as zero, so it has no SE.")
+    return tuple(notes)
+
+
+# ----------------------------------------------------------------------------------- design effects
+
+
+def design_effect(n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
+    """Design effect ``1 + (n - 1) icc``: what clusters of size n do to the variance of a mean.
+
+    Parameters
+    ----------
+    n : float or array
+        Cluster size, at least 1. If sizes differ, ``sum(n_j**2) / sum(n_j)``, the size of the
+        cluster of a random row, gives the design effect of the mean of all rows.
+    icc : float or array
+        Intraclass correlation, from -1/(n - 1) (rows of a cluster differ more than at random;
+        an ANOVA estimate can say so) to 1.
+
+    Returns
+    -------
+    float or array
+        Broadcast over n and icc: variance of the mean over that of a simple random sample.
+
+    Raises
+    ------
+    ModelError
+        For a size below 1 or a correlation that cannot be.
+
+    Examples
+    --------
+    >>> design_effect(5, 0.30), design_effect(20, 0.05)
+    (2.2, 1.95)
+
+    References
+    ----------
+    Kish (1965), Survey Sampling, chapter 5. Eldridge, Ashby & Kerry (2006), International Journal
+    of Epidemiology 35(5), doi:10.1093/ije/dyl129, for unequal sizes.
+    """
+    n, icc = _numbers("n", n), _numbers("icc", icc)
+    _check_size(n)
+    _check_icc("icc", icc)
+    effect = 1.0 + (n - 1.0) * icc
+    # Rounding of -1/(n - 1) itself must not refuse the smallest possible value.
+    if (np.asarray(effect) < -1e-12).any():
+        raise ModelError(
+            "icc lies below -1/(n - 1), which no correlation of n rows with each other can do."
+        )
+    return _scalar(np.maximum(effect, 0.0))
+
+
+def effective_n(N: ArrayLike, n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
+    """Effective sample size: independent rows that would know a mean as well as N clustered ones.
+
+    Parameters
+    ----------
+    N : float or array
+        Rows in all.
+    n, icc : float or array
+        As in :func:`design_effect`.
+
+    Returns
+    -------
+    float or array
+        ``N / (1 + (n - 1) icc)``.
+
+    Raises
+    ------
+    ModelError
+        As :func:`design_effect`, and if there are fewer rows than one cluster holds.
+
+    Examples
+    --------
+    >>> round(effective_n(500, 5, 0.30)), round(effective_n(1000, 20, 0.05))
+    (227, 513)
+    """
+    N, size = _numbers("N", N), _numbers("n", n)
+    if np.any(np.asarray(size > N)):
+        raise ModelError("N is the number of rows in all and n that of one cluster: N >= n.")
+    effect = design_effect(n, icc)
+    if np.any(np.asarray(effect) == 0.0):
+        raise ModelError("icc = -1/(n - 1): the mean has no variance, so no size equals it.")
+    return _scalar(N / effect)
+
+
+def moulton_factor(n: ArrayLike, icc_x: ArrayLike, icc_y: ArrayLike) -> float | np.ndarray:
+    """Moulton factor: how many times too small the OLS standard error of a slope is.
+
+    The variance is too small by its square, ``1 + (V(n) / mean(n) + mean(n) - 1) icc_x icc_y``;
+    with equal clusters that is ``1 + (n - 1) icc_x icc_y``, and a predictor that is constant in
+    each cluster (icc_x = 1) makes it the :func:`design_effect`.
+
+    Parameters
+    ----------
+    n : float or sequence
+        Cluster size; or the sizes of all clusters (such as ``fit.cluster_sizes``) if they differ.
+    icc_x : float or array
+        Intraclass correlation of the predictor; ``column_icc(..., method="pairs")`` makes the
+        formula exact.
+    icc_y : float or array
+        Intraclass correlation of the residual of the outcome.
+
+    Returns
+    -------
+    float or array
+        Correct over OLS standard error, broadcast over icc_x and icc_y.
+
+    Raises
+    ------
+    ModelError
+        For a size below 1 or correlations that cannot be.
+
+    Examples
+    --------
+    >>> round(moulton_factor(20, 1, 0.05) ** 2, 2)
+    1.95
+    >>> round(moulton_factor([10, 30], 1, 0.05) ** 2, 2)
+    2.2
+
+    References
+    ----------
+    Moulton (1986), Journal of Econometrics 32(3), doi:10.1016/0304-4076(86)90021-7; Angrist &
+    Pischke (2009), Mostly Harmless Econometrics, equation 8.2.5.
+    """
+    sizes = np.asarray(_numbers("n", n))
+    _check_size(sizes)
+    if sizes.ndim > 1 or sizes.size == 0:
+        raise ModelError("n is one cluster size, or one list with the sizes of all clusters.")
+    x, y = _numbers("icc_x", icc_x), _numbers("icc_y", icc_y)
+    others = float(sizes.var() / sizes.mean() + sizes.mean() - 1.0)
+    # With unequal sizes a predictor's pairwise correlation can pass 1, up to this limit.
+    _check_icc("icc_x", x, limit=(sizes.max() - 1.0) / others if others else 1.0)
+    _check_icc("icc_y", y)
+    ratio = 1.0 + others * x * y
+    if (np.asarray(ratio) < 0.0).any():
+        raise ModelError("icc_x and icc_y cannot be this far apart in sign for these sizes.")
+    return _scalar(np.sqrt(ratio))
+
+
+def _numbers(name: str, values: ArrayLike) -> np.ndarray | pd.Series:
+    """Arrays of floats; a Series stays one, so that its labels reach the result."""
+    try:
+        numbers = values.astype(float) if isinstance(values, pd.Series) else _array(values)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name} must be a number or an array of numbers.") from error
+    if not np.isfinite(np.asarray(numbers)).all():
+        raise ModelError(f"{name} has missing or infinite values.")
+    return numbers
+
+
+def _array(values: ArrayLike) -> np.ndarray:
+    return np.asarray(values, dtype=float)
+
+
+def _check_size(n: np.ndarray | pd.Series) -> None:
+    if (np.asarray(n) < 1.0).any():
+        raise ModelError("A cluster has at least one row: n must be 1 or more.")
+
+
+def _check_icc(name: str, icc: np.ndarray | pd.Series, limit: float = 1.0) -> None:
+    if (np.abs(np.asarray(icc)) > limit * (1.0 + 1e-12)).any():
+        raise ModelError(
+            f"{name} is a correlation, at most {limit:.4g} in size; write 18% as 0.18."
+        )
+
+
+def _scalar(values: np.ndarray | pd.Series) -> float | np.ndarray | pd.Series:
+    return float(values) if np.ndim(values) == 0 else values

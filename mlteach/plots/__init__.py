@@ -1,0 +1,28 @@
+"""Figures of two-level data and models, with matplotlib.
+
+Every function takes a fit (or data and column names) and ``ax=None``, draws, and returns the
+matplotlib Axes, so that figures compose: ``fig, axes = plt.subplots(1, 2)``, then ``ax=axes[0]``.
+``describe(ax)`` says in plain sentences what was drawn. Importing this changes no setting of
+matplotlib; ``use_style()`` or ``with style():`` gives figures the look of the book.
+"""
+
+from mlteach.plots.base import PALETTE, describe, style, use_style
+from mlteach.plots.clusters import caterpillar, cluster_dots
+from mlteach.plots.diagnostics import qq, residual_spread
+from mlteach.plots.estimates import coefficients, variance_bar, variance_parts
+from mlteach.plots.relations import within_between
+
+__all__ = [
+    "PALETTE",
+    "caterpillar",
+    "cluster_dots",
+    "coefficients",
+    "describe",
+    "qq",
+    "residual_spread",
+    "style",
+    "use_style",
+    "variance_bar",
+    "variance_parts",
+    "within_between",
+]

@@ -1,0 +1,343 @@
+"""What all figures share: colours, style, legends, descriptions, and checks of the input.
+
+Colours are Okabe and Ito's, which readers with any common colour vision tell apart; wherever two
+things must be told apart they also differ in marker, line or hatch, so that a greyscale print still
+works. Nothing here changes matplotlib's settings unless :func:`use_style` is called.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from textwrap import fill
+from weakref import WeakKeyDictionary
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from cycler import cycler
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mlteach.errors import DataError, DataWarning, ModelError
+from mlteach.formula import check_columns
+from mlteach.mixed import MixedResult
+
+#: Okabe and Ito's colours (2008, https://jfly.uni-koeln.de/color/) and two greys.
+PALETTE = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "black": "#000000",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "vermillion": "#D55E00",
+    "yellow": "#F0E442",
+    "grey": "#6E6E6E",
+    "light": "#BFBFBF",
+}
+
+# In this order neighbours differ in lightness too: dark, light, black, ...
+SERIES = tuple(
+    zip(
+        [PALETTE[c] for c in ("blue", "orange", "black", "green", "purple", "sky")],
+        ("o", "s", "D", "^", "v", "P"),
+        strict=True,
+    )
+)
+
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": PALETTE["grey"],
+    "axes.labelsize": 11,
+    "axes.prop_cycle": cycler(color=[color for color, _ in SERIES])
+    + cycler(linestyle=["-", "--", "-.", ":", (0, (6, 2)), (0, (1, 3))]),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 11.5,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 120,
+    "figure.figsize": (6.8, 4.2),
+    "font.size": 10.5,
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "savefig.dpi": 200,
+    "xtick.color": PALETTE["grey"],
+    "xtick.labelcolor": PALETTE["black"],
+    "ytick.color": PALETTE["grey"],
+    "ytick.labelcolor": PALETTE["black"],
+}
+
+_descriptions: WeakKeyDictionary[Axes, str] = WeakKeyDictionary()
+
+
+# ------------------------------------------------------------------------------------------ style
+
+
+def use_style() -> None:
+    """Give every later figure of this session the look of the book (changes ``rcParams``).
+
+    Examples
+    --------
+    >>> import matplotlib as mpl
+    >>> with mpl.rc_context():
+    ...     use_style()
+    ...     mpl.rcParams["axes.spines.top"]
+    False
+    """
+    plt.rcParams.update(_STYLE)
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Give the figures made inside a ``with`` block the look of the book.
+
+    Examples
+    --------
+    >>> import matplotlib as mpl
+    >>> before = mpl.rcParams["font.size"]
+    >>> with style():
+    ...     print(mpl.rcParams["font.size"])
+    10.5
+    >>> mpl.rcParams["font.size"] == before
+    True
+    """
+    with plt.rc_context(_STYLE):
+        yield
+
+
+# ----------------------------------------------------------------------------------- descriptions
+
+
+def describe(figure: Axes | Figure) -> str:
+    """Say in plain sentences what a figure shows; usable as its alternative text.
+
+    Parameters
+    ----------
+    figure : Axes or Figure
+        What a function of this module returned or drew into. A Figure gives the descriptions of
+        its Axes in order. Drawing twice into the same Axes keeps the later description.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    DataError
+        If no function of this module has drawn there.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> from mlteach import plots
+    >>> ax = plots.within_between(mt.load("hsb"), "ses", "math", "school")
+    >>> plots.describe(ax)[:57]
+    'math against ses for 7,185 rows in 160 clusters (school).'
+    """
+    axes = figure.axes if isinstance(figure, Figure) else [figure]
+    texts = [_descriptions[ax] for ax in axes if isinstance(ax, Axes) and ax in _descriptions]
+    if not texts:
+        raise DataError(
+            f"There is no description for this {type(figure).__name__}: describe() takes an Axes "
+            "that a function of mlteach.plots returned, or its Figure."
+        )
+    return " ".join(texts)
+
+
+def described(ax: Axes, text: str) -> Axes:
+    """Keep the description of what was drawn, and hand the Axes back."""
+    _descriptions[ax] = text
+    return ax
+
+
+def number(value: float) -> str:
+    """A number as one would say it.
+
+    Examples
+    --------
+    >>> number(12.637), number(0.0341), number(-7185.2), number(float("nan"))
+    ('12.64', '0.034', '-7,185', 'undefined')
+    """
+    if np.isnan(value):
+        return "undefined"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) >= 0.095 or value == 0 else f"{value:.2g}"
+
+
+def counted(count: int, total: int, cluster: str) -> str:
+    """How many clusters are drawn, of how many."""
+    shown = f"{total} clusters ({cluster})"
+    return shown if count == total else f"{count} of {shown}"
+
+
+# ---------------------------------------------------------------------------- labels and legends
+
+
+def label(
+    column: str, labels: Mapping[str, str] | None = None, data: pd.DataFrame | None = None
+) -> str:
+    """What to write beside an axis: the caller's words, else the codebook's with the unit."""
+    if labels is not None and column in labels:
+        return fill(labels[column], 48)
+    attrs = {} if data is None else data.attrs
+    text = attrs.get("codebook", {}).get(column, column)
+    unit = attrs.get("units", {}).get(column)
+    return fill(f"{text} ({unit})" if unit else text, 48)
+
+
+def size_in_points(ax: Axes) -> tuple[float, float]:
+    """Width and height of the Axes as they are before the layout is final."""
+    box = ax.get_window_extent()
+    return box.width * 72 / ax.figure.dpi, box.height * 72 / ax.figure.dpi
+
+
+def legend_with_headroom(
+    ax: Axes, handles: Sequence[Artist] | None = None, title: str | None = None
+) -> None:
+    """Put a legend into the Axes, above all that is drawn, in as many columns as there is room."""
+    handles = ax.get_legend_handles_labels()[0] if handles is None else handles
+    width, height = size_in_points(ax)
+    ncols = _columns([len(str(handle.get_label())) for handle in handles], width)
+    # A row of the legend is about 15 points high.
+    rows = -(-len(handles) // ncols) + (title is not None)
+    share = min(0.45, (rows * 15 + 10) / height)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, low + (high - low) / (1 - share))
+    ax.legend(
+        loc="upper left",
+        ncols=ncols,
+        borderaxespad=0.2,
+        columnspacing=1.2,
+        handletextpad=0.5,
+        handles=handles,
+        title=title,
+        alignment="left",
+    )
+
+
+def _columns(letters: Sequence[int], width: float) -> int:
+    """How many columns of entries with so many letters fit into a width in points."""
+    # A letter is about 4.8 points wide; handle and spacing take 34.
+    entries = 4.8 * np.array(letters) + 34
+    for ncols in range(len(entries), 1, -1):
+        if sum(column.max() for column in np.array_split(entries, ncols)) <= width:
+            return ncols
+    return 1
+
+
+def cluster_axis(ax: Axes, ids: Sequence, text: str) -> None:
+    """Name the clusters along the x-axis while there is room for their names."""
+    ax.set_xlim(-1, len(ids))
+    names = [str(i) for i in ids]
+    if len(ids) <= 30:
+        upright = sum(map(len, names)) + 2 * len(ids) > 70
+        ax.set_xticks(range(len(ids)), names, rotation=90 if upright else 0)
+    else:
+        ax.set_xticks([])
+    ax.set_xlabel(text)
+
+
+# ------------------------------------------------------------------------------ checks of the input
+
+
+def axes_or_new(ax: Axes | None, height: float | None = None) -> Axes:
+    """The caller's Axes, or those of a new figure, of a height (inches) of its own if given."""
+    if ax is None:
+        width, usual = plt.rcParams["figure.figsize"]
+        return plt.subplots(figsize=(width, usual if height is None else height))[1]
+    if not isinstance(ax, Axes):
+        raise DataError(
+            f"ax must be one matplotlib Axes, not {type(ax).__name__}. From plt.subplots(1, 2) "
+            "take one element: fig, axes = plt.subplots(1, 2); ax=axes[0]."
+        )
+    return ax
+
+
+def need_fit(fit: object, where: str) -> MixedResult:
+    """Refuse anything but a fitted mixed model."""
+    if not isinstance(fit, MixedResult):
+        raise ModelError(
+            f"{where} needs a fitted model, such as mt.fit_empty(...) returns; it got "
+            f"{type(fit).__name__}."
+        )
+    return fit
+
+
+def need_share(value: float, name: str) -> float:
+    """Refuse a probability that is not strictly between 0 and 1."""
+    if not 0.0 < value < 1.0:
+        raise ModelError(f"{name}={value} is not between 0 and 1; 0.95, for example, is.")
+    return value
+
+
+def need_effect(fit: MixedResult, effect: str, where: str) -> str:
+    """Refuse an effect that does not vary over clusters in this model."""
+    names = fit.design.z_names
+    if effect not in names:
+        raise ModelError(
+            f"{where}: '{effect}' is not a random effect of '{fit.formula}'. "
+            f"It has: {', '.join(names)}."
+        )
+    return effect
+
+
+def named_fits(fits: object, where: str) -> dict[str, MixedResult]:
+    """One fit, a list or a dict of fits, as a dict from name to fit."""
+    if isinstance(fits, MixedResult):
+        fits = {"": fits}
+    elif isinstance(fits, Sequence) and not isinstance(fits, str):
+        fits = {f"Model {k}": fit for k, fit in enumerate(fits, start=1)}
+    if not isinstance(fits, Mapping):
+        raise ModelError(
+            f"{where} takes a fit, a list of fits or a dict from name to fit; it got "
+            f"{type(fits).__name__}."
+        )
+    if not fits:
+        raise ModelError(f"{where} got no fit at all.")
+    return {str(name): need_fit(fit, where) for name, fit in fits.items()}
+
+
+def complete_rows(
+    data: pd.DataFrame, numeric: Sequence[str], cluster: str, where: str, *, stacklevel: int = 3
+) -> pd.DataFrame:
+    """The rows without a missing value in the columns of the figure, numbers as floats.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, not numeric or infinite, or if no row is complete.
+    """
+    columns = [*numeric, cluster]
+    check_columns(data, columns, where)
+    if len(set(columns)) < len(columns):
+        raise DataError(f"{where} needs different columns; it got {', '.join(columns)}.")
+    rows = data[columns].dropna()
+    if len(rows) < len(data):
+        warnings.warn(
+            f"{where} leaves out {len(data) - len(rows)} of {len(data)} rows with a missing value.",
+            DataWarning,
+            stacklevel=stacklevel,
+        )
+    if rows.empty:
+        raise DataError(f"{where}: no row has values in all of {', '.join(columns)}.")
+    for column in numeric:
+        if not pd.api.types.is_numeric_dtype(data[column]):
+            raise DataError(f"{where} needs numbers in '{column}', which holds text or categories.")
+        if not np.isfinite(rows[column].to_numpy(float)).all():
+            raise DataError(f"{where}: '{column}' has infinite values.")
+    return rows.astype(dict.fromkeys(numeric, float))
+
+
+def sample_clusters(ids: pd.Index, n_clusters: int | None, seed: int) -> pd.Index:
+    """All clusters, or a random sample of them that the seed makes repeatable."""
+    if n_clusters is None:
+        return ids
+    if n_clusters not in range(1, len(ids) + 1):
+        raise DataError(f"n_clusters={n_clusters} is not a whole number from 1 to {len(ids)}.")
+    chosen = np.random.default_rng(seed).choice(len(ids), n_clusters, replace=False)
+    return ids[np.sort(chosen)]

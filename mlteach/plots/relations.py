@@ -1,0 +1,191 @@
+"""One predictor, three slopes: within clusters, between clusters, and both mixed together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from mlteach.errors import DataError
+from mlteach.plots.base import (
+    PALETTE,
+    axes_or_new,
+    complete_rows,
+    counted,
+    described,
+    label,
+    legend_with_headroom,
+    number,
+    sample_clusters,
+)
+
+
+def within_between(
+    data: pd.DataFrame,
+    x: str,
+    y: str,
+    cluster: str,
+    *,
+    n_clusters: int | None = None,
+    seed: int = 0,
+    points: bool = True,
+    labels: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw y against x with each cluster's own line and the within, between and pooled lines.
+
+    All three are least squares: ``within`` on the deviations from the cluster means, ``between`` on
+    the cluster means (each weighted by its rows), ``pooled`` on the rows as if there were no
+    clusters. They meet at the grand mean, and the pooled slope is the mean of the other two,
+    weighted by the share of the variance of x that lies within and between.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row a level-1 unit.
+    x, y, cluster : str
+        Columns.
+    n_clusters : int, optional
+        Draw the points, means and own lines of a random sample of so many clusters. The three
+        slopes always use all of them.
+    seed : int, default 0
+        Which sample.
+    points : bool, default True
+        Draw the rows.
+    labels : mapping of str to str, optional
+        Words for columns; by default the codebook's, in ``data.attrs``.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    DataError
+        If a column is missing or not numeric, or x has no variation within or between clusters.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> from mlteach import plots
+    >>> ax = plots.within_between(mt.load("hsb"), "ses", "math", "school", n_clusters=12)
+    >>> [text.get_text() for text in ax.get_legend().get_texts()][-3:]
+    ['within: slope 2.19', 'between: slope 5.91', 'pooled: slope 3.18']
+    """
+    rows = complete_rows(data, [x, y], cluster, "within_between")
+    rows = rows.set_axis(["x", "y", "cluster"], axis=1)
+    slopes = three_slopes(rows, x, cluster)
+    means = rows.groupby("cluster", observed=True).mean()
+    chosen = sample_clusters(means.index, n_clusters, seed)
+    shown = rows[rows["cluster"].isin(chosen)]
+    ax = axes_or_new(ax)
+    _draw_clusters(ax, shown, means.loc[chosen], points)
+    _draw_slopes(ax, slopes, shown, means.loc[chosen], rows[["x", "y"]].mean())
+    ax.set(xlabel=label(x, labels, data), ylabel=label(y, labels, data))
+    legend_with_headroom(ax)
+    count = counted(len(chosen), len(means), cluster)
+    return described(ax, _describe(x, y, len(shown), count, slopes))
+
+
+def three_slopes(rows: pd.DataFrame, x: str, cluster: str) -> dict[str, float]:
+    """Least-squares slopes within, between and pooled; columns of ``rows``: x, y, cluster."""
+    means = rows.groupby("cluster", observed=True)[["x", "y"]].transform("mean")
+    parts = {
+        "within": rows[["x", "y"]] - means,
+        "between": means - rows[["x", "y"]].mean(),
+        "pooled": rows[["x", "y"]] - rows[["x", "y"]].mean(),
+    }
+    ss = {name: float(part["x"] @ part["x"]) for name, part in parts.items()}
+    # Rounding leaves about 1e-16 of the total sum of squares where there is no variation.
+    if ss["within"] <= 1e-12 * ss["pooled"]:
+        raise DataError(
+            f"'{x}' is constant within every cluster of '{cluster}': it has no slope within them."
+        )
+    if ss["between"] <= 1e-12 * ss["pooled"]:
+        raise DataError(
+            f"'{x}' has the same mean in every cluster of '{cluster}' (is it centred within "
+            "clusters?): it has no between-cluster slope. Use the uncentred column."
+        )
+    return {name: float(part["x"] @ part["y"]) / ss[name] for name, part in parts.items()}
+
+
+def own_lines(rows: pd.DataFrame) -> list[np.ndarray]:
+    """End points of each cluster's least-squares line, over the cluster's range of x."""
+    lines = []
+    for _, part in rows.groupby("cluster", observed=True):
+        dx = part["x"] - part["x"].mean()
+        if dx.abs().max() > 1e-10 * part["x"].abs().max():
+            slope = (dx @ part["y"]) / (dx @ dx)
+            ends = np.array([part["x"].min(), part["x"].max()])
+            lines.append(np.c_[ends, part["y"].mean() + slope * (ends - part["x"].mean())])
+    return lines
+
+
+def _draw_clusters(ax: Axes, rows: pd.DataFrame, means: pd.DataFrame, points: bool) -> None:
+    many = len(means) > 40
+    if points:
+        ax.scatter(
+            rows["x"],
+            rows["y"],
+            s=5 if many else 9,
+            color=PALETTE["light"],
+            alpha=0.4 if many else 0.8,
+            linewidths=0,
+            zorder=1,
+            rasterized=True,
+            gid="rows",
+        )
+    lines = LineCollection(
+        own_lines(rows),
+        colors=PALETTE["sky"],
+        linewidths=0.7 if many else 1.2,
+        alpha=0.6 if many else 0.95,
+        zorder=2,
+        label="one cluster's line",
+    )
+    ax.add_collection(lines)
+    ax.scatter(
+        means["x"],
+        means["y"],
+        s=16 if many else 32,
+        facecolors="white",
+        edgecolors=PALETTE["black"],
+        linewidths=0.8,
+        zorder=3,
+        label="cluster mean",
+    )
+
+
+def _draw_slopes(ax: Axes, slopes, rows, means, centre: pd.Series) -> None:
+    """The three lines; the between line only as far as there are cluster means."""
+    wide, narrow = (np.array([part["x"].min(), part["x"].max()]) for part in (rows, means))
+    looks = {
+        "within": (wide, PALETTE["blue"], "-"),
+        "between": (narrow, PALETTE["vermillion"], (0, (5, 1.2))),
+        "pooled": (wide, PALETTE["black"], (0, (1, 1.2))),
+    }
+    for name, (ends, color, dashes) in looks.items():
+        ax.plot(
+            ends,
+            centre["y"] + slopes[name] * (ends - centre["x"]),
+            color=color,
+            ls=dashes,
+            lw=2.6,
+            zorder=4,
+            label=f"{name}: slope {number(slopes[name])}",
+        )
+
+
+def _describe(x: str, y: str, n: int, count: str, slopes: dict[str, float]) -> str:
+    within, between, pooled = (number(slopes[name]) for name in ("within", "between", "pooled"))
+    comparison = "" if abs(slopes["between"]) > abs(slopes["within"]) else "not "
+    return (
+        f"{y} against {x} for {n:,} rows in {count}. The slope is {within} within clusters, "
+        f"{between} between cluster means and {pooled} over all rows: the between line is "
+        f"{comparison}steeper than the within line. Thin lines are the clusters' own regressions."
+    )

@@ -1,0 +1,74 @@
+"""The shape of the package: imports point one way, modules stay readable, importing stays cheap."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "mlteach"
+#: A module may import from the rows above its own, never from its own row or below.
+ROWS = (
+    "errors linalg optim equations",
+    "data formula",
+    "moments nesting",
+    "deviance results",
+    "inference search",
+    "profile",
+    "mixed",
+    "checks column_icc compare design_effects diagrams effect_sizes r_squared",
+    "exercises plots",
+)
+ROW_OF = {module: k for k, row in enumerate(ROWS) for module in row.split()}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+MOST_LINES = 500  # the point at which a reader loses the thread, and a module is split
+#: What the book needs and the package does not: it must not come along with `import mlteach`.
+HEAVY = ("pymc", "nutpie", "arviz", "statsmodels", "matplotlib", "IPython", "ipywidgets", "tqdm")
+
+
+def module_of(path: Path) -> str:
+    """Return "mixed" for mixed.py, "exercises" for exercises/chapter_03.py."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported(source: str) -> set[str]:
+    """Return the modules of mlteach that a source text imports, at the top or inside a function."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    parts = [name.split(".") for name in found]
+    return {part[1] if len(part) > 1 else "mlteach" for part in parts if part[0] == "mlteach"}
+
+
+def test_imports_are_found() -> None:
+    text = "import mlteach.data\nfrom mlteach import mixed\ndef f():\n from mlteach.plots import x"
+    assert imported(text) == {"data", "mixed", "plots"}
+
+
+def test_every_module_has_a_row() -> None:
+    assert {module_of(path) for path in MODULES} - set(ROW_OF) == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_imports_point_one_way(path: Path) -> None:
+    own = module_of(path)
+    others = imported(path.read_text(encoding="utf-8")) - {own}
+    assert {other for other in others if ROW_OF.get(other, len(ROWS)) >= ROW_OF[own]} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_module_is_short_and_introduced(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= MOST_LINES
+    assert ast.get_docstring(ast.parse(source))
+
+
+def test_import_is_light() -> None:
+    code = f"import sys, mlteach; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

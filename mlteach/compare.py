@@ -168,8 +168,8 @@ def _check_methods(a: MixedResult, b: MixedResult) -> None:
     if a.reml and not same_columns(a.design, b.design):
         raise ModelError(
             "These are REML fits with different fixed effects. REML's likelihood is that of "
-            "what the fixed effects leave over, so each model's is of other data (of other units, if "
-            "only the coding differs). Fit both with reml=False to compare them."
+            "what the fixed effects leave over, so each model's is of other data (of other units, "
+            "if only the coding differs). Fit both with reml=False to compare them."
         )
 
 
@@ -183,7 +183,7 @@ def _common_notes(fits: Sequence[MixedResult]) -> list[str]:
     if fits[0].reml:
         notes.append(
             "REML fits with the same fixed effects: the test is of the random part. AIC and BIC "
-            "count the fixed effects too, as lme4 does; the differences in AIC do not depend on that."
+            "count the fixed effects too, as lme4 does; AIC differences do not depend on that."
         )
     return notes
 
@@ -244,7 +244,7 @@ def _test_notes(
     if not weights:
         notes.append(
             f"'{name}' has several more random effects: the mixture depends on the data. p is too "
-            "large, an upper bound; adding one random effect at a time gives exact references."
+            "large, an upper bound; add one random effect at a time for a known mixture."
         )
     elif weights[-1] == 0.5:
         df = len(weights) - 1

@@ -10,7 +10,7 @@ n is a cluster size, N the number of rows, J the number of clusters.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -22,8 +22,10 @@ from mlteach.mixed import MixedResult
 from mlteach.results import check_level, format_number
 
 INTERCEPT = "Intercept"
-# Profile limits are searched on the scale of an SD ratio; this many digits are more than printed.
-LIMIT_TOLERANCE = 1e-10
+# Profile limits are searched on the scale of an SD ratio, to more digits than are printed.
+LIMIT_TOLERANCE = 1e-8
+# A lower limit below this part of the estimated SD ratio is zero.
+SMALLEST_PART = 1e-3
 # An SD ratio of 1e8 is an ICC of 1 to the last digit of float64.
 LARGEST_RATIO = 1e8
 
@@ -103,10 +105,9 @@ def icc(fit: MixedResult, *, at: Mapping[str, float] | None = None, level: float
     Returns
     -------
     ICC
-        A float with ``se`` (delta method), ``lower`` and ``upper``. With one random effect the
-        limits are those of the profile likelihood (restricted if the fit is REML), which exist and
-        stay inside [0, 1] on the boundary too. With several they are Wald limits for Fisher's
-        transformation ``log(1 + n icc / (1 - icc)) / 2``, n the average cluster size.
+        A float with ``se`` (delta method), ``lower`` and ``upper``. The limits are those of the
+        profile likelihood (restricted if the fit is REML): they stay inside [0, 1], exist on the
+        boundary too, and cover as they should where Wald limits do not (few clusters, small ICC).
 
     Raises
     ------
@@ -121,8 +122,8 @@ def icc(fit: MixedResult, *, at: Mapping[str, float] | None = None, level: float
 
     References
     ----------
-    Snijders & Bosker (2012), Multilevel Analysis, sections 3.3 to 3.5. Donner (1986),
-    International Statistical Review 54(1), doi:10.2307/1403259, for Fisher's transformation.
+    Snijders & Bosker (2012), Multilevel Analysis, sections 3.3 to 3.5. Pawitan (2001), In
+    All Likelihood, section 3.4, for profile likelihoods.
     """
     _check_fit(fit)
     check_level(level)
@@ -132,10 +133,7 @@ def icc(fit: MixedResult, *, at: Mapping[str, float] | None = None, level: float
     between = max(float(weights @ components), 0.0)
     share = between / (between + fit.sigma2)
     se = _delta_se(fit, weights, between)
-    if len(z) == 1:
-        limits = _profile_limits(fit, float(z[0]), level)
-    else:
-        limits = _transformed_limits(share, se, fit.nobs / fit.n_clusters, level)
+    limits = _profile_limits(fit, z, level)
     return ICC(share, se, limits, level, _notes(fit, z, between))
 
 
@@ -183,47 +181,75 @@ def _delta_se(fit: MixedResult, weights: np.ndarray, between: float) -> float:
     return float(np.sqrt(max(gradient @ fit.cov_variances.to_numpy() @ gradient, 0.0)))
 
 
-def _profile_limits(fit: MixedResult, z: float, level: float) -> tuple[float, float]:
-    """Limits from the deviance, which with one random effect depends on theta, so on the ICC, only.
+class _SharePath:
+    """The deviance as a function of the SD ratio ``s = sqrt(between / sigma2)``, all else at its best.
 
-    theta is the SD of the scaled effect over sigma; z and the scaling turn it into the ratio of
-    between to within variance.
+    In relative terms ``s = |Lambda' z_s|`` with ``z_s = T' z``, and that is linear in theta before
+    the norm is taken: ``s = |A theta|``. With one random effect theta is s but for a factor; with
+    several the deviance is minimised under the constraint.
     """
-    problem, best = fit.problem, float(fit.theta[0])
-    allowed = stats.chi2.ppf(level, 1)
-    lowest = problem.value_and_gradient(fit.theta)[0]
 
-    def excess(theta: float) -> float:
-        return problem.value_and_gradient(np.array([theta]))[0] - lowest - allowed
+    def __init__(self, fit: MixedResult, z: np.ndarray) -> None:
+        self.problem = fit.problem
+        z_s = self.problem.moments.scaling.T.T @ z
+        self.A = np.einsum("mab,a->bm", self.problem.map.lambda_basis(), z_s)
+        self.theta, self.best = fit.theta, float(np.linalg.norm(self.A @ fit.theta))
 
-    low = 0.0 if excess(0.0) <= 0.0 else _root(excess, 0.0, best)
-    high = _above(best)
-    while excess(high) < 0.0 and high < LARGEST_RATIO:
+    def deviance(self, s: float) -> float:
+        start = self._start(s)
+        if len(start) == 1:
+            return self.problem.value_and_gradient(start)[0]
+        constraint = {
+            "type": "eq",
+            "fun": lambda theta: ((self.A @ theta) ** 2).sum() / s**2 - 1.0,
+            "jac": lambda theta: 2.0 * self.A.T @ (self.A @ theta) / s**2,
+        }
+        found = optimize.minimize(
+            self.problem.value_and_gradient,
+            start,
+            jac=True,
+            method="SLSQP",
+            constraints=constraint,
+            options={"ftol": 1e-9, "maxiter": 500},
+        )
+        if not found.success:
+            raise ModelError(f"The confidence limits of the ICC were not found: {found.message}.")
+        return float(found.fun)
+
+    def _start(self, s: float) -> np.ndarray:
+        """A theta on the constraint: the estimate, stretched in the direction that matters."""
+        v = self.A @ self.theta
+        if self.best == 0.0:
+            v = np.linalg.norm(self.A, axis=1)
+        pull = np.linalg.pinv(self.A) @ v
+        rest = self.theta - np.linalg.pinv(self.A) @ (self.A @ self.theta)
+        return rest + pull * s / np.linalg.norm(v)
+
+
+def _profile_limits(fit: MixedResult, z: np.ndarray, level: float) -> tuple[float, float]:
+    """Values of the ICC whose deviance is within the chi-square quantile of the minimum."""
+    path = _SharePath(fit, z)
+    ceiling = fit.optimizer.f_end + stats.chi2.ppf(level, 1)
+
+    def excess(s: float) -> float:
+        return path.deviance(s) - ceiling
+
+    smallest = SMALLEST_PART * max(path.best, SMALLEST_PART)
+    low = (
+        0.0
+        if path.best <= smallest or excess(smallest) <= 0.0
+        else _root(excess, smallest, path.best)
+    )
+    high = max(2.0 * path.best, 0.01)
+    while high < LARGEST_RATIO and excess(high) < 0.0:
         high *= 2.0
-    high = _root(excess, best, high) if excess(high) > 0.0 else np.inf
-    ratio = (np.array([low, high]) * problem.moments.scaling.T[0, 0] * z) ** 2
-    low, high = 1.0 - 1.0 / (1.0 + ratio)
+    high = _root(excess, max(path.best, smallest), high) if high < LARGEST_RATIO else np.inf
+    low, high = 1.0 - 1.0 / (1.0 + np.array([low, high]) ** 2)
     return low, high
 
 
-def _above(best: float) -> float:
-    return max(2.0 * best, 0.01)
-
-
-def _root(function, low: float, high: float) -> float:
-    return float(optimize.brentq(function, low, high, xtol=LIMIT_TOLERANCE, rtol=1e-12))
-
-
-def _transformed_limits(share: float, se: float, n: float, level: float) -> tuple[float, float]:
-    if np.isnan(se):
-        return 0.0, np.nan
-    size = 1.0 + (n - 1.0) * share
-    centre = 0.5 * np.log(size / (1.0 - share))
-    se_centre = 0.5 * n / (size * (1.0 - share)) * se
-    half = stats.norm.ppf(0.5 + level / 2) * se_centre
-    grown = np.exp(2.0 * (centre + np.array([-half, half])))
-    low, high = (grown - 1.0) / (grown + n - 1.0)
-    return max(float(low), 0.0), float(high)
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    return float(optimize.brentq(function, low, high, xtol=LIMIT_TOLERANCE, rtol=LIMIT_TOLERANCE))
 
 
 def _notes(fit: MixedResult, z: np.ndarray, between: float) -> tuple[str, ...]:

@@ -92,10 +92,15 @@ def minimize(objective: Objective, start: np.ndarray, max_iter: int = 100) -> Op
     theta = np.array(start, float)
     value, gradient = logged(theta)
     newton = _newton(objective.hessian(theta), gradient)
+    final_steps = 0
     for _ in range(max_iter):
-        if newton.gain <= 1e-15 * (1.0 + abs(value)):
+        # Below this gain the deviance is flat to rounding, but the gradient still sees: one or two
+        # Newton steps more give the last digits of the estimate.
+        flat = newton.gain <= 1e-15 * (1.0 + abs(value))
+        if final_steps == 2 or newton.gain < 1e-30:
             break
-        moved = _descend(logged, theta, value, gradient, newton.step)
+        final_steps += flat
+        moved = _descend(logged, theta, value, gradient, newton.step, 1 if flat else 40)
         if moved is None:
             break
         theta, value, gradient = moved
@@ -120,19 +125,19 @@ def minimize(objective: Objective, start: np.ndarray, max_iter: int = 100) -> Op
     )
 
 
-def _descend(logged, theta, value, gradient, step):
+def _descend(logged, theta, value, gradient, step, halvings):
     """Go along a step, halved until the deviance falls; None if it does not."""
     reach = 10.0 * max(1.0, float(np.linalg.norm(theta)))
     length = min(1.0, reach / float(np.linalg.norm(step)))
     rounding = 1e-14 * (1.0 + abs(value))
-    for _ in range(40):
+    for _ in range(halvings):
         candidate = theta + length * step
         new_value, new_gradient = logged(candidate)
         if new_value < value - rounding:
             return candidate, new_value, new_gradient
         # So close to the minimum that the deviance is flat to rounding, the gradient still sees.
         flat = new_value <= value + rounding
-        if flat and np.abs(new_gradient).max() < 0.5 * np.abs(gradient).max():
+        if flat and np.abs(new_gradient).max() < 0.1 * np.abs(gradient).max():
             return candidate, new_value, new_gradient
         length *= 0.5
     return None

@@ -122,8 +122,10 @@ def test_chapter_runs_in_jupyterlab(lab: str, folder: Path, browser: Browser) ->
     elsewhere: list[str] = []
     page.on(
         "request",
-        lambda request: urlsplit(request.url).hostname not in ("127.0.0.1", None)
-        and elsewhere.append(request.url),
+        lambda request: (
+            urlsplit(request.url).hostname not in ("127.0.0.1", None)
+            and elsewhere.append(request.url)
+        ),
     )
     page.goto(f"{lab}/lab/tree/{CHAPTER}")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=SECONDS_TO_START * 1000)

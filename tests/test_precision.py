@@ -107,7 +107,11 @@ def answer(case, method, quantity):
     """Return our value and the truths for the float64 and the decimal data."""
     result = fit(case["id"], method == "reml")
     ours = estimates(result, case.get("predictor"))[quantity]
-    return float(ours), mpf(case["float64"][method][quantity]), mpf(case["decimal"][method][quantity])
+    return (
+        float(ours),
+        mpf(case["float64"][method][quantity]),
+        mpf(case["decimal"][method][quantity]),
+    )
 
 
 @pytest.mark.parametrize(("case", "method", "quantity"), PAIRS)

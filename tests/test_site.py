@@ -52,8 +52,10 @@ def look_at(page: Page, address: str) -> list[str]:
     page.on("requestfailed", lambda request: problems.append(f"failed request: {request.url}"))
     page.on(
         "request",
-        lambda request: urlsplit(request.url).scheme not in LOCAL_SCHEMES
-        and problems.append(f"request to another site: {request.url}"),
+        lambda request: (
+            urlsplit(request.url).scheme not in LOCAL_SCHEMES
+            and problems.append(f"request to another site: {request.url}")
+        ),
     )
     page.goto(address, wait_until="load")
     page.evaluate(WAIT_FOR_MATHS)
@@ -180,9 +182,8 @@ def dead_links(page: Path, parsed: dict[Path, Parsed]) -> list[str]:
         parts = urlsplit(link)
         target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
         anchor = unquote(parts.fragment)
-        if not target.is_file():
-            dead.append(link)
-        elif anchor and target in parsed and anchor not in parsed[target].ids:
+        no_such_place = anchor and target in parsed and anchor not in parsed[target].ids
+        if not target.is_file() or no_such_place:
             dead.append(link)
     return dead
 

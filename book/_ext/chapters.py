@@ -29,7 +29,7 @@ CELL_METADATA_TO_DROP = ("execution", "collapsed", "scrolled", "trusted", "Execu
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
-    """Strip what depends on the moment or the machine of the run; the notebook is changed in place."""
+    """Strip, in place, what depends on the moment or the machine of the run."""
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
     for cell in notebook.cells:
         for key in CELL_METADATA_TO_DROP:

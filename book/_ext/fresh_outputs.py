@@ -2,8 +2,8 @@
 
 jupyter-cache looks at the code cells of a chapter and at nothing else, and Sphinx looks at the
 chapter's file: a mended fitter would leave the old numbers on the site. Here the content of
-``mlteach/`` and ``data/`` (and the pinned environment) is hashed; when the hash differs from the one
-beside the cache, the cache is dropped and every chapter counts as changed.
+``mlteach/`` and ``data/`` (and the pinned environment) is hashed; when the hash differs from the
+one beside the cache, the cache is dropped and every chapter counts as changed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Sphinx extension: no page of the book asks another site for anything.
 
-Jupyter Book always adds sphinx-thebe, whose configuration script names a CDN and is written twice on
-every page (so each page throws a SyntaxError), and which writes a stranger's repository into each
-chapter. There is no setting that removes it; this extension takes its traces out, just before the
-page is written.
+Jupyter Book always adds sphinx-thebe, whose configuration script names a CDN and is written twice
+on every page (so each page throws a SyntaxError), and which writes a stranger's repository into
+each chapter. There is no setting that removes it; this extension takes its traces out, just before
+the page is written.
 """
 
 from __future__ import annotations

@@ -191,9 +191,11 @@ def label(
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
-    """Width and height of the Axes as they are before the layout is final."""
+    """Width and height that the Axes will have, roughly: the layout comes after the drawing."""
     box = ax.get_window_extent()
-    return box.width * 72 / ax.figure.dpi, box.height * 72 / ax.figure.dpi
+    # A layout engine leaves less margin than the defaults, from which the extent is taken.
+    points = 72 / ax.figure.dpi * (1.0 if ax.figure.get_layout_engine() is None else 1.1)
+    return box.width * points, box.height * points
 
 
 def legend_with_headroom(
@@ -235,7 +237,8 @@ def cluster_axis(ax: Axes, ids: Sequence, text: str) -> None:
     ax.set_xlim(-1, len(ids))
     names = [str(i) for i in ids]
     if len(ids) <= 30:
-        upright = sum(map(len, names)) + 2 * len(ids) > 70
+        room = size_in_points(ax)[0] / (len(ids) + 1)
+        upright = 7 * (max(map(len, names)) + 1) > room
         ax.set_xticks(range(len(ids)), names, rotation=90 if upright else 0)
     else:
         ax.set_xticks([])

@@ -302,7 +302,7 @@ def caterpillar(
     >>> fit = mt.fit_empty("score16", mt.load("london"), cluster="school")
     >>> ax = plots.caterpillar(fit, label_extremes=2)
     >>> sorted(text.get_text() for text in ax.texts)
-    ['25', '53', '59', '63']
+    ['28', '53', '59', '6']
     """
     need_fit(fit, "caterpillar")
     need_effect(fit, effect, "caterpillar")
@@ -368,13 +368,13 @@ def _level_two(fit: MixedResult, color_by: str | pd.Series, data) -> pd.Series:
         varying = grouped.nunique(dropna=False) > 1
         if varying.any():
             raise DataError(
-                f"'{name}' varies within {varying.sum()} clusters (first: {varying.idxmax()!r}); "
+                f"'{name}' varies within {varying.sum()} clusters (first: {varying.idxmax()}); "
                 "color_by needs a level-2 column, constant in each cluster."
             )
         values = grouped.first()
     values = values.reindex(fit.design.labels)
     if values.isna().any():
-        raise DataError(f"'{name}' has no value for cluster {values.index[values.isna()][0]!r}.")
+        raise DataError(f"'{name}' has no value for cluster {values.index[values.isna()][0]}.")
     return values
 
 

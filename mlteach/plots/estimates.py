@@ -112,10 +112,10 @@ def variance_bar(
     drawn = table / table.sum() if share else table
     ax = axes_or_new(ax, height=1.4 + 0.6 * len(fits))
     _draw_bars(ax, drawn, share)
-    outcome = next(iter(fits.values())).outcome
-    variance = f"Variance of {outcome} (its unit, squared)"
+    outcomes = " and ".join(dict.fromkeys(fit.outcome for fit in fits.values()))
+    variance = f"Variance of {outcomes} (its unit, squared)"
     ax.set_xlabel("Share of the variance" if share else variance)
-    return described(ax, _describe_bars(table, outcome))
+    return described(ax, _describe_bars(table, outcomes))
 
 
 def _same_outcome(fits: Mapping[str, MixedResult], share: bool) -> None:
@@ -151,13 +151,13 @@ def _draw_bars(ax: Axes, table: pd.DataFrame, share: bool) -> None:
     legend_with_headroom(ax)
 
 
-def _describe_bars(table: pd.DataFrame, outcome: str) -> str:
+def _describe_bars(table: pd.DataFrame, outcomes: str) -> str:
     sentences = []
     for name, values in table.items():
         total = values.sum()
         parts = [f"{p} {number(v)} ({v / total:.0%})" for p, v in values.items() if v > 0]
         sentences.append(f"{name + ': ' if name else ''}{', '.join(parts)}.")
-    return f"Stacked bars of the variance of {outcome}. {' '.join(sentences)}"
+    return f"Stacked bars of the variance of {outcomes}. {' '.join(sentences)}"
 
 
 # ------------------------------------------------------------------------------------ coefficients

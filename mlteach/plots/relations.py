@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.patheffects import withStroke
 
 from mlteach.errors import DataError
 from mlteach.plots.base import (
@@ -75,7 +76,7 @@ def within_between(
     >>> from mlteach import plots
     >>> ax = plots.within_between(mt.load("hsb"), "ses", "math", "school", n_clusters=12)
     >>> [text.get_text() for text in ax.get_legend().get_texts()][-3:]
-    ['within: slope 2.19', 'between: slope 5.91', 'pooled: slope 3.18']
+    ['within: slope 2.19', 'pooled: slope 3.18', 'between: slope 5.72']
     """
     rows = complete_rows(data, [x, y], cluster, "within_between")
     rows = rows.set_axis(["x", "y", "cluster"], axis=1)
@@ -146,7 +147,7 @@ def _draw_clusters(ax: Axes, rows: pd.DataFrame, means: pd.DataFrame, points: bo
         linewidths=0.7 if many else 1.2,
         alpha=0.6 if many else 0.95,
         zorder=2,
-        label="one cluster's line",
+        label="cluster line",
     )
     ax.add_collection(lines)
     ax.scatter(
@@ -166,9 +167,10 @@ def _draw_slopes(ax: Axes, slopes, rows, means, centre: pd.Series) -> None:
     wide, narrow = (np.array([part["x"].min(), part["x"].max()]) for part in (rows, means))
     looks = {
         "within": (wide, PALETTE["blue"], "-"),
-        "between": (narrow, PALETTE["vermillion"], (0, (5, 1.2))),
         "pooled": (wide, PALETTE["black"], (0, (1, 1.2))),
+        "between": (narrow, PALETTE["vermillion"], (0, (5, 1.2))),
     }
+    halo = [withStroke(linewidth=4.4, foreground="white")]
     for name, (ends, color, dashes) in looks.items():
         ax.plot(
             ends,
@@ -177,6 +179,7 @@ def _draw_slopes(ax: Axes, slopes, rows, means, centre: pd.Series) -> None:
             ls=dashes,
             lw=2.6,
             zorder=4,
+            path_effects=halo,
             label=f"{name}: slope {number(slopes[name])}",
         )
 

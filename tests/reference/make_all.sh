@@ -1,0 +1,13 @@
+#!/bin/sh
+# Rebuild every reference value. Needs R with lme4, lmerTest, pbkrtest, numDeriv, minqa, nloptr,
+# jsonlite, digest, nlme, clubSandwich and performance, and the project's Python environment.
+# Usage: make_all.sh [python]. Takes about half an hour.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+python=${1:-python}
+"$python" "$here/make_simulated.py"
+Rscript "$here/make_classic.R" "$here"
+Rscript "$here/make_lme4.R" "$here"
+Rscript "$here/make_profile.R" "$here"
+Rscript "$here/make_extras.R" "$here"
+"$python" "$here/make_mpmath.py"

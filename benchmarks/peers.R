@@ -23,15 +23,16 @@ clock <- function(call, repeats, prepare = function() NULL) {
   }
   list(times = I(if (repeats > 0) times[-1] else times), value = value)
 }
-quiet <- function(expr) suppressMessages(suppressWarnings(expr))
+quiet <- suppressPackageStartupMessages
 deviance_of <- function(fit) -2 * as.numeric(logLik(fit))
 empty <- math ~ 1 + (1 | school)
 cross <- math ~ mean_ses * ses_within + catholic * ses_within + (1 + ses_within | school)
 
-# Variance of the last random effect, and residual variance; NULL where the fit stops.
+# Variance of the last random effect, and residual variance; NULL where the fit stops. What the
+# packages complain of goes to stderr.
 digits <- function(fit_one) {
   sets <- jsonlite::fromJSON(file, simplifyVector = FALSE)
-  lapply(sets, function(s) tryCatch(quiet(fit_one(s, read.csv(s$file))), error = function(e) NULL))
+  lapply(sets, function(s) tryCatch(fit_one(s, read.csv(s$file)), error = function(e) NULL))
 }
 by_lme4 <- function(s, data) {
   fit <- lmer(as.formula(sprintf("%s + (%s | cluster)", s$fixed, s$random)), data)
@@ -46,19 +47,19 @@ by_nlme <- function(s, data) {
 
 result <- switch(paste(package, task),
   "lme4 hsb_empty" = { library(lme4, quietly = TRUE); d <- load_hsb()
-    clock(function(.) deviance_of(quiet(lmer(empty, d))), repeats) },
+    clock(function(.) deviance_of(lmer(empty, d)), repeats) },
   "lme4 hsb_cross_level" = { library(lme4, quietly = TRUE); d <- load_hsb()
-    clock(function(.) deviance_of(quiet(lmer(cross, d))), repeats) },
+    clock(function(.) deviance_of(lmer(cross, d)), repeats) },
   "lmerTest satterthwaite" = { quiet(library(lmerTest)); d <- load_hsb()
-    clock(function(.) tail(coef(summary(quiet(lmer(cross, d))))[, "df"], 1), repeats) },
+    clock(function(.) tail(coef(summary(lmer(cross, d)))[, "df"], 1), repeats) },
   "pbkrtest kenward_roger" = { quiet({library(lme4); library(pbkrtest)}); d <- load_hsb()
-    fit <- quiet(lmer(cross, d))
+    fit <- lmer(cross, d)
     clock(function(.) { V <- vcov(fit); Va <- vcovAdj(fit); p <- length(fixef(fit))
       tail(vapply(seq_len(p), function(k) Lb_ddf(diag(p)[k, , drop = FALSE], V, Va), 0), 1) }, repeats) },
   "lme4 million" = { library(lme4, quietly = TRUE); d <- load_million()
     invisible(gc(reset = TRUE)); before <- sum(gc()[, 2])
-    r <- clock(function(.) deviance_of(quiet(lmer(y ~ x + (1 + x | g), d,
-                                       control = lmerControl(calc.derivs = FALSE)))), 0)
+    r <- clock(function(.) deviance_of(lmer(y ~ x + (1 + x | g), d,
+                                       control = lmerControl(calc.derivs = FALSE))), 0)
     r$peak_allocated <- (sum(gc()[, 6]) - before) * 2^20
     r },
   "lme4 digits" = { library(lme4, quietly = TRUE); list(estimates = digits(by_lme4)) },

@@ -4,10 +4,10 @@
 named parts and prints them without touching ``results.md``. Parts: hsb_empty, hsb_cross_level,
 satterthwaite, kenward_roger, million, import, digits.
 
-Every package works in a fresh process on the same data, one after the other in one run on one machine.
-Data are loaded and one call is made before the clock starts (except at a million rows in R: one call
-only); parsing the formula is part of the time. What is compared are medians. A package that is not
-installed is left out, and the report says so.
+Every package works in a fresh process on the same data, one after the other in one run on one
+machine. Data are loaded and one call is made before the clock starts (except at a million rows in
+R: one call only); parsing the formula is part of the time. What is compared are medians. A package
+that is not installed is left out, and the report says so.
 """
 
 import json
@@ -126,14 +126,19 @@ def timed(part, r, folder):
     ours = statistics.median(answers["mlteach"]["times"])
     goal = f" Goal: at least {GOALS[part]} times faster." if part in GOALS else ""
     what = "last df" if part in ("satterthwaite", "kenward_roger") else "deviance reached"
-    lines = [f"### {title}", "", f"| package | median | fastest – slowest | mlteach is faster by | {what} |",
-             "|---|---:|---:|---:|---:|"]
+    lines = [
+        f"### {title}",
+        "",
+        f"| package | median | fastest – slowest | mlteach is faster by | {what} |",
+        "|---|---:|---:|---:|---:|",
+    ]
     for package, answer in answers.items():
         times = answer["times"]
         median = statistics.median(times)
         ratio = "" if package == "mlteach" else f"{median / ours:.1f} ×"
         spread = f"{seconds(min(times))} – {seconds(max(times))} (n = {len(times)})"
-        lines.append(f"| {package} | {seconds(median)} | {spread} | {ratio} | {answer['value']:.6f} |")
+        value = f"{answer['value']:.6f}"
+        lines.append(f"| {package} | {seconds(median)} | {spread} | {ratio} | {value} |")
     missing = [p for p in packages if p not in answers]
     lines += ["", "".join(f"{p} is not installed: left out. " for p in missing) + goal.strip()]
     if part == "million":
@@ -148,8 +153,8 @@ def memory(answers):
     lines = [
         "",
         f"Memory beyond the data frame ({frame / 2**20:.0f} MiB): mlteach allocates at most "
-        f"{ours['peak_allocated'] / frame:.2f} times the data frame (tracemalloc; resident set of the "
-        f"first fit {ours['peak_resident'] / frame:.2f} times). Goal: at most 2.",
+        f"{ours['peak_allocated'] / frame:.2f} times the data frame (tracemalloc; resident set of "
+        f"the first fit {ours['peak_resident'] / frame:.2f} times). Goal: at most 2.",
     ]
     if "lme4" in answers:
         lines.append(f"lme4: {answers['lme4']['peak_allocated'] / frame:.1f} times (R's gc).")
@@ -158,22 +163,27 @@ def memory(answers):
 
 def import_time(r, folder):
     """Return the report on ``import mlteach`` in a fresh process."""
-    def best(code):
-        probe = f"import time; t = time.perf_counter(); {code}; print(time.perf_counter() - t)"
-        runs = [subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True,
-                               check=True, cwd=ROOT).stdout for _ in range(8)]
-        return statistics.median(float(run) for run in runs[1:])  # the first fills the disk cache
+    names = ("mlteach", "pandas", "statsmodels.formula.api")
+    modules = [name for name in names if installed_python(name.split(".")[0])]
+    rows = [f"| `import {name}` | {seconds(time_import(name))} |" for name in modules]
+    head = ["### import in a fresh process", "", "| | median of 7 |", "|---|---:|"]
+    return [*head, *rows, "", "Goal: `import mlteach` under 0.5 s (pandas is part of it).", ""]
 
-    ours, pandas, statsmodels = (
-        best(f"import {name}") for name in ("mlteach", "pandas", "statsmodels.formula.api"))
-    return ["### import in a fresh process", "", "| | median of 7 |", "|---|---:|",
-            f"| `import mlteach` | {seconds(ours)} |", f"| `import pandas` (part of it) | {seconds(pandas)} |",
-            f"| `import statsmodels.formula.api` | {seconds(statsmodels)} |", "", "Goal: under 0.5 s.", ""]
+
+def time_import(module):
+    """Return the median time of an import over fresh processes; the first fills the disk cache."""
+    probe = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    command = [sys.executable, "-c", probe]
+    runs = [
+        subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        for _ in range(8)
+    ]
+    return statistics.median(float(run) for run in runs[1:])
 
 
 # ---- correct digits -----------------------------------------------------------------------------
 def digit_sets(folder):
-    """Write each set as CSV with columns cluster, x, y; return {name: how to fit} and the truths."""
+    """Write each set as CSV (cluster, x, y); return {name: how to fit} and the truths."""
     cases = json.loads((REFERENCE / "mpmath.json").read_text())["cases"]
     sets, truths = {}, {}
     for case in cases:
@@ -184,8 +194,11 @@ def digit_sets(folder):
             path.write_text("cluster,y\n" + "".join(f"{a},{b}\n" for a, b in rows))
         else:
             rename_columns(REFERENCE / case["data"], case, path)
-        sets[case["id"]] = {"file": str(path), "fixed": "y ~ x" if slope else "y ~ 1",
-                            "random": "1 + x" if slope else "1"}
+        sets[case["id"]] = {
+            "file": str(path),
+            "fixed": "y ~ x" if slope else "y ~ 1",
+            "random": "1 + x" if slope else "1",
+        }
         truths[case["id"]] = {kind: case[kind]["reml"] for kind in ("decimal", "float64")}
     return sets, truths
 
@@ -224,12 +237,17 @@ def digits(r, folder):
     plan.write_text(json.dumps(sets))
     packages = [p for p in ("mlteach", "lme4", "nlme", "statsmodels") if installed(p, r)]
     answers = {p: call(p, "digits", 0, plan)["estimates"] for p in packages}
-    lines = ["### Correct significant digits of the variance components (REML, default settings)", "",
-             "Truth: 60-digit arithmetic on the decimal numbers in the file "
-             "(tests/reference/mpmath.json). The smaller count of the residual variance and the last "
-             "random-effect variance. *possible*: what a program can reach that reads the numbers into "
-             "doubles and then makes no error at all.", "",
-             "| set | possible | " + " | ".join(packages) + " |", "|---|" + "---:|" * (len(packages) + 1)]
+    lines = [
+        "### Correct significant digits of the variance components (REML, default settings)",
+        "",
+        "Truth: 60-digit arithmetic on the decimal numbers in the file "
+        "(tests/reference/mpmath.json). The smaller count of the residual variance and the last "
+        "random-effect variance. *possible*: what a program can reach that reads the numbers into "
+        "doubles and then makes no error at all (luck can add a few tenths).",
+        "",
+        "| set | possible | " + " | ".join(packages) + " |",
+        "|---|" + "---:|" * (len(packages) + 1),
+    ]
     for name, truth in truths.items():
         last = "tau2:x" if "tau2:x" in truth["decimal"] else "tau2"
         ideal = [mpf(truth["float64"][k]) for k in (last, "sigma2")]
@@ -244,9 +262,12 @@ def digits(r, folder):
 def machine(r):
     """Return a description of machine and versions."""
     versions = {p: metadata.version(p) for p in PYTHON_PACKAGES if installed_python(p)}
-    lines = [f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; "
-             f"Python {platform.python_version()}: "
-             + ", ".join(f"{p} {v}" for p, v in versions.items()) + "."]
+    lines = [
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; "
+        f"Python {platform.python_version()}: "
+        + ", ".join(f"{p} {v}" for p, v in versions.items())
+        + "."
+    ]
     if r is None:
         return [*lines, "R (with jsonlite) is not installed: its columns are left out.", ""]
     lines.append(f"R {r['R']}: " + ", ".join(f"{p} {v}" for p, v in r["packages"].items()) + ".")
@@ -266,8 +287,15 @@ def main(names):
     if unknown:
         sys.exit(f"No part named {', '.join(unknown)}. Parts: {', '.join(parts)}.")
     r = r_versions()
-    lines = ["# mlteach side by side", "", "Written by `python benchmarks/run.py`; do not edit.", "",
-             *machine(r), "All packages ran one after the other in this run; times are medians.", ""]
+    lines = [
+        "# mlteach side by side",
+        "",
+        "Written by `python benchmarks/run.py`; do not edit.",
+        "",
+        *machine(r),
+        "All packages ran one after the other in this run; times are medians.",
+        "",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         for name in names or parts:
             section = parts[name](r, folder)

@@ -1,7 +1,7 @@
 """One timed task for one Python package, in a process of its own; prints one line of JSON.
 
-Usage: ``python worker.py PACKAGE TASK REPEATS [FILE]``. Data are loaded before the clock starts; the
-formula is parsed while it runs. ``run.py`` calls this; ``peers.R`` is its twin for R.
+Usage: ``python worker.py PACKAGE TASK REPEATS [FILE]``. Data are loaded before the clock starts;
+the formula is parsed while it runs. ``run.py`` calls this; ``peers.R`` is its twin for R.
 """
 
 import json
@@ -9,7 +9,6 @@ import resource
 import sys
 import time
 import tracemalloc
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -85,8 +84,14 @@ def mlteach_million(mt, repeats, data):
     fit()
     allocated = tracemalloc.get_traced_memory()[1]
     frame = int(data.memory_usage(deep=True).sum())
-    return {"times": times, "value": value, "first": first[0], "frame_bytes": frame,
-            "peak_allocated": allocated, "peak_resident": resident}
+    return {
+        "times": times,
+        "value": value,
+        "first": first[0],
+        "frame_bytes": frame,
+        "peak_allocated": allocated,
+        "peak_resident": resident,
+    }
 
 
 def mlteach_digits(mt, sets):
@@ -103,7 +108,6 @@ def statsmodels(task, repeats, file):
     """Return times, and a check value, of a task in statsmodels' MixedLM."""
     import statsmodels.formula.api as smf
 
-    warnings.simplefilter("ignore")  # its convergence warnings; the check value tells the same
     if task == "digits":
         sets = json.loads(Path(file).read_text())
         return {"estimates": {k: statsmodels_digits(smf, s) for k, s in sets.items()}}

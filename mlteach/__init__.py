@@ -17,13 +17,8 @@ from mlteach.errors import (
     MLTeachError,
     ModelError,
 )
-from mlteach.mixed import (
-    MixedResult,
-    fit_empty,
-    fit_mixed,
-    fit_random_intercept,
-    fit_random_slope,
-)
+from mlteach.mixed import fit_empty, fit_mixed, fit_random_intercept, fit_random_slope
+from mlteach.mixed_result import MixedResult
 from mlteach.r_squared import r_squared
 
 __version__ = "0.1.0"

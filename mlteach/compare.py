@@ -22,7 +22,7 @@ import pandas as pd
 
 from mlteach.errors import ModelError
 from mlteach.inference import LikelihoodRatioTest, likelihood_ratio_test
-from mlteach.mixed import MixedResult
+from mlteach.mixed_result import MixedResult
 from mlteach.nesting import different_data, fixed_nested, random_nested, same_columns
 from mlteach.results import format_table
 

@@ -15,19 +15,19 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
 
+from mlteach.distributions import normal_quantile
 from mlteach.errors import ModelError
-from mlteach.mixed import MixedResult
+from mlteach.mixed_result import MixedResult
 from mlteach.results import check_level, format_number
 
 INTERCEPT = "Intercept"
-# Profile limits are searched on the scale of an SD ratio, to more digits than are printed.
-LIMIT_TOLERANCE = 1e-8
-# A lower limit below this part of the estimated SD ratio is zero.
-SMALLEST_PART = 1e-3
-# An SD ratio of 1e8 is an ICC of 1 to the last digit of float64.
-LARGEST_RATIO = 1e8
+# First stride, as an SD ratio, of a search for limits where there is no standard error.
+FIRST_WIDTH = 0.05
+# An effect on the boundary is moved off it by this (relative SD) before a search starts.
+FIRST_STEP = 1e-2
+# A singular value this much smaller than the largest is zero.
+RANK_TOLERANCE = 1e-12
 
 
 class ICC(float):
@@ -133,7 +133,7 @@ def icc(fit: MixedResult, *, at: Mapping[str, float] | None = None, level: float
     between = max(float(weights @ components), 0.0)
     share = between / (between + fit.sigma2)
     se = _delta_se(fit, weights, between)
-    limits = _profile_limits(fit, z, level)
+    limits = _profile_limits(fit, z, share, se, level)
     return ICC(share, se, limits, level, _notes(fit, z, between))
 
 
@@ -181,75 +181,69 @@ def _delta_se(fit: MixedResult, weights: np.ndarray, between: float) -> float:
     return float(np.sqrt(max(gradient @ fit.cov_variances.to_numpy() @ gradient, 0.0)))
 
 
-class _SharePath:
-    """The deviance as a function of the SD ratio ``s = sqrt(between / sigma2)``, all else at its best.
+def _profile_limits(
+    fit: MixedResult, z: np.ndarray, share: float, se: float, level: float
+) -> tuple[float, float]:
+    """Values of the ICC whose deviance is within the chi-square quantile of the minimum.
 
-    In relative terms ``s = |Lambda' z_s|`` with ``z_s = T' z``, and that is linear in theta before
-    the norm is taken: ``s = |A theta|``. With one random effect theta is s but for a factor; with
-    several the deviance is minimised under the constraint.
+    Searched on the scale of the SD ratio ``s = sqrt(icc / (1 - icc))``.
     """
+    # Imported here, as in confint: only root finding needs scipy.optimize.
+    from mlteach.profile import crossing
 
-    def __init__(self, fit: MixedResult, z: np.ndarray) -> None:
-        self.problem = fit.problem
-        z_s = self.problem.moments.scaling.T.T @ z
-        self.A = np.einsum("mab,a->bm", self.problem.map.lambda_basis(), z_s)
-        self.theta, self.best = fit.theta, float(np.linalg.norm(self.A @ fit.theta))
-
-    def deviance(self, s: float) -> float:
-        start = self._start(s)
-        if len(start) == 1:
-            return self.problem.value_and_gradient(start)[0]
-        constraint = {
-            "type": "eq",
-            "fun": lambda theta: ((self.A @ theta) ** 2).sum() / s**2 - 1.0,
-            "jac": lambda theta: 2.0 * self.A.T @ (self.A @ theta) / s**2,
-        }
-        found = optimize.minimize(
-            self.problem.value_and_gradient,
-            start,
-            jac=True,
-            method="SLSQP",
-            constraints=constraint,
-            options={"ftol": 1e-9, "maxiter": 500},
-        )
-        if not found.success:
-            raise ModelError(f"The confidence limits of the ICC were not found: {found.message}.")
-        return float(found.fun)
-
-    def _start(self, s: float) -> np.ndarray:
-        """A theta on the constraint: the estimate, stretched in the direction that matters."""
-        v = self.A @ self.theta
-        if self.best == 0.0:
-            v = np.linalg.norm(self.A, axis=1)
-        pull = np.linalg.pinv(self.A) @ v
-        rest = self.theta - np.linalg.pinv(self.A) @ (self.A @ self.theta)
-        return rest + pull * s / np.linalg.norm(v)
-
-
-def _profile_limits(fit: MixedResult, z: np.ndarray, level: float) -> tuple[float, float]:
-    """Values of the ICC whose deviance is within the chi-square quantile of the minimum."""
-    path = _SharePath(fit, z)
-    ceiling = fit.optimizer.f_end + stats.chi2.ppf(level, 1)
-
-    def excess(s: float) -> float:
-        return path.deviance(s) - ceiling
-
-    smallest = SMALLEST_PART * max(path.best, SMALLEST_PART)
-    low = (
-        0.0
-        if path.best <= smallest or excess(smallest) <= 0.0
-        else _root(excess, smallest, path.best)
-    )
-    high = max(2.0 * path.best, 0.01)
-    while high < LARGEST_RATIO and excess(high) < 0.0:
-        high *= 2.0
-    high = _root(excess, max(path.best, smallest), high) if high < LARGEST_RATIO else np.inf
-    low, high = 1.0 - 1.0 / (1.0 + np.array([low, high]) ** 2)
+    best = float(np.sqrt(share / (1.0 - share)))
+    width = 0.5 * se * (1.0 + best**2) ** 2 / best if best > 0.0 else np.nan
+    if not np.isfinite(width) or width <= 0.0:
+        width = max(0.25 * best, FIRST_WIDTH)
+    stride = width * normal_quantile(level)
+    curve = _ratio_curve(fit, z)
+    low = crossing(curve, best, -stride, level, 0.0) if best > 0.0 else 0.0
+    ratio = np.array([low, crossing(curve, best, stride, level, np.inf)])
+    low, high = 1.0 - 1.0 / (1.0 + ratio**2)
     return low, high
 
 
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    return float(optimize.brentq(function, low, high, xtol=LIMIT_TOLERANCE, rtol=LIMIT_TOLERANCE))
+def _ratio_curve(fit: MixedResult, z: np.ndarray) -> Callable[[float], float]:
+    """Deviance above its minimum, as a function of ``s = sqrt(between / sigma2)``.
+
+    In scaled units ``s = |Lambda' T' z| = |A theta|``. With the singular value decomposition of A,
+    theta splits into a part of which only the direction w is free, and a part that is free.
+    """
+    from scipy import optimize
+
+    problem = fit.problem
+    A = np.einsum("mab,a->bm", problem.map.lambda_basis(), problem.moments.scaling.T.T @ z)
+    _, size, V = np.linalg.svd(A)
+    rank = int((size > RANK_TOLERANCE * size[0]).sum())
+    to_theta, free = V[:rank].T / size[:rank], V[rank:].T
+    # An effect on the boundary has no gradient there: the search must start beside it.
+    start = fit.theta + FIRST_STEP * (problem.map.diagonal & (fit.theta == 0.0))
+    first = np.concatenate([size[:rank] * (V[:rank] @ start), free.T @ start])
+    solved = {"x": first}
+
+    def curve(s: float) -> float:
+        def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+            length = np.linalg.norm(x[:rank])
+            w = x[:rank] / length
+            theta = to_theta @ (s * w) + free @ x[rank:]
+            value, gradient = problem.value_and_gradient(theta)
+            along = to_theta.T @ gradient * (s / length)
+            along -= w * (w @ along)
+            return value, np.concatenate([along, free.T @ gradient])
+
+        # The solution next to it is the better start as a rule, the estimate the safer one.
+        starts = (_unit_direction(x, rank) for x in (solved["x"], first))
+        runs = [optimize.minimize(objective, x, jac=True, method="BFGS") for x in starts]
+        best = min(runs, key=lambda run: run.fun)
+        solved["x"] = best.x
+        return max(float(best.fun) - fit.optimizer.f_end, 0.0)
+
+    return curve
+
+
+def _unit_direction(x: np.ndarray, rank: int) -> np.ndarray:
+    """Scale the first elements, of which only the direction counts, to length one."""
+    return np.concatenate([x[:rank] / np.linalg.norm(x[:rank]), x[rank:]])
 
 
 def _notes(fit: MixedResult, z: np.ndarray, between: float) -> tuple[str, ...]:

@@ -231,7 +231,7 @@ def _draw_lines(ax, table, pair, place, height, color, finest, weight) -> None:
         paint = color[near][row[near]]
         paint = color[far][row[far]] if paint == NEUTRAL else paint
         width = 0.8 + 4.0 * row[weight] if weight else 1.6
-        ax.plot(xs, ys, color=paint, linewidth=width, zorder=1, solid_capstyle="round")
+        ax.plot(xs, ys, "-", color=paint, linewidth=width, zorder=1, solid_capstyle="round")
         if weight:
             _write_weight(ax, xs, ys, f"{row[weight]:g}")
 
@@ -389,7 +389,7 @@ def structure_diagram(
     True
     """
     _check(table, levels)
-    size = (8.0, 0.3 + 0.95 * len(levels))
+    size = (6.8, 0.3 + 0.9 * len(levels))
     boxes = max(_box_inches(table, levels), 1.6)
     widths = [size[0] - boxes, boxes]
     _, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=widths, layout="constrained")
@@ -497,9 +497,9 @@ def area_map(rows: Sequence[str], *, ax: Axes | None = None) -> Axes:
 
 def _draw_borders(ax: Axes, grid: np.ndarray) -> None:
     for row, col in np.argwhere(grid[:, :-1] != grid[:, 1:]):
-        ax.plot([col + 0.5] * 2, [row - 0.5, row + 0.5], color="white", linewidth=3, zorder=1)
+        ax.plot([col + 0.5] * 2, [row - 0.5, row + 0.5], "-", color="white", lw=3, zorder=1)
     for row, col in np.argwhere(grid[:-1] != grid[1:]):
-        ax.plot([col - 0.5, col + 0.5], [row + 0.5] * 2, color="white", linewidth=3, zorder=1)
+        ax.plot([col - 0.5, col + 0.5], [row + 0.5] * 2, "-", color="white", lw=3, zorder=1)
 
 
 def network_diagram(

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlteach.errors import ModelError
-from mlteach.mixed import MixedResult
+from mlteach.mixed_result import MixedResult
 
 
 def cohens_d(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:

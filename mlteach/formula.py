@@ -74,6 +74,10 @@ class Design:
         Rows of that table before any were left out.
     dropped : Series
         Rows with a missing value, per column that has any.
+    x_spec : ModelSpec
+        How to build X again for other rows.
+    z_specs : tuple of ModelSpec
+        The same for the parts of Z; empty where Z is the leading columns of X.
     """
 
     y: np.ndarray
@@ -275,13 +279,17 @@ def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
     codes, labels = _clusters(complete[formula.cluster])
     y = _outcome(formula, complete)
     X, x_names, x_spec = _matrix(formula.text, formula.fixed, complete)
-    matrices = [_matrix(formula.text, part, complete) for part in parts]
-    Z, z_names, blocks = _random_columns(X, x_names, matrices)
+    if len(parts) == 1 and _leads(parts[0], formula.fixed):
+        width = len(_leading_columns(x_spec, parts[0]))
+        Z, z_names, z_specs = X[:, :width], x_names[:width], ()
+        blocks = (tuple(range(width)),)
+    else:
+        Z, z_names, blocks, z_specs = _random_columns(formula.text, parts, complete)
     return Design(
         y=y, X=X, Z=Z, codes=codes, labels=labels, blocks=blocks,
         x_names=x_names, z_names=z_names, formula=formula, index=complete.index,
         n_rows=len(data), dropped=dropped,
-        x_spec=x_spec, z_specs=tuple(spec for _, _, spec in matrices),
+        x_spec=x_spec, z_specs=z_specs,
     )  # fmt: skip
 
 
@@ -306,6 +314,8 @@ def new_rows(design: Design, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray
     for spec in (design.x_spec, *design.z_specs):
         _check_levels(spec, data)
     X = np.asarray(design.x_spec.get_model_matrix(data, na_action="ignore"), float)
+    if not design.z_specs:
+        return X, X[:, : design.Z.shape[1]]
     Z = [np.asarray(s.get_model_matrix(data, na_action="ignore"), float) for s in design.z_specs]
     return X, np.hstack(Z)
 
@@ -475,8 +485,23 @@ def _without_unused_levels(part: str, data: pd.DataFrame) -> pd.DataFrame:
     return data
 
 
-def _random_columns(X, x_names, matrices):
-    """Z beside X; where Z repeats leading columns of X it is a view of them, not a copy."""
+def _leads(part: str, fixed: str) -> bool:
+    """Whether the terms of a random part are the leading terms of the fixed part.
+
+    Then Z is the leading columns of X: a view, and half of the work of building it.
+    """
+    random, all_terms = list(_read(part)), list(_read(fixed))
+    return random == all_terms[: len(random)]
+
+
+def _leading_columns(spec: formulaic.ModelSpec, part: str) -> list[int]:
+    """Columns of X that belong to the terms of a leading random part."""
+    return [k for term in _read(part) for k in spec.term_indices[term]]
+
+
+def _random_columns(text: str, parts: list[str], data: pd.DataFrame):
+    """Z, its names, its blocks and how to build it again."""
+    matrices = [_matrix(text, part, data) for part in parts]
     names = tuple(name for _, part, _ in matrices for name in part)
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
@@ -485,9 +510,8 @@ def _random_columns(X, x_names, matrices):
     blocks = tuple(
         tuple(range(end - len(part), end)) for end, (_, part, _) in zip(ends, matrices, strict=True)
     )
-    if x_names[: len(names)] == names:
-        return X[:, : len(names)], names, blocks
-    return np.hstack([Z for Z, _, _ in matrices]), names, blocks
+    Z = np.hstack([matrix for matrix, _, _ in matrices])
+    return Z, names, blocks, tuple(spec for _, _, spec in matrices)
 
 
 def _check_levels(spec: formulaic.ModelSpec, data: pd.DataFrame) -> None:

@@ -11,11 +11,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from mlteach.deviance import ProfiledDeviance
+from mlteach.distributions import chi2_sf
+from mlteach.errors import ModelError
 
 DDF_METHODS = ("satterthwaite", "kenward-roger", "between-within", "residual", "z")
+
+
+def check_ddf(ddf: str, reml: bool) -> None:
+    """Refuse a method for the degrees of freedom that does not exist for this fit.
+
+    Raises
+    ------
+    ModelError
+    """
+    if ddf not in DDF_METHODS:
+        known = ", ".join(map(repr, DDF_METHODS))
+        raise ModelError(f"ddf={ddf!r} is not known; choose one of {known}.")
+    if ddf == "kenward-roger" and not reml:
+        raise ModelError("Kenward-Roger degrees of freedom are for REML fits only: use reml=True.")
 
 
 @dataclass(frozen=True)
@@ -270,8 +285,8 @@ def likelihood_ratio_test(statistic: float, df: int, weights=()) -> LikelihoodRa
     (0.1, 0.05)
     """
     statistic = max(float(statistic), 0.0)
-    p = float(stats.chi2.sf(statistic, df))
-    tails = [float(statistic <= 0.0), *stats.chi2.sf(statistic, np.arange(1, len(weights)))]
+    p = float(chi2_sf(statistic, df))
+    tails = [float(statistic <= 0.0), *chi2_sf(statistic, np.arange(1, len(weights)))]
     mixture = float(np.dot(weights, tails)) if len(weights) else float("nan")
     return LikelihoodRatioTest(statistic, df, p, mixture, tuple(float(w) for w in weights))
 

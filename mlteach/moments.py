@@ -132,25 +132,43 @@ def cluster_moments(
     ModelError
         If predictors or random effects are constant or collinear; they are named.
     """
-    scaling, y = _scaling(design, centre)
+    X_standard = _standardise(design.X, design.x_names, "predictor")
+    Z_standard = _standardise_blocks(design, centre)
+    offset, b_s, scale = _least_squares(design, X_standard)
+    scaling = Scaling(
+        A=X_standard.matrix,
+        T=Z_standard.matrix,
+        b0=X_standard.matrix @ b_s + offset * X_standard.constant,
+        scale=scale,
+    )
     n = np.bincount(design.codes, minlength=len(design.labels))
-    order = None if _is_sorted(design.codes) else np.argsort(design.codes, kind="stable")
+    order = _order(design.codes, len(n))
     starts = np.concatenate([[0], np.cumsum(n)])
     R, B, E = [], [], 0.0
     for first, last in _chunks(starts, chunk_rows):
         rows = slice(starts[first], starts[last])
         rows = rows if order is None else order[rows]
-        Z = scaling.T.T @ design.Z[rows].T
-        W = np.vstack([scaling.A.T @ design.X[rows].T, y[rows]])
-        R_c, B_c, E_c = _reduce(Z, W, starts[first:last] - starts[first], n[first:last])
+        X = X_standard(design.X[rows])
+        y = (design.y[rows] - offset - b_s @ X) / scale
+        R_c, B_c, E_c = _reduce(
+            Z_standard(design.Z[rows]),
+            np.vstack([X, y]),
+            starts[first:last] - starts[first],
+            n[first:last],
+        )
         R.append(R_c)
         B.append(B_c)
         E = E + E_c
     return ClusterMoments(n=n, R=np.concatenate(R), B=np.concatenate(B), E=E, scaling=scaling)
 
 
-def _is_sorted(codes: np.ndarray) -> bool:
-    return bool((codes[1:] >= codes[:-1]).all())
+def _order(codes: np.ndarray, J: int) -> np.ndarray | None:
+    """Row order that brings clusters together; None if they are together already."""
+    if (codes[1:] >= codes[:-1]).all():
+        return None
+    # NumPy sorts 16-bit integers by radix, in linear time.
+    small = codes.astype(np.uint16) if J <= 2**16 else codes
+    return np.argsort(small, kind="stable")
 
 
 def _chunks(starts: np.ndarray, chunk_rows: int):
@@ -186,36 +204,119 @@ def _reduce(Z, W, starts, n):
     return R, B, W @ W.T
 
 
-def _scaling(design: Design, centre: bool) -> tuple[Scaling, np.ndarray]:
-    """Centre and scale: returns the maps and the scaled outcome."""
-    X, y = design.X, design.y
-    A = _standardise(X, design.x_names, "predictor", True)
-    T = np.zeros((design.Z.shape[1],) * 2)
-    for block in design.blocks:
-        at = np.ix_(block, block)
-        names = [design.z_names[k] for k in block]
-        T[at] = _standardise(design.Z[:, block], names, "random effect", centre)
-    if len(y) <= X.shape[1]:
+@dataclass(frozen=True)
+class _Standard:
+    """Centring and scaling of columns, applied to rows at a time.
+
+    Attributes
+    ----------
+    means, size : ndarray, shape (p,)
+        What is subtracted from a column, and what it is then divided by.
+    constant : ndarray, shape (p,)
+        Coefficients that reproduce a column of ones (zero if there is no intercept).
+    """
+
+    means: np.ndarray
+    size: np.ndarray
+    constant: np.ndarray
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Standardised columns of some rows, as a contiguous (p, rows) array."""
+        return (X.T - self.means[:, None]) / self.size[:, None]
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The same as a matrix A: standardised rows are ``X A``, shape (p, p)."""
+        return (np.eye(len(self.size)) - np.outer(self.constant, self.means)) / self.size
+
+
+def _row_chunks(N: int):
+    return (slice(k, k + CHUNK_ROWS) for k in range(0, N, CHUNK_ROWS))
+
+
+def _standardise(X: np.ndarray, names, kind: str, centre: bool = True) -> _Standard:
+    """Find means and sizes, and refuse constant or collinear columns by name."""
+    p, N = X.shape[1], len(X)
+    intercept, constant, means = _constant(X), np.zeros(p), np.zeros(p)
+    if intercept is not None:
+        constant[intercept] = 1.0 / X[0, intercept]
+        if centre:
+            means = np.array([X[:, k].mean() for k in range(p)])
+            means[intercept] = 0.0
+    shift = _Standard(means, np.ones(p), constant)
+    gram = sum(W @ W.T for W in (shift(X[rows]) for rows in _row_chunks(N)))
+    size = np.sqrt(np.diag(gram) / N)
+    largest = np.maximum(X.max(axis=0), -X.min(axis=0))
+    flat = size <= 1e-14 * largest
+    if flat.any():
         raise ModelError(
-            f"{len(y)} row(s) cannot determine {X.shape[1]} coefficients; fewer predictors or "
-            "more data are needed."
+            f"The {kind} '{names[int(np.argmax(flat))]}' is constant in the rows used, so its "
+            "effect cannot be told from the intercept. Leave it out."
         )
-    # An offset goes first and by plain subtraction: exact, where least squares would round.
-    offset = y[0] if _constant(X) is not None else 0.0
-    y = y - offset
-    Xs = X @ A
-    b_s = np.linalg.solve(Xs.T @ Xs, Xs.T @ y)
-    y = y - Xs @ b_s
-    b_s2 = np.linalg.solve(Xs.T @ Xs, Xs.T @ y)
-    y = y - Xs @ b_s2
-    b0 = A @ (b_s + b_s2)
-    if offset:
-        column = _constant(X)
-        b0[column] += offset / X[0, column]
-    scale = float(np.sqrt(y @ y / (len(y) - X.shape[1])))
+    correlations = gram / np.outer(size, size) / N
+    dependent = dependent_columns(correlations)
+    if dependent:
+        raise ModelError(_collinear(names, dependent[0], correlations, kind))
+    return _Standard(means, size, constant)
+
+
+def _standardise_blocks(design: Design, centre: bool) -> _Standard:
+    """Standardise Z; a column is centred only where its block has an intercept to take it up."""
+    q = design.Z.shape[1]
+    means, size, constant = np.zeros(q), np.ones(q), np.zeros(q)
+    for block in design.blocks:
+        at = list(block)
+        names = [design.z_names[k] for k in at]
+        columns = slice(at[0], at[-1] + 1)
+        part = _standardise(design.Z[:, columns], names, "random effect", centre)
+        means[at], size[at], constant[at] = part.means, part.size, part.constant
+    return _Blocks(means, size, constant, design.blocks)
+
+
+@dataclass(frozen=True)
+class _Blocks(_Standard):
+    """Standardisation within blocks of columns."""
+
+    blocks: tuple[tuple[int, ...], ...]
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Block-diagonal matrix T: standardised rows are ``Z T``, shape (q, q)."""
+        out = np.zeros((len(self.size),) * 2)
+        for block in self.blocks:
+            at = np.ix_(block, block)
+            out[at] = super().matrix[at]
+        return out
+
+
+def _least_squares(design: Design, standard: _Standard) -> tuple[float, np.ndarray, float]:
+    """Offset, standardised coefficients and residual SD of ordinary least squares.
+
+    The offset is taken off by plain subtraction, which is exact where least squares would round;
+    a second round on the residuals gives the coefficients their last digits.
+    """
+    X, y = design.X, design.y
+    N, p = X.shape
+    if p >= N:
+        raise ModelError(
+            f"{N} row(s) cannot determine {p} coefficients; fewer predictors or more data are "
+            "needed."
+        )
+    offset = float(y[0]) if standard.constant.any() else 0.0
+    b = np.zeros(p)
+    for _ in range(2):
+        gram, cross = np.zeros((p, p)), np.zeros(p)
+        for rows in _row_chunks(N):
+            W = standard(X[rows])
+            gram += W @ W.T
+            cross += W @ (y[rows] - offset - b @ W)
+        b = b + np.linalg.solve(gram, cross)
+    rss = sum(
+        float(np.sum((y[rows] - offset - b @ standard(X[rows])) ** 2)) for rows in _row_chunks(N)
+    )
+    scale = float(np.sqrt(rss / (N - p)))
     _check_spread(scale, design)
-    y /= scale
-    return Scaling(A=A, T=T, b0=b0, scale=scale), y
+    return offset, b, scale
 
 
 def _constant(X: np.ndarray) -> int | None:
@@ -226,40 +327,11 @@ def _constant(X: np.ndarray) -> int | None:
     return None
 
 
-def _standardise(X: np.ndarray, names, kind: str, centre: bool) -> np.ndarray:
-    """Find A such that the columns of X A have mean zero (given an intercept) and size one."""
-    p = X.shape[1]
-    A = np.eye(p)
-    intercept = _constant(X) if centre else None
-    if intercept is not None:
-        means = np.array([X[:, k].mean() for k in range(p)]) / X[0, intercept]
-        means[intercept] = 0.0
-        A[intercept] -= means
-    gram = np.zeros((p, p))
-    scaled = X @ A
-    size = np.sqrt(np.einsum("ij,ij->j", scaled, scaled) / len(X))
-    spread = np.abs(X).max(axis=0) * 1e-14
-    if (size <= spread).any():
-        bad = names[int(np.argmax(size <= spread))]
-        raise ModelError(
-            f"The {kind} '{bad}' is constant in the rows used, so its effect cannot be told from "
-            "the intercept. Leave it out."
-        )
-    A = A / size
-    scaled = scaled / size
-    gram = scaled.T @ scaled / len(X)
-    dependent = dependent_columns(gram)
-    if dependent:
-        raise ModelError(_collinear(names, dependent, scaled, kind))
-    return A
-
-
-def _collinear(names, dependent, scaled, kind) -> str:
+def _collinear(names, bad: int, correlations: np.ndarray, kind: str) -> str:
     """Say which column is determined by which others."""
-    bad = dependent[0]
-    others = [k for k in range(bad)]
-    weights = np.linalg.lstsq(scaled[:, others], scaled[:, bad], rcond=None)[0]
-    partners = [names[k] for k, w in zip(others, weights, strict=True) if abs(w) > 1e-6]
+    before = correlations[:bad, :bad]
+    weights = np.linalg.lstsq(before, correlations[:bad, bad], rcond=None)[0]
+    partners = [name for name, w in zip(names, weights, strict=False) if abs(w) > 1e-6]
     of = ", ".join(f"'{name}'" for name in partners) or "other columns"
     return (
         f"The {kind} '{names[bad]}' is an exact linear combination of {of}: collinear columns "

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize
 
 from mlteach.deviance import ProfiledDeviance
+from mlteach.distributions import chi2_quantile, normal_quantile
 from mlteach.linalg import ThetaMap
 from mlteach.moments import ClusterMoments
 from mlteach.search import global_minimum
@@ -48,7 +49,7 @@ def crossing(
     float
         The limit, or ``bound`` if the curve never rises so far.
     """
-    target = stats.chi2.ppf(level, 1)
+    target = chi2_quantile(level, 1)
     inner, outer = best, best + step
     for _ in range(REACH):
         outer = min(outer, bound) if step > 0 else max(outer, bound)
@@ -86,7 +87,7 @@ def coefficient_limits(
         fixed = ProfiledDeviance(_with_fixed(moments, c, value), theta_map, reml=False)
         return global_minimum(fixed).f_end - record.f_end
 
-    step = se * stats.norm.ppf(0.5 + level / 2)
+    step = se * normal_quantile(level)
     lower = crossing(curve, best, -step, level, -np.inf)
     return lower, crossing(curve, best, step, level, np.inf)
 
@@ -124,7 +125,7 @@ def variance_limits(
         width = sd_se.get(key, np.nan)
         if not np.isfinite(width) or width <= 0:
             width = 0.1 if kind == "corr" else 0.25 * max(best, 0.1 * curve_of.sigma)
-        stride = width * stats.norm.ppf(0.5 + level / 2)
+        stride = width * normal_quantile(level)
         curve = curve_of(key)
         lower = low if best <= low else crossing(curve, best, -stride, level, low)
         upper = high if best >= high else crossing(curve, best, stride, level, high)

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.errors import ModelError
-from mlteach.mixed import RESIDUAL, MixedResult
+from mlteach.mixed_result import RESIDUAL, MixedResult
 from mlteach.nesting import different_data, fixed_nested
 from mlteach.results import Summary
 

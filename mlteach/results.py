@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+
+from mlteach.distributions import t_quantile, two_sided_t
 
 
 def coefficient_table(
@@ -40,14 +41,14 @@ def coefficient_table(
     """
     check_level(level)
     t = estimate / se
-    half = stats.t.ppf(0.5 + level / 2, df) * se
+    half = t_quantile(level, df) * se
     return pd.DataFrame(
         {
             "estimate": estimate,
             "se": se,
             "df": df,
             "t": t,
-            "p": 2.0 * stats.t.sf(np.abs(t), df),
+            "p": two_sided_t(t, df),
             "lower": estimate - half,
             "upper": estimate + half,
         }

@@ -1,7 +1,8 @@
 """Our mixed model against lme4, lmerTest and pbkrtest, case by case and quantity by quantity.
 
-The reference values are data: ``reference/lme4.json``, written by ``reference/make_lme4.R`` from the
-pairs of model and data in ``reference/cases.json``. Nothing here needs R.
+The reference values are data: ``reference/lme4.json`` and ``profile.json``, written by
+``make_lme4.R`` and ``make_profile.R`` from the pairs of model and data in ``reference/cases.json``.
+Nothing here needs R.
 The reference is the best optimum R can find (many starts, three optimisers, Newton steps at the
 end), not what ``lmer`` returns by default.
 """
@@ -29,8 +30,10 @@ VARIANCE_SE = 1e-3  # relative; R's comes from a numerical Hessian
 ZERO_VARIANCE = 1e-9  # of sigma2: an estimate on the boundary is zero, not small
 DF = 1e-3  # relative; lmerTest differentiates numerically
 EFFECT = 1e-5  # of the conditional SD: as accurate as the variances they depend on
+LIMIT = 1e-3  # of the interval's width: lme4 interpolates its profile by a spline
 
 CASES = json.loads((HERE / "lme4.json").read_text())["cases"]
+PROFILES = json.loads((HERE / "profile.json").read_text())["cases"]
 
 
 def name_of(case):
@@ -57,7 +60,7 @@ def read(path, derive):
 @functools.cache
 def fit_named(case_id, reml):
     """Fit a case once for all its tests."""
-    case = next(c for c in CASES if c["id"] == case_id and c["reml"] == reml)
+    case = next(c for c in CASES if (c["id"], c["reml"]) == (case_id, reml))
     data = read(case["data"], tuple((case["derive"] or {}).items()))
     return mt.fit_mixed(case["formula"], data, reml=reml)
 
@@ -175,3 +178,16 @@ def test_random_effects(case):
             allowed = EFFECT * max(sd, abs(mean))
             assert effects.loc[label, name] == pytest.approx(mean, rel=0, abs=allowed)
             assert effects.loc[label, f"{name}_sd"] == pytest.approx(sd, rel=EFFECT, abs=allowed)
+
+
+@pytest.mark.parametrize("part", ["fixed", "random"])
+@pytest.mark.parametrize("case", PROFILES, ids=name_of)
+def test_profile_intervals(case, part):
+    ours = fit(case).confint(method="profile", which=part)
+    theirs = {unordered(name): limits for name, limits in case[part].items()}
+    assert set(theirs) == {unordered(name) for name in ours.index}
+    for name, row in ours.iterrows():
+        lower, upper = theirs[unordered(name)]
+        allowed = LIMIT * (upper - lower)
+        assert row["lower"] == pytest.approx(lower, rel=0, abs=allowed)
+        assert row["upper"] == pytest.approx(upper, rel=0, abs=allowed)

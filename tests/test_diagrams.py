@@ -176,6 +176,13 @@ def test_weights_are_written_and_make_the_line_thick():
     assert widths[1] < widths[2] < widths[0] == widths[3]
 
 
+def test_lines_are_solid_whatever_line_styles_are_set():
+    with plt.rc_context({"axes.prop_cycle": plt.cycler(linestyle=["--", ":"])}):
+        lines = unit_diagram(NESTED, ["school", "pupil"]).lines
+        borders = [line for line in area_map(["AB", "AC"]).lines if line.get_color() == "white"]
+    assert {line.get_linestyle() for line in [*lines, *borders]} == {"-"}
+
+
 def test_weights_need_two_levels():
     table = CROSSED.assign(weight=1.0)
     with pytest.raises(DataError, match="two levels"):

@@ -456,7 +456,7 @@ def test_a_table_without_complete_rows_is_refused(hsb):
 def test_standard_deviations_of_blups_and_residuals_are_those_of_the_dense_model():
     """Cov(u-hat) = T Z' V^-1 Z T and Cov(e-hat) = sigma2^2 V^-1, with the coefficients known."""
     rng = np.random.default_rng(5)
-    g, x = np.repeat(np.arange(8), rng.integers(3, 9, 8)), None
+    g = np.repeat(np.arange(8), rng.integers(3, 9, 8))
     x = rng.normal(size=len(g))
     u = rng.normal(size=(8, 2)) * [2.0, 1.5]
     y = u[g, 0] + u[g, 1] * x + rng.normal(size=len(g))

@@ -14,7 +14,7 @@ TARGET = stats.chi2.ppf(0.95, 1)
 
 @pytest.fixture(scope="module")
 def data():
-    y, X, _, codes = small_data(11, J=30, q=2, sizes=(4, 12))
+    y, X, _, codes = small_data(11, J=14, q=2, sizes=(4, 9))
     return pd.DataFrame({"y": y, "x": X[:, 1], "w": X[:, 2], "g": codes})
 
 

@@ -39,14 +39,14 @@ def _se_ratio() -> float:
 
 
 @cache
-def _language_slopes() -> tuple[float, float, float]:
-    """Slope of language on verbal IQ between schools, within schools and over all pupils."""
-    columns = ["iq_verbal", "language"]
-    language = load("language")
-    means = language.groupby("school")[columns].mean()
-    within = language[columns] - language.groupby("school")[columns].transform("mean")
-    between_slope, within_slope, total_slope = map(_slope, (means, within, language[columns]))
-    return between_slope, within_slope, total_slope
+def _language_slopes() -> dict[str, float]:
+    """Slopes of language on verbal IQ; between schools each school counts once."""
+    pupils = load("language")[["school", "iq_verbal", "language"]].set_index("school")
+    means = pupils.groupby("school").mean()
+    tables = {"between": means, "within": pupils - means, "total": pupils}
+    # A mean for each pupil: schools count by size.
+    tables["weighted"] = means.loc[pupils.index]
+    return {name: _slope(table) for name, table in tables.items()}
 
 
 def _slope(xy: pd.DataFrame) -> float:
@@ -55,8 +55,8 @@ def _slope(xy: pd.DataFrame) -> float:
 
 
 def _newspaper_ratio() -> float:
-    between, within, _ = _language_slopes()
-    return between / within
+    slopes = _language_slopes()
+    return slopes["between"] / slopes["within"]
 
 
 # ------------------------------------------------------------------ 2.5: ten schools, few clusters
@@ -143,16 +143,20 @@ EXERCISES = (
                 "You divided the wrong way round: the slope of the newspaper goes on top.",
             ),
             (
-                lambda: _language_slopes()[0] / _language_slopes()[2],
+                lambda: _language_slopes()["between"] / _language_slopes()["total"],
                 "You compared with the slope over all pupils, which mixes both. For the slope "
                 "within schools, subtract the school means from both variables first.",
             ),
             (
-                lambda: _language_slopes()[0],
+                lambda: _language_slopes()["weighted"] / _language_slopes()["within"],
+                "You weighted the schools by their size. The newspaper counts each school once.",
+            ),
+            (
+                lambda: _language_slopes()["between"],
                 "That is the slope between schools. Divide it by the slope within schools.",
             ),
             (
-                lambda: _language_slopes()[0] - _language_slopes()[1],
+                lambda: _language_slopes()["between"] - _language_slopes()["within"],
                 "That is the difference of the two slopes. The question is for their ratio.",
             ),
         ),

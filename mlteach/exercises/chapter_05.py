@@ -90,7 +90,7 @@ def _london_residual_r2() -> float:
     return 1.0 - sigma2 / sigma2_0
 
 
-# ------------------------------------------------------------------------- 5.5 a test of two dummies
+# ------------------------------------------------------------------------ 5.5 a test of two dummies
 
 
 def _gender_lr(base: str = "score16 ~ score11", reml: bool = False) -> float:

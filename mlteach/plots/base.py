@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from mlteach.errors import DataError, DataWarning, ModelError
 from mlteach.formula import check_columns
-from mlteach.mixed import MixedResult
+from mlteach.mixed_result import MixedResult
 
 #: Okabe and Ito's colours (2008, https://jfly.uni-koeln.de/color/) and two greys.
 PALETTE = {

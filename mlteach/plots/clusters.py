@@ -12,7 +12,7 @@ from scipy import stats
 
 from mlteach.errors import DataError
 from mlteach.formula import check_columns
-from mlteach.mixed import MixedResult
+from mlteach.mixed_result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     SERIES,
@@ -405,11 +405,14 @@ def _label_extremes(ax: Axes, table: pd.DataFrame, count: int) -> None:
         return
     J = len(table)
     low, high = ax.get_ylim()
-    step = max(1.0, 14.0 * (J + 1) / size_in_points(ax)[0])
+    width, height = size_in_points(ax)
     names = [*table.index[:count], *table.index[-count:]]
-    room = (high - low) * (0.04 + 0.028 * max(len(str(i)) for i in names))
-    # The leaders must clear the intervals that they pass, the more so the further they go.
-    gap = (high - low) * (0.04 + 0.025 * count)
+    # In points: a name, written upright, and its leader, which must clear the intervals it passes.
+    room, gap = 5.5 * max(len(str(i)) for i in names) + 6, 8 + 3 * count
+    # The legend comes on top and takes about 15% of the height.
+    scale = (high - low) / max(0.85 * height - 2 * (room + gap), 0.3 * height)
+    room, gap = room * scale, gap * scale
+    step = max(1.0, 14.0 * (J + 1) / width)
     passed = int(np.ceil((count - 0.5) * step)) + 1
     bottom = table["lower"].iloc[:passed].min() - gap
     top = table["upper"].iloc[-passed:].max() + gap

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from mlteach.errors import ModelError
-from mlteach.mixed import MixedResult
+from mlteach.mixed_result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     axes_or_new,

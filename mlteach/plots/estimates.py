@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mlteach.errors import ModelError
-from mlteach.mixed import MixedResult
+from mlteach.mixed_result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     SERIES,
@@ -62,7 +62,8 @@ def variance_parts(fit: MixedResult) -> pd.Series:
     T, Z = fit.tau.to_numpy(), fit.design.Z
     mean = Z.mean(axis=0)
     spread = (Z - mean).T @ (Z - mean) / len(Z)
-    fixed = float(np.var(fit.predict(random=False)))
+    # Centred by column, so that an intercept alone has a variance of exactly zero.
+    fixed = float(np.var((fit.design.X - fit.design.X.mean(axis=0)) @ fit.params.to_numpy()))
     values = [float(mean @ T @ mean), float(np.trace(T @ spread)), fit.sigma2, fixed]
     return pd.Series(values, index=list(_PARTS), name="variance")
 

@@ -286,7 +286,8 @@ def check_certified(name, text, readings):
     for ours, theirs in zip((ssb, ssw), nist.certified(text), strict=True):
         theirs = mp.mpf(theirs)
         assert abs(to_mp(ours) - theirs) < mp.mpf("2e-14") * theirs, name
-    assert mp.mpf(readings["decimal"]["reml"]["sigma2"]) == mp.mpf(mp.nstr(to_mp(ssw / (J * (n - 1))), 30))
+    msw = mp.nstr(to_mp(ssw / (J * (n - 1))), 30)
+    assert readings["decimal"]["reml"]["sigma2"] == msw, name
 
 
 def nist_case(name):
@@ -295,8 +296,13 @@ def nist_case(name):
     readings = solve_oneway(nist.rows(text))
     check_certified(name, text, readings)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return {"id": name, "kind": "nist", "data": f"scipy/stats/tests/data/nist_anova/{name}.dat",
-            "sha256": digest, **readings}
+    return {
+        "id": name,
+        "kind": "nist",
+        "data": f"scipy/stats/tests/data/nist_anova/{name}.dat",
+        "sha256": digest,
+        **readings,
+    }
 
 
 def file_case(name, file, cluster, outcome, predictor):
@@ -308,9 +314,16 @@ def file_case(name, file, cluster, outcome, predictor):
         readings, formula = solve_slope(rows, cluster, outcome, predictor), predictor
     random = "1" if predictor is None else f"1 + {predictor}"
     digest = hashlib.sha256((HERE / "data" / file).read_bytes()).hexdigest()
-    return {"id": name, "kind": "oneway" if predictor is None else "general",
-            "data": f"data/{file}", "sha256": digest, "cluster": cluster, "predictor": predictor,
-            "formula": f"{outcome} ~ {formula} + ({random} | {cluster})", **readings}
+    return {
+        "id": name,
+        "kind": "oneway" if predictor is None else "general",
+        "data": f"data/{file}",
+        "sha256": digest,
+        "cluster": cluster,
+        "predictor": predictor,
+        "formula": f"{outcome} ~ {formula} + ({random} | {cluster})",
+        **readings,
+    }
 
 
 def main():

@@ -1,0 +1,35 @@
+"""Tail areas and quantiles of the normal, t and chi-square distributions.
+
+Taken from ``scipy.special``: importing ``scipy.stats`` alone would take longer than all the rest of
+mlteach together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+
+def two_sided_t(t: np.ndarray, df: np.ndarray) -> np.ndarray:
+    """Two-sided p-value of a t statistic; infinite degrees of freedom make it a z."""
+    return 2.0 * special.stdtr(df, -np.abs(t))
+
+
+def t_quantile(level: float, df: np.ndarray) -> np.ndarray:
+    """Quantile that cuts off (1 - level) / 2 above: the multiplier of a t interval."""
+    return special.stdtrit(df, 0.5 + level / 2.0)
+
+
+def normal_quantile(level: float) -> float:
+    """Quantile that cuts off (1 - level) / 2 above: the multiplier of a Wald interval."""
+    return float(special.ndtri(0.5 + level / 2.0))
+
+
+def chi2_sf(x: np.ndarray, df: np.ndarray) -> np.ndarray:
+    """Upper tail area of chi-square."""
+    return special.chdtrc(df, x)
+
+
+def chi2_quantile(level: float, df: float) -> float:
+    """Value that chi-square exceeds with probability 1 - level."""
+    return float(special.chdtri(df, 1.0 - level))

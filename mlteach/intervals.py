@@ -1,0 +1,113 @@
+"""Confidence intervals of a mixed-model fit, for coefficients and for variance components.
+
+Variances are reported as standard deviations and correlations: on those scales intervals are
+closest to symmetric, and they are the units of the data.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mlteach import profile
+from mlteach.deviance import ProfiledDeviance
+from mlteach.distributions import normal_quantile
+from mlteach.errors import ModelError
+from mlteach.moments import cluster_moments
+from mlteach.results import check_level
+
+if TYPE_CHECKING:
+    from mlteach.mixed_result import MixedResult
+
+
+def confint(fit: MixedResult, method: str, which: str, level: float) -> pd.DataFrame:
+    """Confidence intervals; see :meth:`mlteach.mixed_result.MixedResult.confint`.
+
+    Raises
+    ------
+    ModelError
+        For an unknown method or part.
+    """
+    check_level(level)
+    if method not in ("wald", "profile") or which not in ("fixed", "random", "all"):
+        raise ModelError(
+            "confint knows method='wald' or 'profile' and which='fixed', 'random' or 'all'; "
+            f"got method={method!r}, which={which!r}."
+        )
+    fixed, random = {"wald": (_wald_fixed, _wald_sd), "profile": (_profile_fixed, _profile_sd)}[
+        method
+    ]
+    parts = [fixed] * (which != "random") + [random] * (which != "fixed")
+    return pd.concat([part(fit, level) for part in parts])
+
+
+def _wald_fixed(fit: MixedResult, level: float) -> pd.DataFrame:
+    return pd.concat([fit.params, fit.conf_int(level)], axis=1)
+
+
+def _profile_fixed(fit: MixedResult, level: float) -> pd.DataFrame:
+    problem, scaling = fit.problem, fit.problem.moments.scaling
+    se = np.sqrt(np.diag(fit.cov_params("z")))
+    limits = {}
+    for k, name in enumerate(fit.params.index):
+        low, high = profile.coefficient_limits(
+            problem.moments, problem.map, scaling.A[k], se[k] / scaling.scale, level
+        )
+        limits[name] = scaling.b0[k] + scaling.scale * np.array([low, high])
+    table = pd.DataFrame.from_dict(limits, orient="index", columns=["lower", "upper"])
+    return pd.concat([fit.params, table], axis=1)
+
+
+def _wald_sd(fit: MixedResult, level: float) -> pd.DataFrame:
+    table = _sd_table(fit)
+    half = normal_quantile(level) * table["se"]
+    estimate = table["estimate"]
+    return pd.DataFrame({"estimate": estimate, "lower": estimate - half, "upper": estimate + half})
+
+
+def _sd_table(fit: MixedResult) -> pd.DataFrame:
+    """SDs and correlations with delta-method standard errors, rows as in ``variances``."""
+    v, cov, map_ = fit.variances, fit.cov_variances.to_numpy(), fit.problem.map
+    estimate = np.where(v["correlation"].notna(), v["correlation"], v["sd"])
+    rows = [*map_.rows, -1]
+    cols = [*map_.cols, -1]
+    diagonal = {r: k for k, (r, c) in enumerate(zip(rows, cols, strict=True)) if r == c}
+    se = np.full(len(v), np.nan)
+    for k, (r, c) in enumerate(zip(rows, cols, strict=True)):
+        gradient = np.zeros(len(v))
+        if r == c and estimate[k] > 0:
+            gradient[k] = 1.0 / (2.0 * estimate[k])
+        elif r != c and abs(estimate[k]) < 1:
+            a, b = diagonal[r], diagonal[c]
+            gradient[k] = 1.0 / (estimate[a] * estimate[b])
+            gradient[[a, b]] = -estimate[k] / (2.0 * estimate[[a, b]] ** 2)
+        else:
+            continue
+        se[k] = np.sqrt(max(gradient @ cov @ gradient, 0.0))
+    return pd.DataFrame({"estimate": estimate, "se": se}, index=v.index)
+
+
+def _profile_sd(fit: MixedResult, level: float) -> pd.DataFrame:
+    """Profile limits, found in a scaling without centring, in which SDs are the user's."""
+    moments = cluster_moments(fit.design, centre=False)
+    problem = ProfiledDeviance(moments, fit.problem.map, fit.reml)
+    scale = moments.scaling.scale
+    unit = scale * np.diag(moments.scaling.T)
+    relative = fit.tau.to_numpy() / np.outer(unit, unit) * scale**2 / fit.sigma2
+    theta = problem.map.theta_from_psi(relative)
+    table = _sd_table(fit)
+    keys = [
+        ("sd", r, r) if r == c else ("corr", r, c)
+        for r, c in zip(problem.map.rows, problem.map.cols, strict=True)
+    ] + [("residual", -1, -1)]
+    sizes = [unit[k] if kind == "sd" else 1.0 for kind, k, _ in keys[:-1]] + [scale]
+    widths = dict(zip(keys, table["se"] / sizes, strict=True))
+    limits = profile.variance_limits(problem, theta, widths, level)
+    rows = [
+        np.array(limits.get(key, (np.nan, np.nan))) * size
+        for key, size in zip(keys, sizes, strict=True)
+    ]
+    out = pd.DataFrame(rows, index=table.index, columns=["lower", "upper"])
+    return table[["estimate"]].join(out)

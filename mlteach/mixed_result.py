@@ -1,0 +1,588 @@
+"""The fitted two-level linear mixed model: everything a reader may ask of it.
+
+A :class:`MixedResult` keeps the design, the deviance and its optimum; all else is computed from
+these when it is asked for. Numbers are in the units of the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from mlteach import inference
+from mlteach.deviance import ProfiledDeviance
+from mlteach.equations import equation
+from mlteach.errors import DataError
+from mlteach.formula import Design, check_columns, new_rows
+from mlteach.inference import LikelihoodRatioTest
+from mlteach.optim import OptRecord
+from mlteach.results import Summary, coefficient_table
+
+RESIDUAL = "Residual"
+
+
+def dropped_note(d: Design) -> str:
+    """How many rows a design leaves out, and which columns are to blame."""
+    columns = ", ".join(f"{column} ({count})" for column, count in d.dropped.items())
+    return f"{d.n_rows - len(d.y)} of {d.n_rows} rows are left out for missing values: {columns}."
+
+
+@dataclass(frozen=True, repr=False)
+class MixedResult:
+    """A fitted two-level model. Numbers are in the units of the data.
+
+    Attributes
+    ----------
+    design : Design
+        Formula, matrices and cluster labels of the rows used.
+    problem : ProfiledDeviance
+        The deviance that was minimised.
+    optimizer : OptRecord
+        How the minimum was found.
+    ddf : str
+        Method for the degrees of freedom of ``df``, ``pvalues`` and ``summary()``.
+    """
+
+    design: Design
+    problem: ProfiledDeviance = field(repr=False)
+    optimizer: OptRecord = field(repr=False)
+    ddf: str
+
+    # ------------------------------------------------------------------------- what was fitted
+
+    @property
+    def formula(self) -> str:
+        """The formula as given."""
+        return self.design.formula.text
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return self.design.formula.outcome
+
+    @property
+    def cluster(self) -> str:
+        """Name of the cluster column."""
+        return self.design.formula.cluster
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fit is by REML."""
+        return self.problem.reml
+
+    @property
+    def nobs(self) -> int:
+        """Rows used, N."""
+        return self.problem.moments.N
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters, J."""
+        return self.problem.moments.J
+
+    @property
+    def cluster_sizes(self) -> pd.Series:
+        """Rows per cluster, n_j, indexed by cluster id."""
+        return pd.Series(self.problem.moments.n, index=self.design.labels, name="n")
+
+    @property
+    def dropped(self) -> pd.Series:
+        """Rows left out because of a missing value, per column that has any."""
+        return self.design.dropped
+
+    @property
+    def converged(self) -> bool:
+        """Whether no step lowers the deviance any more (measured, see ``optimizer.gain``)."""
+        return self.optimizer.converged
+
+    @property
+    def theta(self) -> np.ndarray:
+        """Free elements of the relative Cholesky factor, scaled units, shape (m,)."""
+        return self.optimizer.end
+
+    @property
+    def _state(self):
+        return self.problem.state(self.theta)
+
+    @property
+    def _sigma2_scaled(self) -> float:
+        return self._state.rss / self.problem.nu
+
+    # -------------------------------------------------------------------- model for the means
+
+    @cached_property
+    def params(self) -> pd.Series:
+        """Coefficients, shape (p,)."""
+        beta = self.problem.moments.scaling.beta(self._state.beta)
+        return pd.Series(beta, index=list(self.design.x_names), name="estimate")
+
+    def cov_params(self, ddf: str | None = None) -> pd.DataFrame:
+        """Covariance matrix of the coefficients, adjusted under Kenward-Roger, shape (p, p)."""
+        if self._ddf(ddf) == "kenward-roger":
+            scaled = self._kenward_roger.Phi_adjusted
+        else:
+            scaled = self._sigma2_scaled * self._state.S_inv
+        cov = self.problem.moments.scaling.cov_beta(scaled)
+        return pd.DataFrame(cov, index=self.params.index, columns=self.params.index)
+
+    @cached_property
+    def bse(self) -> pd.Series:
+        """Standard errors of the coefficients, shape (p,)."""
+        return self._se(self.ddf)
+
+    def _se(self, ddf: str) -> pd.Series:
+        se = np.sqrt(np.diag(self.cov_params(ddf)))
+        return pd.Series(se, index=self.params.index, name="se")
+
+    @cached_property
+    def df(self) -> pd.Series:
+        """Degrees of freedom of the t-tests, shape (p,)."""
+        return self._df(self.ddf)
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Coefficients divided by their standard errors, shape (p,)."""
+        return (self.params / self.bse).rename("t")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values, shape (p,)."""
+        return self.coefficients["p"]
+
+    @property
+    def coefficients(self) -> pd.DataFrame:
+        """Coefficient table: estimate, se, df, t, p, lower, upper (95%)."""
+        return self.tests()
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Wald confidence limits of the coefficients; columns lower, upper."""
+        return coefficient_table(self.params, self.bse, self.df, level)[["lower", "upper"]]
+
+    def tests(self, ddf: str | None = None, level: float = 0.95) -> pd.DataFrame:
+        """t-tests of the coefficients under a chosen method, or under all of them side by side.
+
+        Parameters
+        ----------
+        ddf : str, optional
+            A method of :func:`fit_mixed`, or "all"; the fit's own by default.
+        level : float, default 0.95
+            Confidence level.
+
+        Returns
+        -------
+        DataFrame
+            As ``coefficients``; with "all", one row per coefficient and method.
+
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> fit = mt.fit_random_intercept("math ~ catholic", mt.load("hsb"), cluster="school")
+        >>> print(fit.tests(ddf="all").loc["catholic", "df"].round(1).to_string(header=False))
+        satterthwaite      153.5
+        kenward-roger      156.7
+        between-within     158.0
+        residual          7183.0
+        z                    inf
+        """
+        if ddf != "all":
+            method = self._ddf(ddf)
+            return coefficient_table(self.params, self._se(method), self._df(method), level)
+        methods = [m for m in inference.DDF_METHODS if self.reml or m != "kenward-roger"]
+        tables = {method: self.tests(method, level) for method in methods}
+        stacked = pd.concat(tables, names=["ddf", "coefficient"]).swaplevel()
+        order = pd.MultiIndex.from_product([self.params.index, methods], names=stacked.index.names)
+        return stacked.loc[order]
+
+    def _ddf(self, ddf: str | None) -> str:
+        ddf = self.ddf if ddf is None else ddf
+        inference.check_ddf(ddf, self.reml)
+        return ddf
+
+    def _df(self, ddf: str) -> pd.Series:
+        p = len(self.params)
+        C = self._contrasts_scaled(np.eye(p))
+        if ddf == "satterthwaite":
+            df = inference.satterthwaite(self.problem, self.theta, C)
+        elif ddf == "kenward-roger":
+            df = [self._kenward_roger.df(c) for c in C]
+        elif ddf == "between-within":
+            df = inference.between_within(self._varies_within, self.nobs, self.n_clusters)
+        else:
+            df = np.full(p, np.inf if ddf == "z" else self.nobs - p)
+        return pd.Series(np.asarray(df, float), index=self.params.index, name="df")
+
+    def _contrasts_scaled(self, C: np.ndarray) -> np.ndarray:
+        return C @ self.problem.moments.scaling.A
+
+    @cached_property
+    def _kenward_roger(self) -> inference.KenwardRoger:
+        return inference.kenward_roger(self.problem, self.theta)
+
+    @cached_property
+    def _varies_within(self) -> np.ndarray:
+        first = np.zeros(self.n_clusters, int)
+        first[self.design.codes[::-1]] = np.arange(self.nobs)[::-1]
+        first = first[self.design.codes]
+        X = self.design.X
+        return np.array([(X[:, k] != X[first, k]).any() for k in range(X.shape[1])])
+
+    # ------------------------------------------------------------------ model for the variance
+
+    @property
+    def sigma2(self) -> float:
+        """Residual (within-cluster) variance."""
+        return float(self.problem.moments.scaling.scale**2 * self._sigma2_scaled)
+
+    @cached_property
+    def tau(self) -> pd.DataFrame:
+        """Covariance matrix of the random effects, shape (q, q)."""
+        Lambda = self.problem.map.Lambda(self.theta)
+        tau = self.problem.moments.scaling.tau(self._sigma2_scaled * Lambda @ Lambda.T)
+        names = list(self.design.z_names)
+        return pd.DataFrame(tau, index=names, columns=names)
+
+    @cached_property
+    def variances(self) -> pd.DataFrame:
+        """Variance components.
+
+        One row a variance (named like its effect), covariance (``a:b``) and ``Residual``; columns
+        estimate, se (observed information; NaN on the boundary), sd, correlation.
+        """
+        tau, map_ = self.tau.to_numpy(), self.problem.map
+        sd = np.sqrt(np.diag(tau))
+        se = np.sqrt(np.clip(np.diag(self.cov_variances), 0.0, None))
+        on_boundary = inference.variance_information(self.problem, self.theta).at_boundary
+        rows = {}
+        for k, (row, col) in enumerate(zip(map_.rows, map_.cols, strict=True)):
+            size = sd[row] * sd[col]
+            correlation = tau[row, col] / size if row != col and size > 0 else np.nan
+            rows[self._component(row, col)] = (
+                tau[row, col],
+                np.nan if on_boundary[k] else se[k],
+                sd[row] if row == col else np.nan,
+                np.clip(correlation, -1.0, 1.0),
+            )
+        rows[RESIDUAL] = (self.sigma2, se[-1], np.sqrt(self.sigma2), np.nan)
+        columns = ["estimate", "se", "sd", "correlation"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+    @cached_property
+    def cov_variances(self) -> pd.DataFrame:
+        """Covariance matrix of the variance components, in the order of ``variances``."""
+        information = inference.variance_information(self.problem, self.theta)
+        J = self._tau_to_user @ information.jacobian
+        names = [
+            self._component(r, c)
+            for r, c in zip(self.problem.map.rows, self.problem.map.cols, strict=True)
+        ] + [RESIDUAL]
+        return pd.DataFrame(J @ information.cov @ J.T, index=names, columns=names)
+
+    @property
+    def _tau_to_user(self) -> np.ndarray:
+        """Linear map from scaled to user's variance components, shape (m + 1, m + 1)."""
+        map_, scaling = self.problem.map, self.problem.moments.scaling
+        out = np.zeros((map_.m + 1,) * 2)
+        for k, E in enumerate(map_.tau_basis()):
+            out[:-1, k] = scaling.tau(E)[map_.rows, map_.cols]
+        out[-1, -1] = scaling.scale**2
+        return out
+
+    def _component(self, row: int, col: int) -> str:
+        names = self.design.z_names
+        return names[row] if row == col else f"{names[col]}:{names[row]}"
+
+    @property
+    def singular(self) -> bool:
+        """Whether the estimate lies on the boundary: a zero variance or a correlation of ±1."""
+        return bool(self._boundary_notes)
+
+    @cached_property
+    def _boundary_notes(self) -> list[str]:
+        table = self.variances
+        notes = [
+            f"The variance of {name} is estimated as exactly zero: the clusters differ no more "
+            "than sampling within them explains (singular fit). This is an answer, not an error."
+            for name in self.design.z_names
+            if table.loc[name, "estimate"] == 0
+        ]
+        notes += [
+            f"The correlation {name} is estimated as {row.correlation:+.0f}: the data carry too "
+            "little information to keep it off the boundary (singular fit). Simplify the random "
+            "part, or read the correlation as 'not determined'."
+            for name, row in table.iterrows()
+            if abs(row.correlation) > 1 - 1e-8
+        ]
+        for block in self.problem.map.blocks:
+            Lambda = self.problem.map.Lambda(self.theta)[np.ix_(block, block)]
+            if len(block) > 2 and (np.diag(Lambda) == 0).any() and not notes:
+                notes.append(
+                    "The covariance matrix of the random effects has deficient rank: one effect "
+                    "is a combination of the others (singular fit). Simplify the random part."
+                )
+        return notes
+
+    # --------------------------------------------------------------------------- fit and intervals
+
+    @cached_property
+    def deviance(self) -> float:
+        """Minus twice the log-likelihood (under REML: the REML criterion)."""
+        return float(self.optimizer.f_end + self.problem.constant)
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood (under REML: restricted log-likelihood)."""
+        return -0.5 * self.deviance
+
+    @property
+    def n_parameters(self) -> int:
+        """Coefficients plus variance components."""
+        return len(self.params) + self.problem.map.m + 1
+
+    @property
+    def aic(self) -> float:
+        """Deviance plus twice the number of parameters (as lme4 counts, under REML too)."""
+        return self.deviance + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Deviance plus log(N) times the number of parameters (as lme4 counts)."""
+        return self.deviance + float(np.log(self.nobs)) * self.n_parameters
+
+    @cached_property
+    def lr_test_random(self) -> LikelihoodRatioTest:
+        """Likelihood-ratio test against the model without random effects."""
+        none = self.problem.value_and_gradient(np.zeros(self.problem.map.m))[0]
+        weights = inference.no_variance_weights(self.problem)
+        m = self.problem.map.m
+        return inference.likelihood_ratio_test(none - self.optimizer.f_end, m, weights)
+
+    def confint(
+        self, method: str = "wald", which: str = "fixed", level: float = 0.95
+    ) -> pd.DataFrame:
+        """Confidence intervals of coefficients and variance components.
+
+        Parameters
+        ----------
+        method : {"wald", "profile"}
+            Wald limits use the standard errors; profile limits the deviance itself. Variance
+            components get their intervals on the scale of SD and correlation.
+        which : {"fixed", "random", "all"}
+            Coefficients, variance components (as SDs and correlations), or both.
+        level : float, default 0.95
+
+        Returns
+        -------
+        DataFrame
+            Columns estimate, lower, upper.
+
+        Raises
+        ------
+        ModelError
+            For an unknown method or part.
+        """
+        # Imported here: root finding is the one part of the package that needs scipy.optimize.
+        from mlteach import intervals
+
+        return intervals.confint(self, method, which, level)
+
+    # ------------------------------------------------------------------- clusters and rows
+
+    @cached_property
+    def _blups(self) -> np.ndarray:
+        """Conditional means of the random effects, user's units, shape (J, q)."""
+        scaling = self.problem.moments.scaling
+        Lambda = self.problem.map.Lambda(self.theta)
+        return scaling.scale * (self._state.t @ (Lambda @ Lambda.T)) @ scaling.T.T
+
+    def ranef(self) -> pd.DataFrame:
+        """Predicted random effects (BLUPs), with their conditional standard deviations.
+
+        Returns
+        -------
+        DataFrame, shape (J, 2q)
+            Index: cluster ids. A column per effect and, in ``<name>_sd``, the standard deviation
+            of the effect given the data and the estimated parameters (lme4's ``condVar``).
+
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> effects = mt.fit_empty("math", mt.load("hsb"), cluster="school").ranef()
+        >>> effects.loc[1224].round(3).to_dict()
+        {'Intercept': -2.664, 'Intercept_sd': 0.871}
+        """
+        names = list(self.design.z_names)
+        effects = pd.DataFrame(self._blups, index=self.design.labels, columns=names)
+        sd = np.sqrt(np.clip(np.diagonal(self.cov_ranef, axis1=1, axis2=2), 0.0, None))
+        return effects.join(
+            pd.DataFrame(sd, index=self.design.labels, columns=[f"{n}_sd" for n in names])
+        )
+
+    @cached_property
+    def cov_ranef(self) -> np.ndarray:
+        """Conditional covariance matrices of the random effects, shape (J, q, q)."""
+        scaling = self.problem.moments.scaling
+        Lambda = self.problem.map.Lambda(self.theta)
+        # Lambda (I + Lambda' Z'Z Lambda)^-1 Lambda' stays a sum of squares where the equal
+        # Psi - Psi P Psi would be a difference.
+        R = self.problem.moments.R @ Lambda
+        M = np.eye(self.problem.map.q) + R.transpose(0, 2, 1) @ R
+        half = np.linalg.solve(np.linalg.cholesky(M), np.broadcast_to(Lambda.T, M.shape))
+        root = scaling.scale * np.sqrt(self._sigma2_scaled) * half @ scaling.T.T
+        return root.transpose(0, 2, 1) @ root
+
+    @property
+    def fitted(self) -> pd.Series:
+        """Predictions for the rows used, random effects included, shape (N,)."""
+        effects = np.einsum("iq,iq->i", self.design.Z, self._blups[self.design.codes])
+        return pd.Series(self._fixed_part + effects, index=self.design.index, name="fitted")
+
+    @property
+    def resid(self) -> pd.Series:
+        """Level-1 residuals: outcome minus ``fitted``, shape (N,)."""
+        return pd.Series(self.design.y - self.fitted, index=self.design.index, name="resid")
+
+    @property
+    def marginal_resid(self) -> pd.Series:
+        """Outcome minus the fixed part of the prediction, shape (N,)."""
+        return pd.Series(
+            self.design.y - self._fixed_part, index=self.design.index, name="marginal_resid"
+        )
+
+    @cached_property
+    def _fixed_part(self) -> np.ndarray:
+        return self.design.X @ self.params.to_numpy()
+
+    def predict(self, data: pd.DataFrame | None = None, *, random: bool = True) -> pd.Series:
+        """Predict the outcome of rows, in known or in new clusters.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            Rows with the predictors and, if ``random``, the cluster column; the rows of the fit
+            by default.
+        random : bool, default True
+            Add the predicted random effects of known clusters. New clusters get the fixed part,
+            which is their expectation; their ids are listed in ``attrs["new_clusters"]``.
+
+        Returns
+        -------
+        Series
+            Indexed like ``data``.
+
+        Raises
+        ------
+        DataError
+            Missing column or value, or a category that the fit never saw.
+        """
+        if data is None:
+            fixed = pd.Series(self._fixed_part, index=self.design.index, name=self.outcome)
+            return self.fitted.rename(self.outcome) if random else fixed
+        X, Z = new_rows(self.design, data)
+        values = X @ self.params.to_numpy()
+        new: list = []
+        if random:
+            check_columns(data, [self.cluster], "predict(random=True)")
+            position = self.design.labels.get_indexer(data[self.cluster])
+            if data[self.cluster].isna().any():
+                raise DataError(
+                    f"Column '{self.cluster}' has missing values in the rows to predict; use "
+                    "random=False for rows whose cluster is not known."
+                )
+            known = position >= 0
+            effects = np.where(known[:, None], self._blups[position], 0.0)
+            values = values + np.einsum("iq,iq->i", Z, effects)
+            new = list(dict.fromkeys(data.loc[~known, self.cluster]))
+        out = pd.Series(values, index=data.index, name=self.outcome)
+        out.attrs["new_clusters"] = new
+        return out
+
+    def simulate(self, rng: np.random.Generator, n: int = 1) -> np.ndarray:
+        """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        n : int, default 1
+            Number of data sets.
+
+        Returns
+        -------
+        ndarray, shape (N, n)
+        """
+        root = self._tau_root
+        u = rng.standard_normal((n, self.n_clusters, root.shape[1])) @ root.T
+        between = np.einsum("iq,niq->in", self.design.Z, u[:, self.design.codes])
+        within = np.sqrt(self.sigma2) * rng.standard_normal((self.nobs, n))
+        return self._fixed_part[:, None] + between + within
+
+    @property
+    def _tau_root(self) -> np.ndarray:
+        scaling = self.problem.moments.scaling
+        Lambda = self.problem.map.Lambda(self.theta)
+        return scaling.scale * np.sqrt(self._sigma2_scaled) * scaling.T @ Lambda
+
+    # --------------------------------------------------------------------------------- telling
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of this fit should know, in plain words."""
+        notes = [] if self.converged else [f"NOT CONVERGED: {self.optimizer.status}."]
+        if len(self.dropped):
+            notes.append(dropped_note(self.design))
+        return notes + self._boundary_notes
+
+    def equation(self, notation: str = "levels") -> Equation:
+        """The model in LaTeX.
+
+        Parameters
+        ----------
+        notation : {"levels", "combined"}
+            One equation a level, or all in one line.
+        """
+        d = self.design
+        text = equation(self.outcome, d.x_names, self._varies_within, d.z_names, d.blocks, notation)
+        return Equation(text)
+
+    def summary(self, ddf: str | None = None) -> Summary:
+        """Both sides of the model: coefficients, and variance components.
+
+        Parameters
+        ----------
+        ddf : str, optional
+            Method for the degrees of freedom; the fit's own by default.
+        """
+        sizes = self.problem.moments.n
+        lr = self.lr_test_random
+        facts = {
+            "Model": self.formula,
+            "Method": "REML" if self.reml else "ML",
+            "Rows": f"{self.nobs}",
+            "Clusters": f"{self.n_clusters} ({self.cluster}), of {sizes.min()} to {sizes.max()} "
+            f"rows, {self.nobs / self.n_clusters:.1f} on average",
+            "Log-likelihood": f"{self.llf:.4f}",
+            "Deviance": f"{self.deviance:.4f}",
+            "AIC, BIC": f"{self.aic:.2f}, {self.bic:.2f}",
+            "Against no random effects": str(lr),
+            "Degrees of freedom": self._ddf(ddf),
+        }
+        tables = {
+            "Model for the means": self.tests(ddf),
+            "Model for the variance": self.variances,
+        }
+        return Summary("Two-level linear mixed model", facts, tables, tuple(self.notes))
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+class Equation(str):
+    """LaTeX text that notebooks typeset."""
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self}\n$$"

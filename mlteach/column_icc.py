@@ -11,8 +11,8 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from mlteach.design import check_columns
 from mlteach.errors import DataError, DataWarning, ModelError
-from mlteach.formula import check_columns
 
 
 def column_icc(data: pd.DataFrame, column: str, *, cluster: str, method: str = "pairs") -> float:

@@ -219,7 +219,7 @@ def _ratio_curve(fit: MixedResult, z: np.ndarray) -> Callable[[float], float]:
     # An effect on the boundary has no gradient there: the search must start beside it.
     start = fit.theta + FIRST_STEP * (problem.map.diagonal & (fit.theta == 0.0))
     first = np.concatenate([size[:rank] * (V[:rank] @ start), free.T @ start])
-    solved = {"x": first}
+    first[:rank] /= np.linalg.norm(first[:rank])
 
     def curve(s: float) -> float:
         def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -231,19 +231,12 @@ def _ratio_curve(fit: MixedResult, z: np.ndarray) -> Callable[[float], float]:
             along -= w * (w @ along)
             return value, np.concatenate([along, free.T @ gradient])
 
-        # The solution next to it is the better start as a rule, the estimate the safer one.
-        starts = (_unit_direction(x, rank) for x in (solved["x"], first))
-        runs = [optimize.minimize(objective, x, jac=True, method="BFGS") for x in starts]
-        best = min(runs, key=lambda run: run.fun)
-        solved["x"] = best.x
-        return max(float(best.fun) - fit.optimizer.f_end, 0.0)
+        # Always from the estimate, not from the solution next to it: a root search needs a curve
+        # that says the same each time it is asked.
+        run = optimize.minimize(objective, first, jac=True, method="BFGS")
+        return max(float(run.fun) - fit.optimizer.f_end, 0.0)
 
     return curve
-
-
-def _unit_direction(x: np.ndarray, rank: int) -> np.ndarray:
-    """Scale the first elements, of which only the direction counts, to length one."""
-    return np.concatenate([x[:rank] / np.linalg.norm(x[:rank]), x[rank:]])
 
 
 def _notes(fit: MixedResult, z: np.ndarray, between: float) -> tuple[str, ...]:

@@ -1,30 +1,25 @@
-"""From a formula and a table to design matrices.
+"""The formula language: lme4's, for one grouping factor.
 
-The formula language is lme4's for one grouping factor: ``y ~ fixed + (random | cluster)``. The
-fixed part and each random part are handed to formulaic; this module splits them off, points at the
-place where something is wrong, and counts the rows it leaves out.
+``outcome ~ fixed + (random | cluster)`` is taken apart here, and what is wrong with it is pointed
+at; the fixed part and each random part are then read by formulaic.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import formulaic
-import numpy as np
-import pandas as pd
 from formulaic.errors import FormulaicError
 from formulaic.transforms import TRANSFORMS
 from formulaic.utils.variables import get_expression_variables
 
-from mlteach.errors import DataError, FormulaError
+from mlteach.errors import FormulaError
 
 _BAR = re.compile(r"\|\|?")
 _NAME = re.compile(r"^[^\W\d]\w*$")
 _NOT_COLUMNS = {*TRANSFORMS, "np", "numpy"}
-_CATEGORICAL = re.compile(r"^C\(\s*(\w+)\s*(?:,.*)?\)$", re.DOTALL)
 _MARK = re.compile(r"⧛(.*?)⧚")
 
 
@@ -49,51 +44,6 @@ class ModelFormula:
     def cluster(self) -> str | None:
         """Name of the grouping column, None without random effects."""
         return self.random[0].cluster if self.random else None
-
-
-@dataclass(frozen=True)
-class Design:
-    """The matrices of a two-level model; rows are those used in the fit.
-
-    Attributes
-    ----------
-    y : ndarray, shape (N,)
-    X : ndarray, shape (N, p)
-    Z : ndarray, shape (N, q)
-    codes : ndarray of int, shape (N,)
-        Cluster of each row as a position in ``labels``.
-    labels : Index, shape (J,)
-        Cluster ids, sorted.
-    blocks : tuple of tuple of int
-        Columns of Z that vary together.
-    x_names, z_names : tuple of str
-    formula : ModelFormula
-    index : Index, shape (N,)
-        Row labels of the table the rows came from.
-    n_rows : int
-        Rows of that table before any were left out.
-    dropped : Series
-        Rows with a missing value, per column that has any.
-    x_spec : ModelSpec
-        How to build X again for other rows.
-    z_specs : tuple of ModelSpec
-        The same for the parts of Z; empty where Z is the leading columns of X.
-    """
-
-    y: np.ndarray
-    X: np.ndarray
-    Z: np.ndarray
-    codes: np.ndarray
-    labels: pd.Index
-    blocks: tuple[tuple[int, ...], ...]
-    x_names: tuple[str, ...]
-    z_names: tuple[str, ...]
-    formula: ModelFormula
-    index: pd.Index
-    n_rows: int
-    dropped: pd.Series
-    x_spec: formulaic.ModelSpec = field(repr=False)
-    z_specs: tuple[formulaic.ModelSpec, ...] = field(repr=False)
 
 
 # ---------------------------------------------------------------------------------------- parsing
@@ -213,11 +163,7 @@ def _random_terms(text: str, inside: str, offset: int) -> list[RandomTerm]:
 
 def _one_by_one(text: str, offset: int, effects: str) -> list[str]:
     """Effects of an ``||`` part, each as a formula of its own."""
-    try:
-        terms = formulaic.Formula(effects)
-    except FormulaicError as error:
-        raise _from_formulaic(text, effects, error) from error
-    names = [str(term) for term in terms]
+    names = [str(term) for term in read_part(text, effects)]
     return [name if name == "1" else f"0 + {name}" for name in names]
 
 
@@ -248,106 +194,16 @@ def _from_formulaic(text: str, part: str, error: Exception) -> FormulaError:
     return _at(text, min(place, len(text)), f"The formula cannot be read ({reason})")
 
 
-# ----------------------------------------------------------------------------------------- design
+# ---------------------------------------------------------------------------------- its parts
 
 
-def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
-    """Build the matrices of a two-level model from a table.
-
-    Parameters
-    ----------
-    formula : ModelFormula
-        From :func:`parse`; it must have a random part.
-    data : DataFrame
-        One row a level-1 unit. Rows with a missing value in a column of the model are left out
-        and counted in ``dropped``.
-
-    Returns
-    -------
-    Design
+def read_part(text: str, part: str) -> formulaic.Formula:
+    """Read one part of a formula with formulaic; errors show the place in the whole text.
 
     Raises
     ------
-    DataError
-        Names the column, and the rows where that helps.
     FormulaError
-        If a part of the formula cannot be evaluated.
     """
-    parts = [term.effects for term in formula.random]
-    needed = _needed(formula, parts, data)
-    complete, dropped = _complete_rows(data, needed)
-    codes, labels = _clusters(complete[formula.cluster])
-    y = _outcome(formula, complete)
-    X, x_names, x_spec = _matrix(formula.text, formula.fixed, complete)
-    if len(parts) == 1 and _leads(parts[0], formula.fixed):
-        width = len(_leading_columns(x_spec, parts[0]))
-        Z, z_names, z_specs = X[:, :width], x_names[:width], ()
-        blocks = (tuple(range(width)),)
-    else:
-        Z, z_names, blocks, z_specs = _random_columns(formula.text, parts, complete)
-    return Design(
-        y=y, X=X, Z=Z, codes=codes, labels=labels, blocks=blocks,
-        x_names=x_names, z_names=z_names, formula=formula, index=complete.index,
-        n_rows=len(data), dropped=dropped,
-        x_spec=x_spec, z_specs=z_specs,
-    )  # fmt: skip
-
-
-def new_rows(design: Design, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluate X and Z on other rows, with the levels and constants of the fit.
-
-    Raises
-    ------
-    DataError
-        Unknown column, missing value, or a category that the fit never saw.
-    """
-    parts = [design.formula.fixed, *(term.effects for term in design.formula.random)]
-    needed = set().union(*(_variables(part) for part in parts))
-    check_columns(data, sorted(needed), "the model")
-    for column in sorted(needed):
-        missing = int(data[column].isna().sum())
-        if missing:
-            raise DataError(
-                f"Column '{column}' has {missing} missing value(s) in the rows to predict; "
-                "drop or fill them first."
-            )
-    for spec in (design.x_spec, *design.z_specs):
-        _check_levels(spec, data)
-    X = np.asarray(design.x_spec.get_model_matrix(data, na_action="ignore"), float)
-    if not design.z_specs:
-        return X, X[:, : design.Z.shape[1]]
-    Z = [np.asarray(s.get_model_matrix(data, na_action="ignore"), float) for s in design.z_specs]
-    return X, np.hstack(Z)
-
-
-def check_columns(data: pd.DataFrame, columns: list[str], where: str) -> None:
-    """Refuse a table that lacks a column, or has one twice.
-
-    Raises
-    ------
-    DataError
-    """
-    if not isinstance(data, pd.DataFrame):
-        raise DataError(
-            f"The data must be a pandas DataFrame, not {type(data).__name__}. "
-            "From polars or a dict: use .to_pandas() or pd.DataFrame(...)."
-        )
-    have = list(data.columns)
-    for column in columns:
-        count = have.count(column)
-        if count == 0:
-            names = [str(c) for c in have]
-            close = difflib.get_close_matches(column, names, n=2)
-            hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
-            raise DataError(
-                f"Column '{column}', needed by {where}, is not in the data.{hint} "
-                f"The data have: {', '.join(names[:20])}."
-            )
-        if count > 1:
-            raise DataError(f"The data have more than one column named '{column}'.")
-
-
-def _formula(text: str, part: str) -> formulaic.Formula:
     try:
         return _read(part)
     except FormulaicError as error:
@@ -360,7 +216,7 @@ def _read(part: str) -> formulaic.Formula:
 
 
 @lru_cache(maxsize=256)
-def _variables(part: str) -> frozenset[str]:
+def variables(part: str) -> frozenset[str]:
     """Columns that a part of a formula reads.
 
     formulaic's own ``required_variables`` forgets those inside stateful transforms such as
@@ -374,156 +230,3 @@ def _variables(part: str) -> frozenset[str]:
                 found = get_expression_variables(factor.expr, {})
                 names |= {str(v.root) for v in found if v.root not in _NOT_COLUMNS}
     return frozenset(names)
-
-
-def _needed(formula: ModelFormula, parts: list[str], data: pd.DataFrame) -> list[str]:
-    """Columns the model uses, the outcome first."""
-    for part in (formula.outcome, formula.fixed, *parts):
-        _formula(formula.text, part)
-    outcome = _variables(formula.outcome)
-    predictors = _variables(formula.fixed).union(*(_variables(part) for part in parts))
-    columns = [*sorted(outcome), *sorted(predictors - outcome), formula.cluster]
-    columns = list(dict.fromkeys(columns))
-    check_columns(data, columns, f"the formula '{formula.text}'")
-    if formula.cluster in outcome | predictors:
-        raise FormulaError(
-            f"'{formula.cluster}' is the cluster and cannot be outcome or predictor as well in "
-            f"'{formula.text}'."
-        )
-    if not len(data):
-        raise DataError("The data have no rows.")
-    return columns
-
-
-def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, pd.Series]:
-    missing = {c: data[c].isna().to_numpy() for c in columns if data[c].hasnans}
-    dropped = pd.Series({c: int(mask.sum()) for c, mask in missing.items()}, dtype=int)
-    if missing:
-        keep = ~np.logical_or.reduce(list(missing.values()))
-        if not keep.any():
-            counts = ", ".join(f"{c} {k}" for c, k in dropped.items())
-            raise DataError(f"No row is complete. Missing values per column: {counts}.")
-        data = data.loc[keep, columns]
-    for column in columns:
-        _check_finite(data[column], column)
-    return data, dropped
-
-
-def _check_finite(values: pd.Series, column: str) -> None:
-    if values.dtype.kind != "f":
-        return
-    infinite = np.isinf(values.to_numpy())
-    if infinite.any():
-        rows = ", ".join(str(r) for r in values.index[infinite][:5])
-        raise DataError(
-            f"Column '{column}' has {infinite.sum()} infinite value(s), first in row(s) {rows}. "
-            "Set them to missing (NaN) or correct them."
-        )
-
-
-def _clusters(ids: pd.Series) -> tuple[np.ndarray, pd.Index]:
-    """Code cluster ids as 0 … J-1 in the order of the sorted ids."""
-    if ids.dtype.kind == "f":
-        values = ids.to_numpy()
-        if (values != np.floor(values)).any():
-            raise DataError(
-                f"The cluster column '{ids.name}' holds fractions, so it looks like a measurement "
-                "and not like an id. Name the column that says which cluster a row belongs to."
-            )
-        # A float id is an integer id whose column once held a missing value.
-        ids = ids.astype("int64")
-    codes, labels = pd.factorize(ids, sort=True)
-    return codes, pd.Index(labels, name=ids.name)
-
-
-def _outcome(formula: ModelFormula, data: pd.DataFrame) -> np.ndarray:
-    name = formula.outcome
-    if name in data.columns:
-        values = data[name]
-        if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
-            example = ", ".join(repr(v) for v in values.unique()[:3])
-            raise DataError(
-                f"The outcome '{name}' is not numeric (it holds {example} …). "
-                "Convert it with pd.to_numeric, or choose a numeric outcome."
-            )
-        return values.to_numpy(dtype=float)
-    y, _, _ = _matrix(formula.text, f"0 + {name}", data)
-    if y.shape[1] != 1:
-        raise DataError(f"The outcome '{name}' gives {y.shape[1]} columns, not one number a row.")
-    return y[:, 0]
-
-
-def _matrix(
-    text: str, part: str, data: pd.DataFrame
-) -> tuple[np.ndarray, tuple[str, ...], formulaic.ModelSpec]:
-    """Evaluate one part of the formula; the result must be finite."""
-    data = _without_unused_levels(part, data)
-    try:
-        matrix = _formula(text, part).get_model_matrix(data, output="numpy", na_action="ignore")
-    except FormulaicError as error:
-        raise FormulaError(f"'{text}' cannot be evaluated: {error}") from error
-    values = np.asarray(matrix, dtype=float)
-    names = tuple(str(c) for c in matrix.model_spec.column_names)
-    finite = np.isfinite(values).all(axis=0)
-    if not finite.all():
-        bad = names[int(np.argmin(finite))]
-        rows = ~np.isfinite(values[:, int(np.argmin(finite))])
-        first = ", ".join(str(r) for r in data.index[rows][:5])
-        raise DataError(
-            f"'{bad}' is not a finite number in {rows.sum()} row(s), first in row(s) {first}: "
-            "a transformation such as log() met a value outside its domain."
-        )
-    return values, names, matrix.model_spec
-
-
-def _without_unused_levels(part: str, data: pd.DataFrame) -> pd.DataFrame:
-    """Forget categories that no row has, so that they make no empty column."""
-    for column in _variables(part):
-        values = data[column]
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            data = data.assign(**{column: values.cat.remove_unused_categories()})
-    return data
-
-
-def _leads(part: str, fixed: str) -> bool:
-    """Whether the terms of a random part are the leading terms of the fixed part.
-
-    Then Z is the leading columns of X: a view, and half of the work of building it.
-    """
-    random, all_terms = list(_read(part)), list(_read(fixed))
-    return random == all_terms[: len(random)]
-
-
-def _leading_columns(spec: formulaic.ModelSpec, part: str) -> list[int]:
-    """Columns of X that belong to the terms of a leading random part."""
-    return [k for term in _read(part) for k in spec.term_indices[term]]
-
-
-def _random_columns(text: str, parts: list[str], data: pd.DataFrame):
-    """Z, its names, its blocks and how to build it again."""
-    matrices = [_matrix(text, part, data) for part in parts]
-    names = tuple(name for _, part, _ in matrices for name in part)
-    if len(set(names)) < len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise FormulaError(f"The random effect '{twice}' is asked for more than once.")
-    ends = np.cumsum([len(part) for _, part, _ in matrices])
-    blocks = tuple(
-        tuple(range(end - len(part), end)) for end, (_, part, _) in zip(ends, matrices, strict=True)
-    )
-    Z = np.hstack([matrix for matrix, _, _ in matrices])
-    return Z, names, blocks, tuple(spec for _, _, spec in matrices)
-
-
-def _check_levels(spec: formulaic.ModelSpec, data: pd.DataFrame) -> None:
-    """Refuse categories that the fit never saw; they have no coefficient."""
-    for factor, (kind, state) in spec.encoder_state.items():
-        column = _CATEGORICAL.sub(r"\1", str(factor))
-        if kind.value != "categorical" or column not in data.columns:
-            continue
-        known = set(state["categories"])
-        unseen = [v for v in data[column].unique() if v not in known]
-        if unseen:
-            raise DataError(
-                f"Column '{column}' holds {unseen[0]!r}, which was not in the data of the fit "
-                f"(known: {', '.join(map(repr, state['categories']))})."
-            )

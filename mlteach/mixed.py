@@ -15,12 +15,14 @@ import numpy as np
 import pandas as pd
 
 from mlteach import inference
+from mlteach.account import dropped_note
+from mlteach.design import Design, design
 from mlteach.deviance import ProfiledDeviance
 from mlteach.equations import INTERCEPT
 from mlteach.errors import ConvergenceWarning, DataWarning, FormulaError, ModelError
-from mlteach.formula import Design, design, parse
+from mlteach.formula import parse
 from mlteach.linalg import ThetaMap
-from mlteach.mixed_result import MixedResult, dropped_note
+from mlteach.mixed_result import MixedResult
 from mlteach.moments import cluster_moments
 from mlteach.optim import OptRecord
 from mlteach.search import global_minimum

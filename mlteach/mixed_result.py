@@ -12,22 +12,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from mlteach import inference
+from mlteach import account, effects, inference
+from mlteach.design import Design, varies_within
 from mlteach.deviance import ProfiledDeviance
 from mlteach.equations import equation
-from mlteach.errors import DataError
-from mlteach.formula import Design, check_columns, new_rows
 from mlteach.inference import LikelihoodRatioTest
 from mlteach.optim import OptRecord
-from mlteach.results import Summary, coefficient_table
-
-RESIDUAL = "Residual"
-
-
-def dropped_note(d: Design) -> str:
-    """How many rows a design leaves out, and which columns are to blame."""
-    columns = ", ".join(f"{column} ({count})" for column, count in d.dropped.items())
-    return f"{d.n_rows - len(d.y)} of {d.n_rows} rows are left out for missing values: {columns}."
+from mlteach.results import RESIDUAL, Summary, coefficient_table
 
 
 @dataclass(frozen=True, repr=False)
@@ -209,7 +200,7 @@ class MixedResult:
         elif ddf == "kenward-roger":
             df = [self._kenward_roger.df(c) for c in C]
         elif ddf == "between-within":
-            df = inference.between_within(self._varies_within, self.nobs, self.n_clusters)
+            df = inference.between_within(varies_within(self.design), self.nobs, self.n_clusters)
         else:
             df = np.full(p, np.inf if ddf == "z" else self.nobs - p)
         return pd.Series(np.asarray(df, float), index=self.params.index, name="df")
@@ -220,14 +211,6 @@ class MixedResult:
     @cached_property
     def _kenward_roger(self) -> inference.KenwardRoger:
         return inference.kenward_roger(self.problem, self.theta)
-
-    @cached_property
-    def _varies_within(self) -> np.ndarray:
-        first = np.zeros(self.n_clusters, int)
-        first[self.design.codes[::-1]] = np.arange(self.nobs)[::-1]
-        first = first[self.design.codes]
-        X = self.design.X
-        return np.array([(X[:, k] != X[first, k]).any() for k in range(X.shape[1])])
 
     # ------------------------------------------------------------------ model for the variance
 
@@ -301,28 +284,7 @@ class MixedResult:
 
     @cached_property
     def _boundary_notes(self) -> list[str]:
-        table = self.variances
-        notes = [
-            f"The variance of {name} is estimated as exactly zero: the clusters differ no more "
-            "than sampling within them explains (singular fit). This is an answer, not an error."
-            for name in self.design.z_names
-            if table.loc[name, "estimate"] == 0
-        ]
-        notes += [
-            f"The correlation {name} is estimated as {row.correlation:+.0f}: the data carry too "
-            "little information to keep it off the boundary (singular fit). Simplify the random "
-            "part, or read the correlation as 'not determined'."
-            for name, row in table.iterrows()
-            if abs(row.correlation) > 1 - 1e-8
-        ]
-        for block in self.problem.map.blocks:
-            Lambda = self.problem.map.Lambda(self.theta)[np.ix_(block, block)]
-            if len(block) > 2 and (np.diag(Lambda) == 0).any() and not notes:
-                notes.append(
-                    "The covariance matrix of the random effects has deficient rank: one effect "
-                    "is a combination of the others (singular fit). Simplify the random part."
-                )
-        return notes
+        return account.boundary_notes(self)
 
     # --------------------------------------------------------------------------- fit and intervals
 
@@ -393,9 +355,7 @@ class MixedResult:
     @cached_property
     def _blups(self) -> np.ndarray:
         """Conditional means of the random effects, user's units, shape (J, q)."""
-        scaling = self.problem.moments.scaling
-        Lambda = self.problem.map.Lambda(self.theta)
-        return scaling.scale * (self._state.t @ (Lambda @ Lambda.T)) @ scaling.T.T
+        return effects.blups(self.problem, self.theta)
 
     def ranef(self) -> pd.DataFrame:
         """Predicted random effects (BLUPs), with their conditional standard deviations.
@@ -414,30 +374,22 @@ class MixedResult:
         {'Intercept': -2.664, 'Intercept_sd': 0.871}
         """
         names = list(self.design.z_names)
-        effects = pd.DataFrame(self._blups, index=self.design.labels, columns=names)
+        table = pd.DataFrame(self._blups, index=self.design.labels, columns=names)
         sd = np.sqrt(np.clip(np.diagonal(self.cov_ranef, axis1=1, axis2=2), 0.0, None))
-        return effects.join(
+        return table.join(
             pd.DataFrame(sd, index=self.design.labels, columns=[f"{n}_sd" for n in names])
         )
 
     @cached_property
     def cov_ranef(self) -> np.ndarray:
         """Conditional covariance matrices of the random effects, shape (J, q, q)."""
-        scaling = self.problem.moments.scaling
-        Lambda = self.problem.map.Lambda(self.theta)
-        # Lambda (I + Lambda' Z'Z Lambda)^-1 Lambda' stays a sum of squares where the equal
-        # Psi - Psi P Psi would be a difference.
-        R = self.problem.moments.R @ Lambda
-        M = np.eye(self.problem.map.q) + R.transpose(0, 2, 1) @ R
-        half = np.linalg.solve(np.linalg.cholesky(M), np.broadcast_to(Lambda.T, M.shape))
-        root = scaling.scale * np.sqrt(self._sigma2_scaled) * half @ scaling.T.T
-        return root.transpose(0, 2, 1) @ root
+        return effects.conditional_covariance(self.problem, self.theta)
 
     @property
     def fitted(self) -> pd.Series:
         """Predictions for the rows used, random effects included, shape (N,)."""
-        effects = np.einsum("iq,iq->i", self.design.Z, self._blups[self.design.codes])
-        return pd.Series(self._fixed_part + effects, index=self.design.index, name="fitted")
+        random = np.einsum("iq,iq->i", self.design.Z, self._blups[self.design.codes])
+        return pd.Series(self._fixed_part + random, index=self.design.index, name="fitted")
 
     @property
     def resid(self) -> pd.Series:
@@ -480,21 +432,9 @@ class MixedResult:
         if data is None:
             fixed = pd.Series(self._fixed_part, index=self.design.index, name=self.outcome)
             return self.fitted.rename(self.outcome) if random else fixed
-        X, Z = new_rows(self.design, data)
-        values = X @ self.params.to_numpy()
-        new: list = []
-        if random:
-            check_columns(data, [self.cluster], "predict(random=True)")
-            position = self.design.labels.get_indexer(data[self.cluster])
-            if data[self.cluster].isna().any():
-                raise DataError(
-                    f"Column '{self.cluster}' has missing values in the rows to predict; use "
-                    "random=False for rows whose cluster is not known."
-                )
-            known = position >= 0
-            effects = np.where(known[:, None], self._blups[position], 0.0)
-            values = values + np.einsum("iq,iq->i", Z, effects)
-            new = list(dict.fromkeys(data.loc[~known, self.cluster]))
+        values, new = effects.predict(
+            self.design, self.params.to_numpy(), self._blups if random else None, data
+        )
         out = pd.Series(values, index=data.index, name=self.outcome)
         out.attrs["new_clusters"] = new
         return out
@@ -512,17 +452,11 @@ class MixedResult:
         -------
         ndarray, shape (N, n)
         """
-        root = self._tau_root
+        root = effects.tau_root(self.problem, self.theta)
         u = rng.standard_normal((n, self.n_clusters, root.shape[1])) @ root.T
         between = np.einsum("iq,niq->in", self.design.Z, u[:, self.design.codes])
         within = np.sqrt(self.sigma2) * rng.standard_normal((self.nobs, n))
         return self._fixed_part[:, None] + between + within
-
-    @property
-    def _tau_root(self) -> np.ndarray:
-        scaling = self.problem.moments.scaling
-        Lambda = self.problem.map.Lambda(self.theta)
-        return scaling.scale * np.sqrt(self._sigma2_scaled) * scaling.T @ Lambda
 
     # --------------------------------------------------------------------------------- telling
 
@@ -531,7 +465,7 @@ class MixedResult:
         """What a reader of this fit should know, in plain words."""
         notes = [] if self.converged else [f"NOT CONVERGED: {self.optimizer.status}."]
         if len(self.dropped):
-            notes.append(dropped_note(self.design))
+            notes.append(account.dropped_note(self.design))
         return notes + self._boundary_notes
 
     def equation(self, notation: str = "levels") -> Equation:
@@ -543,7 +477,7 @@ class MixedResult:
             One equation a level, or all in one line.
         """
         d = self.design
-        text = equation(self.outcome, d.x_names, self._varies_within, d.z_names, d.blocks, notation)
+        text = equation(self.outcome, d.x_names, varies_within(self.design), d.z_names, d.blocks, notation)
         return Equation(text)
 
     def summary(self, ddf: str | None = None) -> Summary:
@@ -554,25 +488,7 @@ class MixedResult:
         ddf : str, optional
             Method for the degrees of freedom; the fit's own by default.
         """
-        sizes = self.problem.moments.n
-        lr = self.lr_test_random
-        facts = {
-            "Model": self.formula,
-            "Method": "REML" if self.reml else "ML",
-            "Rows": f"{self.nobs}",
-            "Clusters": f"{self.n_clusters} ({self.cluster}), of {sizes.min()} to {sizes.max()} "
-            f"rows, {self.nobs / self.n_clusters:.1f} on average",
-            "Log-likelihood": f"{self.llf:.4f}",
-            "Deviance": f"{self.deviance:.4f}",
-            "AIC, BIC": f"{self.aic:.2f}, {self.bic:.2f}",
-            "Against no random effects": str(lr),
-            "Degrees of freedom": self._ddf(ddf),
-        }
-        tables = {
-            "Model for the means": self.tests(ddf),
-            "Model for the variance": self.variances,
-        }
-        return Summary("Two-level linear mixed model", facts, tables, tuple(self.notes))
+        return account.summary(self, self._ddf(ddf))
 
     def __repr__(self) -> str:
         return str(self.summary())

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.design import Design
 from mlteach.errors import DataError, ModelError
-from mlteach.formula import Design
 from mlteach.linalg import dependent_columns
 
 # Rows worked on at a time: small enough that temporaries stay far below the size of big data.
@@ -116,7 +116,7 @@ def cluster_moments(
     Parameters
     ----------
     design : Design
-        From :func:`mlteach.formula.design`.
+        From :func:`mlteach.design.design`.
     centre : bool, default True
         Centre the columns of Z; False keeps their zero, so that the variances of the scaled
         random effects are those of the user's up to units.

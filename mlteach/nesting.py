@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlteach.formula import Design
+from mlteach.design import Design
 from mlteach.linalg import ThetaMap
 
 # A column is a combination of others if this part of its length, or less, is left over.

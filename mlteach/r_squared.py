@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 
 from mlteach.errors import ModelError
-from mlteach.mixed_result import RESIDUAL, MixedResult
+from mlteach.mixed_result import MixedResult
 from mlteach.nesting import different_data, fixed_nested
-from mlteach.results import Summary
+from mlteach.results import RESIDUAL, Summary
 
 PARTS = ("fixed_within", "fixed_between", "slope_variation", "mean_variation", "residual")
 WITHIN = ("fixed_within", "slope_variation", "residual")

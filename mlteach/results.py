@@ -15,6 +15,9 @@ import pandas as pd
 
 from mlteach.distributions import t_quantile, two_sided_t
 
+# Name of the level-1 variance in every table of variance components.
+RESIDUAL = "Residual"
+
 
 def coefficient_table(
     estimate: pd.Series, se: pd.Series, df: pd.Series, level: float = 0.95

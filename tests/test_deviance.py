@@ -7,8 +7,9 @@ from dense import deviance, small_data
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlteach.design import design
 from mlteach.deviance import ProfiledDeviance
-from mlteach.formula import design, parse
+from mlteach.formula import parse
 from mlteach.linalg import ThetaMap
 from mlteach.moments import cluster_moments
 

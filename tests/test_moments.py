@@ -7,8 +7,9 @@ from dense import small_data
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlteach.design import design
 from mlteach.errors import DataError, ModelError
-from mlteach.formula import design, parse
+from mlteach.formula import parse
 from mlteach.moments import cluster_moments
 
 FORMULA = parse("y ~ x + w + (1 + x | g)")

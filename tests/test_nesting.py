@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlteach.formula import design, parse
+from mlteach.design import design
+from mlteach.formula import parse
 from mlteach.nesting import different_data, fixed_nested, random_nested, same_columns
 
 RNG = np.random.default_rng(9)

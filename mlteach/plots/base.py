@@ -21,8 +21,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlteach.design import check_columns
 from mlteach.errors import DataError, DataWarning, ModelError
-from mlteach.formula import check_columns
 from mlteach.mixed_result import MixedResult
 
 #: Okabe and Ito's colours (2008, https://jfly.uni-koeln.de/color/) and two greys.

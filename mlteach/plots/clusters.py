@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from scipy import stats
 
+from mlteach.design import check_columns
 from mlteach.errors import DataError
-from mlteach.formula import check_columns
 from mlteach.mixed_result import MixedResult
 from mlteach.plots.base import (
     PALETTE,

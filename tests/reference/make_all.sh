@@ -8,6 +8,6 @@ python=${1:-python}
 "$python" "$here/make_simulated.py"
 Rscript "$here/make_classic.R" "$here"
 Rscript "$here/make_lme4.R" "$here"
-Rscript "$here/make_profile.R" "$here"
+"$python" "$here/make_profile.py"
 Rscript "$here/make_extras.R" "$here"
 "$python" "$here/make_mpmath.py"

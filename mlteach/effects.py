@@ -1,0 +1,76 @@
+"""Predicted random effects, and predictions of the outcome that use them.
+
+BLUP of cluster j: ``u_j = Psi R_j' H_j^-1 (B_y,j - B_X,j beta)`` in the notation of
+:mod:`mlteach.deviance`; its conditional covariance given the data and the estimated parameters is
+``sigma2 Lambda (I + Lambda' Z_j'Z_j Lambda)^-1 Lambda'``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mlteach.design import Design, check_columns, new_rows
+from mlteach.deviance import ProfiledDeviance
+from mlteach.errors import DataError
+
+
+def blups(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
+    """Conditional means of the random effects in the user's units, shape (J, q)."""
+    scaling, Lambda = problem.moments.scaling, problem.map.Lambda(theta)
+    return scaling.scale * (problem.state(theta).t @ (Lambda @ Lambda.T)) @ scaling.T.T
+
+
+def conditional_covariance(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
+    """Conditional covariance matrices of the random effects, shape (J, q, q).
+
+    ``Lambda M^-1 Lambda'`` stays a sum of squares where the equal ``Psi - Psi P Psi`` would be a
+    difference.
+    """
+    Lambda = problem.map.Lambda(theta)
+    R = problem.moments.R @ Lambda
+    M = np.eye(problem.map.q) + R.transpose(0, 2, 1) @ R
+    root = tau_root(problem, theta)
+    half = np.linalg.solve(np.linalg.cholesky(M), np.broadcast_to(root.T, M.shape))
+    return half.transpose(0, 2, 1) @ half
+
+
+def tau_root(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
+    """A matrix whose product with its transpose is Tau, in the user's units, shape (q, q)."""
+    scaling = problem.moments.scaling
+    sigma = np.sqrt(problem.state(theta).rss / problem.nu)
+    return scaling.scale * sigma * scaling.T @ problem.map.Lambda(theta)
+
+
+def predict(
+    design: Design, beta: np.ndarray, u: np.ndarray | None, data: pd.DataFrame
+) -> tuple[np.ndarray, list]:
+    """Predict rows of a table, with the effects ``u`` (J, q) of known clusters unless None.
+
+    Returns
+    -------
+    values : ndarray, shape (rows,)
+    new : list
+        Cluster ids that the fit does not know; their rows get the fixed part.
+
+    Raises
+    ------
+    DataError
+        Missing column or value, or a category that the fit never saw.
+    """
+    X, Z = new_rows(design, data)
+    values = X @ beta
+    if u is None:
+        return values, []
+    cluster = design.formula.cluster
+    check_columns(data, [cluster], "predict(random=True)")
+    ids = data[cluster]
+    if ids.isna().any():
+        raise DataError(
+            f"Column '{cluster}' has missing values in the rows to predict; use random=False for "
+            "rows whose cluster is not known."
+        )
+    position = design.labels.get_indexer(ids)
+    known = position >= 0
+    random = np.where(known[:, None], u[position], 0.0)
+    return values + np.einsum("iq,iq->i", Z, random), list(dict.fromkeys(ids[~known]))

@@ -13,6 +13,13 @@ from collections.abc import Sequence
 INTERCEPT = "Intercept"
 
 
+class Equation(str):
+    """LaTeX text that notebooks typeset."""
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self}\n$$"
+
+
 def equation(
     outcome: str,
     x_names: Sequence[str],
@@ -20,7 +27,7 @@ def equation(
     z_names: Sequence[str],
     blocks: Sequence[Sequence[int]],
     notation: str,
-) -> str:
+) -> Equation:
     r"""Write a two-level model as LaTeX.
 
     Parameters
@@ -38,7 +45,7 @@ def equation(
 
     Returns
     -------
-    str
+    Equation
         A LaTeX ``aligned`` block, without dollar signs.
 
     Raises
@@ -60,7 +67,7 @@ def equation(
     write = _levels if notation == "levels" else _combined
     lines = [*write(outcome, slopes), _distributions(slopes, z_names, blocks)]
     body = " \\\\\n".join(lines)
-    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+    return Equation(f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")
 
 
 def _slopes(x_names, varies_within, z_names):

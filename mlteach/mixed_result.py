@@ -15,7 +15,7 @@ import pandas as pd
 from mlteach import account, effects, inference
 from mlteach.design import Design, varies_within
 from mlteach.deviance import ProfiledDeviance
-from mlteach.equations import equation
+from mlteach.equations import Equation, equation
 from mlteach.inference import LikelihoodRatioTest
 from mlteach.optim import OptRecord
 from mlteach.results import RESIDUAL, Summary, coefficient_table
@@ -477,8 +477,7 @@ class MixedResult:
             One equation a level, or all in one line.
         """
         d = self.design
-        text = equation(self.outcome, d.x_names, varies_within(self.design), d.z_names, d.blocks, notation)
-        return Equation(text)
+        return equation(self.outcome, d.x_names, varies_within(d), d.z_names, d.blocks, notation)
 
     def summary(self, ddf: str | None = None) -> Summary:
         """Both sides of the model: coefficients, and variance components.
@@ -495,10 +494,3 @@ class MixedResult:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
-
-
-class Equation(str):
-    """LaTeX text that notebooks typeset."""
-
-    def _repr_latex_(self) -> str:
-        return f"$$\n{self}\n$$"

@@ -10,12 +10,15 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "mlteach"
 #: A module may import from the rows above its own, never from its own row or below.
 ROWS = (
-    "errors linalg optim equations",
-    "data formula",
+    "errors distributions equations linalg optim",
+    "data formula results",
+    "design",
     "moments nesting",
-    "deviance results",
-    "inference search",
+    "deviance",
+    "effects inference search",
     "profile",
+    "account intervals",
+    "mixed_result",
     "mixed",
     "checks column_icc compare design_effects diagrams effect_sizes r_squared",
     "exercises plots",
@@ -32,21 +35,42 @@ def module_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
+class ImportCollector(ast.NodeVisitor):
+    """Collect what a module imports when it runs, at the top or inside a function."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.names |= {alias.name for alias in node.names}
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        assert node.level == 0, "relative import"
+        self.names |= {f"{node.module}.{alias.name}" for alias in node.names}
+
+    def visit_If(self, node: ast.If) -> None:
+        """Pass over ``if TYPE_CHECKING:``, which imports names for annotations only."""
+        if not (isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            self.generic_visit(node)
+
+
 def imported(source: str) -> set[str]:
-    """Return the modules of mlteach that a source text imports, at the top or inside a function."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    parts = [name.split(".") for name in found]
+    """Return the modules of mlteach that a source text imports."""
+    collector = ImportCollector()
+    collector.visit(ast.parse(source))
+    parts = [name.split(".") for name in collector.names]
     return {part[1] if len(part) > 1 else "mlteach" for part in parts if part[0] == "mlteach"}
 
 
 def test_imports_are_found() -> None:
-    text = "import mlteach.data\nfrom mlteach import mixed\ndef f():\n from mlteach.plots import x"
+    text = """
+import mlteach.data
+from mlteach import mixed
+if TYPE_CHECKING:
+    from mlteach.compare import y
+def f():
+    from mlteach.plots import x
+"""
     assert imported(text) == {"data", "mixed", "plots"}
 
 

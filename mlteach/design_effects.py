@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,8 @@ class ICC(float):
     se : float
         Standard error by the delta method; NaN where the variance is estimated as zero.
     lower, upper : float
-        Confidence limits.
+        Confidence limits, computed when first asked for: a simulation that needs only the number
+        does not wait for them.
     level : float
         Confidence level.
     notes : tuple of str
@@ -46,27 +48,38 @@ class ICC(float):
     """
 
     se: float
-    lower: float
-    upper: float
     level: float
     notes: tuple[str, ...]
+    _limits: Callable[[], tuple[float, float]]
 
     def __new__(
         cls,
         estimate: float,
         se: float,
-        limits: tuple[float, float],
+        limits: Callable[[], tuple[float, float]],
         level: float = 0.95,
         notes: tuple[str, ...] = (),
     ) -> ICC:
         """Make the number and hang the rest on it."""
         self = super().__new__(cls, estimate)
         self.se, self.level, self.notes = float(se), level, tuple(notes)
-        self.lower, self.upper = map(float, limits)
+        self._limits = cache(limits)
         return self
 
-    def __getnewargs__(self) -> tuple:
-        return float(self), self.se, (self.lower, self.upper), self.level, self.notes
+    def __reduce__(self) -> tuple:
+        # A copy carries the limits themselves, not the fit they come from.
+        limits = partial(tuple, self._limits())
+        return ICC, (float(self), self.se, limits, self.level, self.notes)
+
+    @property
+    def lower(self) -> float:
+        """Lower confidence limit."""
+        return self._limits()[0]
+
+    @property
+    def upper(self) -> float:
+        """Upper confidence limit."""
+        return self._limits()[1]
 
     @property
     def estimate(self) -> float:
@@ -74,14 +87,12 @@ class ICC(float):
         return float(self)
 
     def __repr__(self) -> str:
-        se, low, high = (format_number(v) or "undetermined" for v in self._beside())
+        se = format_number(self.se) or "undetermined"
+        low, high = map(format_number, self._limits())
         text = f"ICC = {float(self):.4f} (SE {se}, {self.level:.0%} CI {low} to {high})"
         return "\n".join([text, *(f"Note: {note}" for note in self.notes)])
 
     __str__ = __repr__
-
-    def _beside(self) -> tuple[float, float, float]:
-        return self.se, self.lower, self.upper
 
     def _repr_html_(self) -> str:
         lines = "<br>".join(html.escape(line) for line in repr(self).splitlines())
@@ -133,7 +144,7 @@ def icc(fit: MixedResult, *, at: Mapping[str, float] | None = None, level: float
     between = max(float(weights @ components), 0.0)
     share = between / (between + fit.sigma2)
     se = _delta_se(fit, weights, between)
-    limits = _profile_limits(fit, z, share, se, level)
+    limits = partial(_profile_limits, fit, z, share, se, level)
     return ICC(share, se, limits, level, _notes(fit, z, between))
 
 
@@ -200,7 +211,7 @@ def _profile_limits(
     low = crossing(curve, best, -stride, level, 0.0) if best > 0.0 else 0.0
     ratio = np.array([low, crossing(curve, best, stride, level, np.inf)])
     low, high = 1.0 - 1.0 / (1.0 + ratio**2)
-    return low, high
+    return float(low), float(high)
 
 
 def _ratio_curve(fit: MixedResult, z: np.ndarray) -> Callable[[float], float]:
@@ -216,10 +227,12 @@ def _ratio_curve(fit: MixedResult, z: np.ndarray) -> Callable[[float], float]:
     _, size, V = np.linalg.svd(A)
     rank = int((size > RANK_TOLERANCE * size[0]).sum())
     to_theta, free = V[:rank].T / size[:rank], V[rank:].T
-    # An effect on the boundary has no gradient there: the search must start beside it.
-    start = fit.theta + FIRST_STEP * (problem.map.diagonal & (fit.theta == 0.0))
-    first = np.concatenate([size[:rank] * (V[:rank] @ start), free.T @ start])
-    first[:rank] /= np.linalg.norm(first[:rank])
+
+    def from_theta(theta: np.ndarray) -> np.ndarray:
+        w = size[:rank] * (V[:rank] @ theta)
+        return np.concatenate([w / np.linalg.norm(w), free.T @ theta])
+
+    starts = [from_theta(theta) for theta in _starts(fit)]
 
     def curve(s: float) -> float:
         def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -231,12 +244,25 @@ def _ratio_curve(fit: MixedResult, z: np.ndarray) -> Callable[[float], float]:
             along -= w * (w @ along)
             return value, np.concatenate([along, free.T @ gradient])
 
-        # Always from the estimate, not from the solution next to it: a root search needs a curve
-        # that says the same each time it is asked.
-        run = optimize.minimize(objective, first, jac=True, method="BFGS")
-        return max(float(run.fun) - fit.optimizer.f_end, 0.0)
+        # The starts are always the same, never the solution next to this one: a root search needs a
+        # curve that says the same each time it is asked.
+        runs = (optimize.minimize(objective, x, jac=True, method="BFGS") for x in starts)
+        return max(min(float(run.fun) for run in runs) - fit.optimizer.f_end, 0.0)
 
     return curve
+
+
+def _starts(fit: MixedResult) -> list[np.ndarray]:
+    """Where searches for limits start: the estimate, and the estimate without correlations.
+
+    An effect on the boundary has no gradient there, so it is moved off it.
+    """
+    map_ = fit.problem.map
+    theta = fit.theta + FIRST_STEP * (map_.diagonal & (fit.theta == 0.0))
+    if map_.diagonal.all():
+        return [theta]
+    sd = np.linalg.norm(map_.Lambda(theta), axis=1)
+    return [theta, map_.theta(np.diag(sd))]
 
 
 def _notes(fit: MixedResult, z: np.ndarray, between: float) -> tuple[str, ...]:

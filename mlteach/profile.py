@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from scipy import optimize
@@ -50,6 +51,9 @@ def crossing(
         The limit, or ``bound`` if the curve never rises so far.
     """
     target = chi2_quantile(level, 1)
+    # A search from another start may differ in the last digits: one value a point, so that the
+    # bracket found here is still a bracket for the root search.
+    curve = cache(curve)
     inner, outer = best, best + step
     for _ in range(REACH):
         outer = min(outer, bound) if step > 0 else max(outer, bound)

@@ -48,7 +48,7 @@ def ask(monkeypatch):
         pd.DataFrame({"a": [0.18]}),
         [0.18],
         (0.18,),
-        mt.ICC(0.18, 0.02, (0.15, 0.22)),
+        mt.ICC(0.18, 0.02, lambda: (0.15, 0.22)),
     ],
     ids=lambda given: type(given).__name__,
 )

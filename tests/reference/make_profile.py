@@ -66,8 +66,11 @@ class Profile:
         middle = np.r_[np.full(self.q, 0.5), np.zeros(int(correlated)), 0.8]
         self.best = self.minimum([middle, *self.around(middle)], np.full(k, np.nan))
 
-    def deviance(self, v, held=None):
-        """Return the deviance at v; ``held`` = (k, b) fixes the kth scaled coefficient at b."""
+    def reduced(self, v, held=None):
+        """Return log |V| and [X y]' V^-1 [X y] at v.
+
+        ``held`` = (k, b) fixes the kth scaled coefficient at b: its column leaves X.
+        """
         G = self.G
         if held is not None:
             k, b = held
@@ -83,10 +86,15 @@ class Profile:
         A = L.T @ G[:, :q, :q] @ L + np.eye(q)
         B = L.T @ G[:, :q, q:]
         S = (G[:, q:, q:] - B.transpose(0, 2, 1) @ np.linalg.solve(A, B)).sum(axis=0)
+        return np.linalg.slogdet(A)[1].sum() + self.N * np.log(sigma**2), S
+
+    def deviance(self, v, held=None):
+        """Return -2 log likelihood at v, coefficients profiled out but for the held one."""
+        logdet, S = self.reduced(v, held)
         rss = S[-1, -1]
         if len(S) > 1:
             rss -= S[:-1, -1] @ np.linalg.solve(S[:-1, :-1], S[:-1, -1])
-        return np.linalg.slogdet(A)[1].sum() + self.N * np.log(2 * np.pi * sigma**2) + rss
+        return logdet + self.N * np.log(2 * np.pi) + rss
 
     def around(self, v):
         """Return further starts: small SDs, and correlations of either sign."""
@@ -119,7 +127,7 @@ class Profile:
     def descend(self, objective, v, free):
         """Return (deviance, v) after quasi-Newton steps, restarted until they gain nothing."""
         value = objective(v[free])
-        for _ in range(20):
+        for _ in range(4):
             run = minimize(
                 objective,
                 v[free],
@@ -130,7 +138,7 @@ class Profile:
             )
             gain, value = value - run.fun, min(value, run.fun)
             v[free] = run.x
-            if gain < 1e-10:
+            if gain < 1e-9:
                 break
         return value, v
 
@@ -173,11 +181,10 @@ class Profile:
         def profile(b):
             return self.minimum([v, *self.around(v)], free, (k, b))[0] - value
 
-        # a parabola through three points of the profile gives estimate and SE well enough to start
-        low, middle, high = (profile(b) for b in (-0.1, 0.0, 0.1))
-        curvature = (low - 2 * middle + high) / 0.01
-        estimate = (low - high) / 0.2 / curvature
-        return self.interval(profile, estimate, 0.5 * np.sqrt(2 / curvature), (-np.inf, np.inf))
+        S = self.reduced(v)[1]
+        cov = np.linalg.inv(S[:-1, :-1])
+        estimate, se = (cov @ S[:-1, -1])[k], np.sqrt(cov[k, k])
+        return self.interval(profile, estimate, 0.5 * se, (-np.inf, np.inf))
 
 
 def column(frame, name):

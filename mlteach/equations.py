@@ -57,7 +57,7 @@ def equation(
     --------
     >>> print(equation("y", ["Intercept"], [False], ["Intercept"], [[0]], "combined"))
     \begin{aligned}
-    \text{y}_{ij} &= \gamma_{00} + u_{0j} + e_{ij} \\
+    \mathrm{y}_{ij} &= \gamma_{00} + u_{0j} + e_{ij} \\
     u_{0j} &\sim N(0, \tau_{00}), \quad e_{ij} \sim N(0, \sigma^2)
     \end{aligned}
     """
@@ -157,6 +157,14 @@ def _sum(terms: list[str]) -> str:
 
 
 def _text(name: str) -> str:
-    """A variable name in upright letters; a dummy shows as its category."""
-    escaped = re.sub(r"\[T\.(.*)\]$", r" = \1", name).replace("_", "\\_")
-    return f"\\text{{{escaped}}}"
+    r"""A variable name in upright letters; a dummy shows as its category.
+
+    Set by ``\mathrm``, because MathJax shows the backslash of an escaped underscore in ``\text``.
+    """
+    variable, category = re.fullmatch(r"(.*?)(?:\[T\.(.*)\])?", name, re.DOTALL).groups()
+    inside = re.match(r"C\(\s*(\w+)", variable)
+    shown = inside.group(1) if inside else variable
+    if category is not None:
+        shown = f"{shown} = {category}"
+    escaped = shown.replace("_", r"\_").replace(" ", r"\ ")
+    return rf"\mathrm{{{escaped}}}"

@@ -19,9 +19,9 @@ def lines(**change):
 
 def test_one_equation_a_level():
     level1, intercept, slope, distribution = lines(notation="levels")
-    assert level1 == (r"\text{math}_{ij} &= \beta_{0j} + \beta_{1j}\,\text{x}_{ij} + e_{ij} \\")
-    assert intercept == r"\beta_{0j} &= \gamma_{00} + \gamma_{01}\,\text{w}_{j} + u_{0j} \\"
-    assert slope == r"\beta_{1j} &= \gamma_{10} + \gamma_{11}\,\text{w}_{j} + u_{1j} \\"
+    assert level1 == (r"\mathrm{math}_{ij} &= \beta_{0j} + \beta_{1j}\,\mathrm{x}_{ij} + e_{ij} \\")
+    assert intercept == r"\beta_{0j} &= \gamma_{00} + \gamma_{01}\,\mathrm{w}_{j} + u_{0j} \\"
+    assert slope == r"\beta_{1j} &= \gamma_{10} + \gamma_{11}\,\mathrm{w}_{j} + u_{1j} \\"
     assert r"\tau_{10}" in distribution
     assert r"e_{ij} \sim N(0, \sigma^2)" in distribution
 
@@ -29,8 +29,9 @@ def test_one_equation_a_level():
 def test_everything_in_one_line():
     combined, _ = lines(notation="combined")
     assert combined == (
-        r"\text{math}_{ij} &= \gamma_{00} + \gamma_{01}\,\text{w}_{j} + \gamma_{10}\,\text{x}_{ij}"
-        r" + \gamma_{11}\,\text{w}_{j}\,\text{x}_{ij} + u_{0j} + u_{1j}\,\text{x}_{ij} + e_{ij} \\"
+        r"\mathrm{math}_{ij} &= \gamma_{00} + \gamma_{01}\,\mathrm{w}_{j}"
+        r" + \gamma_{10}\,\mathrm{x}_{ij} + \gamma_{11}\,\mathrm{w}_{j}\,\mathrm{x}_{ij}"
+        r" + u_{0j} + u_{1j}\,\mathrm{x}_{ij} + e_{ij} \\"
     )
 
 
@@ -59,7 +60,7 @@ def test_an_interaction_of_two_level_1_predictors_is_its_own_coefficient():
         z_names=["Intercept"],
         blocks=[(0,)],
     )
-    assert r"\beta_{3j}\,\text{a}_{ij}\,\text{b}_{ij}" in text[0]
+    assert r"\beta_{3j}\,\mathrm{a}_{ij}\,\mathrm{b}_{ij}" in text[0]
 
 
 def test_dummies_and_underscores_are_readable():
@@ -67,10 +68,29 @@ def test_dummies_and_underscores_are_readable():
         notation="combined", x_names=["Intercept", "sector[T.Public]", "ses_within"],
         varies_within=[False, False, True], z_names=["Intercept"], blocks=[(0,)],
     )  # fmt: skip
-    assert r"\text{sector = Public}_{j}" in text[0]
-    assert r"\text{ses\_within}_{ij}" in text[0]
+    assert r"\mathrm{sector\ =\ Public}_{j}" in text[0]
+    assert r"\mathrm{ses\_within}_{ij}" in text[0]
 
 
 def test_unknown_notation():
     with pytest.raises(ValueError, match="'levels' or 'combined'"):
         lines(notation="matrix")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("mean_ses", r"\mathrm{mean\_ses}"),
+        ("C(sector, contr.treatment('Public'))[T.Catholic]", r"\mathrm{sector\ =\ Catholic}"),
+        ("np.log(x)", r"\mathrm{np.log(x)}"),
+    ],
+)
+def test_names_are_shown_as_a_reader_knows_them(name, shown):
+    text = lines(
+        notation="combined",
+        x_names=["Intercept", name],
+        varies_within=[False, False],
+        z_names=["Intercept"],
+        blocks=[(0,)],
+    )
+    assert shown in text[0]

@@ -10,13 +10,14 @@ import difflib
 import re
 from dataclasses import dataclass, field
 
-import formulaic
 import numpy as np
 import pandas as pd
-from formulaic.errors import FormulaicError
 
 from mlteach.errors import DataError, FormulaError
 from mlteach.formula import ModelFormula, read_part, variables
+from mlteach.lazy import lazy_import
+
+formulaic = lazy_import("formulaic")
 
 _CATEGORICAL = re.compile(r"^C\(\s*(\w+)\s*(?:,.*)?\)$", re.DOTALL)
 
@@ -253,7 +254,7 @@ def _matrix(
     data = _without_unused_levels(part, data)
     try:
         matrix = read_part(text, part).get_model_matrix(data, output="numpy", na_action="ignore")
-    except FormulaicError as error:
+    except formulaic.errors.FormulaicError as error:
         raise FormulaError(f"'{text}' cannot be evaluated: {error}") from error
     values = np.asarray(matrix, dtype=float)
     names = tuple(str(c) for c in matrix.model_spec.column_names)

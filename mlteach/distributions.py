@@ -1,13 +1,16 @@
 """Tail areas and quantiles of the normal, t and chi-square distributions.
 
-Taken from ``scipy.special``: importing ``scipy.stats`` alone would take longer than all the rest of
-mlteach together.
+Taken from ``scipy.special`` and not from ``scipy.stats``, which alone would take longer to load
+than all the rest of mlteach together.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
+
+from mlteach.lazy import lazy_import
+
+special = lazy_import("scipy.special")
 
 
 def two_sided_t(t: np.ndarray, df: np.ndarray) -> np.ndarray:

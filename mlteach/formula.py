@@ -10,16 +10,13 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-import formulaic
-from formulaic.errors import FormulaicError
-from formulaic.transforms import TRANSFORMS
-from formulaic.utils.variables import get_expression_variables
-
 from mlteach.errors import FormulaError
+from mlteach.lazy import lazy_import
+
+formulaic = lazy_import("formulaic")
 
 _BAR = re.compile(r"\|\|?")
 _NAME = re.compile(r"^[^\W\d]\w*$")
-_NOT_COLUMNS = {*TRANSFORMS, "np", "numpy"}
 _MARK = re.compile(r"⧛(.*?)⧚")
 
 
@@ -206,7 +203,7 @@ def read_part(text: str, part: str) -> formulaic.Formula:
     """
     try:
         return _read(part)
-    except FormulaicError as error:
+    except formulaic.errors.FormulaicError as error:
         raise _from_formulaic(text, part, error) from error
 
 
@@ -223,10 +220,11 @@ def variables(part: str) -> frozenset[str]:
     ``center(x)``.
     """
     formula = _read(part)
+    known = {*formulaic.transforms.TRANSFORMS, "np", "numpy"}
     names = {str(name) for name in formula.required_variables}
     for term in formula:
         for factor in term.factors:
             if factor.eval_method.value == "python":
-                found = get_expression_variables(factor.expr, {})
-                names |= {str(v.root) for v in found if v.root not in _NOT_COLUMNS}
+                found = formulaic.utils.variables.get_expression_variables(factor.expr, {})
+                names |= {str(v.root) for v in found} - known
     return frozenset(names)

@@ -234,7 +234,7 @@ def between_within(varies_within: np.ndarray, N: int, J: int) -> np.ndarray:
 # ------------------------------------------------------------------------- likelihood-ratio tests
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LikelihoodRatioTest:
     """A likelihood-ratio test, with the naive and the boundary-aware p-value.
 
@@ -264,6 +264,8 @@ class LikelihoodRatioTest:
         if not self.weights:
             return f"χ²({self.df}) = {self.statistic:.2f}, p ≤ {self.p:.3g}"
         return f"LR = {self.statistic:.2f}, p = {self.p_mixture:.3g} by {mixture}"
+
+    __repr__ = __str__
 
 
 def likelihood_ratio_test(statistic: float, df: int, weights=()) -> LikelihoodRatioTest:

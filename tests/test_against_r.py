@@ -1,8 +1,8 @@
 """Our mixed model against lme4, lmerTest and pbkrtest, case by case and quantity by quantity.
 
-The reference values are data: ``reference/lme4.json`` and ``profile.json``, written by
-``make_lme4.R`` and ``make_profile.R`` from the pairs of model and data in ``reference/cases.json``.
-Nothing here needs R.
+The reference values are data: ``reference/lme4.json``, written by ``make_lme4.R`` from the pairs of
+model and data in ``reference/cases.json``. Nothing here needs R. Profile intervals have a reference
+of their own (``profile.json``, by ``make_profile.py``), because lme4's break down at the boundary.
 The reference is the best optimum R can find (many starts, three optimisers, Newton steps at the
 end), not what ``lmer`` returns by default.
 """
@@ -30,7 +30,7 @@ VARIANCE_SE = 1e-3  # relative; R's comes from a numerical Hessian
 ZERO_VARIANCE = 1e-9  # of sigma2: an estimate on the boundary is zero, not small
 DF = 1e-3  # relative; lmerTest differentiates numerically
 EFFECT = 1e-5  # of the conditional SD: as accurate as the variances they depend on
-LIMIT = 1e-3  # of the interval's width: lme4 interpolates its profile by a spline
+LIMIT = 1e-5  # of the interval's width: both sides find a root of a deviance exact to 1e-9
 
 CASES = json.loads((HERE / "lme4.json").read_text())["cases"]
 PROFILES = json.loads((HERE / "profile.json").read_text())["cases"]

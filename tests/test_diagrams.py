@@ -200,6 +200,7 @@ def test_labels_may_repeat_where_units_do_not():
     [
         (NESTED, ["school", "class", "pupil"]),
         (CROSSED, ["school", "pupil", "area"]),
+        (CROSSED.rename(columns={"area": "neighbourhood"}), ["school", "pupil", "neighbourhood"]),
         (MEMBERS, ["school", "pupil"]),
         (TIES, ["sender", "tie", "receiver"]),
     ],

@@ -218,7 +218,7 @@ def solve(case):
         "level": 0.95,
         "deviance": p.best[0] + 2 * p.N * np.log(p.y_unit),
         "fixed": {
-            name: [b * p.y_unit / p.x_unit[k] + shift[k] for b in p.coefficient(k)]
+            name: [float(b * p.y_unit / p.x_unit[k] + shift[k]) for b in p.coefficient(k)]
             for k, name in enumerate(fixed)
         },
         "random": {

@@ -40,31 +40,38 @@ def dropped_note(design: Design) -> str:
 
 
 def boundary_notes(fit: MixedResult) -> list[str]:
-    """What it means that an estimate lies on the boundary; empty if none does."""
-    variances = fit.variances
+    """What it means that an estimate lies on the boundary; empty if none does.
+
+    Judged by the rank of Lambda in scaled units: a predictor far from zero makes the correlation
+    of intercept and slope come close to one without any boundary being near.
+    """
+    Lambda = fit.problem.map.Lambda(fit.theta)
+    notes = []
+    for block in fit.problem.map.blocks:
+        if (np.diag(Lambda)[list(block)] == 0).any():
+            notes += _notes_on_block(fit, [fit.tau.index[k] for k in block])
+    return notes
+
+
+def _notes_on_block(fit: MixedResult, names: list[str]) -> list[str]:
+    """Notes on effects that vary together with a covariance matrix of deficient rank."""
+    left = [name for name in names if fit.tau.loc[name, name] > 0]
     notes = [
         f"The variance of {name} is estimated as exactly zero: the clusters differ no more than "
         "sampling within them explains (singular fit). This is an answer, not an error."
-        for name in fit.tau.index
-        if variances.loc[name, "estimate"] == 0
+        for name in names
+        if name not in left
     ]
-    notes += [
-        f"The correlation {name} is estimated as {row.correlation:+.0f}: the data carry too little "
-        "information to keep it off the boundary (singular fit). Simplify the random part, or "
-        "read the correlation as 'not determined'."
-        for name, row in variances.iterrows()
-        if abs(row.correlation) > 1 - 1e-8
-    ]
-    return notes or _rank_notes(fit)
-
-
-def _rank_notes(fit: MixedResult) -> list[str]:
-    Lambda = fit.problem.map.Lambda(fit.theta)
-    deficient = any(
-        len(block) > 2 and (np.diag(Lambda)[list(block)] == 0).any()
-        for block in fit.problem.map.blocks
-    )
-    return deficient * [
-        "The covariance matrix of the random effects has deficient rank: one effect is a "
-        "combination of the others (singular fit). Simplify the random part."
-    ]
+    if len(left) == 2:
+        sign = np.sign(fit.tau.loc[left[0], left[1]])
+        notes.append(
+            f"The correlation {':'.join(left)} is estimated as {sign:+.0f}: the data carry too "
+            "little information to keep it off the boundary (singular fit). Simplify the random "
+            "part, or read the correlation as 'not determined'."
+        )
+    elif len(left) > 2:
+        notes.append(
+            "The covariance matrix of the random effects has deficient rank: one effect is a "
+            "combination of the others (singular fit). Simplify the random part."
+        )
+    return notes

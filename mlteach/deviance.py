@@ -175,7 +175,7 @@ class ProfiledDeviance:
         Dt = s.t @ D
         PDt = (s.P @ Dt[..., None]).reshape(m, -1)
         Dt = Dt.reshape(m, -1)
-        FDt = Dt @ s.F.reshape(-1, p)
+        FDt = Dt @ s.F.reshape(len(s.F) * self.map.q, p)
         d2_rss = 2.0 * (Dt @ PDt.T - FDt @ s.S_inv @ FDt.T)
         by_rss = -(s.t.T @ s.t)
         if self.reml:

@@ -18,9 +18,11 @@ from functools import cache
 from numbers import Real
 
 import numpy as np
-import pandas as pd
 
 from mlteach.errors import DataError
+from mlteach.lazy import lazy_import
+
+pd = lazy_import("pandas")
 
 # An answer without a tolerance of its own may be off by this part of its size: three digits.
 RELATIVE_TOLERANCE = 0.01

@@ -9,10 +9,12 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import pandas as pd
 
 from mlteach.design import check_columns
 from mlteach.errors import DataError, DataWarning, ModelError
+from mlteach.lazy import lazy_import
+
+pd = lazy_import("pandas")
 
 
 def column_icc(data: pd.DataFrame, column: str, *, cluster: str, method: str = "pairs") -> float:

@@ -14,52 +14,26 @@ the data; then only the chi-square p-value is given, which is too large: an uppe
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from mlteach.errors import ModelError
 from mlteach.inference import LikelihoodRatioTest, likelihood_ratio_test
+from mlteach.lazy import lazy_import
 from mlteach.mixed_result import MixedResult
 from mlteach.nesting import different_data, fixed_nested, random_nested, same_columns
-from mlteach.results import format_table
+
+pd = lazy_import("pandas")
 
 COLUMNS = ("parameters", "llf", "deviance", "aic", "bic", "lr", "df", "p", "p_mixture")
 # A larger model's deviance may lie above the smaller one's by this much: both minima are rounded.
 SAME_DEVIANCE = 1e-6
 
 
-class Comparison(pd.DataFrame):
-    """The table of :func:`compare`; a DataFrame that shows ``attrs["notes"]`` too."""
-
-    @property
-    def _constructor(self) -> type[pd.DataFrame]:
-        return pd.DataFrame
-
-    def __repr__(self) -> str:
-        notes = [f"Note: {note}" for note in self.attrs.get("notes", ())]
-        return "\n".join([_as_text(self).to_string(), *notes])
-
-    def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.attrs.get("notes", ()))
-        notes = f'<ul class="notes">{notes}</ul>' if notes else ""
-        return f'<div class="mlteach-summary">{_as_text(self).to_html(border=0)}{notes}</div>'
-
-
-def _as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as text; degrees of freedom are counts, deviances need two decimals."""
-    out = format_table(pd.DataFrame(table))
-    for name in ("llf", "deviance", "aic", "bic", "lr"):
-        out[name] = ["" if np.isnan(v) else f"{v:.2f}" for v in table[name]]
-    out["df"] = ["" if np.isnan(v) else f"{v:.0f}" for v in table["df"]]
-    return out
-
-
 def compare(
     *fits: MixedResult, nested: bool = True, names: Sequence[str] | None = None
-) -> Comparison:
+) -> pd.DataFrame:
     """Compare models fitted to the same rows.
 
     Parameters
@@ -114,6 +88,9 @@ def compare(
             notes += more
         rows[name] = _row(fit, test)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
+    # Imported here: a class made from DataFrame would load pandas with `import mlteach`.
+    from mlteach.comparison import Comparison
+
     table = Comparison(table.astype({"parameters": int}))
     table.attrs["notes"] = tuple(dict.fromkeys(notes))
     return table

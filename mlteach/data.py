@@ -6,15 +6,19 @@ codes it with the alphabetically first level as reference. Whole numbers are int
 numbers are the exact doubles of the source. No data set has missing values.
 """
 
+from __future__ import annotations
+
 import json
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from mlteach.errors import DataError
+from mlteach.lazy import lazy_import
+
+pd = lazy_import("pandas")
 
 # The text width is a ceiling for the levels; the tests hold the data sets to it.
 _DTYPES = {"integer": "i8", "number": "f8", "text": "U32"}

@@ -11,11 +11,12 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
 from mlteach.errors import DataError, FormulaError
 from mlteach.formula import ModelFormula, read_part, variables
 from mlteach.lazy import lazy_import
+
+pd = lazy_import("pandas")
 
 formulaic = lazy_import("formulaic")
 
@@ -190,7 +191,17 @@ def _needed(formula: ModelFormula, parts: list[str], data: pd.DataFrame) -> list
 
 
 def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, pd.Series]:
-    missing = {c: data[c].isna().to_numpy() for c in columns if data[c].hasnans}
+    missing = {}
+    for column in columns:
+        values = data[column]
+        # One sum shows that nothing is missing or infinite; only otherwise look closer.
+        if values.dtype.kind in "iub" or (
+            values.dtype.kind == "f" and np.isfinite(values.to_numpy().sum())
+        ):
+            continue
+        _check_finite(values, column)
+        if values.hasnans:
+            missing[column] = values.isna().to_numpy()
     dropped = pd.Series({c: int(mask.sum()) for c, mask in missing.items()}, dtype=int)
     if missing:
         keep = ~np.logical_or.reduce(list(missing.values()))
@@ -198,8 +209,6 @@ def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame
             counts = ", ".join(f"{c} {k}" for c, k in dropped.items())
             raise DataError(f"No row is complete. Missing values per column: {counts}.")
         data = data.loc[keep, columns]
-    for column in columns:
-        _check_finite(data[column], column)
     return data, dropped
 
 

@@ -14,13 +14,15 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlteach.distributions import normal_quantile
 from mlteach.errors import ModelError
+from mlteach.lazy import lazy_import
 from mlteach.mixed_result import MixedResult
 from mlteach.results import check_level, format_number
+
+pd = lazy_import("pandas")
 
 INTERCEPT = "Intercept"
 # First stride, as an SD ratio, of a search for limits where there is no standard error.

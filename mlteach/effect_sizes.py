@@ -11,11 +11,13 @@ zero in standard errors, df how much information there is at the level where it 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlteach.errors import ModelError
+from mlteach.lazy import lazy_import
 from mlteach.mixed_result import MixedResult
+
+pd = lazy_import("pandas")
 
 
 def cohens_d(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:

@@ -8,11 +8,13 @@ BLUP of cluster j: ``u_j = Psi R_j' H_j^-1 (B_y,j - B_X,j beta)`` in the notatio
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from mlteach.design import Design, check_columns, new_rows
 from mlteach.deviance import ProfiledDeviance
 from mlteach.errors import DataError
+from mlteach.lazy import lazy_import
+
+pd = lazy_import("pandas")
 
 
 def blups(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:

@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mlteach import profile
 from mlteach.deviance import ProfiledDeviance
 from mlteach.distributions import normal_quantile
 from mlteach.errors import ModelError
+from mlteach.lazy import lazy_import
 from mlteach.moments import cluster_moments
 from mlteach.results import check_level
+
+pd = lazy_import("pandas")
 
 if TYPE_CHECKING:
     from mlteach.mixed_result import MixedResult

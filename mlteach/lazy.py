@@ -1,4 +1,8 @@
-"""Modules that are loaded when first used, so that `import mlteach` stays quick."""
+"""Modules that are loaded when first used, so that `import mlteach` stays quick.
+
+pandas and formulaic together take several times as long to load as all of mlteach; a reader who
+imports mlteach at the top of a notebook meets that wait when the first data set is read instead.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -37,12 +38,12 @@ class ThetaMap:
         rows, cols = np.array(pairs, dtype=int).T
         return cls(tuple(tuple(b) for b in blocks), rows, cols)
 
-    @property
+    @cached_property
     def q(self) -> int:
         """Number of random effects."""
         return sum(len(block) for block in self.blocks)
 
-    @property
+    @cached_property
     def m(self) -> int:
         """Number of free elements."""
         return len(self.rows)

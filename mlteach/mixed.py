@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from mlteach import inference
 from mlteach.account import dropped_note
@@ -21,11 +20,14 @@ from mlteach.deviance import ProfiledDeviance
 from mlteach.equations import INTERCEPT
 from mlteach.errors import ConvergenceWarning, DataWarning, FormulaError, ModelError
 from mlteach.formula import parse
+from mlteach.lazy import lazy_import
 from mlteach.linalg import ThetaMap
 from mlteach.mixed_result import MixedResult
 from mlteach.moments import cluster_moments
 from mlteach.optim import OptRecord
 from mlteach.search import global_minimum
+
+pd = lazy_import("pandas")
 
 # ------------------------------------------------------------------------------------- the fitters
 

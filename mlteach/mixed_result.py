@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
 from mlteach import account, effects, inference
 from mlteach.design import Design, varies_within
 from mlteach.deviance import ProfiledDeviance
 from mlteach.equations import Equation, equation
 from mlteach.inference import LikelihoodRatioTest
+from mlteach.lazy import lazy_import
 from mlteach.optim import OptRecord
 from mlteach.results import RESIDUAL, Summary, coefficient_table
+
+pd = lazy_import("pandas")
 
 
 @dataclass(frozen=True, repr=False)

@@ -92,14 +92,14 @@ def minimize(objective: Objective, start: np.ndarray, max_iter: int = 100) -> Op
     theta = np.array(start, float)
     value, gradient = logged(theta)
     newton = _newton(objective.hessian(theta), gradient)
-    final_steps = 0
+    final = False
     for _ in range(max_iter):
-        # Below this gain the deviance is flat to rounding, but the gradient still sees: one or two
-        # Newton steps more give the last digits of the estimate.
+        # Below this gain the deviance is flat to rounding, but the gradient still sees: one Newton
+        # step more, which doubles the correct digits, gives the last ones of the estimate.
         flat = newton.gain <= 1e-15 * (1.0 + abs(value))
-        if final_steps == 2 or newton.gain < 1e-30:
+        if final or newton.gain < 1e-30:
             break
-        final_steps += flat
+        final = flat
         moved = _descend(logged, theta, value, gradient, newton.step, 1 if flat else 40)
         if moved is None:
             break

@@ -18,12 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from mlteach.errors import ModelError
+from mlteach.lazy import lazy_import
 from mlteach.mixed_result import MixedResult
 from mlteach.nesting import different_data, fixed_nested
 from mlteach.results import RESIDUAL, Summary
+
+pd = lazy_import("pandas")
 
 PARTS = ("fixed_within", "fixed_between", "slope_variation", "mean_variation", "residual")
 WITHIN = ("fixed_within", "slope_variation", "residual")

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
 from mlteach.distributions import t_quantile, two_sided_t
+from mlteach.lazy import lazy_import
+
+pd = lazy_import("pandas")
 
 # Name of the level-1 variance in every table of variance components.
 RESIDUAL = "Residual"

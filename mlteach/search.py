@@ -16,6 +16,7 @@ from mlteach.optim import OptRecord, minimize
 
 # Relative variances tried before the search: the fit starts in the best valley, not the nearest.
 START_RATIOS = 10.0 ** np.arange(-4.0, 10.0, 0.5)
+VALLEY = 10.0 ** np.linspace(-0.5, 0.5, 21)
 
 
 def global_minimum(problem: ProfiledDeviance) -> OptRecord:
@@ -41,8 +42,15 @@ def _starts(problem: ProfiledDeviance) -> list[np.ndarray]:
     psi = 1.0 / np.maximum(per_row, 1e-300)
     values = problem.along_ray(psi, START_RATIOS)
     padded = np.concatenate([[np.inf], values, [np.inf]])
-    valley = (padded[1:-1] <= padded[:-2]) & (padded[1:-1] < padded[2:])
-    return [np.sqrt(c) * problem.map.theta(np.diag(np.sqrt(psi))) for c in START_RATIOS[valley]]
+    valleys = START_RATIOS[(padded[1:-1] <= padded[:-2]) & (padded[1:-1] < padded[2:])]
+    direction = problem.map.theta(np.diag(np.sqrt(psi)))
+    return [np.sqrt(_bottom(problem, psi, c)) * direction for c in valleys]
+
+
+def _bottom(problem: ProfiledDeviance, psi: np.ndarray, ratio: float) -> float:
+    """Look closer at a valley: a start that is near saves Newton steps, which cost more."""
+    close = ratio * VALLEY
+    return float(close[np.argmin(problem.along_ray(psi, close))])
 
 
 def _settle(problem: ProfiledDeviance, record: OptRecord, attempts: int = 10) -> OptRecord:

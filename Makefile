@@ -50,11 +50,8 @@ test: $(ENV)  ## run pytest, then every chapter against its stored outputs
 chapters: $(ENV)  ## run every chapter again and store its outputs
 	$(BIN)/python book/_ext/chapters.py
 
-reference: $(ENV)  ## compute the reference values again (needs R; takes minutes)
-	Rscript tests/reference/make_classic.R tests/reference
-	$(BIN)/python tests/reference/make_simulated.py
-	$(BIN)/python tests/reference/make_mpmath.py
-	Rscript tests/reference/make_lme4.R tests/reference
+reference: $(ENV)  ## compute the reference values again (needs R; takes half an hour)
+	sh tests/reference/make_all.sh $(abspath $(BIN))/python
 
 benchmarks: $(ENV)  ## time mlteach beside R and statsmodels, and write the table
 	$(BIN)/python benchmarks/run.py

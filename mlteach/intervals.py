@@ -41,8 +41,10 @@ def confint(fit: MixedResult, method: str, which: str, level: float) -> pd.DataF
     fixed, random = {"wald": (_wald_fixed, _wald_sd), "profile": (_profile_fixed, _profile_sd)}[
         method
     ]
-    parts = [fixed] * (which != "random") + [random] * (which != "fixed")
-    return pd.concat([part(fit, level) for part in parts])
+    if which == "all":
+        # A slope is a coefficient and, where it varies, an SD too: two rows of one name.
+        return pd.concat({"fixed": fixed(fit, level), "random": random(fit, level)})
+    return fixed(fit, level) if which == "fixed" else random(fit, level)
 
 
 def _wald_fixed(fit: MixedResult, level: float) -> pd.DataFrame:

@@ -340,7 +340,8 @@ class MixedResult:
         Returns
         -------
         DataFrame
-            Columns estimate, lower, upper.
+            Columns estimate, lower, upper; with "all", the first level of the index says which
+            part a row belongs to.
 
         Raises
         ------

@@ -17,7 +17,7 @@ ROWS = (
     "deviance",
     "effects inference search",
     "profile",
-    "account intervals",
+    "account comparison intervals",
     "mixed_result",
     "mixed",
     "checks column_icc compare design_effects diagrams effect_sizes r_squared",

@@ -256,7 +256,10 @@ def test_equation_knows_the_levels(hsb):
     centred = hsb.assign(ses_within=hsb.ses - hsb.mean_ses)
     fit = mt.fit_mixed("math ~ sector * ses_within + (1 + ses_within | school)", centred)
     levels = fit.equation("levels")
-    assert r"\beta_{1j} &= \gamma_{10} + \gamma_{11}\,\mathrm{sector\ =\ Public}_{j} + u_{1j}" in levels
+    assert (
+        r"\beta_{1j} &= \gamma_{10} + \gamma_{11}\,\mathrm{sector\ =\ Public}_{j} + u_{1j}"
+        in levels
+    )
     assert fit.equation()._repr_latex_().startswith("$$")
 
 

@@ -74,9 +74,10 @@ def test_limits_are_in_the_units_of_the_data(data):
     b = fit_mixed("y ~ x + w + (1 + x | g)", data.assign(y=1000 * data.y, x=data.x / 10)).confint(
         "profile", "all"
     )
-    assert b.loc["w", "upper"] == pytest.approx(1000 * a.loc["w", "upper"], rel=1e-6)
-    sd = b.iloc[3:].loc["x", "lower"], a.iloc[3:].loc["x", "lower"]
-    assert sd[0] == pytest.approx(10_000 * sd[1], rel=1e-5)
+    w = ("fixed", "w"), "upper"
+    assert b.loc[w] == pytest.approx(1000 * a.loc[w], rel=1e-6)
+    sd = ("random", "x"), "lower"
+    assert b.loc[sd] == pytest.approx(10_000 * a.loc[sd], rel=1e-5)
 
 
 def test_a_zero_variance_has_a_lower_limit_of_zero(hsb):

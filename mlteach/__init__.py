@@ -24,7 +24,7 @@ from mlteach.r_squared import r_squared
 __version__ = "0.1.0"
 
 # Modules that need matplotlib: imported when first used, so that `import mlteach` stays fast.
-_LAZY = ("plots",)
+_LAZY = ("diagrams", "plots")
 
 __all__ = [
     "ICC",
@@ -42,6 +42,7 @@ __all__ = [
     "compare",
     "datasets",
     "design_effect",
+    "diagrams",
     "effect_sizes",
     "effective_n",
     "fit_empty",

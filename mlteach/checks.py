@@ -108,7 +108,8 @@ def check(key: str, answer: object = ...) -> Feedback:
         Chapter and number of the exercise, as in ``"3.2"``.
     answer : number, str, bool, or tuple of these
         NumPy and pandas objects that hold one value count as that value. Upper and lower case and
-        outer spaces do not matter. ``...`` or None means that there is no answer yet.
+        outer spaces do not matter. ``...`` or None, or a tuple of nothing else, means that there
+        is no answer yet.
 
     Returns
     -------
@@ -127,7 +128,8 @@ def check(key: str, answer: object = ...) -> Feedback:
     … Exercise 3.2: No answer yet: put your answer in place of ...
     """
     exercise = _find(key)
-    if answer is None or answer is ...:
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    if all(part is None or part is ... for part in parts):
         return Feedback(key, None, NO_ANSWER)
     right, given = _solution(exercise.answer), _plain(answer)
     complaint = _unsuitable(right, given)

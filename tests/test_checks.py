@@ -109,7 +109,7 @@ def test_own_tolerance_holds_for_each_value(ask):
 # ------------------------------------------------------------------------- wrong and no answers
 
 
-@pytest.mark.parametrize("given", [..., None])
+@pytest.mark.parametrize("given", [..., None, (..., ...)])
 def test_no_answer_yet(ask, given):
     feedback = ask(1.0, given)
     assert feedback.ok is None

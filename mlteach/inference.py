@@ -299,13 +299,16 @@ def no_variance_weights(problem: ProfiledDeviance) -> tuple[float, ...]:
     One variance on the boundary: half chi-square(0), half chi-square(1) (Self & Liang 1987,
     case 5). Intercept and slope with their covariance: the cone of 2 x 2 covariance matrices in
     three dimensions, whose weights are solid angles in the metric of the information (Shapiro
-    1988). Otherwise the tuple is empty and the naive p-value is an upper bound.
+    1988). Two or three uncorrelated effects: an orthant in that metric. Otherwise the tuple is
+    empty and the naive p-value is an upper bound.
     """
     sizes = [len(block) for block in problem.map.blocks]
     if sizes == [1]:
         return (0.5, 0.5)
     if sizes == [2]:
         return _covariance_cone_weights(_information_at_zero(problem))
+    if sizes in ([1, 1], [1, 1, 1]):
+        return _orthant_weights(_information_at_zero(problem))
     return ()
 
 
@@ -316,6 +319,28 @@ def _information_at_zero(problem: ProfiledDeviance) -> np.ndarray:
     PE = np.einsum("jxy,ayz->jaxz", P, E)
     trace = np.einsum("jxy,ayx->a", P, E)
     return 0.5 * (np.einsum("jaxy,jbyx->ab", PE, PE) - np.outer(trace, trace) / problem.moments.N)
+
+
+def _orthant_weights(information: np.ndarray) -> tuple[float, ...]:
+    """Chi-bar-square weights of {t >= 0} in two or three dimensions under a metric.
+
+    The outer weights are the probabilities that a normal draw, or its image under the information,
+    has no negative (no positive) element; the weights of even and of odd dimensions sum to a half
+    each (Shapiro 1988, section 3).
+    """
+    inside = _all_positive(np.linalg.inv(information))
+    outside = _all_positive(information)
+    if len(information) == 2:
+        return (outside, 0.5, inside)
+    return (outside, 0.5 - inside, 0.5 - outside, inside)
+
+
+def _all_positive(cov: np.ndarray) -> float:
+    """Probability that two or three centred normals are all positive (Sheppard's formula)."""
+    size = np.sqrt(np.diag(cov))
+    angles = np.arcsin((cov / np.outer(size, size))[np.triu_indices(len(cov), 1)])
+    whole = np.pi * 2.0 ** (len(cov) - 1)
+    return float(0.5 ** len(cov) + angles.sum() / whole)
 
 
 def _covariance_cone_weights(information: np.ndarray, points: int = 4000) -> tuple[float, ...]:

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense import deviance, small_data
-from scipy import stats
+from scipy import optimize, stats
 
 from mlteach import fit_mixed
 from mlteach.errors import ModelError
 from mlteach.inference import (
     _covariance_cone_weights,
+    _orthant_weights,
     likelihood_ratio_test,
     no_variance_weights,
 )
@@ -123,8 +124,31 @@ def test_the_null_distribution_of_the_random_slope_test_is_the_mixture():
         assert abs(np.mean(np.array(p) < alpha) - alpha) < 3 * np.sqrt(alpha * (1 - alpha) / 400)
 
 
+@pytest.mark.parametrize("q", [2, 3])
+def test_weights_of_an_orthant_are_shares_of_projections(q):
+    """Project draws on the orthant by trying every set of free elements; count the free ones."""
+    half = np.random.default_rng(q).normal(size=(q, q)) + np.eye(q)
+    information = half @ half.T
+    weights = _orthant_weights(information)
+    draws = np.random.default_rng(0).standard_normal((20_000, q))
+    draws = draws @ np.linalg.inv(np.linalg.cholesky(information))
+    root = np.linalg.cholesky(information).T
+    free = [(optimize.nnls(root, root @ z)[0] > 0).sum() for z in draws]
+    shares = np.bincount(free, minlength=q + 1) / len(draws)
+    assert sum(weights) == pytest.approx(1.0)
+    # Four binomial standard errors of 20,000 draws.
+    assert np.allclose(weights, shares, atol=0.014)
+
+
 def test_weights_are_not_invented_where_they_are_not_known(balanced):
-    fit = fit_mixed("y ~ x + (x || g)", balanced)
+    data = balanced.assign(z=np.random.default_rng(0).normal(size=60))
+    fit = fit_mixed("y ~ x + (x + z | g)", data)
     assert no_variance_weights(fit.problem) == ()
     assert np.isnan(fit.lr_test_random.p_mixture)
     assert "≤" in str(fit.lr_test_random)
+
+
+def test_uncorrelated_effects_have_an_orthant(balanced):
+    weights = no_variance_weights(fit_mixed("y ~ x + (x || g)", balanced).problem)
+    assert len(weights) == 3
+    assert weights[1] == 0.5

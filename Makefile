@@ -9,6 +9,9 @@ ENV := $(VENV)/.synced
 SITE := _build/html/index.html
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with book/nbval_sanitize.cfg
 
+# JupyterLab asks for this where everything runs as root, as in a container.
+ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
 # What the website is made from: change one of these and `make book` builds again.
 BOOK_FILES := $(shell find book mlteach data -type f -not -path '*/.*' -not -path '*/__pycache__/*')
 
@@ -41,7 +44,7 @@ serve: $(SITE)  ## open the website in a browser (port 8000, or PORT=...)
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 lab: $(ENV)  ## open JupyterLab in book/
-	cd book && ../$(BIN)/jupyter-lab
+	cd book && ../$(BIN)/jupyter-lab $(ROOT)
 
 test: $(ENV)  ## run pytest, then every chapter against its stored outputs
 	$(BIN)/python -m pytest

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlteach.errors import DataError, FormulaError
+from mlteach.errors import DataError, FormulaError, shown
 from mlteach.formula import ModelFormula, read_part, variables
 from mlteach.lazy import lazy_import
 
@@ -163,6 +163,8 @@ def check_columns(data: pd.DataFrame, columns: list[str], where: str) -> None:
             names = [str(c) for c in have]
             close = difflib.get_close_matches(column, names, n=2)
             hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+            if column in data.index.names:
+                hint = " It is in the index: use reset_index()."
             raise DataError(
                 f"Column '{column}', needed by {where}, is not in the data.{hint} "
                 f"The data have: {', '.join(names[:20])}."
@@ -194,11 +196,10 @@ def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame
     missing = {}
     for column in columns:
         values = data[column]
-        # One sum shows that nothing is missing or infinite; only otherwise look closer.
-        if values.dtype.kind in "iub" or (
-            values.dtype.kind == "f" and np.isfinite(values.to_numpy().sum())
-        ):
+        if _plainly_complete(values):
             continue
+        if column != columns[-1]:  # the cluster: ids may be of any type
+            _check_type(values, column)
         _check_finite(values, column)
         if values.hasnans:
             missing[column] = values.isna().to_numpy()
@@ -212,10 +213,32 @@ def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame
     return data, dropped
 
 
+def _plainly_complete(values: pd.Series) -> bool:
+    """Whether one sum shows that nothing is missing or infinite; if not, a closer look is due."""
+    if not isinstance(values.dtype, np.dtype):
+        return False
+    kind = values.dtype.kind
+    return kind in "iub" or (kind == "f" and bool(np.isfinite(values.to_numpy().sum())))
+
+
+def _check_type(values: pd.Series, column: str) -> None:
+    if values.dtype.kind in "mMc":
+        raise DataError(
+            f"Column '{column}' holds {values.dtype} values, which have no place in a formula. "
+            "Turn it into a number first, for example days since a start date."
+        )
+    numbers = ("floating", "integer", "mixed-integer-float", "decimal", "complex")
+    if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) in numbers:
+        raise DataError(
+            f"Column '{column}' holds numbers, but as Python objects, and would be taken for "
+            "categories. Convert it with pd.to_numeric."
+        )
+
+
 def _check_finite(values: pd.Series, column: str) -> None:
     if values.dtype.kind != "f":
         return
-    infinite = np.isinf(values.to_numpy())
+    infinite = np.isinf(values.to_numpy(dtype=float, na_value=np.nan))
     if infinite.any():
         rows = ", ".join(str(r) for r in values.index[infinite][:5])
         raise DataError(
@@ -244,7 +267,7 @@ def _outcome(formula: ModelFormula, data: pd.DataFrame) -> np.ndarray:
     if name in data.columns:
         values = data[name]
         if not (pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values)):
-            example = ", ".join(repr(v) for v in values.unique()[:3])
+            example = ", ".join(shown(v) for v in values.unique()[:3])
             raise DataError(
                 f"The outcome '{name}' is not numeric (it holds {example} …). "
                 "Convert it with pd.to_numeric, or choose a numeric outcome."
@@ -326,6 +349,6 @@ def _check_levels(spec: formulaic.ModelSpec, data: pd.DataFrame) -> None:
         unseen = [v for v in data[column].unique() if v not in known]
         if unseen:
             raise DataError(
-                f"Column '{column}' holds {unseen[0]!r}, which was not in the data of the fit "
-                f"(known: {', '.join(map(repr, state['categories']))})."
+                f"Column '{column}' holds {shown(unseen[0])}, which was not in the data of the fit "
+                f"(known: {', '.join(map(shown, state['categories']))})."
             )

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlteach.design import Design, check_columns, new_rows
 from mlteach.deviance import ProfiledDeviance
-from mlteach.errors import DataError
+from mlteach.errors import DataError, shown
 from mlteach.lazy import lazy_import
 
 pd = lazy_import("pandas")
@@ -74,5 +74,20 @@ def predict(
         )
     position = design.labels.get_indexer(ids)
     known = position >= 0
+    _check_kind_of_ids(design, ids, known)
     random = np.where(known[:, None], u[position], 0.0)
     return values + np.einsum("iq,iq->i", Z, random), list(dict.fromkeys(ids[~known]))
+
+
+def _check_kind_of_ids(design: Design, ids: pd.Series, known: np.ndarray) -> None:
+    """Ids that are text in one table and numbers in the other would all pass as new clusters."""
+    there, here = (
+        "numbers" if pd.api.types.is_numeric_dtype(values.dtype) else "text"
+        for values in (design.labels, ids)
+    )
+    if len(ids) and not known.any() and there != here:
+        raise DataError(
+            f"No id in column '{ids.name}' is known to the fit, and the ids are {there} there "
+            f"(such as {shown(design.labels[0])}) but {here} here (such as {shown(ids.iloc[0])}). "
+            "Convert one to the type of the other, or use random=False."
+        )

@@ -23,3 +23,15 @@ class ConvergenceWarning(UserWarning):
 
 class DataWarning(UserWarning):
     """The data were usable, but not all of them or not as they stood."""
+
+
+def shown(value: object) -> str:
+    """A value as a reader writes it: 3 and not ``np.int64(3)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shown(np.int64(3)), shown("a")
+    ('3', "'a'")
+    """
+    return repr(value.item() if hasattr(value, "item") else value)

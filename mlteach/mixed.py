@@ -18,7 +18,7 @@ from mlteach.account import dropped_note
 from mlteach.design import Design, design
 from mlteach.deviance import ProfiledDeviance
 from mlteach.equations import INTERCEPT
-from mlteach.errors import ConvergenceWarning, DataWarning, FormulaError, ModelError
+from mlteach.errors import ConvergenceWarning, DataWarning, FormulaError, ModelError, shown
 from mlteach.formula import parse
 from mlteach.lazy import lazy_import
 from mlteach.linalg import ThetaMap
@@ -233,7 +233,7 @@ def _check_identified(d: Design) -> None:
     cluster, J, N = d.formula.cluster, len(d.labels), len(d.y)
     if J == 1:
         raise ModelError(
-            f"'{cluster}' has one value only ({d.labels[0]!r}): with one cluster there is no "
+            f"'{cluster}' has one value only ({shown(d.labels[0])}): with one cluster there is no "
             "variance between clusters. Use ordinary least squares (statsmodels)."
         )
     if J == N:

@@ -70,7 +70,7 @@ def test_the_table_is_left_alone(data):
     pd.testing.assert_frame_equal(data, before)
 
 
-@pytest.mark.parametrize("kind", [str, float, "category", "string"])
+@pytest.mark.parametrize("kind", [str, float, object, "category", "string", "Int64"])
 def test_the_type_of_ids_does_not_matter(data, kind):
     d = matrices("y ~ x + (1 | g)", data.assign(g=data.g.astype(kind)))
     assert d.codes.tolist() == [2] * 4 + [0] * 4 + [1] * 4
@@ -96,6 +96,36 @@ def test_missing_rows_are_counted_by_column(data):
     assert d.n_rows == 12
     assert d.labels.tolist() == [1, 2, 3]
     assert d.index.tolist() == [2, 3, 4, 5, 6, 8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("kind", ["Int64", "Float64", "boolean"])
+def test_nullable_types_are_counted_like_others(data, kind):
+    z = pd.Series([1, 0] * 6).astype(kind).mask(data.index < 3)
+    d = matrices("y ~ z + (1 | g)", data.assign(z=z))
+    assert d.dropped.to_dict() == {"z": 3}
+    assert len(d.y) == 9
+    assert np.isfinite(d.X).all()
+
+
+def test_nullable_floats_may_not_be_infinite(data):
+    z = pd.Series([1.0, np.inf] * 6).astype("Float64")
+    with pytest.raises(DataError, match="Column 'z' has 6 infinite"):
+        matrices("y ~ z + (1 | g)", data.assign(z=z))
+
+
+def test_dates_are_refused(data):
+    with pytest.raises(DataError, match="Column 'z' holds datetime64"):
+        matrices("y ~ z + (1 | g)", data.assign(z=pd.date_range("2020-01-01", periods=12)))
+
+
+def test_numbers_kept_as_objects_are_not_taken_for_categories(data):
+    with pytest.raises(DataError, match="Column 'x' holds numbers, but as Python objects"):
+        matrices("y ~ x + (1 | g)", data.assign(x=data.x.astype(object)))
+
+
+def test_a_column_in_the_index_is_found_there(data):
+    with pytest.raises(DataError, match="It is in the index: use reset_index"):
+        matrices("y ~ x + (1 | g)", data.set_index("g"))
 
 
 def test_all_rows_missing(data):

@@ -131,6 +131,14 @@ def test_predict_uses_the_random_effects_of_known_clusters():
     assert abs(predicted.iloc[0] - predicted.iloc[2]) > 1e-3
 
 
+def test_predict_does_not_take_ids_of_another_type_for_new_clusters():
+    data = table()
+    fit = mt.fit_mixed("y ~ x + w + (1 | g)", data)
+    with pytest.raises(DataError, match="numbers there .such as 0. but text here"):
+        fit.predict(data.assign(g=data.g.astype(str)))
+    assert np.allclose(fit.predict(data.assign(g=data.g.astype(float))), fit.fitted)
+
+
 def test_predict_checks_its_rows():
     data = table()
     fit = mt.fit_mixed("y ~ x + w + (1 | g)", data)
@@ -267,7 +275,7 @@ def test_equation_knows_the_levels(hsb):
 
 
 def test_one_cluster():
-    with pytest.raises(ModelError, match="one cluster"):
+    with pytest.raises(ModelError, match="one value only .1.: with one cluster"):
         mt.fit_mixed("y ~ x + (1 | g)", table().assign(g=1))
 
 

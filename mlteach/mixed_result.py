@@ -1,31 +1,30 @@
 """The fitted two-level linear mixed model: everything a reader may ask of it.
 
-A :class:`MixedResult` keeps the design, the deviance and its optimum; all else is computed from
-these when it is asked for. Numbers are in the units of the data.
+A :class:`MixedResult` is the estimates and the questions that can be put to them; each answer is
+computed when asked for, by a function of another module. Numbers are in the units of the data.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mlteach import account, effects, inference
-from mlteach.design import Design, varies_within
-from mlteach.deviance import ProfiledDeviance
+from mlteach.design import varies_within
 from mlteach.equations import Equation, equation
 from mlteach.inference import LikelihoodRatioTest
 from mlteach.lazy import lazy_import
-from mlteach.optim import OptRecord
-from mlteach.results import RESIDUAL, Summary, coefficient_table
+from mlteach.mixed_estimates import MixedEstimates
+from mlteach.results import Summary
 
 pd = lazy_import("pandas")
 
 
 @dataclass(frozen=True, repr=False)
-class MixedResult:
-    """A fitted two-level model. Numbers are in the units of the data.
+class MixedResult(MixedEstimates):
+    """A fitted two-level model: its estimates, and the questions that can be put to them.
 
     Attributes
     ----------
@@ -39,281 +38,7 @@ class MixedResult:
         Method for the degrees of freedom of ``df``, ``pvalues`` and ``summary()``.
     """
 
-    design: Design
-    problem: ProfiledDeviance = field(repr=False)
-    optimizer: OptRecord = field(repr=False)
-    ddf: str
-
-    # ------------------------------------------------------------------------- what was fitted
-
-    @property
-    def formula(self) -> str:
-        """The formula as given."""
-        return self.design.formula.text
-
-    @property
-    def outcome(self) -> str:
-        """Name of the outcome."""
-        return self.design.formula.outcome
-
-    @property
-    def cluster(self) -> str:
-        """Name of the cluster column."""
-        return self.design.formula.cluster
-
-    @property
-    def reml(self) -> bool:
-        """Whether the fit is by REML."""
-        return self.problem.reml
-
-    @property
-    def nobs(self) -> int:
-        """Rows used, N."""
-        return self.problem.moments.N
-
-    @property
-    def n_clusters(self) -> int:
-        """Clusters, J."""
-        return self.problem.moments.J
-
-    @property
-    def cluster_sizes(self) -> pd.Series:
-        """Rows per cluster, n_j, indexed by cluster id."""
-        return pd.Series(self.problem.moments.n, index=self.design.labels, name="n")
-
-    @property
-    def dropped(self) -> pd.Series:
-        """Rows left out because of a missing value, per column that has any."""
-        return self.design.dropped
-
-    @property
-    def converged(self) -> bool:
-        """Whether no step lowers the deviance any more (measured, see ``optimizer.gain``)."""
-        return self.optimizer.converged
-
-    @property
-    def theta(self) -> np.ndarray:
-        """Free elements of the relative Cholesky factor, scaled units, shape (m,)."""
-        return self.optimizer.end
-
-    @property
-    def _state(self):
-        return self.problem.state(self.theta)
-
-    @property
-    def _sigma2_scaled(self) -> float:
-        return self._state.rss / self.problem.nu
-
-    # -------------------------------------------------------------------- model for the means
-
-    @cached_property
-    def params(self) -> pd.Series:
-        """Coefficients, shape (p,)."""
-        beta = self.problem.moments.scaling.beta(self._state.beta)
-        return pd.Series(beta, index=list(self.design.x_names), name="estimate")
-
-    def cov_params(self, ddf: str | None = None) -> pd.DataFrame:
-        """Covariance matrix of the coefficients, adjusted under Kenward-Roger, shape (p, p)."""
-        if self._ddf(ddf) == "kenward-roger":
-            scaled = self._kenward_roger.Phi_adjusted
-        else:
-            scaled = self._sigma2_scaled * self._state.S_inv
-        cov = self.problem.moments.scaling.cov_beta(scaled)
-        return pd.DataFrame(cov, index=self.params.index, columns=self.params.index)
-
-    @cached_property
-    def bse(self) -> pd.Series:
-        """Standard errors of the coefficients, shape (p,)."""
-        return self._se(self.ddf)
-
-    def _se(self, ddf: str) -> pd.Series:
-        se = np.sqrt(np.diag(self.cov_params(ddf)))
-        return pd.Series(se, index=self.params.index, name="se")
-
-    @cached_property
-    def df(self) -> pd.Series:
-        """Degrees of freedom of the t-tests, shape (p,)."""
-        return self._df(self.ddf)
-
-    @property
-    def tvalues(self) -> pd.Series:
-        """Coefficients divided by their standard errors, shape (p,)."""
-        return (self.params / self.bse).rename("t")
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Two-sided p-values, shape (p,)."""
-        return self.coefficients["p"]
-
-    @property
-    def coefficients(self) -> pd.DataFrame:
-        """Coefficient table: estimate, se, df, t, p, lower, upper (95%)."""
-        return self.tests()
-
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Wald confidence limits of the coefficients; columns lower, upper."""
-        return coefficient_table(self.params, self.bse, self.df, level)[["lower", "upper"]]
-
-    def tests(self, ddf: str | None = None, level: float = 0.95) -> pd.DataFrame:
-        """t-tests of the coefficients under a chosen method, or under all of them side by side.
-
-        Parameters
-        ----------
-        ddf : str, optional
-            A method of :func:`fit_mixed`, or "all"; the fit's own by default.
-        level : float, default 0.95
-            Confidence level.
-
-        Returns
-        -------
-        DataFrame
-            As ``coefficients``; with "all", one row per coefficient and method.
-
-        Examples
-        --------
-        >>> import mlteach as mt
-        >>> fit = mt.fit_random_intercept("math ~ catholic", mt.load("hsb"), cluster="school")
-        >>> print(fit.tests(ddf="all").loc["catholic", "df"].round(1).to_string(header=False))
-        satterthwaite      153.5
-        kenward-roger      156.7
-        between-within     158.0
-        residual          7183.0
-        z                    inf
-        """
-        if ddf != "all":
-            method = self._ddf(ddf)
-            return coefficient_table(self.params, self._se(method), self._df(method), level)
-        methods = [m for m in inference.DDF_METHODS if self.reml or m != "kenward-roger"]
-        tables = {method: self.tests(method, level) for method in methods}
-        stacked = pd.concat(tables, names=["ddf", "coefficient"]).swaplevel()
-        order = pd.MultiIndex.from_product([self.params.index, methods], names=stacked.index.names)
-        return stacked.loc[order]
-
-    def _ddf(self, ddf: str | None) -> str:
-        ddf = self.ddf if ddf is None else ddf
-        inference.check_ddf(ddf, self.reml)
-        return ddf
-
-    def _df(self, ddf: str) -> pd.Series:
-        p = len(self.params)
-        C = self._contrasts_scaled(np.eye(p))
-        if ddf == "satterthwaite":
-            df = inference.satterthwaite(self.problem, self.theta, C)
-        elif ddf == "kenward-roger":
-            df = [self._kenward_roger.df(c) for c in C]
-        elif ddf == "between-within":
-            df = inference.between_within(varies_within(self.design), self.nobs, self.n_clusters)
-        else:
-            df = np.full(p, np.inf if ddf == "z" else self.nobs - p)
-        return pd.Series(np.asarray(df, float), index=self.params.index, name="df")
-
-    def _contrasts_scaled(self, C: np.ndarray) -> np.ndarray:
-        return C @ self.problem.moments.scaling.A
-
-    @cached_property
-    def _kenward_roger(self) -> inference.KenwardRoger:
-        return inference.kenward_roger(self.problem, self.theta)
-
-    # ------------------------------------------------------------------ model for the variance
-
-    @property
-    def sigma2(self) -> float:
-        """Residual (within-cluster) variance."""
-        return float(self.problem.moments.scaling.scale**2 * self._sigma2_scaled)
-
-    @cached_property
-    def tau(self) -> pd.DataFrame:
-        """Covariance matrix of the random effects, shape (q, q)."""
-        Lambda = self.problem.map.Lambda(self.theta)
-        tau = self.problem.moments.scaling.tau(self._sigma2_scaled * Lambda @ Lambda.T)
-        names = list(self.design.z_names)
-        return pd.DataFrame(tau, index=names, columns=names)
-
-    @cached_property
-    def variances(self) -> pd.DataFrame:
-        """Variance components.
-
-        One row a variance (named like its effect), covariance (``a:b``) and ``Residual``; columns
-        estimate, se (observed information; NaN on the boundary), sd, correlation.
-        """
-        tau, map_ = self.tau.to_numpy(), self.problem.map
-        sd = np.sqrt(np.diag(tau))
-        se = np.sqrt(np.clip(np.diag(self.cov_variances), 0.0, None))
-        on_boundary = inference.variance_information(self.problem, self.theta).at_boundary
-        rows = {}
-        for k, (row, col) in enumerate(zip(map_.rows, map_.cols, strict=True)):
-            size = sd[row] * sd[col]
-            correlation = tau[row, col] / size if row != col and size > 0 else np.nan
-            rows[self._component(row, col)] = (
-                tau[row, col],
-                np.nan if on_boundary[k] else se[k],
-                sd[row] if row == col else np.nan,
-                np.clip(correlation, -1.0, 1.0),
-            )
-        rows[RESIDUAL] = (self.sigma2, se[-1], np.sqrt(self.sigma2), np.nan)
-        columns = ["estimate", "se", "sd", "correlation"]
-        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-
-    @cached_property
-    def cov_variances(self) -> pd.DataFrame:
-        """Covariance matrix of the variance components, in the order of ``variances``."""
-        information = inference.variance_information(self.problem, self.theta)
-        J = self._tau_to_user @ information.jacobian
-        names = [
-            self._component(r, c)
-            for r, c in zip(self.problem.map.rows, self.problem.map.cols, strict=True)
-        ] + [RESIDUAL]
-        return pd.DataFrame(J @ information.cov @ J.T, index=names, columns=names)
-
-    @property
-    def _tau_to_user(self) -> np.ndarray:
-        """Linear map from scaled to user's variance components, shape (m + 1, m + 1)."""
-        map_, scaling = self.problem.map, self.problem.moments.scaling
-        out = np.zeros((map_.m + 1,) * 2)
-        for k, E in enumerate(map_.tau_basis()):
-            out[:-1, k] = scaling.tau(E)[map_.rows, map_.cols]
-        out[-1, -1] = scaling.scale**2
-        return out
-
-    def _component(self, row: int, col: int) -> str:
-        names = self.design.z_names
-        return names[row] if row == col else f"{names[col]}:{names[row]}"
-
-    @property
-    def singular(self) -> bool:
-        """Whether the estimate lies on the boundary: a zero variance or a correlation of ±1."""
-        return bool(self._boundary_notes)
-
-    @cached_property
-    def _boundary_notes(self) -> list[str]:
-        return account.boundary_notes(self)
-
-    # --------------------------------------------------------------------------- fit and intervals
-
-    @cached_property
-    def deviance(self) -> float:
-        """Minus twice the log-likelihood (under REML: the REML criterion)."""
-        return float(self.optimizer.f_end + self.problem.constant)
-
-    @property
-    def llf(self) -> float:
-        """Log-likelihood (under REML: restricted log-likelihood)."""
-        return -0.5 * self.deviance
-
-    @property
-    def n_parameters(self) -> int:
-        """Coefficients plus variance components."""
-        return len(self.params) + self.problem.map.m + 1
-
-    @property
-    def aic(self) -> float:
-        """Deviance plus twice the number of parameters (as lme4 counts, under REML too)."""
-        return self.deviance + 2.0 * self.n_parameters
-
-    @property
-    def bic(self) -> float:
-        """Deviance plus log(N) times the number of parameters (as lme4 counts)."""
-        return self.deviance + float(np.log(self.nobs)) * self.n_parameters
+    # -------------------------------------------------------------------------- tests and intervals
 
     @cached_property
     def lr_test_random(self) -> LikelihoodRatioTest:
@@ -470,6 +195,15 @@ class MixedResult:
         if len(self.dropped):
             notes.append(account.dropped_note(self.design))
         return notes + self._boundary_notes
+
+    @property
+    def singular(self) -> bool:
+        """Whether the estimate lies on the boundary: a zero variance or a correlation of ±1."""
+        return bool(self._boundary_notes)
+
+    @cached_property
+    def _boundary_notes(self) -> list[str]:
+        return account.boundary_notes(self)
 
     def equation(self, notation: str = "levels") -> Equation:
         """The model in LaTeX.

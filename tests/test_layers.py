@@ -17,10 +17,13 @@ ROWS = (
     "deviance",
     "effects inference search",
     "profile",
-    "account comparison intervals",
+    "account comparison mixed_estimates",
+    "bootstrap intervals prediction sandwich two_level_normal variance_function",
+    "hypotheses",
     "mixed_result",
     "mixed",
-    "checks column_icc compare design_effects diagrams effect_sizes r_squared",
+    "center checks column_icc compare design_effects diagrams effect_sizes r_squared",
+    "centering pooling shrinkage simple_slopes",
     "exercises plots",
 )
 ROW_OF = {module: k for k, row in enumerate(ROWS) for module in row.split()}

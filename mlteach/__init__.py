@@ -3,6 +3,7 @@
 import importlib
 from types import ModuleType
 
+from mlteach.center import center
 from mlteach.checks import check
 from mlteach.column_icc import column_icc
 from mlteach.compare import compare
@@ -35,6 +36,7 @@ __all__ = [
     "MLTeachError",
     "MixedResult",
     "ModelError",
+    "center",
     "check",
     "codebook",
     "cohens_d",

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Rebuild every reference value. Needs R with lme4, lmerTest, pbkrtest, numDeriv, minqa, nloptr,
-# jsonlite, digest, nlme, clubSandwich and performance, and the project's Python environment.
+# jsonlite, digest, nlme, clubSandwich, performance and lavaan, and the project's Python environment.
 # Usage: make_all.sh [python]. Takes about half an hour.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,4 +10,6 @@ Rscript "$here/make_classic.R" "$here"
 Rscript "$here/make_lme4.R" "$here"
 "$python" "$here/make_profile.py"
 Rscript "$here/make_extras.R" "$here"
+Rscript "$here/make_lavaan.R" "$here"
 "$python" "$here/make_mpmath.py"
+Rscript "$here/make_slopes.R" "$here"

@@ -96,6 +96,28 @@ def five_clusters(rng):
     return frame
 
 
+def latent(rng):
+    """Forty clusters of one to nine rows; x and z have parts at both levels, w one at level 2."""
+    n = np.r_[np.ones(6, int), rng.integers(2, 10, size=34)]
+    cluster = np.repeat(np.arange(40), n)
+    between = rng.normal(size=(40, 3)) @ np.array([[0.8, 0, 0], [0.3, 0.5, 0], [0.2, 0.1, 0.9]]).T
+    within = rng.normal(size=(n.sum(), 2)) @ np.array([[1.0, 0], [0.3, 0.7]]).T
+    x, z = (between[cluster, :2] + within).T
+    x, z, w = x + 5, z - 2, between[cluster, 2]
+    y = within @ [0.5, -0.4] + (between @ [1.5, 0.2, 0.6] + 0.7 * rng.normal(size=40))[cluster]
+    y = y + 3 + rng.normal(size=n.sum())
+    return pd.DataFrame({"cluster": cluster + 1, "x": x, "z": z, "w": w, "y": y}).round(3)
+
+
+def repelled(rng):
+    """Cluster means of x lie closer together than chance: its variance between is negative."""
+    n = rng.integers(3, 9, size=30)
+    cluster = np.repeat(np.arange(30), n)
+    x = rng.normal(size=n.sum())
+    means = np.bincount(cluster, x) / n
+    return two_level(rng, n, [[0.9, 0], [0.0, 0.0]], 1.0, x - 0.4 * means[cluster]).round(3)
+
+
 SETS: dict[str, tuple[Callable, int]] = {
     "offset": (offset, 20260801),
     "scale": (scale, 20260802),
@@ -105,6 +127,8 @@ SETS: dict[str, tuple[Callable, int]] = {
     "correlation_one": (correlation_one, 20260806),
     "correlation_minus_one": (correlation_minus_one, 20260813),
     "five_clusters": (five_clusters, 20260808),
+    "latent": (latent, 20260810),
+    "repelled": (repelled, 20260811),
 }
 
 

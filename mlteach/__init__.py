@@ -4,6 +4,7 @@ import importlib
 from types import ModuleType
 
 from mlteach.center import center
+from mlteach.centering import CenteringResult, fit_centering
 from mlteach.checks import check
 from mlteach.column_icc import column_icc
 from mlteach.compare import compare
@@ -21,6 +22,7 @@ from mlteach.errors import (
 from mlteach.mixed import fit_empty, fit_mixed, fit_random_intercept, fit_random_slope
 from mlteach.mixed_result import MixedResult
 from mlteach.r_squared import r_squared
+from mlteach.simple_slopes import johnson_neyman, simple_slopes
 
 __version__ = "0.1.0"
 
@@ -29,6 +31,7 @@ _LAZY = ("diagrams", "plots")
 
 __all__ = [
     "ICC",
+    "CenteringResult",
     "ConvergenceWarning",
     "DataError",
     "DataWarning",
@@ -47,16 +50,19 @@ __all__ = [
     "diagrams",
     "effect_sizes",
     "effective_n",
+    "fit_centering",
     "fit_empty",
     "fit_mixed",
     "fit_random_intercept",
     "fit_random_slope",
     "icc",
+    "johnson_neyman",
     "load",
     "moulton_factor",
     "partial_r",
     "plots",
     "r_squared",
+    "simple_slopes",
 ]
 
 

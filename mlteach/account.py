@@ -12,6 +12,9 @@ from mlteach.results import Summary
 if TYPE_CHECKING:
     from mlteach.mixed_result import MixedResult
 
+# With fewer clusters than this the advice for small samples is given.
+FEW_CLUSTERS = 10
+
 
 def summary(fit: MixedResult, ddf: str) -> Summary:
     """Both sides of the model: coefficients, and variance components."""
@@ -37,6 +40,15 @@ def dropped_note(design: Design) -> str:
     columns = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
     left_out = design.n_rows - len(design.y)
     return f"{left_out} of {design.n_rows} rows are left out for missing values: {columns}."
+
+
+def few_clusters_note(J: int) -> str:
+    """What to do with so few clusters that their variance is hardly known."""
+    return (
+        f"{J} clusters say little about the variance between clusters: use REML with "
+        "ddf='kenward-roger' and profile intervals, or give each cluster its own intercept (fixed "
+        "effects), and do not rely on z-tests or on cluster-robust standard errors."
+    )
 
 
 def boundary_notes(fit: MixedResult) -> list[str]:

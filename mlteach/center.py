@@ -118,9 +118,9 @@ def varies_within_clusters(x: np.ndarray, means: np.ndarray) -> bool:
     return _exceeds_rounding(x - means, x)
 
 
-def varies_between_clusters(means: np.ndarray) -> bool:
+def varies_between_clusters(x: np.ndarray, means: np.ndarray) -> bool:
     """Whether the cluster means differ from each other by more than rounding."""
-    return _exceeds_rounding(means - np.nanmean(means), means)
+    return _exceeds_rounding(means - np.nanmean(means), x)
 
 
 def _exceeds_rounding(deviation: np.ndarray, x: np.ndarray) -> bool:
@@ -227,7 +227,7 @@ def _notes(x, codes, means, column: str, cluster: str, how) -> list[str]:
         notes.append(
             f"{single} {cluster}(s) have one value of {column}: {column}_within is 0 there."
         )
-    if not varies_between_clusters(means):
+    if not varies_between_clusters(x, means):
         notes.append(
             f"{column} has the same mean in every {cluster}: {column}_between says nothing."
         )

@@ -33,6 +33,13 @@ def chi2_sf(x: np.ndarray, df: np.ndarray) -> np.ndarray:
     return special.chdtrc(df, x)
 
 
+def f_sf(x: float, df_num: float, df_den: float) -> float:
+    """Upper tail area of F; with infinite ``df_den`` that of chi-square over ``df_num``."""
+    if np.isinf(df_den):
+        return float(special.chdtrc(df_num, df_num * x))
+    return float(special.fdtrc(df_num, df_den, x))
+
+
 def chi2_quantile(level: float, df: float) -> float:
     """Value that chi-square exceeds with probability 1 - level."""
     return float(special.chdtri(df, 1.0 - level))

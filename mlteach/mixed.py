@@ -33,7 +33,12 @@ pd = lazy_import("pandas")
 
 
 def fit_mixed(
-    formula: str, data: pd.DataFrame, *, reml: bool = True, ddf: str = "satterthwaite"
+    formula: str,
+    data: pd.DataFrame,
+    *,
+    reml: bool = True,
+    ddf: str = "satterthwaite",
+    smushed_note: bool = True,
 ) -> MixedResult:
     """Fit a two-level linear mixed model by ML or REML.
 
@@ -52,6 +57,9 @@ def fit_mixed(
     ddf : {"satterthwaite", "kenward-roger", "between-within", "residual", "z"}
         Degrees of freedom of the t-tests. Kenward-Roger needs REML and adjusts the standard
         errors too.
+    smushed_note : bool, default True
+        Whether ``result.notes`` say so if a level-1 predictor that differs between clusters too
+        enters unsplit, so that its slope blends a within and a between effect.
 
     Returns
     -------
@@ -93,7 +101,7 @@ def fit_mixed(
     moments = cluster_moments(matrices)
     problem = ProfiledDeviance(moments, ThetaMap.from_blocks(matrices.blocks), reml)
     _check_within_variation(problem, matrices)
-    return _result(matrices, problem, global_minimum(problem), ddf)
+    return _result(matrices, problem, global_minimum(problem), ddf, smushed_note)
 
 
 def fit_empty(outcome: str, data: pd.DataFrame, *, cluster: str, reml: bool = True) -> MixedResult:
@@ -269,8 +277,12 @@ def _check_within_variation(problem: ProfiledDeviance, d: Design) -> None:
 # -------------------------------------------------------------------------------------- the result
 
 
-def _result(d: Design, problem: ProfiledDeviance, record: OptRecord, ddf: str) -> MixedResult:
-    result = MixedResult(design=d, problem=problem, optimizer=record, ddf=ddf)
+def _result(
+    d: Design, problem: ProfiledDeviance, record: OptRecord, ddf: str, smushed_note: bool
+) -> MixedResult:
+    result = MixedResult(
+        design=d, problem=problem, optimizer=record, ddf=ddf, smushed_note=smushed_note
+    )
     if not record.converged:
         warnings.warn(f"'{d.formula.text}' {record.status}.", ConvergenceWarning, stacklevel=3)
     if len(d.dropped):

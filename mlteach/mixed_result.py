@@ -6,12 +6,14 @@ computed when asked for, by a function of another module. Numbers are in the uni
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlteach import account, effects, inference
+from mlteach import account, effects, inference, smushing
 from mlteach.design import varies_within
 from mlteach.equations import Equation, equation
 from mlteach.inference import LikelihoodRatioTest
@@ -20,6 +22,9 @@ from mlteach.mixed_estimates import MixedEstimates
 from mlteach.results import Summary
 
 pd = lazy_import("pandas")
+
+if TYPE_CHECKING:
+    from mlteach.hypotheses import HypothesisTest
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,7 +41,11 @@ class MixedResult(MixedEstimates):
         How the minimum was found.
     ddf : str
         Method for the degrees of freedom of ``df``, ``pvalues`` and ``summary()``.
+    smushed_note : bool
+        Whether ``notes`` tell of predictors that enter unsplit.
     """
+
+    smushed_note: bool = True
 
     # -------------------------------------------------------------------------- tests and intervals
 
@@ -48,35 +57,104 @@ class MixedResult(MixedEstimates):
         m = self.problem.map.m
         return inference.likelihood_ratio_test(none - self.optimizer.f_end, m, weights)
 
+    def test(
+        self,
+        hypothesis: str | Sequence[str] | np.ndarray | pd.DataFrame,
+        ddf: str | None = None,
+        robust: str | None = None,
+        level: float = 0.95,
+    ) -> HypothesisTest:
+        """Test linear combinations of the coefficients, one or several at once.
+
+        Parameters
+        ----------
+        hypothesis : str, sequence of str, or matrix of shape (r, p)
+            An equation ("a - b = 0", "a = 2", "2*a + b"; without "=" it equals zero), a list of
+            equations, a list of coefficients (all are zero), or weights of the coefficients.
+            Names are written as in ``params``, with backticks around them where wanted.
+        ddf : str, optional
+            Method for the degrees of freedom; the fit's own by default. Under "between-within" a
+            combination has the fewest degrees of freedom of the coefficients in it.
+        robust : {"CR0", "CR2"}, optional
+            Cluster-robust standard errors, with degrees of freedom of their own.
+        level : float, default 0.95
+            Confidence level of the combinations.
+
+        Returns
+        -------
+        HypothesisTest
+            A t-test for each combination, and F and Wald's chi-square for all of them. The F-test
+            is that of Fai & Cornelius under Satterthwaite, of Kenward & Roger, or the HTZ test of
+            Tipton & Pustejovsky with robust standard errors.
+
+        Raises
+        ------
+        FormulaError
+            If the hypothesis cannot be read, or names an unknown coefficient.
+        ModelError
+            If hypotheses repeat or contradict each other, or for an unknown method.
+
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> hsb = mt.center(mt.load("hsb"), "ses", cluster="school")
+        >>> fit = mt.fit_mixed("math ~ ses_within + ses_between + (1 | school)", hsb)
+        >>> test = fit.test("ses_between - ses_within = 0")
+        >>> test.table[["estimate", "se"]].round(2)
+                                  estimate    se
+        ses_between - ses_within      3.67  0.38
+
+        References
+        ----------
+        Fai & Cornelius (1996), Journal of Statistical Computation and Simulation 54(4),
+        doi:10.1080/00949659608811740. Kenward & Roger (1997), Biometrics 53(3),
+        doi:10.2307/2533558. Tipton & Pustejovsky (2015), Journal of Educational and Behavioral
+        Statistics 40(6), doi:10.3102/1076998615606099.
+        """
+        from mlteach import hypotheses
+
+        return hypotheses.wald_test(self, hypothesis, ddf, robust, level)
+
     def confint(
-        self, method: str = "wald", which: str = "fixed", level: float = 0.95
+        self,
+        method: str = "wald",
+        which: str = "fixed",
+        level: float = 0.95,
+        *,
+        n: int = 1000,
+        seed: int | np.random.Generator | None = None,
+        progress: bool = True,
     ) -> pd.DataFrame:
         """Confidence intervals of coefficients and variance components.
 
         Parameters
         ----------
-        method : {"wald", "profile"}
-            Wald limits use the standard errors; profile limits the deviance itself. Variance
+        method : {"wald", "profile", "bootstrap"}
+            Wald limits use the standard errors; profile limits the deviance itself; bootstrap
+            limits are percentiles of the estimates from data sets drawn from the fit. Variance
             components get their intervals on the scale of SD and correlation.
         which : {"fixed", "random", "all"}
             Coefficients, variance components (as SDs and correlations), or both.
         level : float, default 0.95
+        n, seed, progress : int, int or numpy.random.Generator, bool
+            Of the bootstrap only: number of data sets, seed (None draws fresh ones), and whether
+            to show a progress bar.
 
         Returns
         -------
         DataFrame
             Columns estimate, lower, upper; with "all", the first level of the index says which
-            part a row belongs to.
+            part a row belongs to. ``attrs["notes"]`` tells how the bootstrap went.
 
         Raises
         ------
         ModelError
-            For an unknown method or part.
+            For an unknown method or part, or an ``n`` too small for the level.
         """
         # Imported here: root finding is the one part of the package that needs scipy.optimize.
         from mlteach import intervals
 
-        return intervals.confint(self, method, which, level)
+        return intervals.confint(self, method, which, level, n, seed, progress)
 
     # ------------------------------------------------------------------- clusters and rows
 
@@ -186,6 +264,95 @@ class MixedResult(MixedEstimates):
         within = np.sqrt(self.sigma2) * rng.standard_normal((self.nobs, n))
         return self._fixed_part[:, None] + between + within
 
+    # ------------------------------------------------------------------- variance by predictors
+
+    def variance_function(
+        self,
+        x: str,
+        at: Sequence[float] | None = None,
+        *,
+        others: Mapping[str, float] | None = None,
+        level: float = 0.95,
+    ) -> pd.DataFrame:
+        """Variance of the outcome that a random slope implies, along its predictor.
+
+        ``Var(y | x) = tau00 + 2 x tau01 + x^2 tau11 + sigma2``, with further terms where other
+        slopes vary too.
+
+        Parameters
+        ----------
+        x : str
+            A random slope, by its name in ``tau``.
+        at : sequence of float, optional
+            Values of x; by default 41 from the smallest to the largest in the rows used, or all
+            values if there are at most eight.
+        others : mapping of str to float, optional
+            Values of the other predictors with random slopes; those not named are held at 0.
+        level : float, default 0.95
+            Confidence level; limits by the delta method for the log variance.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by x; columns between (z'Tau z), variance (with sigma2), se, lower, upper, sd,
+            icc (between / variance). The standard errors of a singular fit are NaN. ``attrs`` hold
+            sigma2, held, notes, and where the variance is lowest (lowest_at, lowest).
+
+        Raises
+        ------
+        ModelError
+            If x has no random slope, or another random slope is a function of x.
+
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> fit = mt.fit_mixed("score16 ~ score11 + (1 + score11 | school)", mt.load("london"))
+        >>> table = fit.variance_function("score11", at=[-2, 0, 2])
+        >>> table["variance"].round(3).to_list(), round(table.attrs["lowest_at"], 2)
+        ([0.632, 0.646, 0.779], -1.23)
+
+        References
+        ----------
+        Snijders & Bosker (2012), Multilevel Analysis, sections 5.1 and 8.1.
+        """
+        from mlteach import variance_function
+
+        return variance_function.variance_function(self, x, at, others, level)
+
+    def implied_covariance(self, data: pd.DataFrame, *, correlation: bool = False) -> pd.DataFrame:
+        """Covariance matrix of the outcomes of chosen rows that the model implies.
+
+        Parameters
+        ----------
+        data : DataFrame
+            Rows with the predictors that have random effects, and the cluster column, in which any
+            ids may stand: rows with the same id share a cluster, rows of different ones have
+            covariance 0.
+        correlation : bool, default False
+            Give correlations instead.
+
+        Returns
+        -------
+        DataFrame
+            Rows and columns are labelled by the index of ``data``.
+
+        Raises
+        ------
+        DataError
+            Missing column, value or cluster id, or a category that the fit never saw.
+
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> fit = mt.fit_mixed("score16 ~ score11 + (1 + score11 | school)", mt.load("london"))
+        >>> rows = pd.DataFrame({"school": 1, "score11": [-2.0, 2.0]}, index=["low", "high"])
+        >>> fit.implied_covariance(rows, correlation=True).round(3).loc["low", "high"].item()
+        0.046
+        """
+        from mlteach import variance_function
+
+        return variance_function.implied_covariance(self, data, correlation)
+
     # --------------------------------------------------------------------------------- telling
 
     @property
@@ -194,7 +361,15 @@ class MixedResult(MixedEstimates):
         notes = [] if self.converged else [f"NOT CONVERGED: {self.optimizer.status}."]
         if len(self.dropped):
             notes.append(account.dropped_note(self.design))
+        if self.n_clusters < account.FEW_CLUSTERS:
+            notes.append(account.few_clusters_note(self.n_clusters))
+        if self.smushed_note and self._smushed_note:
+            notes.append(self._smushed_note)
         return notes + self._boundary_notes
+
+    @cached_property
+    def _smushed_note(self) -> str:
+        return smushing.smushed_note(self.design)
 
     @property
     def singular(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -117,7 +118,33 @@ def new_rows(design: Design, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray
     DataError
         Unknown column, missing value, or a category that the fit never saw.
     """
-    parts = [design.formula.fixed, *(term.effects for term in design.formula.random)]
+    random = [term.effects for term in design.formula.random]
+    specs = (design.x_spec, *design.z_specs)
+    _check_new_rows([design.formula.fixed, *random], specs, data)
+    X = _evaluated(specs[:1], data)
+    return X, _evaluated(design.z_specs, data) if design.z_specs else X[:, : design.Z.shape[1]]
+
+
+def new_random_rows(design: Design, data: pd.DataFrame) -> np.ndarray:
+    """Evaluate Z alone on other rows; predictors without a random effect need not be there.
+
+    Raises
+    ------
+    DataError
+        As :func:`new_rows`.
+    """
+    specs = design.z_specs
+    if not specs:
+        width = design.Z.shape[1]
+        terms = [term for term, at in design.x_spec.term_indices.items() if at and at[-1] < width]
+        specs = (design.x_spec.subset(terms),)
+    _check_new_rows([term.effects for term in design.formula.random], specs, data)
+    return _evaluated(specs, data)
+
+
+def _check_new_rows(
+    parts: Sequence[str], specs: Sequence[formulaic.ModelSpec], data: pd.DataFrame
+) -> None:
     needed = set().union(*(variables(part) for part in parts))
     check_columns(data, sorted(needed), "the model")
     for column in sorted(needed):
@@ -127,13 +154,13 @@ def new_rows(design: Design, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray
                 f"Column '{column}' has {missing} missing value(s) in the rows to predict; "
                 "drop or fill them first."
             )
-    for spec in (design.x_spec, *design.z_specs):
+    for spec in specs:
         _check_levels(spec, data)
-    X = np.asarray(design.x_spec.get_model_matrix(data, na_action="ignore"), float)
-    if not design.z_specs:
-        return X, X[:, : design.Z.shape[1]]
-    Z = [np.asarray(s.get_model_matrix(data, na_action="ignore"), float) for s in design.z_specs]
-    return X, np.hstack(Z)
+
+
+def _evaluated(specs: Sequence[formulaic.ModelSpec], data: pd.DataFrame) -> np.ndarray:
+    parts = [spec.get_model_matrix(data, na_action="ignore") for spec in specs]
+    return np.hstack([np.asarray(part, float) for part in parts])
 
 
 def varies_within(design: Design) -> np.ndarray:
@@ -142,6 +169,15 @@ def varies_within(design: Design) -> np.ndarray:
     first[design.codes[::-1]] = np.arange(len(design.codes))[::-1]
     row = first[design.codes]
     return np.array([(x != x[row]).any() for x in design.X.T])
+
+
+def categories(design: Design, column: str) -> list:
+    """Values of a column that the fixed part takes as a category, reference first; else none."""
+    for factor, (kind, state) in design.x_spec.encoder_state.items():
+        if kind.value == "categorical" and _CATEGORICAL.sub(r"\1", str(factor)) == column:
+            base = getattr(state["contrasts"].contrasts, "base", None)
+            return sorted(state["categories"], key=lambda value: value != base)
+    return []
 
 
 def check_columns(data: pd.DataFrame, columns: list[str], where: str) -> None:

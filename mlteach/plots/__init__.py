@@ -10,6 +10,7 @@ from mlteach.plots.base import PALETTE, describe, style, use_style
 from mlteach.plots.clusters import caterpillar, cluster_dots
 from mlteach.plots.diagnostics import qq, residual_spread
 from mlteach.plots.estimates import coefficients, variance_bar, variance_parts
+from mlteach.plots.r_squared import r_squared
 from mlteach.plots.relations import within_between
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "coefficients",
     "describe",
     "qq",
+    "r_squared",
     "residual_spread",
     "style",
     "use_style",

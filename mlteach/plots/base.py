@@ -8,7 +8,7 @@ works. Nothing here changes matplotlib's settings unless :func:`use_style` is ca
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from textwrap import fill
 from weakref import WeakKeyDictionary
@@ -47,6 +47,9 @@ SERIES = tuple(
         strict=True,
     )
 )
+
+#: Fill, hatch, and the colour of a number on it.
+Fill = tuple[str, str, str]
 
 _STYLE = {
     "axes.axisbelow": True,
@@ -243,6 +246,34 @@ def cluster_axis(ax: Axes, ids: Sequence, text: str) -> None:
     else:
         ax.set_xticks([])
     ax.set_xlabel(text)
+
+
+# ------------------------------------------------------------------------------------ stacked bars
+
+
+def stacked_bars(
+    ax: Axes, table: pd.DataFrame, fills: Mapping[str, Fill], text: Callable[[float], str]
+) -> None:
+    """Draw each column as a bar of its rows end to end, with the number of each that has room."""
+    position = np.arange(table.shape[1])
+    left = np.zeros(table.shape[1])
+    widest = table.sum().max()
+    for part, values in table.iterrows():
+        color, hatch, ink = fills[part]
+        bars = ax.barh(
+            position, values, left=left, height=0.62, color=color, hatch=hatch, edgecolor="white"
+        )
+        bars.set_label(part)
+        for at, start, value in zip(position, left, values, strict=True):
+            # Narrower segments have no room for their number; the description gives it.
+            if value > 0.075 * widest:
+                box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1} if hatch else None
+                middle = start + value / 2
+                ax.text(middle, at, text(value), ha="center", va="center", color=ink, bbox=box)
+        left += values.to_numpy()
+    ax.set_yticks(position, list(table.columns))
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(len(position) - 0.5, -0.5)
 
 
 # ------------------------------------------------------------------------------ checks of the input

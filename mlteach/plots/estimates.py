@@ -13,6 +13,7 @@ from mlteach.mixed_result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     SERIES,
+    Fill,
     axes_or_new,
     described,
     label,
@@ -20,12 +21,12 @@ from mlteach.plots.base import (
     named_fits,
     need_share,
     number,
+    stacked_bars,
 )
 
 Fits = MixedResult | Sequence[MixedResult] | Mapping[str, MixedResult]
 
-# Part of the variance to its fill, hatch and the colour of the number on it.
-_PARTS = {
+_PARTS: dict[str, Fill] = {
     "between clusters": (PALETTE["blue"], "", "white"),
     "slopes": (PALETTE["green"], "///", "black"),
     "residual (within)": (PALETTE["orange"], "", "black"),
@@ -112,7 +113,8 @@ def variance_bar(
     table = table[(table > 0).any(axis=1)]
     drawn = table / table.sum() if share else table
     ax = axes_or_new(ax, height=1.4 + 0.6 * len(fits))
-    _draw_bars(ax, drawn, share)
+    stacked_bars(ax, drawn, _PARTS, "{:.0%}".format if share else number)
+    legend_with_headroom(ax)
     outcomes = " and ".join(dict.fromkeys(fit.outcome for fit in fits.values()))
     variance = f"Variance of {outcomes} (its unit, squared)"
     ax.set_xlabel("Share of the variance" if share else variance)
@@ -126,30 +128,6 @@ def _same_outcome(fits: Mapping[str, MixedResult], share: bool) -> None:
             f"The fits have different outcomes ({', '.join(outcomes)}), whose variances have "
             "different units. Compare shares instead: share=True."
         )
-
-
-def _draw_bars(ax: Axes, table: pd.DataFrame, share: bool) -> None:
-    position = np.arange(table.shape[1])
-    left = np.zeros(table.shape[1])
-    widest = table.sum().max()
-    for part, values in table.iterrows():
-        color, hatch, ink = _PARTS[part]
-        bars = ax.barh(
-            position, values, left=left, height=0.62, color=color, hatch=hatch, edgecolor="white"
-        )
-        bars.set_label(part)
-        for at, start, value in zip(position, left, values, strict=True):
-            # Narrower segments have no room for their number; describe() gives it.
-            if value > 0.075 * widest:
-                text = f"{value:.0%}" if share else number(value)
-                box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1} if hatch else None
-                middle = start + value / 2
-                ax.text(middle, at, text, ha="center", va="center", color=ink, bbox=box)
-        left += values.to_numpy()
-    ax.set_yticks(position, list(table.columns))
-    ax.tick_params(axis="y", length=0)
-    ax.set_ylim(len(position) - 0.5, -0.5)
-    legend_with_headroom(ax)
 
 
 def _describe_bars(table: pd.DataFrame, outcomes: str) -> str:

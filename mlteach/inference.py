@@ -116,6 +116,29 @@ def satterthwaite(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndarray) -
     return 2.0 * v**2 / np.einsum("ra,ab,rb->r", gradient, cov, gradient)
 
 
+def satterthwaite_joint(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndarray) -> float:
+    """Denominator degrees of freedom of the F-test of all rows of C (Fai & Cornelius 1996).
+
+    The combinations are rotated to uncorrelated ones. F is the mean of their r squared t-values,
+    each with degrees of freedom nu_m of its own, and its denominator is chosen so that its
+    expectation is right: ``E = sum nu_m / (nu_m - 2)``, ``df = 2 E / (E - r)``, as in lmerTest.
+    The rotation, and so the result, depends on the units of the rows of C (F itself does not).
+
+    Parameters
+    ----------
+    problem, theta, C
+        As for :func:`satterthwaite`.
+    """
+    _, rotation = np.linalg.eigh(C @ problem.state(theta).S_inv @ C.T)
+    nu = satterthwaite(problem, theta, rotation.T @ C)
+    if np.ptp(nu) < 1e-8 * nu.max():
+        return float(nu.mean())
+    if nu.min() <= 2.0:
+        return 2.0
+    expectation = np.sum(nu / (nu - 2.0))
+    return float(2.0 * expectation / (expectation - len(nu)))
+
+
 @dataclass(frozen=True)
 class KenwardRoger:
     """The pieces of Kenward and Roger's (1997) small-sample correction, in scaled units.
@@ -137,17 +160,27 @@ class KenwardRoger:
 
     def df(self, c: np.ndarray) -> float:
         """Denominator degrees of freedom for one contrast c, shape (p,)."""
+        return self.joint(c[None])[0]
+
+    def joint(self, C: np.ndarray) -> tuple[float, float]:
+        """Denominator df, and factor on Wald / r, of the F-test of the r rows of C at once.
+
+        The Wald statistic is to be taken with ``Phi_adjusted``. For one row the factor is 1.
+        """
         Phi, P, W = self.Phi, self.P, self.W
-        Theta = np.outer(c, c) / (c @ Phi @ c)
+        Theta = C.T @ np.linalg.solve(C @ Phi @ C.T, C)
         u = Theta @ Phi @ P @ Phi
         traces = np.einsum("aii->a", u)
         A1 = float(traces @ W @ traces)
         A2 = float(np.einsum("ab,aij,bji->", W, u, u))
-        return _kenward_roger_df(A1, A2)
+        return _kenward_roger_f(A1, A2, len(C))
 
 
-def _kenward_roger_df(A1: float, A2: float, q: int = 1) -> float:
-    """Match the first two moments of F (Kenward & Roger 1997, section 3; notation as there)."""
+def _kenward_roger_f(A1: float, A2: float, q: int) -> tuple[float, float]:
+    """Degrees of freedom and factor that match the first two moments of F.
+
+    Kenward & Roger (1997), section 3, with the notation there and the guards of pbkrtest.
+    """
     B = (A1 + 6.0 * A2) / (2.0 * q)
     g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)
     denominator = 3 * q + 2 * (1 - g)
@@ -158,7 +191,8 @@ def _kenward_roger_df(A1: float, A2: float, q: int = 1) -> float:
     both_vanish = abs(expectation) < 1e-14 and abs(V1) < 1e-14
     ratio = 1.0 if both_vanish else expectation / V1
     rho = ratio**2 * V0 / V2 / q
-    return 4.0 + (q + 2) / (q * rho - 1.0)
+    df = 4.0 + (q + 2) / (q * rho - 1.0)
+    return df, 1.0 if abs(df - 2.0) < 0.01 else df * expectation / (df - 2.0)
 
 
 def kenward_roger(problem: ProfiledDeviance, theta: np.ndarray) -> KenwardRoger:

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mlteach import inference
+from mlteach import inference, sandwich
 from mlteach.design import Design, varies_within
 from mlteach.deviance import ProfiledDeviance
 from mlteach.lazy import lazy_import
@@ -111,9 +111,24 @@ class MixedEstimates:
         beta = self.problem.moments.scaling.beta(self._state.beta)
         return pd.Series(beta, index=list(self.design.x_names), name="estimate")
 
-    def cov_params(self, ddf: str | None = None) -> pd.DataFrame:
-        """Covariance matrix of the coefficients, adjusted under Kenward-Roger, shape (p, p)."""
-        if self._ddf(ddf) == "kenward-roger":
+    def cov_params(self, ddf: str | None = None, robust: str | None = None) -> pd.DataFrame:
+        """Covariance matrix of the coefficients.
+
+        Parameters
+        ----------
+        ddf : str, optional
+            A method of :func:`fit_mixed`; the matrix is adjusted under Kenward-Roger.
+        robust : {"CR0", "CR2"}, optional
+            Cluster-robust (sandwich) matrix instead, see :meth:`tests`.
+
+        Returns
+        -------
+        DataFrame, shape (p, p)
+        """
+        if robust is not None:
+            sandwich.check_robust(robust, ddf)
+            scaled = self._sandwich(robust).cov
+        elif self._ddf(ddf) == "kenward-roger":
             scaled = self._kenward_roger.Phi_adjusted
         else:
             scaled = self._sigma2_scaled * self._state.S_inv
@@ -125,14 +140,14 @@ class MixedEstimates:
         """Standard errors of the coefficients, shape (p,)."""
         return self._se(self.ddf)
 
-    def _se(self, ddf: str) -> pd.Series:
-        se = np.sqrt(np.diag(self.cov_params(ddf)))
+    def _se(self, ddf: str | None, robust: str | None = None) -> pd.Series:
+        se = np.sqrt(np.diag(self.cov_params(ddf, robust)))
         return pd.Series(se, index=self.params.index, name="se")
 
     @cached_property
     def df(self) -> pd.Series:
         """Degrees of freedom of the t-tests, shape (p,)."""
-        return self._df(self.ddf)
+        return self._coefficient_df(self.ddf)
 
     @property
     def tvalues(self) -> pd.Series:
@@ -153,8 +168,13 @@ class MixedEstimates:
         """Wald confidence limits of the coefficients; columns lower, upper."""
         return coefficient_table(self.params, self.bse, self.df, level)[["lower", "upper"]]
 
-    def tests(self, ddf: str | None = None, level: float = 0.95) -> pd.DataFrame:
+    def tests(
+        self, ddf: str | None = None, level: float = 0.95, robust: str | None = None
+    ) -> pd.DataFrame:
         """t-tests of the coefficients under a chosen method, or under all of them side by side.
+
+        Robust standard errors are right whatever the variances and covariances within clusters
+        are, if clusters are independent and many enough: the degrees of freedom say how many.
 
         Parameters
         ----------
@@ -162,11 +182,20 @@ class MixedEstimates:
             A method of :func:`fit_mixed`, or "all"; the fit's own by default.
         level : float, default 0.95
             Confidence level.
+        robust : {"CR0", "CR2"}, optional
+            Cluster-robust (sandwich) standard errors, with Satterthwaite degrees of freedom of
+            their own. CR2 corrects the bias that CR0 has with few clusters; prefer it. NaN df
+            mean that one cluster alone determines a coefficient: no sandwich knows its SE.
 
         Returns
         -------
         DataFrame
             As ``coefficients``; with "all", one row per coefficient and method.
+
+        Raises
+        ------
+        ModelError
+            For an unknown method, or ddf and robust at once.
 
         Examples
         --------
@@ -178,10 +207,21 @@ class MixedEstimates:
         between-within     158.0
         residual          7183.0
         z                    inf
+        >>> print(fit.tests(robust="CR2").loc["catholic", ["se", "df"]].round(2).to_string())
+        se      0.44
+        df    149.28
+
+        References
+        ----------
+        As in :func:`mlteach.sandwich.sandwich`.
         """
+        if robust is not None:
+            se = self._se(ddf, robust)
+            return coefficient_table(self.params, se, self._coefficient_df(None, robust), level)
         if ddf != "all":
             method = self._ddf(ddf)
-            return coefficient_table(self.params, self._se(method), self._df(method), level)
+            df = self._coefficient_df(method)
+            return coefficient_table(self.params, self._se(method), df, level)
         methods = [m for m in inference.DDF_METHODS if self.reml or m != "kenward-roger"]
         tables = {method: self.tests(method, level) for method in methods}
         stacked = pd.concat(tables, names=["ddf", "coefficient"]).swaplevel()
@@ -193,21 +233,47 @@ class MixedEstimates:
         inference.check_ddf(ddf, self.reml)
         return ddf
 
-    def _df(self, ddf: str) -> pd.Series:
-        p = len(self.params)
-        C = self._contrasts_scaled(np.eye(p))
+    def _coefficient_df(self, ddf: str | None, robust: str | None = None) -> pd.Series:
+        df = self._contrast_df(np.eye(len(self.params)), ddf, robust)
+        return pd.Series(df, index=self.params.index, name="df")
+
+    def _contrast_df(self, C: np.ndarray, ddf: str | None, robust: str | None) -> np.ndarray:
+        """Degrees of freedom of the t-test of each row of C (r, p), user's units, shape (r,)."""
+        scaled = self._contrasts_scaled(C)
+        if robust is not None:
+            return self._sandwich(robust).df(scaled)
         if ddf == "satterthwaite":
-            df = inference.satterthwaite(self.problem, self.theta, C)
-        elif ddf == "kenward-roger":
-            df = [self._kenward_roger.df(c) for c in C]
-        elif ddf == "between-within":
+            return inference.satterthwaite(self.problem, self.theta, scaled)
+        if ddf == "kenward-roger":
+            return np.array([self._kenward_roger.df(c) for c in scaled])
+        if ddf == "between-within":
             df = inference.between_within(varies_within(self.design), self.nobs, self.n_clusters)
-        else:
-            df = np.full(p, np.inf if ddf == "z" else self.nobs - p)
-        return pd.Series(np.asarray(df, float), index=self.params.index, name="df")
+            return np.array([df[c != 0].min() for c in C])
+        return np.full(len(C), np.inf if ddf == "z" else float(self.nobs - C.shape[1]))
+
+    def _joint_df(self, C: np.ndarray, ddf: str | None, robust: str | None) -> tuple[float, float]:
+        """Denominator df of the F-test of all rows of C, and factor on Wald / r."""
+        scaled = self._contrasts_scaled(C)
+        if robust is not None:
+            return self._sandwich(robust).joint(scaled)
+        if ddf == "satterthwaite":
+            return inference.satterthwaite_joint(self.problem, self.theta, scaled), 1.0
+        if ddf == "kenward-roger":
+            return self._kenward_roger.joint(scaled)
+        return float(self._contrast_df(C, ddf, None).min()), 1.0
 
     def _contrasts_scaled(self, C: np.ndarray) -> np.ndarray:
         return C @ self.problem.moments.scaling.A
+
+    @cached_property
+    def _sandwiches(self) -> dict[str, sandwich.Sandwich]:
+        return {}
+
+    def _sandwich(self, kind: str) -> sandwich.Sandwich:
+        if kind not in self._sandwiches:
+            made = sandwich.sandwich(self.design, self.problem, self.theta, kind)
+            self._sandwiches[kind] = made
+        return self._sandwiches[kind]
 
     @cached_property
     def _kenward_roger(self) -> inference.KenwardRoger:

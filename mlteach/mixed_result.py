@@ -102,7 +102,7 @@ class MixedResult(MixedEstimates):
         >>> test = fit.test("ses_between - ses_within = 0")
         >>> test.table[["estimate", "se"]].round(2)
                                   estimate    se
-        ses_between - ses_within      3.67  0.38
+        ses_between - ses_within      3.68  0.38
 
         References
         ----------

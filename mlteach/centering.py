@@ -110,7 +110,7 @@ class CenteringResult:
                 f"{name} {value:.3f}"
                 for name, value in zip(self.phi.index, self.latent.reliability, strict=True)
             ),
-            "All contextual effects zero": str(self.hausman),
+            "All contextual effects zero": self.hausman.summary().facts["F"],
         }
         tables = {
             "What the slope can mean": self.table,

@@ -3,6 +3,7 @@
 The reference values are data: ``reference/lme4.json``, written by ``make_lme4.R`` from the pairs of
 model and data in ``reference/cases.json``. Nothing here needs R. Profile intervals have a reference
 of their own (``profile.json``, by ``make_profile.py``), because lme4's break down at the boundary.
+A second opinion, to fewer digits, is nlme's (``extras.json``, by ``make_extras.R``).
 The reference is the best optimum R can find (many starts, three optimisers, Newton steps at the
 end), not what ``lmer`` returns by default.
 """
@@ -35,7 +36,12 @@ DF = 1e-5  # relative; lmerTest differentiates numerically
 EFFECT = 1e-7  # of the conditional SD: as accurate as the variances they depend on
 LIMIT = 1e-5  # of the interval's width: both sides find a root of a deviance exact to 1e-9
 
+NLME_DEVIANCE = 1e-5  # nlme stops where its criterion is flat, without Newton steps at the end
+NLME_COEFFICIENT = 1e-4  # of the SE
+NLME_VARIANCE = 5e-4  # relative; what a deviance that is flat to 1e-5 leaves of the variances
+
 CASES = json.loads((HERE / "lme4.json").read_text())["cases"]
+NLME = json.loads((HERE / "extras.json").read_text())["cases"]
 PROFILES = json.loads((HERE / "profile.json").read_text())["cases"]
 
 
@@ -194,3 +200,17 @@ def test_profile_intervals(case, part):
         allowed = LIMIT * (upper - lower)
         assert row["lower"] == pytest.approx(lower, rel=0, abs=allowed)
         assert row["upper"] == pytest.approx(upper, rel=0, abs=allowed)
+
+
+@pytest.mark.parametrize("case", NLME, ids=lambda case: case["id"])
+def test_nlme(case):
+    result, theirs = fit(case), case["nlme"]
+    assert result.deviance == pytest.approx(theirs["deviance"], rel=0, abs=NLME_DEVIANCE)
+    estimate = by_name(theirs["estimate"], result.params.index)
+    np.testing.assert_array_less(np.abs(result.params - estimate), NLME_COEFFICIENT * result.bse)
+    se = by_name(theirs["se"], result.bse.index)
+    np.testing.assert_allclose(result.bse, se, rtol=NLME_VARIANCE)
+    tau = np.array(theirs["tau"]).reshape(result.tau.shape)
+    scale = np.sqrt(np.outer(np.diag(tau), np.diag(tau)))
+    assert (np.abs(result.tau.to_numpy() - tau) <= NLME_VARIANCE * scale).all()
+    assert result.sigma2 == pytest.approx(theirs["sigma2"], rel=NLME_VARIANCE)

@@ -1,12 +1,19 @@
 """Explained variance: against Rights and Sterba's formulas, Nakagawa's R², and simulation."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import mlteach as mt
 
+REFERENCE = Path(__file__).parent / "reference"
+EXTRAS = json.loads((REFERENCE / "extras.json").read_text())["cases"]
+
 R_VARIANCE = 1e-5  # lme4 stops 1e-7 of deviance above our optimum: its R² are good to this
+DIVISOR = 0.25  # largest effect of N - 1 for N in one part of a share, p (1 - p), times N
 PROPER = 1e-10  # sums over 7,185 rows in another order
 
 SCHOOL = "math ~ catholic * ses_within + mean_ses + (1 + ses_within | school)"
@@ -168,23 +175,43 @@ def test_twelve_measures(full, data):
             assert measures.loc[source, of] == pytest.approx(explained / whole, rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("formula", "marginal", "conditional"),
-    [
-        ("math ~ ses + catholic + (1 | school)", 0.114499982479, 0.194631275936),
-        ("math ~ ses + catholic + (1 + ses | school)", 0.126934982995, 0.216914043175),
-        (SCHOOL, 0.175910462746, 0.228443112042),
-    ],
-)
-def test_nakagawa_against_performance(data, formula, marginal, conditional):
-    """R package performance 0.10.2, r2_nakagawa on lme4 1.1-31 REML fits; data hsb; R 4.2.2.
+def nakagawa(fit):
+    """Return the five parts as R package performance adds them up.
 
-    Marginal R² is what fixed effects explain of the total, conditional what fixed and random
-    effects do (Johnson 2014 with random slopes): f and fvm, whatever the centring.
+    Both take the variance of x'beta over rows with the divisor N - 1. The mean variance of the
+    random effects over rows (Johnson 2014) has the divisor N there; here its part inside clusters
+    has N - 1, as all that goes on inside clusters (Rights & Sterba 2019).
     """
-    total = mt.r_squared(mt.fit_mixed(formula, data)).measures["total"]
-    assert total["f"] == pytest.approx(marginal, abs=R_VARIANCE)
-    assert total["fvm"] == pytest.approx(conditional, abs=R_VARIANCE)
+    parts = mt.r_squared(fit).decomposition["variance"].copy()
+    parts["slope_variation"] *= (fit.nobs - 1) / fit.nobs
+    return parts
+
+
+@pytest.mark.parametrize("case", EXTRAS, ids=lambda case: case["id"])
+def test_nakagawa_against_performance(case):
+    """Marginal R² is what fixed effects explain of the total, conditional what random ones do too.
+
+    They are f and fvm, whatever the centring. The unadjusted ICC is vm; the adjusted one leaves
+    the fixed part out of the total, and is mt.icc where only the intercept varies.
+    """
+    table = pd.read_csv(REFERENCE / case["data"])
+    for column, expression in (case["derive"] or {}).items():
+        table[column] = table.eval(expression)
+    fit = mt.fit_mixed(case["formula"], table)
+    parts, theirs = nakagawa(fit), case["explained"]
+    f = parts["fixed_within"] + parts["fixed_between"]
+    random = parts["slope_variation"] + parts["mean_variation"]
+    total = parts.sum()
+    assert f / total == pytest.approx(theirs["r2_marginal"], abs=R_VARIANCE)
+    assert (f + random) / total == pytest.approx(theirs["r2_conditional"], abs=R_VARIANCE)
+    assert random / total == pytest.approx(theirs["icc_unadjusted"], abs=R_VARIANCE)
+    assert random / (total - f) == pytest.approx(theirs["icc_adjusted"], abs=R_VARIANCE)
+    if len(fit.tau) == 1:
+        assert mt.icc(fit) == pytest.approx(theirs["icc_adjusted"], abs=R_VARIANCE)
+    # The two divisors make no difference that anyone would report.
+    assert mt.r_squared(fit).measures.loc["fvm", "total"] == pytest.approx(
+        theirs["r2_conditional"], abs=DIVISOR / fit.nobs
+    )
 
 
 def test_total_is_the_variance_that_the_model_implies(data):

@@ -6,11 +6,13 @@ closest to symmetric, and they are the units of the data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlteach import profile
+from mlteach.bootstrap import bootstrap
 from mlteach.deviance import ProfiledDeviance
 from mlteach.distributions import normal_quantile
 from mlteach.errors import ModelError
@@ -24,27 +26,43 @@ if TYPE_CHECKING:
     from mlteach.mixed_result import MixedResult
 
 
-def confint(fit: MixedResult, method: str, which: str, level: float) -> pd.DataFrame:
+def confint(
+    fit: MixedResult,
+    method: str,
+    which: str,
+    level: float,
+    n: int,
+    seed: int | np.random.Generator | None,
+    progress: bool,
+) -> pd.DataFrame:
     """Confidence intervals; see :meth:`mlteach.mixed_result.MixedResult.confint`.
 
     Raises
     ------
     ModelError
-        For an unknown method or part.
+        For an unknown method or part, or a bootstrap too small for its limits.
     """
     check_level(level)
-    if method not in ("wald", "profile") or which not in ("fixed", "random", "all"):
+    if method not in ("wald", "profile", "bootstrap") or which not in ("fixed", "random", "all"):
         raise ModelError(
-            "confint knows method='wald' or 'profile' and which='fixed', 'random' or 'all'; "
-            f"got method={method!r}, which={which!r}."
+            "confint knows method='wald', 'profile' or 'bootstrap' and which='fixed', 'random' or "
+            f"'all'; got method={method!r}, which={which!r}."
         )
+    if method == "bootstrap":
+        return _bootstrap(fit, which, level, n, seed, progress)
     fixed, random = {"wald": (_wald_fixed, _wald_sd), "profile": (_profile_fixed, _profile_sd)}[
         method
     ]
+    return _parts(which, lambda: fixed(fit, level), lambda: random(fit, level))
+
+
+def _parts(
+    which: str, fixed: Callable[[], pd.DataFrame], random: Callable[[], pd.DataFrame]
+) -> pd.DataFrame:
     if which == "all":
         # A slope is a coefficient and, where it varies, an SD too: two rows of one name.
-        return pd.concat({"fixed": fixed(fit, level), "random": random(fit, level)})
-    return fixed(fit, level) if which == "fixed" else random(fit, level)
+        return pd.concat({"fixed": fixed(), "random": random()})
+    return fixed() if which == "fixed" else random()
 
 
 def _wald_fixed(fit: MixedResult, level: float) -> pd.DataFrame:
@@ -91,6 +109,58 @@ def _sd_table(fit: MixedResult) -> pd.DataFrame:
             continue
         se[k] = np.sqrt(max(gradient @ cov @ gradient, 0.0))
     return pd.DataFrame({"estimate": estimate, "se": se}, index=v.index)
+
+
+def _bootstrap(fit, which, level, n, seed, progress) -> pd.DataFrame:
+    """Percentile intervals: the middle part of what data sets drawn from the fit estimate."""
+    _check_enough(n, level, "n")
+    draws = bootstrap(fit, n, seed, progress)
+    _check_enough(len(draws.params), level, "the number of refits that converged")
+    table = _parts(
+        which,
+        lambda: _percentiles(fit.params, draws.params, level),
+        lambda: _percentiles(_sd_table(fit)["estimate"], draws.sds, level),
+    )
+    table.attrs["notes"] = _bootstrap_notes(draws, fit, which)
+    return table
+
+
+def _check_enough(n: int, level: float, name: str) -> None:
+    # With fewer the limit would lie beyond the smallest draw; 1e-9 because 1 - level is rounded.
+    needed = int(np.ceil(2.0 / (1.0 - level) - 1.0 - 1e-9))
+    if isinstance(n, int | np.integer) and n < needed:
+        raise ModelError(
+            f"Percentile limits at level={level:g} need at least {needed} data sets, and many more "
+            f"(1000) to be steady; {name} is {n}."
+        )
+
+
+def _percentiles(estimate: pd.Series, draws: np.ndarray, level: float) -> pd.DataFrame:
+    """Quantiles of the draws; undefined correlations are left out, column by column."""
+    tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
+    limits = [
+        np.quantile(column, tails, method="weibull") if len(column) else (np.nan, np.nan)
+        for column in (c[np.isfinite(c)] for c in draws.T)
+    ]
+    table = pd.DataFrame(limits, index=estimate.index, columns=["lower", "upper"])
+    return pd.concat([estimate.rename("estimate"), table], axis=1)
+
+
+def _bootstrap_notes(draws, fit: MixedResult, which: str) -> tuple[str, ...]:
+    n = len(draws.params)
+    notes = [f"Percentile intervals from {n} data sets drawn from the fit."]
+    if draws.n_failed:
+        notes.append(f"{draws.n_failed} more refit(s) did not converge and are left out.")
+    undefined = np.isnan(draws.sds).sum(axis=0)
+    if which != "fixed" and draws.n_singular:
+        notes.append(
+            f"{draws.n_singular} refits lie on the boundary (a zero variance or a correlation of "
+            "±1); they count like any other."
+        )
+    for name, missing in zip(fit.variances.index, undefined, strict=True):
+        if which != "fixed" and missing:
+            notes.append(f"'{name}' has no correlation in {missing} refits, where an SD is zero.")
+    return tuple(notes)
 
 
 def _profile_sd(fit: MixedResult, level: float) -> pd.DataFrame:

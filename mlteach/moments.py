@@ -17,7 +17,7 @@ otherwise use up half of the digits of float64. ``k = p + 1``, the outcome last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -160,6 +160,57 @@ def cluster_moments(
         B.append(B_c)
         E = E + E_c
     return ClusterMoments(n=n, R=np.concatenate(R), B=np.concatenate(B), E=E, scaling=scaling)
+
+
+class OutcomeMoments:
+    """Moments of the same rows with other outcomes: what does not depend on y is kept.
+
+    The scaling stays that of the moments it starts from. A scaling serves numerical accuracy only,
+    so one that fits another outcome of the same size does as well.
+
+    Parameters
+    ----------
+    design : Design
+    moments : ClusterMoments
+        Of this design, from :func:`cluster_moments` with ``centre=True``.
+    """
+
+    def __init__(self, design: Design, moments: ClusterMoments) -> None:
+        self.moments = moments
+        self._order = _order(design.codes, moments.J)
+        rows = slice(None) if self._order is None else self._order
+        n = moments.n
+        self._starts = np.concatenate([[0], np.cumsum(n)[:-1]])
+        Z = _standardise_blocks(design, True)(design.Z[rows])
+        self._Q = _orthonormal(Z, moments.R, n)
+        # The part of X that the random effects cannot reach; a cross-product with it gives E.
+        X = _standardise(design.X, design.x_names, "predictor")(design.X[rows])
+        for a, Q in enumerate(self._Q):
+            X -= Q * np.repeat(moments.B[:, a, :-1].T, n, axis=1)
+        self._X_left = X
+        self._center = design.X[rows] @ moments.scaling.b0
+
+    def __call__(self, y: np.ndarray) -> ClusterMoments:
+        """Moments with the outcome ``y``, shape (N,), in the order of the design's rows."""
+        m = self.moments
+        y = ((y if self._order is None else y[self._order]) - self._center) / m.scaling.scale
+        B, E = m.B.copy(), m.E.copy()
+        for a, Q in enumerate(self._Q):
+            B[:, a, -1] = np.add.reduceat(Q * y, self._starts)
+            y = y - Q * np.repeat(B[:, a, -1], m.n)
+        E[-1, :-1] = E[:-1, -1] = self._X_left @ y
+        E[-1, -1] = y @ y
+        return replace(m, B=B, E=E)
+
+
+def _orthonormal(Z: np.ndarray, R: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Q of Z_j = Q_j R_j for known R; Z (q, rows) is overwritten. Dependent columns are zero."""
+    for a in range(len(Z)):
+        for b in range(a):
+            Z[a] -= Z[b] * np.repeat(R[:, b, a], n)
+        length = R[:, a, a]
+        Z[a] *= np.repeat(np.where(length > 0, 1.0, 0.0) / np.where(length > 0, length, 1.0), n)
+    return Z
 
 
 def _order(codes: np.ndarray, J: int) -> np.ndarray | None:

@@ -97,7 +97,7 @@ def format_number(value: float, digits: int = 4) -> str:
 
 def format_table(table: pd.DataFrame) -> pd.DataFrame:
     """The same table as text, each column formatted for reading."""
-    formats = {"p": format_p, "p_mixture": format_p}
+    formats = {"p": format_p, "p_mixture": format_p, "p_bootstrap": format_p}
     out = {}
     for name, column in table.items():
         if column.dtype.kind != "f":

@@ -1,6 +1,7 @@
 """Model comparison: the right reference for each likelihood-ratio test; refusals with a reason."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from scipy import stats
 
 import mlteach as mt
+from mlteach.bootstrap import null_drops, p_value
 
 DEVIANCE = 1e-6  # as in the tests against R: far below what is printed
 COLUMNS = ["parameters", "llf", "deviance", "aic", "bic", "lr", "df", "p", "p_mixture"]
@@ -191,6 +193,64 @@ def test_mixture_keeps_its_level():
     mixture, naive = np.mean(below, axis=0)
     assert abs(mixture - 0.5) < 3.3 * np.sqrt(0.25 / 120)
     assert naive < mixture
+
+
+# ---------------------------------------------------------------------------------------- bootstrap
+
+
+def test_bootstrap_adds_one_column():
+    fits = fit("x + (1 | g)"), fit("x + (1 + x | g)"), fit("x + (1 + x + w | g)")
+    plain = mt.compare(*fits)
+    table = mt.compare(*fits, bootstrap=99, seed=1, progress=False)
+    assert list(table.columns) == [*COLUMNS, "p_bootstrap"]
+    assert np.array_equal(table[COLUMNS], plain, equal_nan=True)
+    assert np.isnan(table["p_bootstrap"].iloc[0])
+    expected = [
+        p_value(m0.deviance - m1.deviance, null_drops(m0, m1, 99, rng, progress=False))
+        for rng in [np.random.default_rng(1)]
+        for m0, m1 in pairwise(fits)
+    ]
+    assert list(table["p_bootstrap"].iloc[1:]) == expected
+    assert "99 data sets simulated from the smaller model" in table.attrs["notes"][-1]
+    assert "nan" not in repr(table).casefold()
+    again = mt.compare(*fits, bootstrap=99, seed=1, progress=False)
+    assert np.array_equal(table, again, equal_nan=True)
+
+
+def test_bootstrap_where_the_mixture_is_known():
+    """Without a slope variance the bootstrap's p is near the mixture's, not near chi-square's."""
+    rng = np.random.default_rng(7)
+    data = DATA.assign(y=DATA["x"] + rng.normal(size=30)[DATA["g"]] + rng.normal(size=240))
+    row = last(
+        fit("x + (1 | g)", data),
+        fit("x + (1 + x | g)", data),
+        bootstrap=600,
+        seed=1,
+        progress=False,
+    )
+    assert row["p"] - row["p_mixture"] > 0.1
+    # With thirty clusters a variance is estimated as zero in more than half of the samples, so
+    # that even the mixture is somewhat too large (Crainiceanu & Ruppert 2004).
+    assert -0.1 < row["p_bootstrap"] - row["p_mixture"] < 0.02
+
+
+def test_bootstrap_skips_what_has_no_test():
+    m0, m1 = fit("x + (1 | g)"), fit("z + w + (1 | g)")
+    table = mt.compare(m0, m1, nested=False, bootstrap=20, seed=1, progress=False)
+    assert table["p_bootstrap"].isna().all()
+    same = mt.compare(m0, m0, bootstrap=20, seed=1, progress=False)
+    assert same["p_bootstrap"].isna().all()
+
+
+def test_bootstrap_counts_what_failed(monkeypatch):
+    drops = np.array([np.nan, 0.0, 1e9])
+    # The module has the name of the function, which the package gives out in its place.
+    monkeypatch.setitem(mt.compare.__globals__, "null_drops", lambda *args: drops)
+    table = mt.compare(
+        fit("x + (1 | g)"), fit("x + z + (1 | g)"), bootstrap=3, seed=1, progress=False
+    )
+    assert table["p_bootstrap"].iloc[1] == 2 / 3
+    assert any("1 of 3 data sets left out" in note for note in table.attrs["notes"])
 
 
 # ------------------------------------------------------------------------------------ nested or not

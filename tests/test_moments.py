@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlteach.design import design
 from mlteach.errors import DataError, ModelError
 from mlteach.formula import parse
-from mlteach.moments import cluster_moments
+from mlteach.moments import OutcomeMoments, cluster_moments
 
 FORMULA = parse("y ~ x + w + (1 + x | g)")
 
@@ -44,6 +44,24 @@ def test_statistics_carry_the_cross_products_of_every_cluster(seed):
 def test_chunks_do_not_matter(seed, chunk_rows):
     d = design(FORMULA, table(seed))
     assert same(cluster_moments(d), cluster_moments(d, chunk_rows=chunk_rows))
+
+
+@given(st.integers(0, 1000), st.floats(-50, 50))
+def test_another_outcome_changes_its_column_only(seed, shift):
+    data = table(seed, x_cluster_constant=(2,)).sample(frac=1.0, random_state=seed)
+    d = design(FORMULA, data)
+    m = cluster_moments(d)
+    same_again = OutcomeMoments(d, m)(d.y)
+    assert same(same_again, m)
+    y = shift + np.random.default_rng(seed).normal(size=len(data))
+    other = OutcomeMoments(d, m)(y)
+    assert np.array_equal(other.B[:, :, :-1], m.B[:, :, :-1])
+    assert np.array_equal(other.E[:-1, :-1], m.E[:-1, :-1])
+    # The scaling is that of d.y; total cross-products with the scaled y must still be right.
+    scaled = (y - d.X @ m.scaling.b0) / m.scaling.scale
+    W = np.column_stack([d.X @ m.scaling.A, scaled])
+    total = other.E + np.einsum("jqa,jqb->ab", other.B, other.B)
+    assert np.allclose(total, W.T @ W, rtol=1e-9, atol=1e-9)
 
 
 @given(st.integers(0, 1000))

@@ -9,6 +9,7 @@ python=${1:-python}
 Rscript "$here/make_classic.R" "$here"
 Rscript "$here/make_lme4.R" "$here"
 "$python" "$here/make_profile.py"
+Rscript "$here/make_profile_lme4.R" "$here"
 Rscript "$here/make_extras.R" "$here"
 Rscript "$here/make_tests.R" "$here"
 Rscript "$here/make_bootstrap.R" "$here"

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Part of a row that must be left when the rows above it are projected out.
 INDEPENDENT = 1e-10
+# Ratio of eigenvalues of a covariance matrix below which the smaller is rounding error.
+SINGULAR = 1e-14
 # Satterthwaite's approximation is not to be trusted with fewer degrees of freedom (Tipton 2015).
 FEW_DF = 4.0
 
@@ -87,7 +89,7 @@ class HypothesisTest:
             "F": f"F({self.df_num}, {df_den}) = {self.statistic:.3f}, p {_p(self.p)}",
             "Wald": f"χ²({self.df_num}) = {self.chi2:.3f}, p {_p(self.p_chi2)}",
         }
-        tables = {"Combinations of coefficients": self.table}
+        tables = {"Combinations, t against their null values": self.table}
         return Summary("Test of coefficients", facts, tables, self.notes)
 
     def __repr__(self) -> str:
@@ -118,12 +120,14 @@ def wald_test(
     names = list(fit.params.index)
     C, null = read_hypothesis(hypothesis, names)
     _check_rows(C, null, names)
-    cov = fit.cov_params(ddf, robust).to_numpy()
+    # In scaled units: a sum such as a + 1e6*b would lose its digits in the user's.
+    cov = fit._cov_scaled(ddf, robust)
+    rows = fit.problem.moments.scaling.scale * fit._contrasts_scaled(C)
     method = None if robust else fit._ddf(ddf)
-    V, distance = C @ cov @ C.T, C @ fit.params.to_numpy() - null
+    distance, se = C @ fit.params.to_numpy() - null, np.sqrt(np.diag(rows @ cov @ rows.T))
     labels = [_combination(row, names) for row in C]
-    table = _table(distance, null, V, fit._contrast_df(C, method, robust), labels, level)
-    chi2 = _wald(distance, V)
+    table = _table(distance, null, se, fit._contrast_df(C, method, robust), labels, level)
+    chi2 = _wald(distance, rows, cov)
     df_den, scale = fit._joint_df(C, method, robust)
     F = scale * chi2 / len(C)
     return HypothesisTest(
@@ -142,26 +146,25 @@ def wald_test(
     )
 
 
-def _table(distance, null, V, df, labels: list[str], level: float) -> pd.DataFrame:
+def _table(distance, null, se, df, labels: list[str], level: float) -> pd.DataFrame:
     """t-tests against the null values, then estimates and limits moved to where they belong."""
-    se = np.sqrt(np.diag(V))
     columns = (pd.Series(values, index=labels) for values in (distance, se, df))
     table = coefficient_table(*columns, level)
     table[["estimate", "lower", "upper"]] += null[:, None]
     return table
 
 
-def _wald(distance: np.ndarray, V: np.ndarray) -> float:
-    size = np.sqrt(np.diag(V))
-    correlations = V / np.outer(size, size) if (size > 0).all() else np.zeros_like(V)
-    values, vectors = np.linalg.eigh(correlations)
-    if values[0] < 1e-12:
+def _wald(distance: np.ndarray, rows: np.ndarray, cov: np.ndarray) -> float:
+    """Wald's chi-square, with the rows turned into an orthonormal basis of their space."""
+    basis, R = np.linalg.qr(rows.T)
+    values, vectors = np.linalg.eigh(basis.T @ cov @ basis)
+    if values[0] <= SINGULAR * values[-1]:
         raise ModelError(
-            f"The covariance matrix of these {len(V)} combinations is singular: robust standard "
+            f"The covariance matrix of these {len(rows)} combinations is singular: robust standard "
             "errors rest on as many clusters as carry information, which are too few here. Test "
             "fewer combinations at once, or leave robust= out."
         )
-    return float(np.sum((vectors.T @ (distance / size)) ** 2 / values))
+    return float(np.sum((vectors.T @ np.linalg.solve(R.T, distance)) ** 2 / values))
 
 
 def _notes(fit: MixedResult, table: pd.DataFrame, df_den: float, robust) -> tuple[str, ...]:
@@ -280,6 +283,8 @@ def _weights(matrix, names: list[str]) -> np.ndarray:
                 raise FormulaError(_unknown(str(column), names))
         matrix = matrix.reindex(columns=names, fill_value=0.0)
     try:
+        if np.ndim(matrix) == 0:
+            raise TypeError
         C = np.atleast_2d(np.asarray(matrix, dtype=float))
     except (TypeError, ValueError):
         raise FormulaError(

@@ -125,15 +125,16 @@ class MixedEstimates:
         -------
         DataFrame, shape (p, p)
         """
+        cov = self.problem.moments.scaling.cov_beta(self._cov_scaled(ddf, robust))
+        return pd.DataFrame(cov, index=self.params.index, columns=self.params.index)
+
+    def _cov_scaled(self, ddf: str | None, robust: str | None) -> np.ndarray:
         if robust is not None:
             sandwich.check_robust(robust, ddf)
-            scaled = self._sandwich(robust).cov
-        elif self._ddf(ddf) == "kenward-roger":
-            scaled = self._kenward_roger.Phi_adjusted
-        else:
-            scaled = self._sigma2_scaled * self._state.S_inv
-        cov = self.problem.moments.scaling.cov_beta(scaled)
-        return pd.DataFrame(cov, index=self.params.index, columns=self.params.index)
+            return self._sandwich(robust).cov
+        if self._ddf(ddf) == "kenward-roger":
+            return self._kenward_roger.Phi_adjusted
+        return self._sigma2_scaled * self._state.S_inv
 
     @cached_property
     def bse(self) -> pd.Series:
@@ -254,12 +255,12 @@ class MixedEstimates:
     def _joint_df(self, C: np.ndarray, ddf: str | None, robust: str | None) -> tuple[float, float]:
         """Denominator df of the F-test of all rows of C, and factor on Wald / r."""
         scaled = self._contrasts_scaled(C)
-        if robust is not None:
-            return self._sandwich(robust).joint(scaled)
         if ddf == "satterthwaite":
             return inference.satterthwaite_joint(self.problem, self.theta, scaled), 1.0
-        if ddf == "kenward-roger":
-            return self._kenward_roger.joint(scaled)
+        if robust is not None or ddf == "kenward-roger":
+            # Both depend on the space of the rows only: an orthonormal basis is easiest to invert.
+            basis = np.linalg.qr(scaled.T)[0].T
+            return (self._sandwich(robust) if robust else self._kenward_roger).joint(basis)
         return float(self._contrast_df(C, ddf, None).min()), 1.0
 
     def _contrasts_scaled(self, C: np.ndarray) -> np.ndarray:

@@ -84,8 +84,9 @@ class MixedResult(MixedEstimates):
         -------
         HypothesisTest
             A t-test for each combination, and F and Wald's chi-square for all of them. The F-test
-            is that of Fai & Cornelius under Satterthwaite, of Kenward & Roger, or the HTZ test of
-            Tipton & Pustejovsky with robust standard errors.
+            is that of Fai & Cornelius under Satterthwaite (whose ``df_den`` depends on the units
+            of the combinations, as in lmerTest), of Kenward & Roger, or the HTZ test of Tipton &
+            Pustejovsky with robust standard errors.
 
         Raises
         ------

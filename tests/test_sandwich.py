@@ -1,4 +1,4 @@
-"""Cluster-robust standard errors: against clubSandwich, and against formulas written out in full."""
+"""Cluster-robust standard errors: against clubSandwich, and against the formulas in full."""
 
 import functools
 import json
@@ -87,7 +87,9 @@ def table(seed, **options):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("formula", ["y ~ x + w + (1 | g)", "y ~ x + w + (1 + x | g)"])
+@pytest.mark.parametrize(
+    "formula", ["y ~ x + w + (1 | g)", "y ~ x + w + (1 + x | g)", "y ~ 0 + w + x + (0 + x | g)"]
+)
 @given(seed=st.integers(0, 500), reml=st.booleans())
 def test_equals_the_formulas_on_whole_matrices(formula, kind, seed, reml):
     fit = mt.fit_mixed(formula, table(seed, sizes=(1, 9)), reml=reml)

@@ -132,7 +132,7 @@ def cluster_moments(
     ModelError
         If predictors or random effects are constant or collinear; they are named.
     """
-    X_standard = _standardise(design.X, design.x_names, "predictor")
+    X_standard = standardise(design.X, design.x_names, "predictor")
     Z_standard = _standardise_blocks(design, centre)
     offset, b_s, scale = _least_squares(design, X_standard)
     scaling = Scaling(
@@ -184,7 +184,7 @@ class OutcomeMoments:
         Z = _standardise_blocks(design, True)(design.Z[rows])
         self._Q = _orthonormal(Z, moments.R, n)
         # The part of X that the random effects cannot reach; a cross-product with it gives E.
-        X = _standardise(design.X, design.x_names, "predictor")(design.X[rows])
+        X = standardise(design.X, design.x_names, "predictor")(design.X[rows])
         for a, Q in enumerate(self._Q):
             X -= Q * np.repeat(moments.B[:, a, :-1].T, n, axis=1)
         self._X_left = X
@@ -256,7 +256,7 @@ def _reduce(Z, W, starts, n):
 
 
 @dataclass(frozen=True)
-class _Standard:
+class Standard:
     """Centring and scaling of columns, applied to rows at a time.
 
     Attributes
@@ -285,7 +285,7 @@ def _row_chunks(N: int):
     return (slice(k, k + CHUNK_ROWS) for k in range(0, N, CHUNK_ROWS))
 
 
-def _standardise(X: np.ndarray, names, kind: str, centre: bool = True) -> _Standard:
+def standardise(X: np.ndarray, names, kind: str, centre: bool = True) -> Standard:
     """Find means and sizes, and refuse constant or collinear columns by name."""
     p, N = X.shape[1], len(X)
     intercept, constant, means = _constant(X), np.zeros(p), np.zeros(p)
@@ -294,7 +294,7 @@ def _standardise(X: np.ndarray, names, kind: str, centre: bool = True) -> _Stand
         if centre:
             means = np.array([X[:, k].mean() for k in range(p)])
             means[intercept] = 0.0
-    shift = _Standard(means, np.ones(p), constant)
+    shift = Standard(means, np.ones(p), constant)
     gram = sum(W @ W.T for W in (shift(X[rows]) for rows in _row_chunks(N)))
     size = np.sqrt(np.diag(gram) / N)
     largest = np.maximum(X.max(axis=0), -X.min(axis=0))
@@ -308,10 +308,10 @@ def _standardise(X: np.ndarray, names, kind: str, centre: bool = True) -> _Stand
     dependent = dependent_columns(correlations)
     if dependent:
         raise ModelError(_collinear(names, dependent[0], correlations, kind))
-    return _Standard(means, size, constant)
+    return Standard(means, size, constant)
 
 
-def _standardise_blocks(design: Design, centre: bool) -> _Standard:
+def _standardise_blocks(design: Design, centre: bool) -> Standard:
     """Standardise Z; a column is centred only where its block has an intercept to take it up."""
     q = design.Z.shape[1]
     means, size, constant = np.zeros(q), np.ones(q), np.zeros(q)
@@ -319,13 +319,13 @@ def _standardise_blocks(design: Design, centre: bool) -> _Standard:
         at = list(block)
         names = [design.z_names[k] for k in at]
         columns = slice(at[0], at[-1] + 1)
-        part = _standardise(design.Z[:, columns], names, "random effect", centre)
+        part = standardise(design.Z[:, columns], names, "random effect", centre)
         means[at], size[at], constant[at] = part.means, part.size, part.constant
     return _Blocks(means, size, constant, design.blocks)
 
 
 @dataclass(frozen=True)
-class _Blocks(_Standard):
+class _Blocks(Standard):
     """Standardisation within blocks of columns."""
 
     blocks: tuple[tuple[int, ...], ...]
@@ -340,7 +340,7 @@ class _Blocks(_Standard):
         return out
 
 
-def _least_squares(design: Design, standard: _Standard) -> tuple[float, np.ndarray, float]:
+def _least_squares(design: Design, standard: Standard) -> tuple[float, np.ndarray, float]:
     """Offset, standardised coefficients and residual SD of ordinary least squares.
 
     The offset is taken off by plain subtraction, which is exact where least squares would round;

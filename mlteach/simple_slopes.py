@@ -133,11 +133,12 @@ class JohnsonNeyman:
 
     @property
     def region(self) -> str:
-        """The regions in words."""
+        """The regions in words, those without an observed value left out."""
         parts = [
             f"{_where(self.by, row['from'], row['to'])} {_sign(self.x, row['slope'])} "
             f"({row['share']:.0%} of the {self.table.attrs['unit']})"
             for _, row in self.table.iterrows()
+            if row["count"]
         ]
         text = "; ".join(parts) + "."
         return text[0].upper() + text[1:]

@@ -13,11 +13,12 @@ from functools import cached_property
 
 import numpy as np
 
-from mlteach.design import categories, varies_within
+from mlteach.design import Design, categories, varies_within
 from mlteach.errors import ModelError, shown
 from mlteach.formula import variables
 from mlteach.lazy import lazy_import
 from mlteach.mixed_result import MixedResult
+from mlteach.results import format_number
 
 pd = lazy_import("pandas")
 
@@ -89,11 +90,9 @@ class SlopeLine:
         values = [self._checked(self.by, value) for value in values]
         if not values:
             raise ModelError(f"at= is empty; give at least one value of '{self.by}'.")
-        rows = pd.DataFrame(
-            {self.by: np.repeat(np.array(values), len(PROBES)), self.x: PROBES * len(values)}
-        ).assign(**self.held)
-        spec = self.fit.design.x_spec.subset(self._terms)
-        columns = np.asarray(spec.get_model_matrix(rows, na_action="ignore"), dtype=float)
+        places, columns = self._evaluated(
+            self._terms, PROBES * len(values), np.repeat(np.array(values), len(PROBES))
+        )
         low, middle, high = columns.reshape(len(values), len(PROBES), -1).transpose(1, 0, 2)
         if not _straight(low, middle, high):
             raise ModelError(
@@ -101,9 +100,20 @@ class SlopeLine:
                 "slope at a value of the moderator."
             )
         C = np.zeros((len(values), len(self.fit.params)))
-        C[:, [self.fit.design.x_names.index(str(name)) for name in spec.column_names]] = (
-            middle - low
+        C[:, places] = middle - low
+        return C
+
+    def predictions(self, x: Sequence[float], value: object) -> np.ndarray:
+        """Contrasts that predict the outcome along x at one value of the moderator, (r, p).
+
+        Terms without x and its moderators stand at their mean over the rows.
+        """
+        terms = self._terms_with(self.x, self.by, *self._others)
+        places, columns = self._evaluated(
+            terms, x, np.repeat(self._checked(self.by, value), len(x))
         )
+        C = np.tile(self.fit.design.X.mean(axis=0), (len(x), 1))
+        C[:, places] = columns
         return C
 
     def straight(self) -> tuple[np.ndarray, np.ndarray]:
@@ -130,17 +140,29 @@ class SlopeLine:
         c1 = (high - low) / (ends[-1] - ends[0])
         return low - ends[0] * c1, c1
 
+    def _evaluated(self, terms: list, x: Sequence, by: Sequence) -> tuple[list[int], np.ndarray]:
+        """Positions in beta of the columns of some terms, and their values, shape (rows, k)."""
+        rows = pd.DataFrame({self.x: x, self.by: by})
+        for name in sorted(_variables(terms) - {self.x, self.by}):
+            rows[name] = self._value(name)
+        spec = self.fit.design.x_spec.subset(terms)
+        columns = np.asarray(spec.get_model_matrix(rows, na_action="ignore"), dtype=float)
+        return [self.fit.design.x_names.index(str(name)) for name in spec.column_names], columns
+
     # ------------------------------------------------------------------------------ moderators
 
     @cached_property
     def _terms(self) -> list:
         """Terms of the fixed part in which x takes part."""
+        return self._terms_with(self.x)
+
+    def _terms_with(self, *names: str) -> list:
         terms = self.fit.design.x_spec.term_indices
-        return [term for term in terms if str(term) != "1" and self.x in variables(str(term))]
+        return [t for t in terms if str(t) != "1" and variables(str(t)) & set(names)]
 
     @cached_property
     def _moderators(self) -> set[str]:
-        return set().union(*(variables(str(term)) for term in self._terms)) - {self.x}
+        return _variables(self._terms) - {self.x}
 
     @property
     def _others(self) -> list[str]:
@@ -149,10 +171,7 @@ class SlopeLine:
     @cached_property
     def held(self) -> dict[str, object]:
         """Value of each other moderator of x."""
-        return {
-            name: self._checked(name, self.hold[name]) if name in self.hold else self._usual(name)
-            for name in self._others
-        }
+        return {name: self._value(name) for name in self._others}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -169,7 +188,10 @@ class SlopeLine:
             return ", its reference category"
         return f", its mean over {self.unit(name)}"
 
-    def _usual(self, name: str) -> object:
+    def _value(self, name: str) -> object:
+        """Where a predictor is held: as asked for, else its reference category or its mean."""
+        if name in self.hold:
+            return self._checked(name, self.hold[name])
         levels = categories(self.fit.design, name)
         return levels[0] if levels else float(self.observed(name).mean())
 
@@ -226,6 +248,10 @@ class SlopeLine:
         return "rows" if varies_within(d)[d.x_names.index(name)] else "clusters"
 
 
+def _variables(terms: list) -> set[str]:
+    return set().union(*(variables(str(term)) for term in terms))
+
+
 def _straight(low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> bool:
     """Whether three equally spaced rows of columns lie on straight lines."""
     bend = np.abs(high - 2.0 * middle + low).max()
@@ -233,4 +259,23 @@ def _straight(low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> bool:
 
 
 def _said(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else shown(value)
+    return format_number(value) if isinstance(value, float) else shown(value)
+
+
+def columns_with(design: Design, x: str) -> tuple[list[int], list[int]]:
+    """Columns of X and columns of Z that a predictor takes part in."""
+    in_x = _places(design.x_spec, x)
+    if not design.z_specs:
+        return in_x, [k for k in in_x if k < design.Z.shape[1]]
+    starts = np.cumsum([0, *(len(spec.column_names) for spec in design.z_specs)])
+    in_z = [
+        int(start) + k
+        for start, spec in zip(starts, design.z_specs, strict=False)
+        for k in _places(spec, x)
+    ]
+    return in_x, in_z
+
+
+def _places(spec, x: str) -> list[int]:
+    terms = spec.term_indices.items()
+    return [k for term, at in terms if str(term) != "1" and x in variables(str(term)) for k in at]

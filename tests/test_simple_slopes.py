@@ -213,10 +213,11 @@ def test_regions_count_the_clusters(cross, data):
     np.testing.assert_allclose(table["share"], table["count"] / 160, **EXACT)
     assert found.inside == (False, True)
     assert found.observed == (schools.min(), schools.max())
+    assert "negative" not in found.region  # no school lies there
     assert f"above {found.bounds[1]:.4f} the slope of ses_within is positive" in found.region
     assert "of the clusters" in found.region
     assert "outside the data" in repr(found)
-    assert found.notes == ("catholic is held at 1.",)
+    assert found.notes == ("catholic is held at 1.0000.",)
     assert "<table" in found._repr_html_()
 
 

@@ -10,21 +10,27 @@ from mlteach.plots.base import PALETTE, describe, style, use_style
 from mlteach.plots.clusters import caterpillar, cluster_dots
 from mlteach.plots.diagnostics import qq, residual_spread
 from mlteach.plots.estimates import coefficients, variance_bar, variance_parts
+from mlteach.plots.fan import cluster_lines
 from mlteach.plots.r_squared import r_squared
 from mlteach.plots.relations import within_between
+from mlteach.plots.slopes import johnson_neyman, simple_slopes, variance_function
 
 __all__ = [
     "PALETTE",
     "caterpillar",
     "cluster_dots",
+    "cluster_lines",
     "coefficients",
     "describe",
+    "johnson_neyman",
     "qq",
     "r_squared",
     "residual_spread",
+    "simple_slopes",
     "style",
     "use_style",
     "variance_bar",
+    "variance_function",
     "variance_parts",
     "within_between",
 ]

@@ -343,17 +343,31 @@ def _groups(fit, table, color_by, data, level: float) -> dict[str, pd.Series]:
         share = f"{level:.0%} interval"
         groups = {f"{share} leaves out 0": outside, f"{share} includes 0": ~outside}
         return {name: members for name, members in groups.items() if members.any()}
-    values = _level_two(fit, color_by, data)
-    categories = sorted(values.unique())
-    if len(categories) > len(SERIES):
+    values = cluster_categories(fit, color_by, data, "caterpillar")
+    return {str(c): values[table.index] == c for c in sorted(values.unique())}
+
+
+def cluster_categories(
+    fit: MixedResult, color_by: str | pd.Series, data: pd.DataFrame | None, where: str
+) -> pd.Series:
+    """Level-2 characteristic to colour by, one value a cluster of the fit, in their order.
+
+    Raises
+    ------
+    DataError
+        If it is incomplete, varies within clusters, or has more values than there are colours.
+    """
+    values = _level_two(fit, color_by, data, where)
+    different = values.nunique()
+    if different > len(SERIES):
         raise DataError(
-            f"'{_name(color_by)}' has {len(categories)} values in {len(values)} clusters; colours "
+            f"'{_name(color_by)}' has {different} values in {len(values)} clusters; colours "
             f"can show {len(SERIES)}. Cut it into bands first, for example with pd.qcut."
         )
-    return {str(c): values[table.index] == c for c in categories}
+    return values
 
 
-def _level_two(fit: MixedResult, color_by: str | pd.Series, data) -> pd.Series:
+def _level_two(fit: MixedResult, color_by: str | pd.Series, data, where: str) -> pd.Series:
     """One value a cluster, from a column or a Series, complete."""
     name = _name(color_by)
     if isinstance(color_by, pd.Series):
@@ -363,7 +377,7 @@ def _level_two(fit: MixedResult, color_by: str | pd.Series, data) -> pd.Series:
     elif data is None:
         raise DataError(f"color_by='{name}' is a column: say of which table with data=.")
     else:
-        check_columns(data, [name, fit.cluster], "caterpillar")
+        check_columns(data, [name, fit.cluster], where)
         grouped = data.groupby(fit.cluster, observed=True)[name]
         varying = grouped.nunique(dropna=False) > 1
         if varying.any():

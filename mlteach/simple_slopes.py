@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from mlteach import inference
 from mlteach.distributions import t_quantile
 from mlteach.errors import ModelError
 from mlteach.lazy import lazy_import
@@ -231,21 +230,11 @@ def contrast_table(
 ) -> pd.DataFrame:
     """t-tests of linear combinations of the coefficients, one a row of C, shape (r, p)."""
     method = fit._ddf(ddf)
-    cov = fit.cov_params(method).to_numpy()
-    estimate = pd.Series(C @ fit.params.to_numpy())
-    se = pd.Series(np.sqrt(np.einsum("ra,ab,rb->r", C, cov, C)))
-    return coefficient_table(estimate, se, pd.Series(_df(fit, C, method)), level)
-
-
-def _df(fit: MixedResult, C: np.ndarray, method: str) -> np.ndarray:
-    scaled = fit._contrasts_scaled(C)
-    if method == "satterthwaite":
-        return inference.satterthwaite(fit.problem, fit.theta, scaled)
-    if method == "kenward-roger":
-        return np.array([fit._kenward_roger.df(c) for c in scaled])
-    # A combination has the fewest degrees of freedom of the coefficients in it.
-    each = fit.tests(method)["df"].to_numpy()
-    return np.where(C != 0.0, each, np.inf).min(axis=1)
+    # In scaled units, because a moderator far from zero would cost digits in the user's.
+    rows = fit.problem.moments.scaling.scale * fit._contrasts_scaled(C)
+    se = np.sqrt(np.einsum("ra,ab,rb->r", rows, fit._cov_scaled(method, None), rows))
+    columns = C @ fit.params.to_numpy(), se, fit._contrast_df(C, method, None)
+    return coefficient_table(*map(pd.Series, columns), level)
 
 
 # ------------------------------------------------------------------------------- bounds and regions

@@ -26,6 +26,13 @@ clock <- function(call, repeats, prepare = function() NULL) {
 quiet <- suppressPackageStartupMessages
 deviance_of <- function(fit) -2 * as.numeric(logLik(fit))
 empty <- math ~ 1 + (1 | school)
+slope <- math ~ ses_within + (1 + ses_within | school)
+no_slope <- math ~ ses_within + (1 | school)
+contextual <- "level: 1
+math ~ w * ses
+level: 2
+math ~ b * ses
+contextual := b - w"
 cross <- math ~ mean_ses * ses_within + catholic * ses_within + (1 + ses_within | school)
 
 # Variance of the last random effect, and residual variance; NULL where the fit stops. What the
@@ -56,6 +63,18 @@ result <- switch(paste(package, task),
     fit <- lmer(cross, d)
     clock(function(.) { V <- vcov(fit); Va <- vcovAdj(fit); p <- length(fixef(fit))
       tail(vapply(seq_len(p), function(k) Lb_ddf(diag(p)[k, , drop = FALSE], V, Va), 0), 1) }, repeats) },
+  "lavaan centering" = { quiet(library(lavaan)); d <- load_hsb()
+    clock(function(.) { e <- parameterEstimates(sem(contextual, d, cluster = "school", fixed.x = FALSE))
+      e$est[e$op == ":="] }, repeats) },
+  "clubSandwich cr2" = { quiet({library(lme4); library(clubSandwich)}); d <- load_hsb()
+    fit <- lmer(cross, d)
+    clock(function(.) tail(coef_test(fit, vcov = "CR2", cluster = d$school)$df_Satt, 1), repeats) },
+  "pbkrtest bootstrap_test" = { quiet({library(lme4); library(pbkrtest)}); d <- load_hsb()
+    m1 <- lmer(slope, d, REML = FALSE); m0 <- lmer(no_slope, d, REML = FALSE)
+    clock(function(.) PBmodcomp(m1, m0, nsim = 100, seed = 1)$test["PBtest", "p.value"], repeats) },
+  "lme4 bootstrap_interval" = { library(lme4, quietly = TRUE); d <- load_hsb(); fit <- lmer(cross, d)
+    clock(function(.) tail(quiet(confint(fit, method = "boot", nsim = 100, seed = 1, parm = "beta_",
+                                         boot.type = "perc"))[, 2], 1), repeats) },
   "lme4 million" = { library(lme4, quietly = TRUE); d <- load_million()
     invisible(gc(reset = TRUE)); before <- sum(gc()[, 2])
     r <- clock(function(.) deviance_of(lmer(y ~ x + (1 + x | g), d,
@@ -65,7 +84,8 @@ result <- switch(paste(package, task),
   "lme4 digits" = { library(lme4, quietly = TRUE); list(estimates = digits(by_lme4)) },
   "nlme digits" = list(estimates = digits(by_nlme)),
   "versions all" = list(R = paste(R.version$major, R.version$minor, sep = "."),
-    packages = Filter(Negate(is.null), sapply(c("lme4", "lmerTest", "pbkrtest", "nlme", "jsonlite"),
+    packages = Filter(Negate(is.null), sapply(c("lme4", "lmerTest", "pbkrtest", "nlme", "lavaan",
+                                            "clubSandwich", "jsonlite"),
       function(p) tryCatch(as.character(packageVersion(p)), error = function(e) NULL),
       simplify = FALSE))),
   stop("no such task: ", package, " ", task))

@@ -2,7 +2,8 @@
 
 ``python benchmarks/run.py`` runs everything; ``python benchmarks/run.py hsb_empty digits`` runs the
 named parts and prints them without touching ``results.md``. Parts: hsb_empty, hsb_cross_level,
-satterthwaite, kenward_roger, million, import, digits.
+satterthwaite, kenward_roger, centering, cr2, bootstrap_test, bootstrap_interval, million, import,
+digits.
 
 Every package works in a fresh process on the same data, taking turns in three rounds of one run on
 one machine. Data are loaded and one call is made before the clock starts (a million rows get
@@ -47,6 +48,23 @@ TIMED = {
         "Kenward–Roger SE and df for all six coefficients (fit not counted)",
         {"mlteach": 11, "pbkrtest": 2},
     ),
+    "centering": (
+        "hsb, math on ses: latent within, between and contextual effect with SE (mlteach: all of "
+        "fit_centering, which fits five mixed models too)",
+        {"mlteach": 7, "lavaan": 3},
+    ),
+    "cr2": (
+        "CR2 SE and Satterthwaite df for all six coefficients (fit not counted)",
+        {"mlteach": 11, "clubSandwich": 1},
+    ),
+    "bootstrap_test": (
+        "hsb, is there a slope variance? Parametric bootstrap of the LRT, 100 data sets, ML",
+        {"mlteach": 2, "pbkrtest": 1},
+    ),
+    "bootstrap_interval": (
+        "hsb, cross-level model: percentile intervals from 100 data sets, REML",
+        {"mlteach": 2, "lme4": 1},
+    ),
     "million": (
         "1,000,000 rows × 10,000 clusters, random slope, REML",
         {"mlteach": 3, "lme4": 0},
@@ -54,6 +72,15 @@ TIMED = {
 }
 ROUNDS = 3
 GOALS = {"hsb_empty": 8, "hsb_cross_level": 5, "kenward_roger": 50, "million": 10}
+# part: what its check value is; the deviance otherwise
+VALUES = {
+    "satterthwaite": "last df",
+    "kenward_roger": "last df",
+    "centering": "contextual effect",
+    "cr2": "last df",
+    "bootstrap_test": "p (its own draws)",
+    "bootstrap_interval": "upper limit of the last coefficient (its own draws)",
+}
 
 
 # ---- running peers ------------------------------------------------------------------------------
@@ -127,7 +154,7 @@ def timed(part, r, folder):
     answers = in_turns(part, there, file, rounds=1 if part == "million" else ROUNDS)
     ours = statistics.median(answers["mlteach"]["times"])
     goal = f" Goal: at least {GOALS[part]} times faster." if part in GOALS else ""
-    what = "last df" if part in ("satterthwaite", "kenward_roger") else "deviance reached"
+    what = VALUES.get(part, "deviance reached")
     lines = [
         f"### {title}",
         "",

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
+BOOTSTRAP = {"seed": 1, "progress": False}
 CROSS = "math ~ mean_ses * ses_within + catholic * ses_within"
 
 
@@ -59,15 +60,34 @@ def mlteach(task, repeats, file):
     if task == "digits":
         return {"estimates": mlteach_digits(mt, json.loads(Path(file).read_text()))}
     data = hsb()
+    slope = [
+        mt.fit_mixed(f"math ~ ses_within + ({z} | school)", data, reml=False)
+        for z in ("1", "1 + ses_within")
+    ]
     tasks = {
         "hsb_empty": lambda _: mt.fit_mixed("math ~ 1 + (1 | school)", data).deviance,
         "hsb_cross_level": lambda _: mt.fit_mixed(cross, data).deviance,
         "satterthwaite": lambda _: mt.fit_mixed(cross, data).coefficients["df"].iloc[-1],
         "kenward_roger": lambda fit: fit.tests(ddf="kenward-roger")["df"].iloc[-1],
+        "centering": lambda _: mlteach_contextual(mt, data),
+        "cr2": lambda fit: fit.tests(robust="CR2")["df"].iloc[-1],
+        "bootstrap_test": lambda _: mt.compare(*slope, bootstrap=100, **BOOTSTRAP)[
+            "p_bootstrap"
+        ].iloc[-1],
+        "bootstrap_interval": lambda fit: fit.confint(method="bootstrap", n=100, **BOOTSTRAP)[
+            "upper"
+        ].iloc[-1],
     }
-    fresh = (lambda: mt.fit_mixed(cross, data)) if task == "kenward_roger" else lambda: None
+    takes_fit = ("kenward_roger", "cr2", "bootstrap_interval")
+    fresh = (lambda: mt.fit_mixed(cross, data)) if task in takes_fit else lambda: None
     times, value = clock(tasks[task], repeats, fresh)
     return {"times": times, "value": float(value)}
+
+
+def mlteach_contextual(mt, data):
+    """Return the latent contextual effect of ses."""
+    table = mt.fit_centering("math ~ ses", data, cluster="school").table
+    return table.loc["latent_contextual", "estimate"]
 
 
 def mlteach_million(mt, repeats, data):

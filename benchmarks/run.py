@@ -55,7 +55,7 @@ TIMED = {
     ),
     "cr2": (
         "CR2 SE and Satterthwaite df for all six coefficients (fit not counted)",
-        {"mlteach": 11, "clubSandwich": 1},
+        {"mlteach": 11, "clubSandwich": 5},
     ),
     "bootstrap_test": (
         "hsb, is there a slope variance? Parametric bootstrap of the LRT, 100 data sets, ML",

@@ -15,7 +15,7 @@ import numpy as np
 
 from mlteach import inference
 from mlteach.account import dropped_note
-from mlteach.design import Design, design
+from mlteach.design import Design, design, varies_within
 from mlteach.deviance import ProfiledDeviance
 from mlteach.equations import INTERCEPT
 from mlteach.errors import ConvergenceWarning, DataWarning, FormulaError, ModelError, shown
@@ -249,12 +249,27 @@ def _check_identified(d: Design) -> None:
             f"Every cluster in '{cluster}' has exactly one row, so variance between and within "
             "clusters cannot be told apart. Is this the right column?"
         )
+    _check_clusters_left_over(d)
     largest = int(np.bincount(d.codes).max())
     q = d.Z.shape[1]
     if q > largest:
         raise ModelError(
             f"{q} random effects a cluster but no cluster has more than {largest} rows: the "
             "random effects cannot be told from the residuals. Ask for fewer."
+        )
+
+
+def _check_clusters_left_over(d: Design) -> None:
+    """Refuse level-2 predictors that leave nothing of the clusters to be random."""
+    J = len(d.labels)
+    if d.X.shape[1] < J:
+        return
+    level2 = d.X[np.unique(d.codes, return_index=True)[1]][:, ~varies_within(d)]
+    if np.linalg.matrix_rank(level2) == J:
+        raise ModelError(
+            f"The level-2 predictors tell all {J} clusters in '{d.formula.cluster}' apart, so that "
+            "nothing is left for a random effect. Leave out the dummies of the clusters (or so "
+            "many predictors), or leave out the random part: ordinary least squares."
         )
 
 

@@ -293,3 +293,17 @@ def test_more_random_effects_than_rows_in_every_cluster():
 def test_random_slope_of_a_level_2_predictor():
     with pytest.raises(ModelError, match="'w' is constant in every cluster"):
         mt.fit_mixed("y ~ x + w + (1 + w | g)", table())
+
+
+def test_dummies_for_all_clusters_leave_nothing_random(hsb):
+    some = hsb[hsb["school"].isin(hsb["school"].unique()[:8])]
+    some = some.assign(name="s" + some["school"].astype(str))
+    with pytest.raises(mt.ModelError, match="tell all 8 clusters in 'school' apart"):
+        mt.fit_mixed("math ~ ses + name + (1 | school)", some)
+
+
+def test_few_clusters_get_advice(hsb):
+    some = hsb[hsb["school"].isin(hsb["school"].unique()[:9])]
+    notes = mt.fit_mixed("math ~ 1 + (1 | school)", some).notes
+    assert any("9 clusters say little" in note and "kenward-roger" in note for note in notes)
+    assert not mt.fit_mixed("math ~ 1 + (1 | school)", hsb).notes

@@ -19,6 +19,7 @@ from mlteach.errors import (
     MLTeachError,
     ModelError,
 )
+from mlteach.examples import simulate_within_between
 from mlteach.mixed import fit_empty, fit_mixed, fit_random_intercept, fit_random_slope
 from mlteach.mixed_result import MixedResult
 from mlteach.r_squared import r_squared
@@ -63,6 +64,7 @@ __all__ = [
     "plots",
     "r_squared",
     "simple_slopes",
+    "simulate_within_between",
 ]
 
 

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mlteach"
 #: A module may import from the rows above its own, never from its own row or below.
 ROWS = (
     "errors equations lazy linalg optim",
-    "data distributions formula",
+    "data distributions examples formula",
     "design results",
     "center moments nesting",
     "deviance",

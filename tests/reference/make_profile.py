@@ -30,8 +30,15 @@ BOUND = chi2.ppf(0.95, 1)
 # case of cases.json: (outcome, fixed columns, random columns, correlated)
 MODELS = {
     "hsb_empty": ("math", ["Intercept"], ["Intercept"], False),
+    "hsb_slope": ("math", ["Intercept", "ses_within"], ["Intercept", "ses_within"], True),
     "london_slope": ("score16", ["Intercept", "score11"], ["Intercept", "score11"], True),
     "language_intercept": ("gpa", ["Intercept", "ses_z", "clubs"], ["Intercept"], False),
+    "language_cross_level": (
+        "gpa",
+        ["Intercept", "ses_z", "clubs", "ses_z:clubs"],
+        ["Intercept", "ses_z"],
+        True,
+    ),
     "sleepstudy": ("Reaction", ["Intercept", "Days"], ["Intercept", "Days"], True),
     "sleepstudy_uncorrelated": ("Reaction", ["Intercept", "Days"], ["Intercept", "Days"], False),
     "dyestuff": ("Yield", ["Intercept"], ["Intercept"], False),
@@ -203,6 +210,8 @@ def solve(case):
     outcome, fixed, random, correlated = MODELS[case["id"]]
     path = HERE / case["data"]
     frame = pd.read_csv(path)
+    for name, expression in case.get("derive", {}).items():
+        frame[name] = frame.eval(expression)
     X, Z = (np.column_stack([column(frame, n) for n in names]) for names in (fixed, random))
     y, codes = frame[outcome].to_numpy(float), pd.factorize(frame[case["cluster"]])[0]
     p = Profile(y, X, Z, codes, correlated)

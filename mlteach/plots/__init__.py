@@ -7,6 +7,7 @@ matplotlib; ``use_style()`` or ``with style():`` gives figures the look of the b
 """
 
 from mlteach.plots.base import PALETTE, describe, style, use_style
+from mlteach.plots.centering import contextual_triangle, smushing
 from mlteach.plots.clusters import caterpillar, cluster_dots
 from mlteach.plots.diagnostics import qq, residual_spread
 from mlteach.plots.estimates import coefficients, variance_bar, variance_parts
@@ -21,12 +22,14 @@ __all__ = [
     "cluster_dots",
     "cluster_lines",
     "coefficients",
+    "contextual_triangle",
     "describe",
     "johnson_neyman",
     "qq",
     "r_squared",
     "residual_spread",
     "simple_slopes",
+    "smushing",
     "style",
     "use_style",
     "variance_bar",

@@ -20,9 +20,13 @@ from mlteach.errors import (
     ModelError,
 )
 from mlteach.examples import simulate_within_between
+from mlteach.location_scale import fit_location_scale
+from mlteach.location_scale_result import LocationScaleResult
 from mlteach.mixed import fit_empty, fit_mixed, fit_random_intercept, fit_random_slope
 from mlteach.mixed_result import MixedResult
+from mlteach.pooling import PoolingComparison, compare_pooling
 from mlteach.r_squared import r_squared
+from mlteach.shrinkage import shrinkage
 from mlteach.simple_slopes import johnson_neyman, simple_slopes
 
 __version__ = "0.1.0"
@@ -37,15 +41,18 @@ __all__ = [
     "DataError",
     "DataWarning",
     "FormulaError",
+    "LocationScaleResult",
     "MLTeachError",
     "MixedResult",
     "ModelError",
+    "PoolingComparison",
     "center",
     "check",
     "codebook",
     "cohens_d",
     "column_icc",
     "compare",
+    "compare_pooling",
     "datasets",
     "design_effect",
     "diagrams",
@@ -53,6 +60,7 @@ __all__ = [
     "effective_n",
     "fit_centering",
     "fit_empty",
+    "fit_location_scale",
     "fit_mixed",
     "fit_random_intercept",
     "fit_random_slope",
@@ -63,6 +71,7 @@ __all__ = [
     "partial_r",
     "plots",
     "r_squared",
+    "shrinkage",
     "simple_slopes",
     "simulate_within_between",
 ]

@@ -71,10 +71,10 @@ def variance_information(problem: ProfiledDeviance, theta: np.ndarray) -> Varian
     jacobian[-1, -1] = 1.0
     zero = np.diag(Lambda) == 0
     at_boundary = zero[map_.rows] & zero[map_.cols]
-    return VarianceInformation(2.0 * _inverse_on_curved(hessian), jacobian, at_boundary)
+    return VarianceInformation(2.0 * inverse_on_curved(hessian), jacobian, at_boundary)
 
 
-def _inverse_on_curved(hessian: np.ndarray) -> np.ndarray:
+def inverse_on_curved(hessian: np.ndarray) -> np.ndarray:
     """Inverse on the directions of positive curvature, zero on the others."""
     size = np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
     values, vectors = np.linalg.eigh(hessian / np.outer(size, size))

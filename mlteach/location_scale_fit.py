@@ -1,0 +1,217 @@
+"""Maximum likelihood of the location-scale model: parameters, start values, search.
+
+Parameters, in scaled units: beta (p), alpha (k) and the free elements of the lower-triangular L
+with Omega = L L', scale effects first. L and not its logarithm is free, so that a variance of zero
+is an ordinary point of the search. The search is BFGS from the curvature of the clusters' scores,
+on few quadrature points, and ends in Newton steps on all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlteach.collapsed import Rows
+from mlteach.marginal import MarginalLikelihood
+from mlteach.optim import OptRecord, minimize
+
+# Expectation of log chi-square(1): what is added to the log of a squared residual.
+LOG_CHI2 = 1.2703628
+# Steps of the numerical second derivatives: parameters are of order one in scaled units.
+STEP = 1e-4
+SEARCH_POINTS = {0: 1, 1: 7, 2: 5}
+
+
+@dataclass(frozen=True)
+class CholeskyMap:
+    """Which elements of L are free: the pattern of Omega.
+
+    Attributes
+    ----------
+    r, q : int
+        Scale and location effects; d = r + q.
+    rows, cols : ndarray of int, shape (m,)
+    """
+
+    r: int
+    q: int
+    rows: np.ndarray
+    cols: np.ndarray
+
+    @classmethod
+    def from_blocks(cls, scale_blocks, mean_blocks, correlated: bool) -> CholeskyMap:
+        """Free within blocks, and between the functions if these are correlated."""
+        r = sum(len(b) for b in scale_blocks)
+        q = sum(len(b) for b in mean_blocks)
+        free = np.zeros((r + q, r + q), bool)
+        for offset, blocks in ((0, scale_blocks), (r, mean_blocks)):
+            for block in blocks:
+                at = np.array(block) + offset
+                free[np.ix_(at, at)] = True
+        free[r:, :r] = correlated
+        rows, cols = np.nonzero(np.tril(free))
+        return cls(r, q, rows, cols)
+
+    @property
+    def m(self) -> int:
+        """Number of free elements."""
+        return len(self.rows)
+
+    def L(self, theta: np.ndarray) -> np.ndarray:
+        """Write theta into its places, shape (d, d)."""
+        out = np.zeros((self.r + self.q,) * 2)
+        out[self.rows, self.cols] = theta
+        return out
+
+
+class LocationScaleDeviance:
+    """Minus twice the log-likelihood as a function of ``theta = (beta, alpha, L)``."""
+
+    def __init__(self, rows: Rows, cholesky: CholeskyMap, points: int) -> None:
+        self.rows, self.map = rows, cholesky
+        self.likelihood = MarginalLikelihood(rows, points)
+        self.p, self.k, self.J = rows.X.shape[1], rows.W.shape[1], len(rows.n)
+
+    def split(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return beta (p,), alpha (k,) and L for each cluster (J, d, d)."""
+        L = self.map.L(theta[self.p + self.k :])
+        return (
+            theta[: self.p],
+            theta[self.p : self.p + self.k],
+            np.broadcast_to(L, (self.J, *L.shape)),
+        )
+
+    def scores(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log-likelihood of each cluster (J,) and its gradient (J, m)."""
+        e = self.likelihood.evaluate(*self.split(theta))
+        by_L = e.by_L[:, self.map.rows, self.map.cols]
+        return e.loglik, np.hstack([e.by_beta, e.by_alpha, by_L])
+
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Deviance and its derivative; infinite where variances overflow."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            loglik, score = self.scores(theta)
+        value = -2.0 * float(loglik.sum())
+        if not np.isfinite(value) or not np.isfinite(score).all():
+            return np.inf, np.zeros_like(theta)
+        return value, -2.0 * score.sum(axis=0)
+
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        """Second derivatives: central differences of the exact gradient."""
+        H = np.empty((len(theta),) * 2)
+        for k in range(len(theta)):
+            step = np.zeros(len(theta))
+            step[k] = STEP
+            ahead, back = (self.value_and_gradient(theta + s * step)[1] for s in (1, -1))
+            H[k] = (ahead - back) / (2.0 * STEP)
+        return 0.5 * (H + H.T)
+
+    def settle(self, theta: np.ndarray) -> None:
+        """Move the quadrature nodes to where they belong at theta."""
+        self.likelihood.settle(*self.split(theta))
+
+
+def maximise(
+    rows: Rows, cholesky: CholeskyMap, start: np.ndarray, points: int
+) -> tuple[LocationScaleDeviance, OptRecord, np.ndarray]:
+    """Find the maximum of the likelihood from one start.
+
+    Returns
+    -------
+    LocationScaleDeviance
+        With its nodes settled at the maximum.
+    OptRecord
+    ndarray, shape (m, m)
+        Second derivatives of the deviance there.
+    """
+    from scipy import optimize
+
+    coarse = LocationScaleDeviance(rows, cholesky, min(points, SEARCH_POINTS[cholesky.r]))
+    theta = start
+    for _ in range(4):
+        coarse.settle(theta)
+        before = coarse.value_and_gradient(theta)[0]
+        theta = optimize.minimize(
+            coarse.value_and_gradient,
+            theta,
+            jac=True,
+            method="BFGS",
+            options={"hess_inv0": _curvature(coarse, theta), "gtol": 1e-3, "maxiter": 200},
+        ).x
+        if before - coarse.value_and_gradient(theta)[0] < 1e-4:
+            break
+    fine = LocationScaleDeviance(rows, cholesky, points)
+    # Near the maximum the curvature hardly changes, and hardly depends on the number of points.
+    curvature = coarse.hessian(theta)
+    for _ in range(3):
+        fine.settle(theta)
+        record = minimize(_FixedCurvature(fine, curvature), theta, max_iter=30)
+        theta = record.end
+    hessian = fine.hessian(theta)
+    record = minimize(_FixedCurvature(fine, hessian), theta, max_iter=30)
+    return fine, record, hessian
+
+
+@dataclass(frozen=True)
+class _FixedCurvature:
+    """A deviance whose second derivatives are known already."""
+
+    deviance: LocationScaleDeviance
+    curvature: np.ndarray
+
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        return self.deviance.value_and_gradient(theta)
+
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        return self.curvature
+
+
+def _curvature(deviance: LocationScaleDeviance, theta: np.ndarray) -> np.ndarray:
+    """Inverse of the curvature that the outer products of the scores promise."""
+    score = deviance.scores(theta)[1]
+    information = 2.0 * score.T @ score
+    ridge = 1e-3 * np.trace(information) / len(information)
+    inverse = np.linalg.inv(information + ridge * np.eye(len(information)))
+    return 0.5 * (inverse + inverse.T)
+
+
+def start_values(rows: Rows, cholesky: CholeskyMap, beta, tau, u) -> np.ndarray:
+    """Start from a fitted homoscedastic model and the spread of its residuals.
+
+    Parameters
+    ----------
+    rows : Rows
+    cholesky : CholeskyMap
+    beta : ndarray, shape (p,)
+    tau : ndarray, shape (q, q)
+    u : ndarray, shape (J, q)
+        Predicted location effects.
+    """
+    resid = rows.y - rows.X @ beta - np.einsum("iq,iq->i", rows.Z, rows.spread(u))
+    log_square = np.log(resid**2 + 1e-6 * np.mean(resid**2)) + LOG_CHI2
+    alpha = np.linalg.lstsq(rows.W, log_square, rcond=None)[0]
+    # The mean of the squares is better known than that of their logs.
+    fitted = rows.W @ alpha
+    shift = np.log(np.mean(resid**2 / np.exp(fitted)))
+    alpha = alpha + np.linalg.lstsq(rows.W, np.full(len(fitted), shift), rcond=None)[0]
+    d = cholesky.r + cholesky.q
+    L = np.zeros((d, d))
+    L[: cholesky.r, : cholesky.r] = np.eye(cholesky.r) * _scale_sd(rows, resid, alpha)
+    values, vectors = np.linalg.eigh(tau)
+    floor = 1e-3
+    L[cholesky.r :, cholesky.r :] = np.linalg.cholesky(
+        (vectors * np.maximum(values, floor)) @ vectors.T
+    )
+    return np.concatenate([beta, alpha, L[cholesky.rows, cholesky.cols]])
+
+
+def _scale_sd(rows: Rows, resid: np.ndarray, alpha: np.ndarray) -> float:
+    """SD of the clusters' log variances beyond what sampling gives them."""
+    ratio = rows.sums(resid**2 / np.exp(rows.W @ alpha)) / rows.n
+    several = rows.n > 2
+    if several.sum() < 3:
+        return 0.2
+    n = rows.n[several]
+    extra = np.average((np.log(ratio[several] + 1e-6)) ** 2 - 2.0 / (n - 1), weights=n)
+    return float(np.sqrt(np.clip(extra, 0.01, 1.0)))

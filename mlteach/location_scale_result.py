@@ -1,0 +1,463 @@
+"""The fitted location-scale model: both functions, what joins them, and the clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from mlteach.distributions import normal_quantile
+from mlteach.errors import ModelError
+from mlteach.inference import LikelihoodRatioTest, inverse_on_curved, likelihood_ratio_test
+from mlteach.lazy import lazy_import
+from mlteach.location_scale_design import LocationScaleDesign
+from mlteach.location_scale_fit import LocationScaleDeviance
+from mlteach.optim import OptRecord
+from mlteach.results import Summary, check_level, coefficient_table
+
+pd = lazy_import("pandas")
+
+# Effects of the variance function carry this prefix wherever both functions share a table.
+SCALE = "scale:"
+# A standard deviation below this part of the scaled unit is zero: the boundary.
+ZERO = 1e-5
+
+
+@dataclass(frozen=True, repr=False)
+class LocationScaleResult:
+    """A location-scale model fitted by maximum likelihood. Numbers are in the units of the data.
+
+    Attributes
+    ----------
+    design : LocationScaleDesign
+        Both functions, and the rows used.
+    deviance_function : LocationScaleDeviance
+        What was minimised, its quadrature nodes settled at the minimum.
+    optimizer : OptRecord
+        How the minimum was found.
+    hessian : ndarray, shape (m, m)
+        Second derivatives of the deviance there, scaled units.
+    """
+
+    design: LocationScaleDesign
+    deviance_function: LocationScaleDeviance = field(repr=False)
+    optimizer: OptRecord = field(repr=False)
+    hessian: np.ndarray = field(repr=False)
+
+    # ---------------------------------------------------------------------------- what was fitted
+
+    @property
+    def formula(self) -> str:
+        """Both functions as given."""
+        return f"{self.design.mean.formula.text}; log variance {self.design.variance_text.strip()}"
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return self.design.mean.formula.outcome
+
+    @property
+    def cluster(self) -> str:
+        """Name of the cluster column."""
+        return self.design.mean.formula.cluster
+
+    @property
+    def nobs(self) -> int:
+        """Rows used, N."""
+        return len(self.design.mean.y)
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters, J."""
+        return len(self.design.mean.labels)
+
+    @property
+    def converged(self) -> bool:
+        """Whether no step lowers the deviance any more (measured, see ``optimizer.gain``)."""
+        return self.optimizer.converged
+
+    @property
+    def n_parameters(self) -> int:
+        """Coefficients of both functions plus free elements of Omega."""
+        return len(self.optimizer.end)
+
+    @property
+    def deviance(self) -> float:
+        """Minus twice the log-likelihood."""
+        return float(self.optimizer.f_end + 2.0 * self.nobs * np.log(self.design.scaling.scale))
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood."""
+        return -0.5 * self.deviance
+
+    @property
+    def aic(self) -> float:
+        """Deviance plus twice the number of parameters."""
+        return self.deviance + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Deviance plus log(N) times the number of parameters."""
+        return self.deviance + float(np.log(self.nobs)) * self.n_parameters
+
+    # -------------------------------------------------------------------------- the two functions
+
+    @cached_property
+    def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """beta_s, alpha_s and L, scaled units."""
+        beta, alpha, L = self.deviance_function.split(self.optimizer.end)
+        return beta, alpha, L[0]
+
+    @cached_property
+    def _cov_scaled(self) -> np.ndarray:
+        return 2.0 * inverse_on_curved(self.hessian)
+
+    @cached_property
+    def mean(self) -> pd.DataFrame:
+        """Coefficients of the mean function: estimate, se, df (infinite), t (a z), p, limits."""
+        p, scaling = len(self._parts[0]), self.design.scaling
+        estimate = scaling.beta(self._parts[0])
+        cov = scaling.cov_beta(self._cov_scaled[:p, :p])
+        return _z_table(estimate, cov, self.design.mean.x_names)
+
+    @cached_property
+    def log_variance(self) -> pd.DataFrame:
+        """Coefficients of the log variance function; columns as in ``mean``."""
+        p, k, d = len(self._parts[0]), len(self._parts[1]), self.design
+        estimate = d.A_w @ self._parts[1] + 2.0 * np.log(d.scaling.scale) * d.ones
+        cov = d.A_w @ self._cov_scaled[p : p + k, p : p + k] @ d.A_w.T
+        return _z_table(estimate, cov, d.w_names)
+
+    @property
+    def params(self) -> pd.Series:
+        """Coefficients of both functions; those of the log variance with the prefix ``scale:``."""
+        scale = self.log_variance["estimate"].rename(lambda name: SCALE + name)
+        return pd.concat([self.mean["estimate"], scale])
+
+    # ------------------------------------------------------------------------- the random effects
+
+    @property
+    def effects(self) -> list[str]:
+        """Names of the random effects, those of the mean function first."""
+        return [*self.design.mean.z_names, *(SCALE + name for name in self.design.s_names)]
+
+    @cached_property
+    def _units(self) -> np.ndarray:
+        """From L in scaled units, scale effects first, to the user's units, mean effects first."""
+        d = self.design
+        r, q = len(d.s_names), len(d.mean.z_names)
+        units = np.zeros((q + r, q + r))
+        units[:q, r:] = d.scaling.scale * d.scaling.T
+        units[q:, :r] = d.T_s
+        return units
+
+    @cached_property
+    def random(self) -> pd.DataFrame:
+        """Covariance matrix Omega of all random effects, mean effects first, shape (d, d)."""
+        root = self._units @ self._parts[2]
+        return pd.DataFrame(root @ root.T, index=self.effects, columns=self.effects)
+
+    @property
+    def correlations(self) -> pd.DataFrame:
+        """Correlation matrix of all random effects; NaN for an effect without variance."""
+        omega = self.random.to_numpy()
+        sd = np.sqrt(np.where(self._no_variance, np.nan, np.diag(omega)))
+        values = np.clip(omega / np.outer(sd, sd), -1.0, 1.0)
+        return pd.DataFrame(values, index=self.effects, columns=self.effects)
+
+    @property
+    def _no_variance(self) -> np.ndarray:
+        return np.sqrt(np.diag(self.random)) <= ZERO * np.abs(self._units).max(axis=1)
+
+    @cached_property
+    def components(self) -> pd.DataFrame:
+        """Variances, covariances and correlations of the random effects.
+
+        Rows are named by effect (a variance) or by pair ``a:b`` (a covariance); columns estimate,
+        se, sd, correlation, and 95% limits ``lower``, ``upper`` of the variance (found on the log
+        scale) or of the correlation (on the scale of Fisher's z). NaN where the boundary leaves no
+        standard error.
+        """
+        return _components(self)
+
+    # ------------------------------------------------------------------------- the level-1 variance
+
+    @property
+    def average_variance(self) -> pd.Series:
+        """Level-1 variance at the rows used: median cluster and population average.
+
+        ``median`` is the mean over rows of exp(w'alpha), the variance in a cluster with v = 0;
+        ``average`` of exp(w'alpha + s'Omega_v s / 2), the mean over clusters.
+        """
+        median, average = self.predicted_variance(), self.predicted_variance(average=True)
+        return pd.Series({"median": median.mean(), "average": average.mean()})
+
+    def predicted_variance(
+        self, data: pd.DataFrame | None = None, *, average: bool = False
+    ) -> pd.Series:
+        """Level-1 variance of rows by the fixed part of the variance function.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            Rows with the predictors of the variance function; the rows of the fit by default.
+        average : bool, default False
+            False: in the median cluster, exp(w'alpha). True: averaged over clusters,
+            exp(w'alpha + s'Omega_v s / 2) (Leckie et al. 2014).
+        """
+        W, S, index = self._variance_rows(data)
+        log_variance = W @ self.log_variance["estimate"].to_numpy()
+        if average and S.shape[1]:
+            q = len(self.design.mean.z_names)
+            omega_v = self.random.to_numpy()[q:, q:]
+            log_variance = log_variance + 0.5 * np.einsum("ir,rs,is->i", S, omega_v, S)
+        return pd.Series(np.exp(log_variance), index=index, name="variance")
+
+    def _variance_rows(self, data):
+        if data is None:
+            return self.design.W, self.design.S, self.design.mean.index
+        W, S = self.design.new_variance_rows(data)
+        return W, S, data.index
+
+    # -------------------------------------------------------------------------------- the clusters
+
+    @cached_property
+    def _posterior(self):
+        """Means (J, d) and covariances (J, d, d) of the random effects, user's units."""
+        return _posterior(self)
+
+    def ranef(self) -> pd.DataFrame:
+        """Empirical-Bayes predictions of all random effects, with their conditional SDs.
+
+        Returns
+        -------
+        DataFrame, shape (J, 2d)
+            Index: cluster ids. A column per effect and its SD in ``<name>_sd``, given the data
+            and the estimated parameters.
+        """
+        mean, cov = self._posterior
+        sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+        labels = self.design.mean.labels
+        table = pd.DataFrame(mean, index=labels, columns=self.effects)
+        return table.join(pd.DataFrame(sd, index=labels, columns=[f"{e}_sd" for e in self.effects]))
+
+    def cluster_variances(self, level: float = 0.95) -> pd.DataFrame:
+        """Level-1 variance and intraclass correlation of each cluster, with intervals.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+
+        Returns
+        -------
+        DataFrame, one row a cluster
+            n, variance (at the cluster's mean of w'alpha and of s, the median of its posterior),
+            lower, upper, icc (variance between at those rows over the sum), icc_lower, icc_upper.
+        """
+        return _cluster_variances(self, level)
+
+    # --------------------------------------------------------------------------- comparisons, notes
+
+    def lr_test(self, smaller) -> LikelihoodRatioTest:
+        """Likelihood-ratio test against a smaller model, a mixed or a location-scale one.
+
+        Parameters
+        ----------
+        smaller : LocationScaleResult or MixedResult
+            Fitted by ML to the same rows; whatever it can say, this model can say too.
+
+        Returns
+        -------
+        LikelihoodRatioTest
+            With the 50:50 mixture where this model has one random effect more.
+
+        Raises
+        ------
+        ModelError
+            Other rows, a REML fit, or not fewer parameters.
+        """
+        return _lr_test(self, smaller)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of this fit should know, in plain words."""
+        notes = [] if self.converged else [f"NOT CONVERGED: {self.optimizer.status}."]
+        for effect, none in zip(self.effects, self._no_variance, strict=True):
+            if none:
+                notes.append(
+                    f"The variance of {effect} is estimated as zero: the clusters differ no more "
+                    "than sampling within them explains."
+                )
+        matrix = self.correlations.to_numpy()
+        rows, cols = np.nonzero(np.tril(np.abs(matrix) > 1.0 - 1e-6, -1))
+        notes += [
+            f"The correlation of {self.effects[c]} and {self.effects[r]} is estimated as "
+            f"{matrix[r, c]:+.0f}: the data carry too little information to keep it off the "
+            "boundary."
+            for r, c in zip(rows, cols, strict=True)
+        ]
+        return tuple(notes)
+
+    def summary(self) -> Summary:
+        """Both functions side by side, and the random effects that join them."""
+        d, n = self.design, self.design.rows.n
+        average = self.average_variance
+        facts = {
+            "Mean function": d.mean.formula.text,
+            "Log variance function": d.variance_text.strip(),
+            "Method": f"ML, {self.deviance_function.likelihood.points} quadrature points",
+            "Rows": f"{self.nobs}",
+            "Clusters": f"{self.n_clusters} ({self.cluster}), of {n.min()} to {n.max()} rows",
+            "Log-likelihood": f"{self.llf:.4f}",
+            "AIC, BIC": f"{self.aic:.2f}, {self.bic:.2f}",
+            "Level-1 variance": f"{average['median']:.3f} in the median cluster, "
+            f"{average['average']:.3f} on average",
+        }
+        tables = {
+            "Mean function": self.mean,
+            "Log variance function": self.log_variance,
+            "Random effects": self.components,
+        }
+        return Summary("Two-level location-scale model", facts, tables, self.notes)
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+# ------------------------------------------------------------------------------------- functions
+
+
+def _z_table(estimate: np.ndarray, cov: np.ndarray, names) -> pd.DataFrame:
+    index = list(names)
+    columns = (estimate, np.sqrt(np.diag(cov)), np.full(len(index), np.inf))
+    return coefficient_table(*(pd.Series(c, index=index) for c in columns))
+
+
+def _components(fit: LocationScaleResult) -> pd.DataFrame:
+    """Delta method from the free elements of L to Omega and its correlations."""
+    omega, names, d = fit.random.to_numpy(), fit.effects, len(fit.effects)
+    map_, L = fit.deviance_function.map, fit._parts[2]
+    cov_L = fit._cov_scaled[-map_.m :, -map_.m :] if map_.m else np.zeros((0, 0))
+    change = np.zeros((map_.m, d, d))
+    for a, (row, col) in enumerate(zip(map_.rows, map_.cols, strict=True)):
+        E = np.zeros((d, d))
+        E[row, col] = 1.0
+        half = fit._units @ E @ L.T @ fit._units.T
+        change[a] = half + half.T
+    free = np.abs(change).max(axis=0, initial=0.0) > 0
+    sd = np.sqrt(np.diag(omega))
+    none = fit._no_variance
+    z = normal_quantile(0.95)
+    rows = {}
+    for col in range(d):
+        for row in range(col, d):
+            if not free[row, col]:
+                continue
+            se = float(np.sqrt(max(change[:, row, col] @ cov_L @ change[:, row, col], 0.0)))
+            if none[row] or none[col]:
+                rows[_pair(names, row, col)] = (omega[row, col], *[np.nan] * 5)
+            elif row == col:
+                factor = np.exp(z * se / omega[row, row])
+                limits = (omega[row, row] / factor, omega[row, row] * factor)
+                rows[names[row]] = (omega[row, row], se, sd[row], np.nan, *limits)
+            else:
+                rho = np.clip(omega[row, col] / (sd[row] * sd[col]), -1.0, 1.0)
+                by_rho = change[:, row, col] / (sd[row] * sd[col]) - 0.5 * rho * (
+                    change[:, row, row] / omega[row, row] + change[:, col, col] / omega[col, col]
+                )
+                limits = _correlation_limits(rho, np.sqrt(max(by_rho @ cov_L @ by_rho, 0.0)), z)
+                rows[_pair(names, row, col)] = (omega[row, col], se, np.nan, rho, *limits)
+    columns = ["estimate", "se", "sd", "correlation", "lower", "upper"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def _pair(names: list[str], row: int, col: int) -> str:
+    return names[row] if row == col else f"{names[col]}:{names[row]}"
+
+
+def _correlation_limits(rho: float, se: float, z: float) -> tuple[float, float]:
+    if abs(rho) >= 1.0 - 1e-9:
+        return np.nan, np.nan
+    centre, half = np.arctanh(rho), z * se / (1.0 - rho**2)
+    return float(np.tanh(centre - half)), float(np.tanh(centre + half))
+
+
+def _posterior(fit: LocationScaleResult) -> tuple[np.ndarray, np.ndarray]:
+    deviance = fit.deviance_function
+    likelihood, (beta, alpha, L) = deviance.likelihood, deviance.split(fit.optimizer.end)
+    e = likelihood.evaluate(beta, alpha, L)
+    r, q = likelihood.r, likelihood.q
+    Lv = L[0, :r, :r]
+    moment = e.inner.moment
+    v = likelihood.T @ Lv.T
+    joint = np.concatenate([v, -moment[:, :, :q, q]], axis=2)
+    mean = np.einsum("jk,jka->ja", e.weight, joint)
+    second = np.einsum("jk,jka,jkb->jab", e.weight, joint, joint)
+    # Given t the location effects still vary: their conditional covariance comes on top.
+    u = joint[:, :, r:]
+    conditional = moment[:, :, :q, :q] - u[..., :, None] * u[..., None, :]
+    cov = second - mean[:, :, None] * mean[:, None]
+    cov[:, r:, r:] += np.einsum("jk,jkab->jab", e.weight, conditional)
+    units = fit._units
+    return mean @ units.T, units @ cov @ units.T
+
+
+def _cluster_variances(fit: LocationScaleResult, level: float) -> pd.DataFrame:
+    check_level(level)
+    d = fit.design
+    n = np.bincount(d.mean.codes)
+    alpha = fit.log_variance["estimate"].to_numpy()
+    fixed = np.bincount(d.mean.codes, weights=d.W @ alpha) / n
+    q = len(d.mean.z_names)
+    mean, cov = fit._posterior
+    S = _cluster_means(d.S, d.mean.codes, n)
+    v = np.einsum("jr,jr->j", S, mean[:, q:])
+    sd = np.sqrt(np.einsum("jr,jrs,js->j", S, cov[:, q:, q:], S))
+    half = normal_quantile(level) * sd
+    Z = _cluster_means(d.mean.Z, d.mean.codes, n)
+    between = np.einsum("jq,qs,js->j", Z, fit.random.to_numpy()[:q, :q], Z)
+    variance, lower, upper = (np.exp(fixed + v + step) for step in (0.0, -half, half))
+    return pd.DataFrame(
+        {
+            "n": n,
+            "variance": variance,
+            "lower": lower,
+            "upper": upper,
+            "icc": between / (between + variance),
+            "icc_lower": between / (between + upper),
+            "icc_upper": between / (between + lower),
+        },
+        index=d.mean.labels,
+    )
+
+
+def _cluster_means(columns: np.ndarray, codes: np.ndarray, n: np.ndarray) -> np.ndarray:
+    sums = [np.bincount(codes, weights=column) for column in columns.T]
+    return np.stack(sums, axis=1) / n[:, None] if sums else np.zeros((len(n), 0))
+
+
+def _lr_test(big: LocationScaleResult, small) -> LikelihoodRatioTest:
+    other = small.design.mean if isinstance(small, LocationScaleResult) else small.design
+    if getattr(small, "reml", False):
+        raise ModelError("The smaller model is a REML fit; fit it with reml=False.")
+    mine = big.design.mean
+    if not (other.index.equals(mine.index) and np.array_equal(other.y, mine.y)):
+        raise ModelError(
+            "The two models use different rows or outcomes; fit both to one table without missing "
+            "values in any of their columns."
+        )
+    df = big.n_parameters - small.n_parameters
+    if df <= 0:
+        raise ModelError(
+            f"The model to test against has {small.n_parameters} parameters, this one "
+            f"{big.n_parameters}: the smaller one goes into the brackets, big.lr_test(small)."
+        )
+    effects = len(small.effects) if isinstance(small, LocationScaleResult) else other.Z.shape[1]
+    more = len(big.effects) - effects
+    weights = {0: (0.0,) * df + (1.0,), 1: (0.0,) * (df - 1) + (0.5, 0.5)}.get(more, ())
+    return likelihood_ratio_test(small.deviance - big.deviance, df, weights)

@@ -197,9 +197,9 @@ def check_columns(data: pd.DataFrame, columns: list[str], where: str) -> None:
         count = have.count(column)
         if count == 0:
             names = [str(c) for c in have]
-            close = difflib.get_close_matches(column, names, n=2)
+            close = difflib.get_close_matches(str(column), names, n=2)
             hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
-            if column in data.index.names:
+            if column is not None and column in data.index.names:
                 hint = " It is in the index: use reset_index()."
             raise DataError(
                 f"Column '{column}', needed by {where}, is not in the data.{hint} "

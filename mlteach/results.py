@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlteach.distributions import t_quantile, two_sided_t
+from mlteach.errors import ModelError
 from mlteach.lazy import lazy_import
 
 pd = lazy_import("pandas")
@@ -65,10 +66,12 @@ def check_level(level: float) -> None:
 
     Raises
     ------
-    ValueError
+    ModelError
     """
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"A confidence level lies between 0 and 1, for example 0.95; got {level}.")
+    if not (isinstance(level, float | np.floating) and 0.0 < level < 1.0):
+        raise ModelError(
+            f"A confidence level lies between 0 and 1, for example 0.95; got {level!r}."
+        )
 
 
 def format_p(p: float) -> str:

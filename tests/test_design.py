@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlteach.design import design, new_rows
+from mlteach.design import check_columns, design, new_rows
 from mlteach.errors import DataError, FormulaError
 from mlteach.formula import parse
 
@@ -84,6 +84,12 @@ def test_unknown_column_gets_a_suggestion(data):
         matrices("yy ~ x + (1 | g)", data)
     with pytest.raises(DataError, match="Column 'school'"):
         matrices("y ~ x + (1 | school)", data)
+
+
+@pytest.mark.parametrize("cluster", [None, 3, ["g"]])
+def test_a_cluster_that_is_no_name_is_a_missing_column(data, cluster):
+    with pytest.raises(DataError, match=r"is not in the data\. (Did|The)"):
+        check_columns(data, ["y", cluster], "the test")
 
 
 def test_missing_rows_are_counted_by_column(data):

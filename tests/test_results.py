@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from mlteach.errors import ModelError
 from mlteach.results import Summary, coefficient_table, format_number, format_p, format_table
 
 
@@ -17,10 +18,10 @@ def test_coefficient_table_is_the_t_test():
     assert table.loc["b", "lower"] == pytest.approx(-0.2 - stats.norm.ppf(0.95))
 
 
-@pytest.mark.parametrize("level", [0, 1, 95])
+@pytest.mark.parametrize("level", [0, 1, 95, np.nan, "0.95", None])
 def test_levels_lie_between_0_and_1(level):
     one = pd.Series([1.0])
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ModelError, match="between 0 and 1"):
         coefficient_table(one, one, one, level)
 
 

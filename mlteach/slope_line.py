@@ -259,7 +259,9 @@ def _straight(low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> bool:
 
 
 def _said(value: object) -> str:
-    return format_number(value) if isinstance(value, float) else shown(value)
+    if not isinstance(value, float):
+        return shown(value)
+    return f"{value:.0f}" if value.is_integer() else format_number(value)
 
 
 def columns_with(design: Design, x: str) -> tuple[list[int], list[int]]:

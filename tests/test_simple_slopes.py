@@ -217,7 +217,7 @@ def test_regions_count_the_clusters(cross, data):
     assert f"above {found.bounds[1]:.4f} the slope of ses_within is positive" in found.region
     assert "of the clusters" in found.region
     assert "outside the data" in repr(found)
-    assert found.notes == ("catholic is held at 1.0000.",)
+    assert found.notes == ("catholic is held at 1.",)
     assert "<table" in found._repr_html_()
 
 

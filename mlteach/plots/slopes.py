@@ -112,7 +112,9 @@ def _draw_band(ax: Axes, x: np.ndarray, band: pd.DataFrame, color, text, dashes)
 
 
 def _value_text(value: object) -> str:
-    return number(value) if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if value.is_integer() else number(value)
 
 
 def _describe_slopes(fit, x, by, table: pd.DataFrame, level: float, notes) -> str:
@@ -194,6 +196,9 @@ def johnson_neyman(
     if (found.table["slope"] != "undecided").any():
         handles.append(Patch(fc=PALETTE["orange"], alpha=0.22, label="interval leaves out 0"))
     legend_with_headroom(ax, handles)
+    # Bounds run through the legend's place; its ground keeps the words readable.
+    ax.get_legend().set(frame_on=True)
+    ax.get_legend().get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
     _draw_rug(ax, ticks)
     return described(ax, _describe_johnson_neyman(fit, found))
 

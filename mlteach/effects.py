@@ -64,8 +64,23 @@ def predict(
     values = X @ beta
     if u is None:
         return values, []
+    position = positions(design, data, "predict")
+    known = position >= 0
+    random = np.where(known[:, None], u[position], 0.0)
+    new = list(dict.fromkeys(data[design.formula.cluster][~known]))
+    return values + np.einsum("iq,iq->i", Z, random), new
+
+
+def positions(design: Design, data: pd.DataFrame, where: str) -> np.ndarray:
+    """Place of each row's cluster among those of the fit, -1 for a new one, shape (rows,).
+
+    Raises
+    ------
+    DataError
+        Missing cluster column or ids, or ids of another type than those of the fit.
+    """
     cluster = design.formula.cluster
-    check_columns(data, [cluster], "predict(random=True)")
+    check_columns(data, [cluster], f"{where}(random=True)")
     ids = data[cluster]
     if ids.isna().any():
         raise DataError(
@@ -73,10 +88,8 @@ def predict(
             "rows whose cluster is not known."
         )
     position = design.labels.get_indexer(ids)
-    known = position >= 0
-    _check_kind_of_ids(design, ids, known)
-    random = np.where(known[:, None], u[position], 0.0)
-    return values + np.einsum("iq,iq->i", Z, random), list(dict.fromkeys(ids[~known]))
+    _check_kind_of_ids(design, ids, position >= 0)
+    return position
 
 
 def _check_kind_of_ids(design: Design, ids: pd.Series, known: np.ndarray) -> None:

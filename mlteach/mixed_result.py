@@ -246,6 +246,64 @@ class MixedResult(MixedEstimates):
         out.attrs["new_clusters"] = new
         return out
 
+    def prediction_interval(
+        self,
+        data: pd.DataFrame | None = None,
+        level: float = 0.95,
+        *,
+        of: str = "outcome",
+        random: bool = True,
+    ) -> pd.DataFrame:
+        """Predict rows, in known or in new clusters, with limits for what is predicted.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            As in :meth:`predict`; the rows of the fit by default.
+        level : float, default 0.95
+        of : {"outcome", "mean"}
+            The outcome of one more row like this, ``x'beta + z'u + e``, or the mean of such rows of
+            its cluster, ``x'beta + z'u``.
+        random : bool, default True
+            Use the predicted random effects of known clusters. With False every row is taken as one
+            of a new cluster.
+
+        Returns
+        -------
+        DataFrame
+            Indexed like ``data``; columns estimate, se, lower, upper. ``se`` is the standard
+            deviation of the prediction error: it has the uncertainty of the coefficients, of the
+            random effects (for a new cluster that is Tau) and of the residual, if the outcome is
+            predicted. It takes the variances as known, and the limits are normal; with fewer than
+            some 20 clusters they are too narrow. ``attrs["new_clusters"]`` lists ids that the fit
+            does not know.
+
+        Raises
+        ------
+        DataError
+            Missing column or value, or a category that the fit never saw.
+        ModelError
+            If ``of`` is not known.
+
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> fit = mt.fit_empty("math", mt.load("hsb"), cluster="school")
+        >>> rows = pd.DataFrame({"school": [1224, 9999]}, index=["known", "new"])
+        >>> fit.prediction_interval(rows, of="mean").round(2)
+               estimate    se  lower  upper
+        known      9.97  0.87   8.26  11.68
+        new       12.64  2.95   6.86  18.41
+
+        References
+        ----------
+        Henderson (1975), Biometrics 31(2), doi:10.2307/2529430. Robinson (1991), Statistical
+        Science 6(1), doi:10.1214/ss/1177011926.
+        """
+        from mlteach import prediction
+
+        return prediction.prediction_interval(self, data, level, of, random)
+
     def simulate(self, rng: np.random.Generator, n: int = 1) -> np.ndarray:
         """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
 

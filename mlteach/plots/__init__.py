@@ -14,6 +14,7 @@ from mlteach.plots.estimates import coefficients, variance_bar, variance_parts
 from mlteach.plots.fan import cluster_lines
 from mlteach.plots.r_squared import r_squared
 from mlteach.plots.relations import within_between
+from mlteach.plots.shrinkage import shrinkage
 from mlteach.plots.slopes import johnson_neyman, simple_slopes, variance_function
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "qq",
     "r_squared",
     "residual_spread",
+    "shrinkage",
     "simple_slopes",
     "smushing",
     "style",

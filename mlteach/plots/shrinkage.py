@@ -1,0 +1,233 @@
+"""Arrows of shrinkage: from what a cluster's own rows say to what partial pooling says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse
+
+from mlteach.distributions import chi2_quantile
+from mlteach.errors import ModelError
+from mlteach.mixed_result import MixedResult
+from mlteach.plots.base import (
+    PALETTE,
+    axes_or_new,
+    counted,
+    described,
+    label,
+    legend_with_headroom,
+    need_effect,
+    need_fit,
+    number,
+    sample_clusters,
+)
+from mlteach.shrinkage import shrinkage as pooled
+
+# The ellipse holds this share of the clusters of the estimated distribution.
+SHARE = 0.95
+# Fixed parts that differ by less than this, relative to tau, are one point.
+SAME_POINT = 1e-9
+
+
+def shrinkage(
+    fit: MixedResult,
+    effects: str | Sequence[str] | None = None,
+    *,
+    n_clusters: int | None = None,
+    seed: int = 0,
+    labels: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw an arrow for each cluster from its own estimate to partial pooling.
+
+    One effect is drawn over the cluster sizes, two in the plane of both, with the complete-pooling
+    point and an ellipse that holds 95% of the estimated distribution of clusters. Where the fixed
+    part differs between clusters (level-2 predictors), differences from it are drawn.
+
+    Parameters
+    ----------
+    fit : MixedResult
+    effects : str or sequence of str, optional
+        One or two random effects; the first two (or the only one) by default.
+    n_clusters : int, optional
+        Draw a random sample of so many clusters.
+    seed : int, default 0
+        Which sample.
+    labels : mapping of str to str, optional
+        Words for effects.
+    ax : matplotlib Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    Axes
+        The numbers are those of ``mt.shrinkage(fit)``. Clusters that have no estimate of their own
+        are drawn at partial pooling, without an arrow.
+
+    Raises
+    ------
+    ModelError
+        If ``effects`` are not one or two different random effects of the fit.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> from mlteach import plots
+    >>> ax = plots.shrinkage(mt.fit_empty("math", mt.load("hsb"), cluster="school"))
+    >>> ax.get_xlabel()
+    'Rows in the cluster; 160 clusters (school)'
+
+    References
+    ----------
+    After Bates (2010), lme4: Mixed-effects modeling with R, chapter 3 (shrinkage plot).
+    """
+    need_fit(fit, "shrinkage")
+    names = _names(fit, effects)
+    table = pooled(fit)
+    parts = {name: table[name] if isinstance(table.columns, pd.MultiIndex) else table
+             for name in names}  # fmt: skip
+    differ = _fixed_parts_differ(fit, parts)
+    if differ:
+        parts = {name: part.sub(part["complete"], axis=0) for name, part in parts.items()}
+    chosen = sample_clusters(table.index, n_clusters, seed)
+    shown = {name: part.loc[chosen] for name, part in parts.items()}
+    ax = axes_or_new(ax)
+    words = {name: _words(fit, name, differ, labels) for name in names}
+    count = counted(len(chosen), len(table), fit.cluster)
+    n = table["n"].loc[chosen]
+    draw = _over_sizes if len(names) == 1 else _in_the_plane
+    handles = draw(ax, fit, shown, n, words, count)
+    legend_with_headroom(ax, handles)
+    return described(ax, _describe(fit, shown, n, count))
+
+
+def _names(fit: MixedResult, effects: str | Sequence[str] | None) -> list[str]:
+    if effects is None:
+        return list(fit.design.z_names[:2])
+    names = [effects] if isinstance(effects, str) else list(effects)
+    for name in names:
+        need_effect(fit, name, "shrinkage")
+    if len(names) not in (1, 2) or len(set(names)) < len(names):
+        raise ModelError(f"shrinkage draws one or two different effects; it got {names}.")
+    return names
+
+
+def _fixed_parts_differ(fit: MixedResult, parts: Mapping[str, pd.DataFrame]) -> bool:
+    """Whether clusters have different complete-pooling points."""
+    spread = max(np.ptp(part["complete"]) for part in parts.values())
+    return bool(spread > SAME_POINT * max(np.sqrt(np.diag(fit.tau)).max(), np.sqrt(fit.sigma2)))
+
+
+def _words(fit: MixedResult, name: str, differ: bool, labels: Mapping[str, str] | None) -> str:
+    given = labels is not None and name in labels
+    text = f"Intercept of {fit.outcome}" if name == "Intercept" else f"Slope of {name}"
+    text = label(name, labels) if given else text
+    return f"{text}, minus its fixed part" if differ else text
+
+
+# --------------------------------------------------------------------------------------- the marks
+
+
+def _over_sizes(ax, fit, parts, n: pd.Series, words, count: str) -> list:
+    """One effect: the arrows stand upright at the cluster's size."""
+    ((name, part),) = parts.items()
+    x = _side_by_side(n)
+    _arrows(ax, x, part["none"], x, part["partial"])
+    ax.axhline(part["complete"].iloc[0], color=PALETTE["black"], ls="--", lw=1.2, zorder=1)
+    ax.set(xlabel=f"Rows in the cluster; {count}", ylabel=words[name])
+    return [*_handles(), Line2D([], [], color=PALETTE["black"], ls="--", label="complete pooling")]
+
+
+def _side_by_side(n: pd.Series) -> np.ndarray:
+    """Sizes, with clusters of the same size next to each other."""
+    place, among = n.groupby(n).cumcount(), n.groupby(n).transform("size")
+    return (n + 0.8 * ((place + 0.5) / among - 0.5)).to_numpy()
+
+
+def _in_the_plane(ax, fit, parts, n: pd.Series, words, count: str) -> list:
+    """Two effects: the arrows lead to the ellipse of the estimated distribution."""
+    (first, x), (second, y) = parts.items()
+    _arrows(ax, x["none"], y["none"], x["partial"], y["partial"])
+    centre = (x["complete"].iloc[0], y["complete"].iloc[0])
+    ellipse = _ellipse(fit.tau.loc[[first, second], [first, second]].to_numpy(), centre)
+    ax.add_patch(ellipse)
+    ax.plot(*centre, ls="", marker="X", ms=10, color=PALETTE["black"], mec="white", zorder=6)
+    ax.set(xlabel=f"{words[first]}; {count}", ylabel=words[second])
+    return [
+        *_handles(),
+        Line2D([], [], ls="", marker="X", ms=8, color=PALETTE["black"], label="complete pooling"),
+        Line2D(
+            [], [], color=PALETTE["black"], ls="--", label=f"{SHARE:.0%} of clusters, estimated"
+        ),
+    ]
+
+
+def _ellipse(tau: np.ndarray, centre: tuple[float, float]) -> Ellipse:
+    values, vectors = np.linalg.eigh(tau)
+    width, height = 2 * np.sqrt(chi2_quantile(SHARE, 2) * values.clip(min=0.0))
+    angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
+    return Ellipse(
+        centre, width, height, angle=angle, fill=False, ls="--", lw=1.4, ec=PALETTE["black"],
+        zorder=5, gid="ellipse",
+    )  # fmt: skip
+
+
+def _arrows(ax: Axes, x0, y0, x1, y1) -> None:
+    x0, y0, x1, y1 = (np.asarray(values, float) for values in (x0, y0, x1, y1))
+    many = len(x1) > 80
+    ax.quiver(
+        x0, y0, x1 - x0, y1 - y0, angles="xy", scale_units="xy", scale=1, units="dots",
+        width=1.2 if many else 1.8, headwidth=6, headlength=9, minlength=0,
+        color=PALETTE["grey"], zorder=2, gid="arrows",
+    )  # fmt: skip
+    area = 12 if many else 20
+    ax.scatter(
+        x0, y0, s=area, facecolors="white", edgecolors=PALETTE["orange"], zorder=3, gid="none"
+    )
+    ax.scatter(
+        x1, y1, s=area, color=PALETTE["blue"], edgecolors="white", linewidths=0.3, zorder=4,
+        gid="partial",
+    )  # fmt: skip
+
+
+def _handles() -> list[Line2D]:
+    def dot(face: str, edge: str, text: str) -> Line2D:
+        return Line2D([], [], ls="", marker="o", mfc=face, mec=edge, ms=6, label=text)
+
+    return [
+        dot("white", PALETTE["orange"], "no pooling (own rows)"),
+        dot(PALETTE["blue"], PALETTE["blue"], "partial pooling"),
+    ]
+
+
+# --------------------------------------------------------------------------------------- the words
+
+
+def _describe(fit: MixedResult, parts: Mapping[str, pd.DataFrame], n: pd.Series, count: str) -> str:
+    sizes = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
+    sentences = [f"Arrows from no pooling to partial pooling in {count} with {sizes} rows each."]
+    for name, part in parts.items():
+        move = (part["partial"] - part["none"]).abs()
+        own = part["none"].dropna()
+        text = f"{name}: partial pooling runs from {_range(part['partial'])}"
+        if len(own):
+            text = (
+                f"{name}: own estimates run from {_range(own)}, partial pooling from "
+                f"{_range(part['partial'])}; the longest way is {number(move.max())}, in cluster "
+                f"{move.idxmax()} with {n[move.idxmax()]} rows"
+            )
+        sentences.append(f"{text}.")
+    unknown = int(next(iter(parts.values()))["none"].isna().sum())
+    if unknown:
+        sentences.append(
+            f"{unknown} of {len(n)} clusters have no estimate of their own, and no arrow."
+        )
+    return " ".join(sentences)
+
+
+def _range(values: pd.Series) -> str:
+    return f"{number(values.min())} to {number(values.max())}"

@@ -1,0 +1,154 @@
+"""Arrows of shrinkage: the numbers in the artists are those of the table, and words to match."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.patches import Ellipse
+from matplotlib.quiver import Quiver
+from scipy import stats
+
+import mlteach as mt
+from mlteach import plots
+from mlteach.errors import DataError, ModelError
+
+EXACT = {"rtol": 1e-12, "atol": 1e-12}  # the same numbers, only drawn
+
+
+@pytest.fixture(autouse=True)
+def _no_screen():
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def data(hsb):
+    return mt.center(hsb, "ses", cluster="school")
+
+
+@pytest.fixture(scope="module")
+def empty(data):
+    return mt.fit_empty("math", data, cluster="school")
+
+
+@pytest.fixture(scope="module")
+def slopes(data):
+    return mt.fit_mixed("math ~ ses_within + (1 + ses_within | school)", data)
+
+
+@pytest.fixture(scope="module")
+def crossed(data):
+    return mt.fit_mixed("math ~ ses_within * catholic + (1 + ses_within | school)", data)
+
+
+def dots(ax, gid):
+    (found,) = [c for c in ax.collections if isinstance(c, PathCollection) and c.get_gid() == gid]
+    return np.asarray(found.get_offsets())
+
+
+def arrows(ax):
+    (found,) = [c for c in ax.collections if isinstance(c, Quiver)]
+    return found
+
+
+def test_one_effect_stands_over_the_sizes(empty):
+    ax = plots.shrinkage(empty)
+    table = mt.shrinkage(empty)
+    np.testing.assert_allclose(dots(ax, "none")[:, 1], table["none"], **EXACT)
+    np.testing.assert_allclose(dots(ax, "partial")[:, 1], table["partial"], **EXACT)
+    assert np.abs(dots(ax, "none")[:, 0] - table["n"]).max() <= 0.4
+    np.testing.assert_allclose(dots(ax, "none")[:, 0], dots(ax, "partial")[:, 0], **EXACT)
+    (line,) = ax.lines
+    assert line.get_ydata()[0] == pytest.approx(empty.params["Intercept"])
+    quiver = arrows(ax)
+    np.testing.assert_allclose(quiver.V, table["partial"] - table["none"], **EXACT)
+    np.testing.assert_allclose(quiver.U, 0.0, **EXACT)
+
+
+def test_two_effects_are_a_plane_with_an_ellipse(slopes):
+    ax = plots.shrinkage(slopes)
+    table = mt.shrinkage(slopes)
+    for k, name in enumerate(slopes.tau):
+        np.testing.assert_allclose(dots(ax, "none")[:, k], table[name]["none"], **EXACT)
+        np.testing.assert_allclose(dots(ax, "partial")[:, k], table[name]["partial"], **EXACT)
+    (cross,) = ax.lines
+    assert cross.get_xydata()[0] == pytest.approx(slopes.params.to_numpy())
+    (ellipse,) = [patch for patch in ax.patches if isinstance(patch, Ellipse)]
+    edge = ellipse.get_patch_transform().transform(ellipse.get_path().vertices)
+    d = edge - slopes.params.to_numpy()
+    distance = np.einsum("ia,ab,ib->i", d, np.linalg.inv(slopes.tau.to_numpy()), d)
+    # vertices of a spline lie on the ellipse, its control points a little outside
+    assert distance.min() == pytest.approx(stats.chi2.ppf(0.95, 2), rel=1e-3)
+
+
+def test_differences_are_drawn_where_fixed_parts_differ(crossed):
+    ax = plots.shrinkage(crossed)
+    blups = crossed.ranef()
+    np.testing.assert_allclose(dots(ax, "partial")[:, 0], blups["Intercept"], **EXACT)
+    np.testing.assert_allclose(dots(ax, "partial")[:, 1], blups["ses_within"], **EXACT)
+    assert ax.get_ylabel() == "Slope of ses_within, minus its fixed part"
+    assert ax.lines[0].get_xydata()[0] == pytest.approx([0, 0])
+
+
+def test_one_of_two_effects_and_other_order(slopes):
+    table = mt.shrinkage(slopes)
+    ax = plots.shrinkage(slopes, "ses_within")
+    np.testing.assert_allclose(dots(ax, "partial")[:, 1], table["ses_within"]["partial"], **EXACT)
+    ax = plots.shrinkage(slopes, ["ses_within", "Intercept"])
+    np.testing.assert_allclose(dots(ax, "partial")[:, 0], table["ses_within"]["partial"], **EXACT)
+
+
+def test_sample_of_clusters(slopes):
+    ax = plots.shrinkage(slopes, n_clusters=20, seed=3)
+    assert len(dots(ax, "none")) == 20
+    assert ax.get_xlabel() == "Intercept of math; 20 of 160 clusters (school)"
+    again = plots.shrinkage(slopes, n_clusters=20, seed=3)
+    np.testing.assert_array_equal(dots(ax, "none"), dots(again, "none"))
+    with pytest.raises(DataError, match="n_clusters=0"):
+        plots.shrinkage(slopes, n_clusters=0)
+
+
+def test_clusters_without_an_own_estimate_have_no_arrow():
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(13), [1, *[6] * 12])
+    x, u = rng.normal(size=len(g)), rng.normal(size=(13, 2))
+    frame = pd.DataFrame({"g": g, "x": x, "y": u[g, 0] + u[g, 1] * x + rng.normal(size=len(g))})
+    ax = plots.shrinkage(mt.fit_mixed("y ~ x + (1 + x | g)", frame))
+    assert np.isfinite(dots(ax, "partial")).all()
+    assert "1 of 13 clusters have no estimate of their own, and no arrow." in plots.describe(ax)
+    ax.figure.canvas.draw()
+
+
+def test_words(empty):
+    table = mt.shrinkage(empty)
+    longest = (table["partial"] - table["none"]).abs().idxmax()
+    text = plots.describe(plots.shrinkage(empty))
+    assert "160 clusters (school) with 14 to 67 rows each" in text
+    assert f"in cluster {longest} with {table.loc[longest, 'n']} rows" in text
+    ax = plots.shrinkage(empty, labels={"Intercept": "School mean of math (points)"})
+    assert ax.get_ylabel() == "School mean of math (points)"
+
+
+def test_draws_into_given_axes(empty):
+    _, axes = plt.subplots(1, 2)
+    assert plots.shrinkage(empty, ax=axes[1]) is axes[1]
+
+
+@pytest.mark.parametrize(
+    ("effects", "words"),
+    [
+        ("ses", "'ses' is not a random effect"),
+        ([], "one or two different effects"),
+        (["Intercept", "Intercept"], "one or two different effects"),
+    ],
+)
+def test_refuses(slopes, effects, words):
+    with pytest.raises(ModelError, match=words):
+        plots.shrinkage(slopes, effects)
+
+
+def test_refuses_data(hsb):
+    with pytest.raises(ModelError, match="shrinkage needs a fitted model"):
+        plots.shrinkage(hsb)

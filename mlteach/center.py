@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlteach.design import check_columns
+from mlteach.design import check_columns, check_type
 from mlteach.errors import DataError, DataWarning, ModelError, shown
 from mlteach.lazy import lazy_import
 
@@ -75,7 +75,7 @@ def center(
     ----------
     Enders & Tofighi (2007), Psychological Methods 12(2), doi:10.1037/1082-989X.12.2.121.
     """
-    columns = [columns] if isinstance(columns, str) else list(columns)
+    columns = [columns] if np.isscalar(columns) or columns is None else list(columns)
     _check_request(data, columns, cluster, how, between_at)
     codes, labels = pd.factorize(data[cluster])
     out, codebook, notes = data.copy(), dict(data.attrs.get("codebook", {})), []
@@ -150,7 +150,8 @@ def _check_request(data, columns, cluster, how, between_at) -> None:
 
 def _values(data: pd.DataFrame, column: str) -> np.ndarray:
     values = data[column]
-    if not pd.api.types.is_numeric_dtype(values.dtype) or values.dtype.kind == "c":
+    check_type(values, column)
+    if not pd.api.types.is_numeric_dtype(values.dtype):
         example = next((v for v in values if not pd.isna(v)), None)
         raise DataError(
             f"Column '{column}' is not numeric (it holds {shown(example)}), and a category has no "
@@ -171,6 +172,8 @@ def _values(data: pd.DataFrame, column: str) -> np.ndarray:
 
 def _check_varies(x, means, column: str, cluster: str, how) -> None:
     if how == "cluster" and not varies_within_clusters(x, means):
+        if np.isnan(means).all():
+            raise DataError(f"No row has both a value of '{column}' and a {cluster}.")
         raise ModelError(
             f"'{column}' is constant in every {cluster}: it is a level-2 predictor and has no "
             "within part. Use it as it is, or center it at a constant: how='grand'."

@@ -25,7 +25,7 @@ from mlteach.centering_formula import (
 )
 from mlteach.design import design, varies_within
 from mlteach.deviance import ProfiledDeviance
-from mlteach.errors import ModelError
+from mlteach.errors import FormulaError, ModelError
 from mlteach.formula import parse
 from mlteach.latent import LatentRegression, latent_regression
 from mlteach.lazy import lazy_import
@@ -181,8 +181,7 @@ def fit_centering(
     Hierarchical Linear Models, chapter 5, for the weight. Mundlak (1978), Econometrica 46(1),
     doi:10.2307/1913646. Ludtke et al. (2008), Psychological Methods 13(3), doi:10.1037/a0012869.
     """
-    slopes = [slopes] if isinstance(slopes, str) else list(slopes)
-    spec = centering_formula(formula, data, cluster, slopes)
+    spec = centering_formula(formula, data, cluster, _named(slopes))
     rows, notes = complete_rows(spec, data)
     rows = center(rows, spec.predictors, cluster)
     check_between(spec, rows)
@@ -204,6 +203,17 @@ def fit_centering(
         data=rows,
         notes=(*notes, *_notes(spec, fits, latent)),
     )
+
+
+def _named(slopes: str | Sequence[str] | None) -> list[str]:
+    """Names of the random slopes as a list."""
+    if slopes is None or isinstance(slopes, str):
+        return [slopes] if slopes else []
+    if not isinstance(slopes, Sequence):
+        raise FormulaError(
+            f"slopes needs names of level-1 predictors, for example slopes=['ses']; got {slopes!r}."
+        )
+    return list(slopes)
 
 
 # ---------------------------------------------------------------------------------- the eight rows

@@ -6,6 +6,7 @@ not the product or function of the parts; level-2 predictors may be anything a f
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -83,6 +84,7 @@ def centering_formula(
     needed = sorted(variables(model.outcome) | variables(model.fixed))
     columns = tuple(dict.fromkeys([*needed, cluster]))
     check_columns(data, list(columns), f"the formula '{text}'")
+    _check_names(variables(model.fixed))
     predictors, level2 = _by_level([t for t in terms if t != "1"], data, cluster)
     if not predictors:
         raise ModelError(
@@ -98,6 +100,17 @@ def centering_formula(
     return CenteringFormula(
         text, model.outcome, tuple(predictors), tuple(level2), columns, cluster, tuple(slopes)
     )
+
+
+def _check_names(columns: set[str]) -> None:
+    """Refuse names that need back quotes: their two parts would need them too."""
+    for name in sorted(columns):
+        if not name.isidentifier():
+            plain = re.sub(r"\W+", "_", name)
+            raise FormulaError(
+                f"'{name}' is no plain name, and fit_centering makes names of it. Rename the "
+                f"column first: data.rename(columns={{'{name}': '{plain}'}})."
+            )
 
 
 def _by_level(terms: list[str], data, cluster: str) -> tuple[list[str], list[str]]:

@@ -235,7 +235,7 @@ def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame
         if _plainly_complete(values):
             continue
         if column != columns[-1]:  # the cluster: ids may be of any type
-            _check_type(values, column)
+            check_type(values, column)
         _check_finite(values, column)
         if values.hasnans:
             missing[column] = values.isna().to_numpy()
@@ -257,7 +257,13 @@ def _plainly_complete(values: pd.Series) -> bool:
     return kind in "iub" or (kind == "f" and bool(np.isfinite(values.to_numpy().sum())))
 
 
-def _check_type(values: pd.Series, column: str) -> None:
+def check_type(values: pd.Series, column: str) -> None:
+    """Refuse dates, complex numbers, and numbers stored as Python objects.
+
+    Raises
+    ------
+    DataError
+    """
     if values.dtype.kind in "mMc":
         raise DataError(
             f"Column '{column}' holds {values.dtype} values, which have no place in a formula. "

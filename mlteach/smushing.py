@@ -60,9 +60,8 @@ def _unsplit(x: np.ndarray, codes: np.ndarray, level2: np.ndarray) -> bool:
 def smushed_note(d: Design) -> str:
     """One sentence on the predictors that enter unsplit; empty if there are none."""
     fixed, random = smushed_predictors(d)
-    cluster = d.formula.cluster
+    cluster, many = d.formula.cluster, len(fixed) > 1
     if fixed:
-        many = len(fixed) > 1
         text = (
             f"{_listed(fixed)} {'differ' if many else 'differs'} within and between the clusters "
             f"({cluster}) but {'have one slope each' if many else 'has one slope'}, a blend of "
@@ -75,8 +74,12 @@ def smushed_note(d: Design) -> str:
         )
     else:
         return ""
-    return f"{text}; split it with mt.center, or silence this note with smushed_note=False."
+    return (
+        f"{text}; split {'them' if many else 'it'} with mt.center, or silence this note with "
+        "smushed_note=False."
+    )
 
 
 def _listed(names: list[str]) -> str:
-    return " and ".join(", ".join(f"'{n}'" for n in names).rsplit(", ", 1))
+    *first, last = [f"'{name}'" for name in names]
+    return f"{', '.join(first)} and {last}" if first else last

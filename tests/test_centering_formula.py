@@ -48,6 +48,9 @@ def test_five_models(name, expected, hsb):
         ("math ~ sess", {}, mt.DataError, "Did you mean 'ses'"),
         ("math ~ ses", {"cluster": "schol"}, mt.DataError, "Did you mean 'school'"),
         ("math ~ ses", {"slopes": ["female"]}, mt.FormulaError, "slopes names 'female'"),
+        ("math ~ `a b`", {}, mt.FormulaError, r"data.rename\(columns={'a b': 'a_b'}\)"),
+        ("math ~ ses", {"slopes": 3}, mt.FormulaError, "slopes needs names of level-1 predictors"),
+        ("math ~ ses", {"cluster": None}, mt.DataError, "Column 'None'"),
         ("math ~ ses + mean_ses", {}, mt.ModelError, "'mean_ses' is the school mean of 'ses'"),
         ("math ~ ses_within", {}, mt.ModelError, "'ses_within' has the same mean in every school"),
         ("sector ~ ses", {}, mt.DataError, "outcome 'sector' is not numeric"),
@@ -56,7 +59,7 @@ def test_five_models(name, expected, hsb):
 )
 def test_bad_requests_are_named(formula, arguments, error, message, hsb):
     data = mt.center(hsb, ["ses"], cluster="school").assign(
-        who=np.where(hsb["female"] == 1, "girl", "boy")
+        who=np.where(hsb["female"] == 1, "girl", "boy"), **{"a b": hsb["ses"]}
     )
     with pytest.raises(error, match=message):
         mt.fit_centering(formula, data, **{"cluster": "school", **arguments})

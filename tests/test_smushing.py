@@ -68,7 +68,7 @@ def test_note_comes_once_and_can_be_silenced(hsb):
     notes = [note for note in fit.notes if "smushed" in note]
     assert notes == [
         "'ses' and 'minority' differ within and between the clusters (school) but have one slope "
-        "each, a blend of two effects ('smushed'); split it with mt.center, or silence this note "
+        "each, a blend of two effects ('smushed'); split them with mt.center, or silence this note "
         "with smushed_note=False."
     ]
     assert str(fit).count("('smushed')") == 1
@@ -79,3 +79,8 @@ def test_note_comes_once_and_can_be_silenced(hsb):
 def test_sentence_on_a_random_slope(hsb):
     d = design(parse("math ~ ses + mean_ses + (1 + ses | school)"), hsb)
     assert smushed_note(d).startswith("The random slope of 'ses', which differs within and between")
+
+
+def test_a_comma_in_a_name_does_not_end_it(hsb):
+    d = design(parse("math ~ poly(ses, 2) + (1 | school)"), hsb)
+    assert smushed_note(d).startswith("'poly(ses, 2)[1]' and 'poly(ses, 2)[2]' differ within")

@@ -9,11 +9,16 @@ level-1 variance -> maximum of the collapsed likelihood -> result.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
+import numpy as np
+
+from mlteach.effect_functions import CholeskyMap
 from mlteach.errors import ConvergenceWarning, ModelError
 from mlteach.lazy import lazy_import
+from mlteach.location_scale_between import LevelTwoFunctions, level_two_functions
 from mlteach.location_scale_design import LocationScaleDesign, location_scale_design
-from mlteach.location_scale_fit import CholeskyMap, maximise, start_values
+from mlteach.location_scale_fit import maximise, start_values
 from mlteach.location_scale_result import LocationScaleResult
 from mlteach.mixed import fit_mixed
 
@@ -28,6 +33,7 @@ def fit_location_scale(
     variance: str,
     data: pd.DataFrame,
     *,
+    between: str | Mapping[str, str] | None = None,
     association: bool = True,
     points: int | None = None,
 ) -> LocationScaleResult:
@@ -45,6 +51,10 @@ def fit_location_scale(
     data : DataFrame
         One row a level-1 unit. Rows with a missing value in a column of either function are left
         out and announced by a ``DataWarning``.
+    between : str or mapping of str to str, optional
+        Level-2 functions for the random effects: ``"~ sector"`` lets all their log variances and
+        (transformed) correlations differ by sector, ``{"Intercept": "~ sector"}`` only the ones
+        named; a correlation is named ``"Intercept:scale:Intercept"``.
     association : bool, default True
         Whether the random effects of the two functions may correlate.
     points : int, optional
@@ -77,13 +87,18 @@ def fit_location_scale(
     Leckie, French, Charlton & Browne (2014), Journal of Educational and Behavioral Statistics
     39(5), doi:10.3102/1076998614546494.
     """
-    d = location_scale_design(formula, variance, data)
-    r = len(d.s_names)
-    points = POINTS[r] if points is None else _check_points(points)
-    cholesky = CholeskyMap.from_blocks(d.s_blocks, d.mean.blocks, association)
-    start = _start(d, cholesky, data)
-    deviance, record, hessian = maximise(d.rows, cholesky, start, points)
-    result = LocationScaleResult(d, deviance, record, hessian)
+    d = location_scale_design(formula, variance, data, centre=between is None)
+    points = POINTS[len(d.s_names)] if points is None else _check_points(points)
+    rows = data.loc[d.mean.index] if len(data) != len(d.mean.index) else data
+    common = CholeskyMap.from_blocks(d.s_blocks, d.mean.blocks, association)
+    start = _start(d, common, rows)
+    functions = None
+    deviance, record, hessian = maximise(d.rows, common, start, points)
+    if between is not None:
+        functions = level_two_functions(d, between, rows, association)
+        start = _from_common(functions, common, record.end)
+        deviance, record, hessian = maximise(d.rows, functions.map, start, points)
+    result = LocationScaleResult(d, deviance, record, hessian, functions)
     if not record.converged:
         warnings.warn(
             f"'{result.formula}' {record.status}. Try fewer random effects, or predictors nearer "
@@ -100,11 +115,30 @@ def _check_points(points: int) -> int:
     return points
 
 
-def _start(d: LocationScaleDesign, cholesky: CholeskyMap, data: pd.DataFrame):
+def _from_common(functions: LevelTwoFunctions, common: CholeskyMap, theta: np.ndarray):
+    """Start values of level-2 functions: the covariance matrix that all clusters have in common."""
+    L = common.L(theta[len(theta) - common.m :])
+    omega = L @ L.T
+    # A variance of zero has no logarithm, a correlation of one no transformed value.
+    variance = np.maximum(np.diag(omega), 1e-4)
+    size = np.sqrt(np.outer(variance, variance))
+    parts = [theta[: len(theta) - common.m]]
+    map_ = functions.map
+    for row, col, standard in zip(map_.rows, map_.cols, functions.standards, strict=True):
+        rho = np.clip(omega[row, col] / size[row, col], -0.9, 0.9)
+        level = np.log(variance[row]) if row == col else np.arctanh(rho)
+        parts.append(level * standard.constant)
+    return np.concatenate(parts)
+
+
+def _start(d: LocationScaleDesign, cholesky: CholeskyMap, rows: pd.DataFrame):
     """Start values from the mixed model with one level-1 variance."""
-    rows = data.loc[d.mean.index] if len(data) != len(d.mean.index) else data
     mixed = fit_mixed(d.mean.formula.text, rows, reml=False)
     problem, state = mixed.problem, mixed.problem.state(mixed.theta)
     Lambda = problem.map.Lambda(mixed.theta)
-    Psi = Lambda @ Lambda.T
-    return start_values(d.rows, cholesky, state.beta, state.rss / problem.nu * Psi, state.t @ Psi)
+    sigma2 = state.rss / problem.nu
+    # The mixed model centres its random effects' columns; this model may not.
+    to_mine = np.linalg.solve(d.scaling.T, problem.moments.scaling.T)
+    tau = to_mine @ (sigma2 * Lambda @ Lambda.T) @ to_mine.T
+    u = state.t @ (Lambda @ Lambda.T) @ to_mine.T
+    return start_values(d.rows, cholesky, state.beta, tau, u)

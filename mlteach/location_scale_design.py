@@ -21,6 +21,8 @@ from mlteach.moments import Scaling, cluster_moments, standardise
 pd = lazy_import("pandas")
 
 MOST_SCALE_EFFECTS = 2
+# Effects of the variance function carry this prefix wherever both functions share a table.
+SCALE = "scale:"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.collapsed import Rows
+from mlteach.effect_functions import CholeskyMap, FunctionMap
 from mlteach.marginal import MarginalLikelihood
 from mlteach.optim import OptRecord, minimize
 
@@ -23,70 +24,27 @@ STEP = 1e-4
 SEARCH_POINTS = {0: 1, 1: 7, 2: 5}
 
 
-@dataclass(frozen=True)
-class CholeskyMap:
-    """Which elements of L are free: the pattern of Omega.
-
-    Attributes
-    ----------
-    r, q : int
-        Scale and location effects; d = r + q.
-    rows, cols : ndarray of int, shape (m,)
-    """
-
-    r: int
-    q: int
-    rows: np.ndarray
-    cols: np.ndarray
-
-    @classmethod
-    def from_blocks(cls, scale_blocks, mean_blocks, correlated: bool) -> CholeskyMap:
-        """Free within blocks, and between the functions if these are correlated."""
-        r = sum(len(b) for b in scale_blocks)
-        q = sum(len(b) for b in mean_blocks)
-        free = np.zeros((r + q, r + q), bool)
-        for offset, blocks in ((0, scale_blocks), (r, mean_blocks)):
-            for block in blocks:
-                at = np.array(block) + offset
-                free[np.ix_(at, at)] = True
-        free[r:, :r] = correlated
-        rows, cols = np.nonzero(np.tril(free))
-        return cls(r, q, rows, cols)
-
-    @property
-    def m(self) -> int:
-        """Number of free elements."""
-        return len(self.rows)
-
-    def L(self, theta: np.ndarray) -> np.ndarray:
-        """Write theta into its places, shape (d, d)."""
-        out = np.zeros((self.r + self.q,) * 2)
-        out[self.rows, self.cols] = theta
-        return out
-
-
 class LocationScaleDeviance:
-    """Minus twice the log-likelihood as a function of ``theta = (beta, alpha, L)``."""
+    """Minus twice the log-likelihood as a function of ``theta = (beta, alpha, effects)``."""
 
-    def __init__(self, rows: Rows, cholesky: CholeskyMap, points: int) -> None:
-        self.rows, self.map = rows, cholesky
+    def __init__(self, rows: Rows, effects: CholeskyMap | FunctionMap, points: int) -> None:
+        self.rows, self.map = rows, effects
         self.likelihood = MarginalLikelihood(rows, points)
         self.p, self.k, self.J = rows.X.shape[1], rows.W.shape[1], len(rows.n)
 
     def split(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return beta (p,), alpha (k,) and L for each cluster (J, d, d)."""
-        L = self.map.L(theta[self.p + self.k :])
-        return (
-            theta[: self.p],
-            theta[self.p : self.p + self.k],
-            np.broadcast_to(L, (self.J, *L.shape)),
-        )
+        """Return beta (p,), alpha (k,) and L for each cluster (J, d, d), None if not possible."""
+        beta, alpha, effects = np.split(theta, [self.p, self.p + self.k])
+        return beta, alpha, self.map.factors(effects, self.J)
 
     def scores(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log-likelihood of each cluster (J,) and its gradient (J, m)."""
-        e = self.likelihood.evaluate(*self.split(theta))
-        by_L = e.by_L[:, self.map.rows, self.map.cols]
-        return e.loglik, np.hstack([e.by_beta, e.by_alpha, by_L])
+        beta, alpha, L = self.split(theta)
+        if L is None:
+            return np.full(self.J, -np.inf), np.zeros((self.J, len(theta)))
+        e = self.likelihood.evaluate(beta, alpha, L)
+        by_effects = self.map.score(theta[self.p + self.k :], L, e.by_L)
+        return e.loglik, np.hstack([e.by_beta, e.by_alpha, by_effects])
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Deviance and its derivative; infinite where variances overflow."""
@@ -113,7 +71,7 @@ class LocationScaleDeviance:
 
 
 def maximise(
-    rows: Rows, cholesky: CholeskyMap, start: np.ndarray, points: int
+    rows: Rows, effects: CholeskyMap | FunctionMap, start: np.ndarray, points: int
 ) -> tuple[LocationScaleDeviance, OptRecord, np.ndarray]:
     """Find the maximum of the likelihood from one start.
 
@@ -127,7 +85,7 @@ def maximise(
     """
     from scipy import optimize
 
-    coarse = LocationScaleDeviance(rows, cholesky, min(points, SEARCH_POINTS[cholesky.r]))
+    coarse = LocationScaleDeviance(rows, effects, min(points, SEARCH_POINTS[effects.r]))
     theta = start
     for _ in range(4):
         coarse.settle(theta)
@@ -141,7 +99,7 @@ def maximise(
         ).x
         if before - coarse.value_and_gradient(theta)[0] < 1e-4:
             break
-    fine = LocationScaleDeviance(rows, cholesky, points)
+    fine = LocationScaleDeviance(rows, effects, points)
     # Near the maximum the curvature hardly changes, and hardly depends on the number of points.
     curvature = coarse.hessian(theta)
     for _ in range(3):

@@ -7,19 +7,19 @@ from functools import cached_property
 
 import numpy as np
 
-from mlteach.distributions import normal_quantile
+from mlteach import location_scale_clusters as clusters
+from mlteach import location_scale_components as components
 from mlteach.errors import ModelError
 from mlteach.inference import LikelihoodRatioTest, inverse_on_curved, likelihood_ratio_test
 from mlteach.lazy import lazy_import
-from mlteach.location_scale_design import LocationScaleDesign
+from mlteach.location_scale_between import LevelTwoFunctions
+from mlteach.location_scale_design import SCALE, LocationScaleDesign
 from mlteach.location_scale_fit import LocationScaleDeviance
 from mlteach.optim import OptRecord
-from mlteach.results import Summary, check_level, coefficient_table
+from mlteach.results import Summary, coefficient_table
 
 pd = lazy_import("pandas")
 
-# Effects of the variance function carry this prefix wherever both functions share a table.
-SCALE = "scale:"
 # A standard deviation below this part of the scaled unit is zero: the boundary.
 ZERO = 1e-5
 
@@ -38,12 +38,15 @@ class LocationScaleResult:
         How the minimum was found.
     hessian : ndarray, shape (m, m)
         Second derivatives of the deviance there, scaled units.
+    functions : LevelTwoFunctions or None
+        Level-2 functions of the random effects.
     """
 
     design: LocationScaleDesign
     deviance_function: LocationScaleDeviance = field(repr=False)
     optimizer: OptRecord = field(repr=False)
     hessian: np.ndarray = field(repr=False)
+    functions: LevelTwoFunctions | None = field(default=None, repr=False)
 
     # ---------------------------------------------------------------------------- what was fitted
 
@@ -106,9 +109,13 @@ class LocationScaleResult:
 
     @cached_property
     def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """beta_s, alpha_s and L, scaled units."""
-        beta, alpha, L = self.deviance_function.split(self.optimizer.end)
-        return beta, alpha, L[0]
+        """beta_s, alpha_s and the clusters' factors L (J, d, d), scaled units."""
+        return self.deviance_function.split(self.optimizer.end)
+
+    @property
+    def _effects_at(self) -> int:
+        """Where the parameters of the random effects begin."""
+        return len(self._parts[0]) + len(self._parts[1])
 
     @cached_property
     def _cov_scaled(self) -> np.ndarray:
@@ -155,9 +162,55 @@ class LocationScaleResult:
 
     @cached_property
     def random(self) -> pd.DataFrame:
-        """Covariance matrix Omega of all random effects, mean effects first, shape (d, d)."""
+        """Covariance matrix Omega of all random effects, mean effects first, shape (d, d).
+
+        With level-2 functions it is that of a cluster with average level-2 predictors.
+        """
+        if self.functions is None:
+            omega = self._omega[0]
+        else:
+            omega = self.functions.omega(self.optimizer.end[self._effects_at :])[0]
+        return pd.DataFrame(omega, index=self.effects, columns=self.effects)
+
+    @property
+    def _omega(self) -> np.ndarray:
+        """Covariance matrix of the random effects in each cluster, user's units, (J, d, d)."""
         root = self._units @ self._parts[2]
-        return pd.DataFrame(root @ root.T, index=self.effects, columns=self.effects)
+        return root @ root.transpose(0, 2, 1)
+
+    def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:
+        """Covariance matrix Omega at each row of a table of level-2 predictors.
+
+        Raises
+        ------
+        ModelError
+            If the model has no level-2 functions: then Omega is the same everywhere.
+        """
+        if self.functions is None:
+            raise ModelError(
+                "This model has one Omega for all clusters, fit.random. For one that depends on "
+                "level-2 predictors fit it with between='~ ...'."
+            )
+        omega = self.functions.omega(self.optimizer.end[self._effects_at :], data)
+        return [pd.DataFrame(o, index=self.effects, columns=self.effects) for o in omega]
+
+    @property
+    def between(self) -> pd.DataFrame:
+        """Level-2 functions: coefficients of log variances and of atanh correlations.
+
+        Indexed by element of Omega and predictor; columns as in ``mean``. Empty without functions.
+        """
+        if self.functions is None:
+            index = pd.MultiIndex.from_arrays([[], []], names=["element", "predictor"])
+            return pd.DataFrame(columns=self.mean.columns, index=index, dtype=float)
+        at = self._effects_at
+        rows = self.functions.coefficients(self.optimizer.end[at:], self._cov_scaled[at:, at:])
+        element, predictor, estimate, se = zip(*rows, strict=True)
+        lost = self.functions.at_boundary(self.optimizer.end[at:])
+        se = np.where(np.isin(element, lost), np.nan, se)
+        index = pd.MultiIndex.from_arrays([element, predictor], names=["element", "predictor"])
+        columns = (estimate, se, np.full(len(se), np.inf))
+        return coefficient_table(*(pd.Series(c, index=index) for c in columns))
 
     @property
     def correlations(self) -> pd.DataFrame:
@@ -171,6 +224,11 @@ class LocationScaleResult:
     def _no_variance(self) -> np.ndarray:
         return np.sqrt(np.diag(self.random)) <= ZERO * np.abs(self._units).max(axis=1)
 
+    @property
+    def _omega_scale(self) -> np.ndarray:
+        q = len(self.design.mean.z_names)
+        return self._omega[:, q:, q:]
+
     @cached_property
     def components(self) -> pd.DataFrame:
         """Variances, covariances and correlations of the random effects.
@@ -178,9 +236,14 @@ class LocationScaleResult:
         Rows are named by effect (a variance) or by pair ``a:b`` (a covariance); columns estimate,
         se, sd, correlation, and 95% limits ``lower``, ``upper`` of the variance (found on the log
         scale) or of the correlation (on the scale of Fisher's z). NaN where the boundary leaves no
-        standard error.
+        standard error. With level-2 functions see ``between`` and ``random_at``.
         """
-        return _components(self)
+        if self.functions is not None:
+            raise ModelError(
+                "The variances and correlations of this model are level-2 functions: see "
+                "fit.between for their coefficients and fit.random_at(data) for their values."
+            )
+        return components.components(self)
 
     # ------------------------------------------------------------------------- the level-1 variance
 
@@ -207,26 +270,29 @@ class LocationScaleResult:
             False: in the median cluster, exp(w'alpha). True: averaged over clusters,
             exp(w'alpha + s'Omega_v s / 2) (Leckie et al. 2014).
         """
-        W, S, index = self._variance_rows(data)
+        d = self.design
+        W, S = (d.W, d.S) if data is None else d.new_variance_rows(data)
         log_variance = W @ self.log_variance["estimate"].to_numpy()
         if average and S.shape[1]:
-            q = len(self.design.mean.z_names)
-            omega_v = self.random.to_numpy()[q:, q:]
-            log_variance = log_variance + 0.5 * np.einsum("ir,rs,is->i", S, omega_v, S)
+            omega_v = self._omega_scale_of_rows(data, len(S))
+            log_variance = log_variance + 0.5 * np.einsum("ir,irs,is->i", S, omega_v, S)
+        index = d.mean.index if data is None else data.index
         return pd.Series(np.exp(log_variance), index=index, name="variance")
 
-    def _variance_rows(self, data):
+    def _omega_scale_of_rows(self, data: pd.DataFrame | None, rows: int) -> np.ndarray:
         if data is None:
-            return self.design.W, self.design.S, self.design.mean.index
-        W, S = self.design.new_variance_rows(data)
-        return W, S, data.index
+            return self._omega_scale[self.design.mean.codes]
+        if self.functions is None:
+            return np.broadcast_to(self._omega_scale[0], (rows, *self._omega_scale.shape[1:]))
+        q = len(self.design.mean.z_names)
+        return self.functions.omega(self.optimizer.end[self._effects_at :], data)[:, q:, q:]
 
     # -------------------------------------------------------------------------------- the clusters
 
     @cached_property
     def _posterior(self):
         """Means (J, d) and covariances (J, d, d) of the random effects, user's units."""
-        return _posterior(self)
+        return clusters.posterior(self)
 
     def ranef(self) -> pd.DataFrame:
         """Empirical-Bayes predictions of all random effects, with their conditional SDs.
@@ -256,7 +322,7 @@ class LocationScaleResult:
             n, variance (at the cluster's mean of w'alpha and of s, the median of its posterior),
             lower, upper, icc (variance between at those rows over the sum), icc_lower, icc_upper.
         """
-        return _cluster_variances(self, level)
+        return clusters.cluster_variances(self, level)
 
     # --------------------------------------------------------------------------- comparisons, notes
 
@@ -290,6 +356,8 @@ class LocationScaleResult:
                     f"The variance of {effect} is estimated as zero: the clusters differ no more "
                     "than sampling within them explains."
                 )
+        if self.functions is not None:
+            return (*notes, *self._function_notes())
         matrix = self.correlations.to_numpy()
         rows, cols = np.nonzero(np.tril(np.abs(matrix) > 1.0 - 1e-6, -1))
         notes += [
@@ -299,6 +367,14 @@ class LocationScaleResult:
             for r, c in zip(rows, cols, strict=True)
         ]
         return tuple(notes)
+
+    def _function_notes(self) -> list[str]:
+        return [
+            f"The level-2 function of {element} runs off to the boundary (a variance of zero, a "
+            "correlation of one) in some clusters: read the values of random_at(data), not its "
+            "coefficients. Give it fewer predictors."
+            for element in self.functions.at_boundary(self.optimizer.end[self._effects_at :])
+        ]
 
     def summary(self) -> Summary:
         """Both functions side by side, and the random effects that join them."""
@@ -318,8 +394,11 @@ class LocationScaleResult:
         tables = {
             "Mean function": self.mean,
             "Log variance function": self.log_variance,
-            "Random effects": self.components,
         }
+        if self.functions is None:
+            tables["Random effects"] = self.components
+        else:
+            tables["Level-2 functions: log variances, atanh of correlations"] = self.between
         return Summary("Two-level location-scale model", facts, tables, self.notes)
 
     def __repr__(self) -> str:
@@ -336,109 +415,6 @@ def _z_table(estimate: np.ndarray, cov: np.ndarray, names) -> pd.DataFrame:
     index = list(names)
     columns = (estimate, np.sqrt(np.diag(cov)), np.full(len(index), np.inf))
     return coefficient_table(*(pd.Series(c, index=index) for c in columns))
-
-
-def _components(fit: LocationScaleResult) -> pd.DataFrame:
-    """Delta method from the free elements of L to Omega and its correlations."""
-    omega, names, d = fit.random.to_numpy(), fit.effects, len(fit.effects)
-    map_, L = fit.deviance_function.map, fit._parts[2]
-    cov_L = fit._cov_scaled[-map_.m :, -map_.m :] if map_.m else np.zeros((0, 0))
-    change = np.zeros((map_.m, d, d))
-    for a, (row, col) in enumerate(zip(map_.rows, map_.cols, strict=True)):
-        E = np.zeros((d, d))
-        E[row, col] = 1.0
-        half = fit._units @ E @ L.T @ fit._units.T
-        change[a] = half + half.T
-    free = np.abs(change).max(axis=0, initial=0.0) > 0
-    sd = np.sqrt(np.diag(omega))
-    none = fit._no_variance
-    z = normal_quantile(0.95)
-    rows = {}
-    for col in range(d):
-        for row in range(col, d):
-            if not free[row, col]:
-                continue
-            se = float(np.sqrt(max(change[:, row, col] @ cov_L @ change[:, row, col], 0.0)))
-            if none[row] or none[col]:
-                rows[_pair(names, row, col)] = (omega[row, col], *[np.nan] * 5)
-            elif row == col:
-                factor = np.exp(z * se / omega[row, row])
-                limits = (omega[row, row] / factor, omega[row, row] * factor)
-                rows[names[row]] = (omega[row, row], se, sd[row], np.nan, *limits)
-            else:
-                rho = np.clip(omega[row, col] / (sd[row] * sd[col]), -1.0, 1.0)
-                by_rho = change[:, row, col] / (sd[row] * sd[col]) - 0.5 * rho * (
-                    change[:, row, row] / omega[row, row] + change[:, col, col] / omega[col, col]
-                )
-                limits = _correlation_limits(rho, np.sqrt(max(by_rho @ cov_L @ by_rho, 0.0)), z)
-                rows[_pair(names, row, col)] = (omega[row, col], se, np.nan, rho, *limits)
-    columns = ["estimate", "se", "sd", "correlation", "lower", "upper"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-
-
-def _pair(names: list[str], row: int, col: int) -> str:
-    return names[row] if row == col else f"{names[col]}:{names[row]}"
-
-
-def _correlation_limits(rho: float, se: float, z: float) -> tuple[float, float]:
-    if abs(rho) >= 1.0 - 1e-9:
-        return np.nan, np.nan
-    centre, half = np.arctanh(rho), z * se / (1.0 - rho**2)
-    return float(np.tanh(centre - half)), float(np.tanh(centre + half))
-
-
-def _posterior(fit: LocationScaleResult) -> tuple[np.ndarray, np.ndarray]:
-    deviance = fit.deviance_function
-    likelihood, (beta, alpha, L) = deviance.likelihood, deviance.split(fit.optimizer.end)
-    e = likelihood.evaluate(beta, alpha, L)
-    r, q = likelihood.r, likelihood.q
-    Lv = L[0, :r, :r]
-    moment = e.inner.moment
-    v = likelihood.T @ Lv.T
-    joint = np.concatenate([v, -moment[:, :, :q, q]], axis=2)
-    mean = np.einsum("jk,jka->ja", e.weight, joint)
-    second = np.einsum("jk,jka,jkb->jab", e.weight, joint, joint)
-    # Given t the location effects still vary: their conditional covariance comes on top.
-    u = joint[:, :, r:]
-    conditional = moment[:, :, :q, :q] - u[..., :, None] * u[..., None, :]
-    cov = second - mean[:, :, None] * mean[:, None]
-    cov[:, r:, r:] += np.einsum("jk,jkab->jab", e.weight, conditional)
-    units = fit._units
-    return mean @ units.T, units @ cov @ units.T
-
-
-def _cluster_variances(fit: LocationScaleResult, level: float) -> pd.DataFrame:
-    check_level(level)
-    d = fit.design
-    n = np.bincount(d.mean.codes)
-    alpha = fit.log_variance["estimate"].to_numpy()
-    fixed = np.bincount(d.mean.codes, weights=d.W @ alpha) / n
-    q = len(d.mean.z_names)
-    mean, cov = fit._posterior
-    S = _cluster_means(d.S, d.mean.codes, n)
-    v = np.einsum("jr,jr->j", S, mean[:, q:])
-    sd = np.sqrt(np.einsum("jr,jrs,js->j", S, cov[:, q:, q:], S))
-    half = normal_quantile(level) * sd
-    Z = _cluster_means(d.mean.Z, d.mean.codes, n)
-    between = np.einsum("jq,qs,js->j", Z, fit.random.to_numpy()[:q, :q], Z)
-    variance, lower, upper = (np.exp(fixed + v + step) for step in (0.0, -half, half))
-    return pd.DataFrame(
-        {
-            "n": n,
-            "variance": variance,
-            "lower": lower,
-            "upper": upper,
-            "icc": between / (between + variance),
-            "icc_lower": between / (between + upper),
-            "icc_upper": between / (between + lower),
-        },
-        index=d.mean.labels,
-    )
-
-
-def _cluster_means(columns: np.ndarray, codes: np.ndarray, n: np.ndarray) -> np.ndarray:
-    sums = [np.bincount(codes, weights=column) for column in columns.T]
-    return np.stack(sums, axis=1) / n[:, None] if sums else np.zeros((len(n), 0))
 
 
 def _lr_test(big: LocationScaleResult, small) -> LikelihoodRatioTest:

@@ -305,7 +305,8 @@ def _weights(matrix, names: list[str]) -> np.ndarray:
 
 def _equations(text: str, names: list[str]) -> list[np.ndarray]:
     """Rows (weights, constant), each to be zero, of a string of equations."""
-    coded = _coded(text, names)
+    # A minus sign copied from a printed page.
+    coded = _coded(text, names).replace("\N{MINUS SIGN}", "-")
     if not coded.strip():
         raise FormulaError("The hypothesis is empty. Name at least one coefficient.")
     if re.search(r"[<>]|!=", coded):
@@ -369,7 +370,7 @@ def _value(node: ast.expr, text: str, p: int) -> np.ndarray:
     match node:
         case ast.Name(id=code):
             return np.eye(p + 1)[int(code[1:])]
-        case ast.Constant(value=int() | float() as number):
+        case ast.Constant(value=int() | float() as number) if np.isfinite(number):
             return number * np.eye(p + 1)[p]
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=inner):
             value = _value(inner, text, p)
@@ -389,5 +390,5 @@ def _value(node: ast.expr, text: str, p: int) -> np.ndarray:
                     return a / b[-1]
     raise FormulaError(
         f"'{text}' is not linear in the coefficients: these may be added, subtracted, and "
-        "multiplied or divided by numbers."
+        "multiplied or divided by numbers (none of them infinite)."
     )

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mlteach.account import dropped_note
+from mlteach.bootstrap import as_generator
 from mlteach.design import Design, design
 from mlteach.deviance import ProfiledDeviance
 from mlteach.effects import blups
@@ -160,7 +161,7 @@ def _design(formula: str, data: pd.DataFrame, cluster: str, slopes: Sequence[str
         raise FormulaError(
             f"'{formula}' has a random part; give the fixed part only, and cluster= and slopes=."
         )
-    slopes = [slopes] if isinstance(slopes, str) else list(slopes)
+    slopes = [slopes] if isinstance(slopes, str) else list(slopes or ())
     random = " + ".join(["1", *slopes])
     return design(parse(f"{formula} + ({random} | {cluster})"), data)
 
@@ -172,7 +173,7 @@ def _folds(d: Design, leave: str, folds: int, seed: int) -> np.ndarray:
     most = len(d.y) if leave == "rows" else len(d.labels)
     if folds not in range(2, most + 1):
         raise ModelError(f"folds={folds} is not a whole number from 2 to {most}, the {leave}.")
-    rng = np.random.default_rng(seed)
+    rng = as_generator(seed)
     if leave == "clusters":
         return (rng.permutation(len(d.labels)) % folds)[d.codes]
     # Dealt out in shuffled order, cluster by cluster: every cluster is spread over the folds.

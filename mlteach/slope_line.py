@@ -64,8 +64,13 @@ class SlopeLine:
                 f"'{self.x}' is a category and has no slope. Give the numeric predictor as x, and "
                 "the category as by."
             )
-        if self.by == self.x or self.by not in self._moderators:
-            found = ", ".join(sorted(self._moderators)) or "none"
+        found = ", ".join(sorted(self._moderators)) or "none"
+        if self.by == self.x:
+            raise ModelError(
+                f"x and by are both '{self.x}': by is the predictor that changes the slope of the "
+                f"other one. Moderators of '{self.x}': {found}."
+            )
+        if self.by not in self._moderators:
             raise ModelError(
                 f"'{self.x}' and '{self.by}' do not interact in '{formula}': the slope is the same "
                 f"at every value. Fit '{self.x} * {self.by}'. Moderators of '{self.x}': {found}."
@@ -193,7 +198,7 @@ class SlopeLine:
         if name in self.hold:
             return self._checked(name, self.hold[name])
         levels = categories(self.fit.design, name)
-        return levels[0] if levels else float(self.observed(name).mean())
+        return levels[0] if levels else _mean(self.observed(name))
 
     def _checked(self, name: str, value: object) -> object:
         """A value that this column of the data could hold."""
@@ -220,7 +225,7 @@ class SlopeLine:
         different = np.unique(seen)
         if len(different) == 2:
             return different.tolist()
-        return (seen.mean() + seen.std(ddof=1) * np.array([-1.0, 0.0, 1.0])).tolist()
+        return (_mean(seen) + seen.std(ddof=1) * np.array([-1.0, 0.0, 1.0])).tolist()
 
     def observed(self, name: str) -> np.ndarray:
         """Values of a numeric predictor: one a cluster if it is constant in each, else one a row.
@@ -232,9 +237,10 @@ class SlopeLine:
         """
         d = self.fit.design
         if name not in d.x_names:
+            say = "simple_slopes(..., at=[...])" if name == self.by else f"hold={{'{name}': ...}}"
             raise ModelError(
                 f"'{name}' has no column of its own in '{self.fit.formula}', so its mean and range "
-                f"are not known. Say where to look: at=[...] or hold={{'{name}': ...}}."
+                f"are not known. Say where to look: {say}."
             )
         column = d.X[:, d.x_names.index(name)]
         if self.unit(name) == "rows":
@@ -246,6 +252,12 @@ class SlopeLine:
         """Whether a predictor is a property of "clusters" or of "rows"."""
         d = self.fit.design
         return "rows" if varies_within(d)[d.x_names.index(name)] else "clusters"
+
+
+def _mean(values: np.ndarray) -> float:
+    """The mean; exactly zero where it is only the rounding of a centred column."""
+    mean = float(values.mean())
+    return mean if abs(mean) > 1e-12 * np.abs(values).max() else 0.0
 
 
 def _variables(terms: list) -> set[str]:

@@ -278,6 +278,12 @@ def test_equations_are_read(text, row, null):
     assert values.tolist() == [null]
 
 
+def test_a_minus_sign_of_a_printed_page_is_read():
+    C, values = read_hypothesis("ses \N{MINUS SIGN} ses2 = \N{MINUS SIGN}1", NAMES)
+    assert C.tolist() == [weights(b1=1, b5=-1)]
+    assert values.tolist() == [-1]
+
+
 def test_lists_commas_matrices_and_tables():
     expected = [weights(b1=1), weights(b5=1)]
     for hypothesis in (
@@ -323,6 +329,7 @@ def test_any_combination_written_out_is_read_back(row, null):
         ("1 / ses", "not linear"),
         ("ses ** 2", "not linear"),
         ("ses / 0", "not linear"),
+        ("ses = 1e400", "not linear.*infinite"),
         ([], "empty"),
         ([1.0, 2.0], "needs 8 columns"),
         (np.ones((2, 3)), r"the shape \(2, 3\)"),

@@ -263,7 +263,7 @@ def test_units_of_the_moderator_do_not_matter(cross, data):
         ("ses_withn", "mean_ses", {}, "x='ses_withn' is not a predictor .* mean 'ses_within'"),
         ("ses_within", "size", {}, "by='size' is not a predictor"),
         ("mean_ses", "catholic", {}, "do not interact in .* Fit 'mean_ses \\* catholic'"),
-        ("ses_within", "ses_within", {}, "do not interact"),
+        ("ses_within", "ses_within", {}, "x and by are both 'ses_within'"),
         ("ses_within", "mean_ses", {"at": []}, "at= is empty"),
         ("ses_within", "mean_ses", {"at": ["high"]}, "'mean_ses' is numeric; 'high' is not"),
         ("ses_within", "mean_ses", {"at": [np.nan]}, "is not a finite number"),
@@ -291,8 +291,15 @@ def test_categories_and_curves_are_refused(data):
     with pytest.raises(ModelError, match="'ses_within' changes the slope of 'mean_ses' along a"):
         mt.johnson_neyman(fit, "mean_ses", "ses_within")
     fit = mt.fit_mixed("math ~ ses_within * log(size) + (1 | school)", data)
-    with pytest.raises(ModelError, match="'size' has no column of its own"):
+    with pytest.raises(ModelError, match=r"'size' has no column of its own.*at=\[\.\.\.\]"):
         mt.simple_slopes(fit, "ses_within", "size")
+
+
+def test_a_centred_moderator_is_held_at_zero_and_not_at_its_rounding(data):
+    centred = data.assign(mean_ses=data["mean_ses"] - data["mean_ses"].mean())
+    fit = mt.fit_mixed("math ~ mean_ses * ses_within * catholic + (1 | school)", centred)
+    assert mt.simple_slopes(fit, "mean_ses", "catholic").attrs["held"] == {"ses_within": 0.0}
+    assert mt.simple_slopes(fit, "mean_ses", "ses_within").index[1] == 0.0
 
 
 @pytest.mark.parametrize("ask", [mt.simple_slopes, mt.johnson_neyman])

@@ -307,3 +307,8 @@ def test_few_clusters_get_advice(hsb):
     notes = mt.fit_mixed("math ~ 1 + (1 | school)", some).notes
     assert any("9 clusters say little" in note and "kenward-roger" in note for note in notes)
     assert not mt.fit_mixed("math ~ 1 + (1 | school)", hsb).notes
+
+
+def test_reml_is_true_or_false(hsb):
+    with pytest.raises(mt.ModelError, match="reml= is True"):
+        mt.fit_mixed("math ~ 1 + (1 | school)", hsb, reml="ML")

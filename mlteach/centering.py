@@ -107,7 +107,7 @@ class CenteringResult:
                 f"{name} {value:.3f}" for name, value in self.phi.items()
             ),
             "Reliability of the cluster means": ", ".join(
-                f"{name} {value:.3f}"
+                f"{name} {'not known' if np.isnan(value) else f'{value:.3f}'}"
                 for name, value in zip(self.phi.index, self.latent.reliability, strict=True)
             ),
             "All contextual effects zero": self.hausman.summary().facts["F"],
@@ -231,7 +231,6 @@ def _contextual_contrasts(spec: CenteringFormula, fit: MixedResult) -> np.ndarra
 def _table(spec, fits, contextual: pd.DataFrame, latent: LatentRegression) -> pd.DataFrame:
     both, smushed = fits["within_between"].coefficients, fits["smushed"].coefficients
     fixed, se = _fixed_effects(spec, fits["within_between"]), latent.se
-    free = pd.Series([np.inf])
     tables = {}
     for k, x in enumerate(spec.predictors):
         rows = {
@@ -242,6 +241,7 @@ def _table(spec, fits, contextual: pd.DataFrame, latent: LatentRegression) -> pd
         }
         for part in ("within", "between", "contextual"):
             estimate = pd.Series([getattr(latent, part)[k]])
+            free = estimate.where(estimate.isna(), np.inf)
             rows[f"latent_{part}"] = coefficient_table(
                 estimate, pd.Series([se[part][k]]), free
             ).loc[0]
@@ -378,22 +378,31 @@ def _random_slopes(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.D
 
 
 def _notes(spec: CenteringFormula, fits, latent: LatentRegression) -> list[str]:
-    notes = [
-        f"The model '{name}': {note}"
-        for name in ("within_between", "contextual", "smushed")
-        for note in fits[name].notes[:1]
-    ]
+    told: dict[str, list[str]] = {}
+    for name in ("within_between", "contextual", "smushed"):
+        for note in fits[name].notes[:1]:
+            told.setdefault(note, []).append(f"'{name}'")
+    notes = [f"In {', '.join(names)}: {note}" for note, names in told.items()]
     if spec.slopes:
         notes.append(
             "With a random slope, centring at a constant and at the cluster mean are different "
             "models, not two forms of one: the slope of an unsplit predictor has a smushed "
             "variance. Contextual effects are from the cluster-mean-centred model."
         )
-    if np.isnan(latent.between).any():
-        notes.append(
-            "The predictors differ between clusters no more than sampling within clusters "
-            "explains: there are no latent means to regress on, and the latent rows are empty."
-        )
+    return [*notes, *_latent_notes(spec, latent)]
+
+
+def _latent_notes(spec: CenteringFormula, latent: LatentRegression) -> list[str]:
+    """Why latent rows are empty, if they are."""
     if not latent.model.optimizer.converged:
-        notes.append(f"The latent model {latent.model.optimizer.status}.")
-    return notes
+        return [f"The latent model {latent.model.optimizer.status}; its rows are empty."]
+    if not np.isnan(latent.between).any():
+        return []
+    flat = [x for x, b in zip(spec.predictors, latent.reliability, strict=True) if np.isnan(b)]
+    why = (
+        f"{', '.join(flat)}: differences between clusters are no larger than sampling within "
+        "clusters explains."
+        if flat
+        else "The true cluster means of the predictors are collinear."
+    )
+    return [f"{why} There are no latent means to regress on, so the latent rows are empty."]

@@ -30,12 +30,13 @@ class LatentRegression:
         With the (co)variances on both levels.
     within, between : ndarray, shape (k,)
         ``between`` is NaN where the predictors' covariance matrix between clusters is not positive
-        definite: then there are no latent means to regress on.
+        definite: then there are no latent means to regress on. Both are if the model did not
+        converge.
     cov : ndarray, shape (2 k, 2 k)
         Covariance matrix of ``within``, then ``between``.
     reliability : ndarray, shape (k,)
         Share of the true variance in the variance of the observed cluster means,
-        ``b / (b + w / n_j)``, averaged over clusters.
+        ``b / (b + w / n_j)``, averaged over clusters; NaN where b is not positive.
     """
 
     model: TwoLevelNormal
@@ -80,14 +81,22 @@ def latent_regression(model: TwoLevelNormal) -> LatentRegression:
     m = by_within.shape[1]
     jacobian = np.zeros((2 * len(within), 2 * m))
     jacobian[: len(within), :m], jacobian[len(within) :, m:] = by_within, by_between
-    w, b = np.diag(model.within)[1:], np.diag(model.between)[1:]
+    # Where the search stopped short there is no estimate: the likelihood may have no maximum.
+    known = 1.0 if model.optimizer.converged else np.nan
     return LatentRegression(
         model=model,
-        within=within,
-        between=between,
-        cov=jacobian @ model.cov_within_between @ jacobian.T,
-        reliability=(b / (b + w / model.n[:, None])).mean(axis=0),
+        within=known * within,
+        between=known * between,
+        cov=known * (jacobian @ model.cov_within_between @ jacobian.T),
+        reliability=known * _reliability(model),
     )
+
+
+def _reliability(model: TwoLevelNormal) -> np.ndarray:
+    """Mean reliability of the cluster means of each predictor, shape (k,)."""
+    w, b = np.diag(model.within)[1:], np.diag(model.between)[1:]
+    b = np.where(b > 0.0, b, np.nan)
+    return (b / (b + w / model.n[:, None])).mean(axis=0)
 
 
 def _regression(S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

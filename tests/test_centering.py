@@ -218,7 +218,17 @@ def test_no_variance_between_leaves_the_latent_rows_empty():
     result = mt.fit_centering("y ~ x", data, cluster="cluster")
     assert result.table.loc[["latent_between", "latent_contextual"]].isna()["estimate"].all()
     assert np.isfinite(result.table.loc["latent_within", ["estimate", "se"]].astype(float)).all()
-    assert any("no latent means" in note for note in result.notes)
+    assert any(note.startswith("x: differences between") for note in result.notes)
+
+
+def test_a_latent_model_without_a_maximum_has_no_numbers():
+    """One cluster of 2,000 beside small ones, x alike in all: the likelihood grows without end."""
+    sizes = pd.read_csv(Path(__file__).parent / "reference" / "data" / "sizes.csv")
+    result = mt.fit_centering("y ~ x", sizes, cluster="cluster")
+    latent = [name for name in EFFECTS if name.startswith("latent")]
+    assert result.table.loc[latent, ["estimate", "se"]].isna().all(axis=None)
+    assert np.isfinite(result.table.drop(latent)["estimate"]).all()
+    assert any("did not converge" in n and "its rows are empty" in n for n in result.notes)
 
 
 def test_few_clusters_are_told(hsb):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mlteach.latent import latent_regression
+from mlteach.optim import OptRecord
 from mlteach.two_level_normal import TwoLevelNormal
 from tests.test_two_level_normal import CASES, fit_case
 
@@ -32,19 +33,26 @@ def test_no_variance_between_leaves_no_latent_mean():
     ours = latent_regression(fit_case(case))
     assert ours.model.between[1, 1] < 0
     assert np.isnan(ours.between).all()
+    assert np.isnan(ours.reliability).all()
     assert np.isnan(ours.se["between"]).all()
     expected = case["path"]["effects"]
     assert np.isclose(ours.within[0], expected["estimate"]["within x"], rtol=EFFECT)
     assert np.isclose(ours.se["within"][0], expected["se"]["within x"], rtol=STANDARD_ERROR)
 
 
-def model(within, between, n=(4, 4)):
+def record(converged):
+    """Return what is known of a search."""
+    at = np.zeros(1)
+    return OptRecord(at, at, 0.0, 0.0, 1, 0.0, 0.0, converged, "", [])
+
+
+def model(within, between, n=(4, 4), converged=True):
     """Return a model with these matrices and a unit covariance of its parameters."""
     within, between = np.array(within, float), np.array(between, float)
     m = 2 * len(np.tril_indices(len(within))[0])
     names = tuple("yxz"[: len(within)])
     return TwoLevelNormal(
-        names, np.zeros((2, 1)), within, between, np.eye(m), 0.0, np.array(n), None
+        names, np.zeros((2, 1)), within, between, np.eye(m), 0.0, np.array(n), record(converged)
     )
 
 
@@ -76,3 +84,9 @@ def test_delta_method_numerically():
             columns.append((effects[0] - effects[1]) / 2e-6)
     jacobian = np.array(columns).T
     assert np.allclose(fit.cov, jacobian @ jacobian.T, rtol=1e-6, atol=1e-8)
+
+
+def test_where_the_search_stopped_short_there_is_no_estimate():
+    fit = latent_regression(model([[5, 2], [2, 4]], [[3, 1.5], [1.5, 1]], converged=False))
+    assert np.isnan([fit.within, fit.between, fit.reliability]).all()
+    assert np.isnan(list(fit.se.values())).all()

@@ -106,8 +106,13 @@ def maximise(
         fine.settle(theta)
         record = minimize(_FixedCurvature(fine, curvature), theta, max_iter=30)
         theta = record.end
-    hessian = fine.hessian(theta)
-    record = minimize(_FixedCurvature(fine, hessian), theta, max_iter=30)
+    # Where a variance is nearly zero the deviance is flat and its curvature keeps changing.
+    for _ in range(6):
+        hessian = fine.hessian(theta)
+        record = minimize(_FixedCurvature(fine, hessian), theta, max_iter=30)
+        theta = record.end
+        if record.converged:
+            break
     return fine, record, hessian
 
 

@@ -160,7 +160,9 @@ def _check_new_rows(
 
 def _evaluated(specs: Sequence[formulaic.ModelSpec], data: pd.DataFrame) -> np.ndarray:
     parts = [spec.get_model_matrix(data, na_action="ignore") for spec in specs]
-    return np.hstack([np.asarray(part, float) for part in parts])
+    values = np.hstack([np.asarray(part, float) for part in parts])
+    _check_finite_columns(values, [name for spec in specs for name in spec.column_names], data)
+    return values
 
 
 def varies_within(design: Design) -> np.ndarray:
@@ -332,16 +334,21 @@ def _matrix(
         raise FormulaError(f"'{text}' cannot be evaluated: {error}") from error
     values = np.asarray(matrix, dtype=float)
     names = tuple(str(c) for c in matrix.model_spec.column_names)
-    finite = np.isfinite(values).all(axis=0)
-    if not finite.all():
-        bad = names[int(np.argmin(finite))]
-        rows = ~np.isfinite(values[:, int(np.argmin(finite))])
-        first = ", ".join(str(r) for r in data.index[rows][:5])
-        raise DataError(
-            f"'{bad}' is not a finite number in {rows.sum()} row(s), first in row(s) {first}: "
-            "a transformation such as log() met a value outside its domain."
-        )
+    _check_finite_columns(values, names, data)
     return values, names, matrix.model_spec
+
+
+def _check_finite_columns(values: np.ndarray, names: Sequence[str], data: pd.DataFrame) -> None:
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    bad = int(np.argmin(finite.all(axis=0)))
+    rows = ~finite[:, bad]
+    first = ", ".join(str(r) for r in data.index[rows][:5])
+    raise DataError(
+        f"'{names[bad]}' is not a finite number in {rows.sum()} row(s), first in row(s) {first}: "
+        "an infinite value, or a transformation such as log() met one outside its domain."
+    )
 
 
 def _without_unused_levels(part: str, data: pd.DataFrame) -> pd.DataFrame:

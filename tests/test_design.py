@@ -203,6 +203,15 @@ def test_new_rows_refuse_an_unseen_level(data, formula):
         new_rows(matrices(formula, data), pd.DataFrame({"x": [0.0], "s": ["z"]}))
 
 
+def test_new_rows_refuse_what_a_transformation_cannot_take(data):
+    d = matrices("y ~ np.log(x) + (1 | g)", data.assign(x=np.exp(data["x"])))
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(DataError, match=r"np.log\(x\)' .* row\(s\) 1"),
+    ):
+        new_rows(d, pd.DataFrame({"x": [1.0, -1.0]}))
+
+
 def test_new_rows_refuse_missing_values(data):
     d = matrices("y ~ x + (1 | g)", data)
     with pytest.raises(DataError, match="Column 'x' has 1 missing"):

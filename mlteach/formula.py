@@ -46,7 +46,6 @@ class ModelFormula:
 # ---------------------------------------------------------------------------------------- parsing
 
 
-@lru_cache(maxsize=256)
 def parse(text: str) -> ModelFormula:
     """Take a model formula apart.
 
@@ -72,6 +71,11 @@ def parse(text: str) -> ModelFormula:
     """
     if not isinstance(text, str):
         raise FormulaError(f"A formula is a text such as 'y ~ x + (1 | g)', not {text!r}.")
+    return _parsed(text)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> ModelFormula:
     _check_parentheses(text)
     if text.count("~") != 1:
         place = text.rfind("~") if "~" in text else len(text)

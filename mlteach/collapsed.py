@@ -95,7 +95,7 @@ class ClusterConstant:
     def __init__(self, rows: Rows) -> None:
         self.q, self.p = rows.Z.shape[1], rows.X.shape[1]
         D = np.column_stack([rows.Z, rows.X, rows.y])
-        self.G = _products(rows, D)
+        self.G = products(rows, D)
         self.n, self.W = rows.n.astype(float), rows.W[rows.starts]
 
     def weigh(self, beta: np.ndarray, alpha: np.ndarray, v: np.ndarray) -> Weighed:
@@ -133,7 +133,7 @@ class RowWeights:
         rows = self.rows
         self._inverse = np.exp(-(rows.W @ alpha))
         self._D = np.column_stack([rows.Z, rows.y - rows.X @ beta])
-        G = _products(rows, self._D, self._inverse)
+        G = products(rows, self._D, self._inverse)
         self._v = v.sum(axis=2)
         log_variance = rows.sums(rows.W @ alpha)[:, None] + self.n[:, None] * self._v
         return Weighed(log_variance, np.exp(-self._v)[:, :, None, None] * G[:, None])
@@ -199,7 +199,7 @@ def weigher(rows: Rows) -> ClusterConstant | RowWeights | RowNodes:
     return ClusterConstant(rows) if np.array_equal(first, rows.W) else RowWeights(rows)
 
 
-def _products(rows: Rows, D: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+def products(rows: Rows, D: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """Cross-products of columns within clusters, shape (J, k, k)."""
     k = D.shape[1]
     left = D if weight is None else D * weight[:, None]

@@ -36,6 +36,7 @@ def fit_location_scale(
     between: str | Mapping[str, str] | None = None,
     association: bool = True,
     points: int | None = None,
+    reml: bool = False,
 ) -> LocationScaleResult:
     """Fit a location-scale model by maximum likelihood.
 
@@ -60,6 +61,8 @@ def fit_location_scale(
     points : int, optional
         Points of the adaptive Gauss-Hermite quadrature, a dimension; 15 for one random effect in
         the variance function, 9 for two.
+    reml : bool, default False
+        Restricted maximum likelihood, for variance functions without random effects.
 
     Returns
     -------
@@ -88,16 +91,16 @@ def fit_location_scale(
     39(5), doi:10.3102/1076998614546494.
     """
     d = location_scale_design(formula, variance, data, centre=between is None)
+    _check_reml(reml, d)
     points = POINTS[len(d.s_names)] if points is None else _check_points(points)
-    rows = data.loc[d.mean.index] if len(data) != len(d.mean.index) else data
     common = CholeskyMap.from_blocks(d.s_blocks, d.mean.blocks, association)
-    start = _start(d, common, rows)
+    start = _start(d, common)
     functions = None
-    deviance, record, hessian = maximise(d.rows, common, start, points)
+    deviance, record, hessian = maximise(d.rows, common, start, points, reml)
     if between is not None:
-        functions = level_two_functions(d, between, rows, association)
+        functions = level_two_functions(d, between, association)
         start = _from_common(functions, common, record.end)
-        deviance, record, hessian = maximise(d.rows, functions.map, start, points)
+        deviance, record, hessian = maximise(d.rows, functions.map, start, points, reml)
     result = LocationScaleResult(d, deviance, record, hessian, functions)
     if not record.converged:
         warnings.warn(
@@ -107,6 +110,15 @@ def fit_location_scale(
             stacklevel=2,
         )
     return result
+
+
+def _check_reml(reml: bool, d: LocationScaleDesign) -> None:
+    if reml and d.s_names:
+        raise ModelError(
+            "REML is for variance functions without random effects: with them the coefficients "
+            "cannot be integrated out in closed form. Leave reml= out; with many clusters ML and "
+            "REML hardly differ."
+        )
 
 
 def _check_points(points: int) -> int:
@@ -131,9 +143,9 @@ def _from_common(functions: LevelTwoFunctions, common: CholeskyMap, theta: np.nd
     return np.concatenate(parts)
 
 
-def _start(d: LocationScaleDesign, cholesky: CholeskyMap, rows: pd.DataFrame):
+def _start(d: LocationScaleDesign, cholesky: CholeskyMap):
     """Start values from the mixed model with one level-1 variance."""
-    mixed = fit_mixed(d.mean.formula.text, rows, reml=False)
+    mixed = fit_mixed(d.mean.formula.text, d.data, reml=False)
     problem, state = mixed.problem, mixed.problem.state(mixed.theta)
     Lambda = problem.map.Lambda(mixed.theta)
     sigma2 = state.rss / problem.nu

@@ -114,7 +114,6 @@ class LevelTwoFunctions:
 def level_two_functions(
     d: LocationScaleDesign,
     between: str | Mapping[str, str],
-    data: pd.DataFrame,
     association: bool,
 ) -> LevelTwoFunctions:
     """Read the level-2 functions.
@@ -125,8 +124,6 @@ def level_two_functions(
         Not centred.
     between : str or mapping of str to str
         One formula for all elements, or a formula for each element named.
-    data : DataFrame
-        The rows used.
     association : bool
         Whether effects of the two functions may correlate.
 
@@ -142,7 +139,7 @@ def level_two_functions(
     rows, cols = np.nonzero(np.tril(free_pattern(d.s_blocks, d.mean.blocks, association)))
     names = tuple(_element(effects, row, col) for row, col in zip(rows, cols, strict=True))
     formulas = _formulas(between, names)
-    read = {text: _read(text, d.mean, data) for text in dict.fromkeys(formulas.values())}
+    read = {text: _read(text, d.mean, d.data) for text in dict.fromkeys(formulas.values())}
     designs = tuple(read[formulas[name]][0] for name in names)
     standards = tuple(read[formulas[name]][1] for name in names)
     first = np.unique(d.mean.codes, return_index=True)[1]

@@ -7,7 +7,7 @@ with the same clusters; both are evaluated on the rows that are complete in all 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class LocationScaleDesign:
         ``v = T_s v_s``.
     order : ndarray of int, shape (N,)
         Positions in the table of the sorted rows.
+    data : DataFrame
+        The rows used.
     """
 
     mean: Design
@@ -72,6 +74,7 @@ class LocationScaleDesign:
     ones: np.ndarray
     T_s: np.ndarray
     order: np.ndarray
+    data: pd.DataFrame = field(repr=False)
 
     def new_variance_rows(self, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Evaluate the variance function's W and S on other rows.
@@ -124,7 +127,7 @@ def location_scale_design(
     return LocationScaleDesign(
         mean, var.X, S, var.x_names, s_names, s_blocks, var,
         variance, rows, scaling,
-        W_standard.matrix, W_standard.constant, T_s, order,
+        W_standard.matrix, W_standard.constant, T_s, order, data,
     )  # fmt: skip
 
 

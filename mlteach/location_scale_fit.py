@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlteach.collapsed import Rows
+from mlteach.collapsed import LOG_2PI, Rows, products
 from mlteach.effect_functions import CholeskyMap, FunctionMap
 from mlteach.marginal import MarginalLikelihood
 from mlteach.optim import OptRecord, minimize
@@ -27,8 +27,10 @@ SEARCH_POINTS = {0: 1, 1: 7, 2: 5}
 class LocationScaleDeviance:
     """Minus twice the log-likelihood as a function of ``theta = (beta, alpha, effects)``."""
 
-    def __init__(self, rows: Rows, effects: CholeskyMap | FunctionMap, points: int) -> None:
-        self.rows, self.map = rows, effects
+    def __init__(
+        self, rows: Rows, effects: CholeskyMap | FunctionMap, points: int, reml: bool = False
+    ) -> None:
+        self.rows, self.map, self.reml = rows, effects, reml
         self.likelihood = MarginalLikelihood(rows, points)
         self.p, self.k, self.J = rows.X.shape[1], rows.W.shape[1], len(rows.n)
 
@@ -53,7 +55,28 @@ class LocationScaleDeviance:
         value = -2.0 * float(loglik.sum())
         if not np.isfinite(value) or not np.isfinite(score).all():
             return np.inf, np.zeros_like(theta)
-        return value, -2.0 * score.sum(axis=0)
+        gradient = -2.0 * score.sum(axis=0)
+        if not self.reml:
+            return value, gradient
+        more, by_theta = self._restriction(theta)
+        return value + more, gradient + by_theta
+
+    def _restriction(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """What REML adds, log|X'V^-1 X| - p log 2 pi, with central differences for its gradient.
+
+        The differences are of a smooth function of few parameters: they cost no digit that shows.
+        """
+
+        def log_det(theta: np.ndarray) -> float:
+            _, alpha, L = self.split(theta)
+            return float(np.linalg.slogdet(information(self.rows, alpha, L))[1])
+
+        gradient = np.zeros_like(theta)
+        for k in range(self.p, len(theta)):
+            step = np.zeros_like(theta)
+            step[k] = STEP
+            gradient[k] = (log_det(theta + step) - log_det(theta - step)) / (2.0 * STEP)
+        return log_det(theta) - self.p * LOG_2PI, gradient
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """Second derivatives: central differences of the exact gradient."""
@@ -70,8 +93,22 @@ class LocationScaleDeviance:
         self.likelihood.settle(*self.split(theta))
 
 
+def information(rows: Rows, alpha: np.ndarray, L: np.ndarray) -> np.ndarray:
+    """X'V^-1 X of a model without scale effects, shape (p, p)."""
+    q, D = rows.Z.shape[1], np.column_stack([rows.Z, rows.X])
+    G = products(rows, D, np.exp(-(rows.W @ alpha)))
+    half = L.transpose(0, 2, 1) @ G[:, :q]
+    M = half[:, :, :q] @ L + np.eye(q)
+    explained = half[:, :, q:].transpose(0, 2, 1) @ np.linalg.solve(M, half[:, :, q:])
+    return (G[:, q:, q:] - explained).sum(axis=0)
+
+
 def maximise(
-    rows: Rows, effects: CholeskyMap | FunctionMap, start: np.ndarray, points: int
+    rows: Rows,
+    effects: CholeskyMap | FunctionMap,
+    start: np.ndarray,
+    points: int,
+    reml: bool = False,
 ) -> tuple[LocationScaleDeviance, OptRecord, np.ndarray]:
     """Find the maximum of the likelihood from one start.
 
@@ -85,7 +122,7 @@ def maximise(
     """
     from scipy import optimize
 
-    coarse = LocationScaleDeviance(rows, effects, min(points, SEARCH_POINTS[effects.r]))
+    coarse = LocationScaleDeviance(rows, effects, min(points, SEARCH_POINTS[effects.r]), reml)
     theta = start
     for _ in range(4):
         coarse.settle(theta)
@@ -99,7 +136,7 @@ def maximise(
         ).x
         if before - coarse.value_and_gradient(theta)[0] < 1e-4:
             break
-    fine = LocationScaleDeviance(rows, effects, points)
+    fine = LocationScaleDeviance(rows, effects, points, reml)
     # Near the maximum the curvature hardly changes, and hardly depends on the number of points.
     curvature = coarse.hessian(theta)
     for _ in range(3):

@@ -87,8 +87,17 @@ class LocationScaleResult:
 
     @property
     def deviance(self) -> float:
-        """Minus twice the log-likelihood."""
-        return float(self.optimizer.f_end + 2.0 * self.nobs * np.log(self.design.scaling.scale))
+        """Minus twice the log-likelihood (under REML: the REML criterion)."""
+        scaling, p = self.design.scaling, len(self._parts[0])
+        units = 2.0 * (self.nobs - (p if self.reml else 0)) * np.log(scaling.scale)
+        if self.reml:
+            units -= 2.0 * np.linalg.slogdet(scaling.A)[1]
+        return float(self.optimizer.f_end + units)
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fit is by REML."""
+        return self.deviance_function.reml
 
     @property
     def llf(self) -> float:
@@ -309,6 +318,11 @@ class LocationScaleResult:
         table = pd.DataFrame(mean, index=labels, columns=self.effects)
         return table.join(pd.DataFrame(sd, index=labels, columns=[f"{e}_sd" for e in self.effects]))
 
+    @property
+    def cov_ranef(self) -> np.ndarray:
+        """Conditional covariance matrices of the random effects, (J, d, d), in order of effects."""
+        return self._posterior[1]
+
     def cluster_variances(self, level: float = 0.95) -> pd.DataFrame:
         """Level-1 variance and intraclass correlation of each cluster, with intervals.
 
@@ -368,6 +382,12 @@ class LocationScaleResult:
         ]
         return tuple(notes)
 
+    @property
+    def _method(self) -> str:
+        points = self.deviance_function.likelihood.points
+        quadrature = f", {points} quadrature points" if self.design.s_names else ""
+        return ("REML" if self.reml else "ML") + quadrature
+
     def _function_notes(self) -> list[str]:
         return [
             f"The level-2 function of {element} runs off to the boundary (a variance of zero, a "
@@ -383,7 +403,7 @@ class LocationScaleResult:
         facts = {
             "Mean function": d.mean.formula.text,
             "Log variance function": d.variance_text.strip(),
-            "Method": f"ML, {self.deviance_function.likelihood.points} quadrature points",
+            "Method": self._method,
             "Rows": f"{self.nobs}",
             "Clusters": f"{self.n_clusters} ({self.cluster}), of {n.min()} to {n.max()} rows",
             "Log-likelihood": f"{self.llf:.4f}",
@@ -419,8 +439,14 @@ def _z_table(estimate: np.ndarray, cov: np.ndarray, names) -> pd.DataFrame:
 
 def _lr_test(big: LocationScaleResult, small) -> LikelihoodRatioTest:
     other = small.design.mean if isinstance(small, LocationScaleResult) else small.design
-    if getattr(small, "reml", False):
-        raise ModelError("The smaller model is a REML fit; fit it with reml=False.")
+    if small.reml != big.reml:
+        raise ModelError(
+            "One of the models is fitted by REML and the other by ML; fit both with reml=False."
+        )
+    if big.reml and not (other.x_names == big.design.mean.x_names):
+        raise ModelError(
+            "These are REML fits with different fixed effects; fit both with reml=False."
+        )
     mine = big.design.mean
     if not (other.index.equals(mine.index) and np.array_equal(other.y, mine.y)):
         raise ModelError(

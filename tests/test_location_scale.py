@@ -47,7 +47,9 @@ def test_known_log_likelihoods(model1, london):
 def test_fixed_variance_functions_against_nlme(case):
     path = HERE / case["data"]
     assert hashlib.sha256(path.read_bytes()).hexdigest() == case["sha256"]
-    fit = fit_location_scale(case["formula"], case["variance"], pd.read_csv(path))
+    fit = fit_location_scale(
+        case["formula"], case["variance"], pd.read_csv(path), reml=case["reml"]
+    )
     assert fit.converged
     assert abs(fit.llf - case["llf"]) < NLME_LLF
     for name, value in case["estimate"].items():
@@ -146,7 +148,7 @@ def test_lr_tests(model1, hsb):
     assert fixed.lr_test(mixed).p_mixture == fixed.lr_test(mixed).p
     with pytest.raises(mt.ModelError, match="goes into the brackets"):
         fixed.lr_test(model1)
-    with pytest.raises(mt.ModelError, match="REML"):
+    with pytest.raises(mt.ModelError, match="by REML and the other by ML"):
         fixed.lr_test(mt.fit_mixed("math ~ catholic + (1 | school)", hsb))
     with pytest.raises(mt.ModelError, match="different rows"):
         fixed.lr_test(mt.fit_mixed("math ~ 1 + (1 | school)", hsb[10:], reml=False))
@@ -267,3 +269,27 @@ def test_shows_itself(model1):
     for part in ("Mean function", "Log variance function", "Random effects", "median cluster"):
         assert part in text
     assert "<table" in model1._repr_html_()
+
+
+def test_reml_without_a_variance_function_is_the_mixed_model(hsb):
+    formula = "math ~ catholic + ses + (1 + ses | school)"
+    fit = fit_location_scale(formula, "~ 1", hsb, reml=True)
+    mixed = mt.fit_mixed(formula, hsb)
+    assert abs(fit.deviance - mixed.deviance) < 1e-5
+    assert np.allclose(fit.random, mixed.tau, rtol=1e-3, atol=1e-4)
+    assert np.allclose(fit.mean["estimate"], mixed.params, rtol=1e-5)
+    assert "REML" in str(fit)
+
+
+def test_reml_needs_a_fixed_variance_function(hsb):
+    with pytest.raises(mt.ModelError, match="REML is for variance functions without random"):
+        fit_location_scale("math ~ 1 + (1 | school)", "~ 1 + (1 | school)", hsb, reml=True)
+
+
+def test_row_labels_may_repeat(hsb):
+    data = hsb.set_axis(np.zeros(len(hsb), int))
+    data.iloc[:5, data.columns.get_loc("ses")] = np.nan
+    with pytest.warns(mt.DataWarning, match="5 of 7185"):
+        one = fit_location_scale("math ~ ses + (1 | school)", "~ ses", data)
+    two = fit_location_scale("math ~ ses + (1 | school)", "~ ses", hsb[5:])
+    assert np.isclose(one.llf, two.llf)

@@ -49,11 +49,11 @@ def cluster_variances(fit: LocationScaleResult, level: float) -> pd.DataFrame:
     fixed = np.bincount(d.mean.codes, weights=d.W @ alpha) / n
     q = len(d.mean.z_names)
     mean, cov = fit._posterior
-    S = _cluster_means(d.S, d.mean.codes, n)
+    S = cluster_means(d.S, d.mean.codes, n)
     v = np.einsum("jr,jr->j", S, mean[:, q:])
     sd = np.sqrt(np.einsum("jr,jrs,js->j", S, cov[:, q:, q:], S))
     half = normal_quantile(level) * sd
-    Z = _cluster_means(d.mean.Z, d.mean.codes, n)
+    Z = cluster_means(d.mean.Z, d.mean.codes, n)
     between = np.einsum("jq,jqs,js->j", Z, fit._omega[:, :q, :q], Z)
     variance, lower, upper = (np.exp(fixed + v + step) for step in (0.0, -half, half))
     return pd.DataFrame(
@@ -70,6 +70,7 @@ def cluster_variances(fit: LocationScaleResult, level: float) -> pd.DataFrame:
     )
 
 
-def _cluster_means(columns: np.ndarray, codes: np.ndarray, n: np.ndarray) -> np.ndarray:
+def cluster_means(columns: np.ndarray, codes: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Mean of each column in each cluster of n rows, from (N, k) to (J, k)."""
     sums = [np.bincount(codes, weights=column) for column in columns.T]
     return np.stack(sums, axis=1) / n[:, None] if sums else np.zeros((len(n), 0))

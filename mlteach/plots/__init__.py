@@ -7,24 +7,29 @@ matplotlib; ``use_style()`` or ``with style():`` gives figures the look of the b
 """
 
 from mlteach.plots.base import PALETTE, describe, style, use_style
+from mlteach.plots.caterpillar import caterpillar
 from mlteach.plots.centering import contextual_triangle, smushing
-from mlteach.plots.clusters import caterpillar, cluster_dots
+from mlteach.plots.clusters import cluster_dots
 from mlteach.plots.diagnostics import qq, residual_spread
 from mlteach.plots.estimates import coefficients, variance_bar, variance_parts
 from mlteach.plots.fan import cluster_lines
+from mlteach.plots.location_scale import cluster_variances, effects_pairs
 from mlteach.plots.r_squared import r_squared
 from mlteach.plots.relations import within_between
 from mlteach.plots.shrinkage import shrinkage
 from mlteach.plots.slopes import johnson_neyman, simple_slopes, variance_function
+from mlteach.plots.variance_lines import variance_lines
 
 __all__ = [
     "PALETTE",
     "caterpillar",
     "cluster_dots",
     "cluster_lines",
+    "cluster_variances",
     "coefficients",
     "contextual_triangle",
     "describe",
+    "effects_pairs",
     "johnson_neyman",
     "qq",
     "r_squared",
@@ -36,6 +41,7 @@ __all__ = [
     "use_style",
     "variance_bar",
     "variance_function",
+    "variance_lines",
     "variance_parts",
     "within_between",
 ]

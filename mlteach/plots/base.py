@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 
 from mlteach.design import check_columns
 from mlteach.errors import DataError, DataWarning, ModelError
+from mlteach.location_scale_result import LocationScaleResult
 from mlteach.mixed_result import MixedResult
 
 #: Okabe and Ito's colours (2008, https://jfly.uni-koeln.de/color/) and two greys.
@@ -302,6 +303,26 @@ def need_fit(fit: object, where: str) -> MixedResult:
     return fit
 
 
+def need_random_effects(fit: object, where: str) -> MixedResult | LocationScaleResult:
+    """Refuse anything but a fitted mixed or location-scale model."""
+    return fit if isinstance(fit, LocationScaleResult) else need_fit(fit, where)
+
+
+def need_location_scale(fit: object, where: str) -> LocationScaleResult:
+    """Refuse anything but a fitted location-scale model."""
+    if not isinstance(fit, LocationScaleResult):
+        raise ModelError(
+            f"{where} needs a location-scale model, such as mt.fit_location_scale(...) returns; it "
+            f"got {type(fit).__name__}."
+        )
+    return fit
+
+
+def effect_names(fit: MixedResult | LocationScaleResult) -> list[str]:
+    """Random effects of a fit; those of a variance function carry the prefix ``scale:``."""
+    return fit.effects if isinstance(fit, LocationScaleResult) else list(fit.design.z_names)
+
+
 def need_share(value: float, name: str) -> float:
     """Refuse a probability that is not strictly between 0 and 1."""
     if not 0.0 < value < 1.0:
@@ -309,9 +330,9 @@ def need_share(value: float, name: str) -> float:
     return value
 
 
-def need_effect(fit: MixedResult, effect: str, where: str) -> str:
+def need_effect(fit: MixedResult | LocationScaleResult, effect: str, where: str) -> str:
     """Refuse an effect that does not vary over clusters in this model."""
-    names = fit.design.z_names
+    names = effect_names(fit)
     if effect not in names:
         raise ModelError(
             f"{where}: '{effect}' is not a random effect of '{fit.formula}'. "

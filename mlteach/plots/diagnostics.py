@@ -10,15 +10,18 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from mlteach.errors import ModelError
+from mlteach.location_scale_result import LocationScaleResult
 from mlteach.mixed_result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     axes_or_new,
     described,
+    effect_names,
     label,
     legend_with_headroom,
     need_effect,
     need_fit,
+    need_random_effects,
     need_share,
     number,
 )
@@ -27,7 +30,7 @@ from mlteach.plots.base import (
 
 
 def qq(
-    fit: MixedResult,
+    fit: MixedResult | LocationScaleResult,
     level: int = 1,
     effect: str = "Intercept",
     *,
@@ -36,7 +39,8 @@ def qq(
 ) -> Axes:
     """Compare level-1 residuals or level-2 effects with the normal distribution.
 
-    Each residual or BLUP is divided by the standard deviation that it has under the model.
+    Each residual or BLUP is divided by the standard deviation that it has under the model; in a
+    location-scale model a residual by that of its row, with the predicted effects of its cluster.
     Predicted effects are shrunk, the more so the smaller the cluster: not Var(u_j) but Var(u_j)
     minus the conditional variance is the variance to divide by (the fixed coefficients are taken
     as known). The band is pointwise: where the model holds, each point lies in it with the stated
@@ -44,11 +48,11 @@ def qq(
 
     Parameters
     ----------
-    fit : MixedResult
+    fit : MixedResult or LocationScaleResult
     level : {1, 2}, default 1
         Level-1 residuals, or level-2 random effects.
     effect : str, default "Intercept"
-        Which random effect, at level 2.
+        Which random effect, at level 2; ``"scale:Intercept"`` is one of the log variance.
     envelope : float, default 0.95
         Probability of the band.
     ax : matplotlib Axes, optional
@@ -76,7 +80,7 @@ def qq(
     >>> ax.get_ylabel()
     'Standardised BLUP of Intercept'
     """
-    need_fit(fit, "qq")
+    need_random_effects(fit, "qq")
     need_share(envelope, "envelope")
     if level not in (1, 2):
         raise ModelError(f"level={level!r}: a two-level model has level=1 and level=2.")
@@ -94,28 +98,43 @@ def qq(
     return described(ax, _describe_qq(fit, what, values, outside, envelope))
 
 
-def standardised_residuals(fit: MixedResult) -> np.ndarray:
+def standardised_residuals(fit: MixedResult | LocationScaleResult) -> np.ndarray:
     """Level-1 residuals over their own standard deviation, shape (N,)."""
-    Z = fit.design.Z
+    design = fit.design if isinstance(fit, MixedResult) else fit.design.mean
+    Z, q = design.Z, design.Z.shape[1]
+    resid, sigma2 = _residuals(fit)
     # Given y, the residual is uncertain exactly as Z u is.
-    lost = np.einsum("iq,iqr,ir->i", Z, fit.cov_ranef[fit.design.codes], Z)
-    return _over_sd(fit.resid.to_numpy(), fit.sigma2 - lost, fit.sigma2)
+    lost = np.einsum("iq,iqr,ir->i", Z, fit.cov_ranef[design.codes, :q, :q], Z)
+    return _over_sd(resid, sigma2 - lost, sigma2)
 
 
-def standardised_effects(fit: MixedResult, effect: str) -> np.ndarray:
+def _residuals(fit: MixedResult | LocationScaleResult) -> tuple[np.ndarray, np.ndarray]:
+    """Level-1 residuals and the variance of each row, both of shape (N,)."""
+    if isinstance(fit, MixedResult):
+        return fit.resid.to_numpy(), np.full(fit.nobs, fit.sigma2)
+    d = fit.design
+    effects = fit.ranef()[fit.effects].to_numpy()[d.mean.codes]
+    u, v = np.split(effects, [d.mean.Z.shape[1]], axis=1)
+    fixed = d.mean.X @ fit.mean["estimate"].to_numpy()
+    log_variance = d.W @ fit.log_variance["estimate"].to_numpy() + (d.S * v).sum(axis=1)
+    return d.mean.y - fixed - (d.mean.Z * u).sum(axis=1), np.exp(log_variance)
+
+
+def standardised_effects(fit: MixedResult | LocationScaleResult, effect: str) -> np.ndarray:
     """BLUPs over their own standard deviation, shape (J,) or less where there are none."""
     need_effect(fit, effect, "qq")
-    tau2 = float(fit.tau.loc[effect, effect])
-    if tau2 == 0:
+    k = effect_names(fit).index(effect)
+    omega = fit.tau.to_numpy()[None] if isinstance(fit, MixedResult) else fit._omega
+    tau2 = omega[:, k, k]
+    if (tau2 == 0).all():
         raise ModelError(
             f"The variance of '{effect}' is estimated as zero, so all its BLUPs are zero: there is "
             "nothing to compare with a normal distribution."
         )
-    k = fit.design.z_names.index(effect)
     return _over_sd(fit.ranef()[effect].to_numpy(), tau2 - fit.cov_ranef[:, k, k], tau2)
 
 
-def _over_sd(values: np.ndarray, variance: np.ndarray, scale: float) -> np.ndarray:
+def _over_sd(values: np.ndarray, variance: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Leave out what carries no information: its predicted value is a constant zero."""
     known = variance > 1e-10 * scale
     return values[known] / np.sqrt(variance[known])

@@ -24,7 +24,7 @@ from mlteach.plots.base import (
     number,
     sample_clusters,
 )
-from mlteach.plots.clusters import cluster_categories
+from mlteach.plots.caterpillar import cluster_categories
 from mlteach.plots.slopes import DASHES
 from mlteach.slope_line import columns_with
 

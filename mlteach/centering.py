@@ -341,7 +341,7 @@ def _specifications(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.
             rows[centred_at, included] = (effect1, *row1, effect2, *row2)
         columns = ["level1_effect", "level1", "level1_se", "level2_effect", "level2", "level2_se"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-        table.index = pd.MultiIndex.from_tuples(rows, names=["level1_centred_at", "in_the_model"])
+        table.index = pd.MultiIndex.from_tuples(rows, names=["centred_at", "in_model"])
         tables[x] = table
     if len(tables) == 1:
         return tables[spec.predictors[0]]

@@ -84,7 +84,7 @@ def center(
     for column in columns:
         x = _values(data, column)
         means = cluster_means(x, codes, len(labels))
-        _check_varies(x, means, column, cluster, how)
+        _check_varies(x, codes, means, column, cluster, how)
         zero = _constant(between_at, x)
         name, level1, text = _level1(x, means, column, cluster, how)
         _add(out, name, level1)
@@ -170,10 +170,15 @@ def _values(data: pd.DataFrame, column: str) -> np.ndarray:
     return x
 
 
-def _check_varies(x, means, column: str, cluster: str, how) -> None:
+def _check_varies(x, codes, means, column: str, cluster: str, how) -> None:
     if how == "cluster" and not varies_within_clusters(x, means):
         if np.isnan(means).all():
             raise DataError(f"No row has both a value of '{column}' and a {cluster}.")
+        if len(np.unique(codes[codes >= 0])) == (codes >= 0).sum():
+            raise ModelError(
+                f"Every {cluster} has one row only, so nothing varies within it. Is '{cluster}' "
+                "the column that says which cluster a row belongs to?"
+            )
         raise ModelError(
             f"'{column}' is constant in every {cluster}: it is a level-2 predictor and has no "
             "within part. Use it as it is, or center it at a constant: how='grand'."

@@ -74,9 +74,11 @@ def smushed_note(d: Design) -> str:
         )
     else:
         return ""
+    # mt.center takes columns; an expression such as np.log(x) has to become one first.
+    as_columns = "" if all(name.isidentifier() for name in [*fixed, *random]) else " as columns"
     return (
-        f"{text}; split {'them' if many else 'it'} with mt.center, or silence this note with "
-        "smushed_note=False."
+        f"{text}; split {'them' if many else 'it'} with mt.center{as_columns}, or silence this "
+        "note with smushed_note=False."
     )
 
 

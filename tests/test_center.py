@@ -137,6 +137,7 @@ def test_running_a_cell_again_changes_nothing(hsb):
         ({"x": [1, 2, np.inf, 3, 4, 5]}, {}, mt.DataError, r"1 infinite value.* row\(s\) 2"),
         ({"x": [np.nan] * 6}, {}, mt.DataError, "no value at all"),
         ({"x": [1.0, 1, 2, 2, 2, 5]}, {}, mt.ModelError, "constant in every g: it is a level-2"),
+        ({"g": list(range(6))}, {}, mt.ModelError, "Every g has one row only"),
         ({"x_within": [0.0] * 6}, {}, mt.DataError, "already have a column 'x_within'"),
         ({"x_between": list("abcabc")}, {}, mt.DataError, "already have a column 'x_between'"),
     ],

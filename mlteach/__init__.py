@@ -28,6 +28,7 @@ from mlteach.pooling import PoolingComparison, compare_pooling
 from mlteach.r_squared import r_squared
 from mlteach.shrinkage import shrinkage
 from mlteach.simple_slopes import johnson_neyman, simple_slopes
+from mlteach.study import Study, run_study
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ __all__ = [
     "MixedResult",
     "ModelError",
     "PoolingComparison",
+    "Study",
     "center",
     "check",
     "codebook",
@@ -71,6 +73,7 @@ __all__ = [
     "partial_r",
     "plots",
     "r_squared",
+    "run_study",
     "shrinkage",
     "simple_slopes",
     "simulate_within_between",

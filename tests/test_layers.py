@@ -14,10 +14,10 @@ ROWS = (
     "collapsed data effect_functions distributions examples formula",
     "design marginal results",
     "center moments nesting",
-    "deviance location_scale_design location_scale_fit",
-    "location_scale_between",
-    "effects inference sandwich search",
-    "bootstrap profile",
+    "deviance location_scale_design location_scale_fit location_scale_graph",
+    "location_scale_between location_scale_priors",
+    "effects inference location_scale_draws location_scale_plain posterior_checks sandwich search",
+    "bootstrap location_scale_bayes profile",
     "account comparison mixed_estimates smushing",
     "intervals prediction two_level_normal variance_function",
     "location_scale_clusters location_scale_components",
@@ -26,7 +26,7 @@ ROWS = (
     "mixed",
     "centering_formula checks column_icc compare design_effects diagrams effect_sizes",
     "location_scale r_squared slope_line",
-    "centering pooling shrinkage simple_slopes",
+    "centering pooling shrinkage simple_slopes spurious_precision study",
     "exercises plots",
 )
 ROW_OF = {module: k for k, row in enumerate(ROWS) for module in row.split()}

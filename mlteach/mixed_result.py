@@ -271,12 +271,13 @@ class MixedResult(MixedEstimates):
         Returns
         -------
         DataFrame
-            Indexed like ``data``; columns estimate, se, lower, upper. ``se`` is the standard
+            Indexed like ``data``; columns estimate, se, df, lower, upper. ``se`` is the standard
             deviation of the prediction error: it has the uncertainty of the coefficients, of the
             random effects (for a new cluster that is Tau) and of the residual, if the outcome is
-            predicted. It takes the variances as known, and the limits are normal; with fewer than
-            some 20 clusters they are too narrow. ``attrs["new_clusters"]`` lists ids that the fit
-            does not know.
+            predicted. It takes the variances as known; the limits allow for their estimation by
+            the t distribution with Satterthwaite's df. With fewer than some 10 clusters limits for
+            new clusters are rather too wide. ``attrs["new_clusters"]`` lists ids that the fit does
+            not know.
 
         Raises
         ------
@@ -291,9 +292,9 @@ class MixedResult(MixedEstimates):
         >>> fit = mt.fit_empty("math", mt.load("hsb"), cluster="school")
         >>> rows = pd.DataFrame({"school": [1224, 9999]}, index=["known", "new"])
         >>> fit.prediction_interval(rows, of="mean").round(2)
-               estimate    se  lower  upper
-        known      9.97  0.87   8.26  11.68
-        new       12.64  2.95   6.86  18.41
+               estimate    se       df  lower  upper
+        known      9.97  0.87  5686.62   8.26  11.68
+        new       12.64  2.95   127.69   6.81  18.46
 
         References
         ----------

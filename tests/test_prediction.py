@@ -13,6 +13,8 @@ from scipy import stats
 
 import mlteach as mt
 from mlteach.errors import DataError, ModelError
+from mlteach.inference import variance_information
+from mlteach.prediction import error_variance
 
 HERE = Path(__file__).parent / "reference"
 CASES = json.loads((HERE / "prediction.json").read_text())["cases"]
@@ -20,6 +22,8 @@ CASES = json.loads((HERE / "prediction.json").read_text())["cases"]
 DENSE = {"rtol": 1e-8}  # inverses of small dense matrices
 R_FIT = {"rtol": 1e-6}  # lme4 stops some 1e-7 of an SD ratio from the optimum
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
+STEP = 1e-5  # of theta, which is of size one
+NUMERIC = {"rtol": 1e-7}  # central differences: step squared, and rounding over step
 
 
 @pytest.fixture(scope="module")
@@ -111,16 +115,16 @@ def test_known_and_new_rows_in_one_table(slope, london):
     rows.index = ["a", "b", "c"]
     table = slope.prediction_interval(rows)
     assert table.index.tolist() == ["a", "b", "c"]
-    assert list(table) == ["estimate", "se", "lower", "upper"]
+    assert list(table) == ["estimate", "se", "df", "lower", "upper"]
     assert table.attrs == {"of": "outcome", "level": 0.95, "new_clusters": [999]}
     np.testing.assert_allclose(table["estimate"], slope.predict(rows), **EXACT)
     single = pd.concat([slope.prediction_interval(rows.iloc[[k]]) for k in range(3)])
     np.testing.assert_allclose(table, single, **EXACT)
 
 
-def test_limits_are_normal(slope):
+def test_limits_are_those_of_t(slope):
     table = slope.prediction_interval(level=0.8)
-    half = stats.norm.ppf(0.9) * table["se"]
+    half = stats.t.ppf(0.9, table["df"]) * table["se"]
     np.testing.assert_allclose(table["upper"] - table["estimate"], half, **EXACT)
     np.testing.assert_allclose(table["estimate"] - table["lower"], half, **EXACT)
 
@@ -158,34 +162,79 @@ def test_against_r(case):
     np.testing.assert_allclose(fit.prediction_interval(rows)["se"], outcome, **R_FIT)
 
 
+# ------------------------------------------------------------------------- degrees of freedom
+
+
+def variance_at(fit, theta, X, Z, position, residual):
+    """Variance of the prediction error over sigma2 at other parameters, scaled units."""
+    s, Lambda = fit.problem.state(theta), fit.problem.map.Lambda(theta)
+    Psi, scaling = Lambda @ Lambda.T, fit.problem.moments.scaling
+    out = []
+    for x, z, j in zip(X @ scaling.A, Z @ scaling.T, position, strict=True):
+        w = Psi @ z if j >= 0 else np.zeros(len(z))
+        d = x - s.F[j].T @ w
+        out.append(z @ Psi @ z - w @ s.P[j] @ w + d @ s.S_inv @ d + residual)
+    return np.array(out)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_df_are_satterthwaites_with_a_numeric_derivative(slope, residual):
+    d, problem, theta = slope.design, slope.problem, slope.theta
+    X, Z, position = d.X[::150], d.Z[::150], d.codes[::150].copy()
+    position[::3] = -1
+    variance, df = error_variance(slope, X, Z, position, residual)
+    relative = variance_at(slope, theta, X, Z, position, residual)
+    sigma2 = slope.sigma2 / problem.moments.scaling.scale**2
+    np.testing.assert_allclose(variance, slope.sigma2 * relative, rtol=1e-10)
+    steps = STEP * np.eye(len(theta))
+    up, down = (
+        [variance_at(slope, theta + sign * e, X, Z, position, residual) for e in steps]
+        for sign in (1, -1)
+    )
+    gradient = np.c_[sigma2 * (np.array(up) - down).T / (2 * STEP), relative]
+    cov = variance_information(problem, theta).cov
+    wanted = 2 * (sigma2 * relative) ** 2 / np.einsum("ia,ab,ib->i", gradient, cov, gradient)
+    np.testing.assert_allclose(df, wanted, **NUMERIC)
+
+
+def test_df_of_a_new_cluster_is_that_of_its_variance_in_balanced_data():
+    """By Satterthwaite for tau2 (1 + 1/J) + sigma2 / (n J), from the two mean squares."""
+    rng = np.random.default_rng(2)
+    J, n = 12, 5
+    g = np.repeat(np.arange(J), n)
+    y = rng.normal(0, 2, J)[g] + rng.normal(size=J * n)
+    fit = mt.fit_empty("y", pd.DataFrame({"g": g, "y": y}), cluster="g")
+    tau2, sigma2 = fit.tau.iloc[0, 0], fit.sigma2
+    # tau2 = (MSB - MSW) / n, so the variance is MSB (1 + 1/J) / n - MSW / n
+    msb, msw = n * tau2 + sigma2, sigma2
+    v = (msb * (1 + 1 / J) - msw) / n
+    of_v = 2 * ((msb * (1 + 1 / J) / n) ** 2 / (J - 1) + (msw / n) ** 2 / (J * (n - 1)))
+    row = fit.prediction_interval(pd.DataFrame({"g": [99]}), of="mean").iloc[0]
+    assert row["se"] ** 2 == pytest.approx(v, rel=1e-6)  # REML's optimum, to 1e-7 of an SD ratio
+    assert row["df"] == pytest.approx(2 * v**2 / of_v, rel=1e-5)
+
+
 def test_intervals_cover():
     """Of 95% intervals some 95% hold what they predict, with estimated variances too."""
     rng = np.random.default_rng(8)
-    J, n, inside = 40, 6, []
+    J, new, n, shares = 25, 15, 6, []
     g = np.repeat(np.arange(J), n)
-    for _ in range(60):
+    for _ in range(100):
         x = rng.normal(size=J * n)
-        u = rng.multivariate_normal([0, 0], [[1.0, 0.3], [0.3, 0.5]], size=J + 1)
-        mean = 2 + x + u[g, 0] + u[g, 1] * x
-        fit = mt.fit_mixed(
-            "y ~ x + (1 + x | g)",
-            pd.DataFrame({"g": g, "x": x, "y": mean + rng.normal(size=J * n)}),
-        )
-        at = rng.normal(size=J + 1)
-        new = pd.DataFrame({"g": np.arange(J + 1), "x": at})
-        truth = 2 + at + u[:, 0] + u[:, 1] * at
-        y = truth + rng.normal(size=J + 1)
-        for of, value in (("mean", truth), ("outcome", y)):
-            table = fit.prediction_interval(new, of=of)
-            inside.append(table["lower"].le(value) & table["upper"].ge(value))
-    mean, outcome = (
-        np.mean(inside[::2], axis=0)[:J].mean(),
-        np.mean(inside[1::2], axis=0)[:J].mean(),
-    )
-    # 2,400 correlated trials a share: three standard errors are some .015
-    assert abs(mean - 0.95) < 0.02
-    assert abs(outcome - 0.95) < 0.015
-    assert np.mean(inside[::2], axis=0)[J] > 0.85  # the new cluster: 60 trials
+        u = rng.multivariate_normal([0, 0], [[1.0, 0.3], [0.3, 0.5]], size=J + new)
+        y = 2 + x + u[g, 0] + u[g, 1] * x + rng.normal(size=J * n)
+        fit = mt.fit_mixed("y ~ x + (1 + x | g)", pd.DataFrame({"g": g, "x": x, "y": y}))
+        at = rng.normal(size=J + new)
+        rows = pd.DataFrame({"g": np.arange(J + new), "x": at})
+        truth = {"mean": 2 + at + u[:, 0] + u[:, 1] * at}
+        truth["outcome"] = truth["mean"] + rng.normal(size=J + new)
+        tables = {of: fit.prediction_interval(rows, of=of) for of in truth}
+        inside = {
+            of: tables[of]["lower"].lt(t) & tables[of]["upper"].gt(t) for of, t in truth.items()
+        }
+        shares.append(pd.DataFrame(inside).groupby(np.arange(J + new) < J).mean().to_numpy())
+    # 1,500 new and 2,500 known rows, correlated within data sets: three standard errors are .02
+    np.testing.assert_allclose(np.mean(shares, axis=0), 0.95, atol=0.02)
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,11 @@ result <- switch(paste(package, task),
   "lme4 bootstrap_interval" = { library(lme4, quietly = TRUE); d <- load_hsb(); fit <- lmer(cross, d)
     clock(function(.) tail(quiet(confint(fit, method = "boot", nsim = 100, seed = 1, parm = "beta_",
                                          boot.type = "perc"))[, 2], 1), repeats) },
+  "nlme variance_by_group" = { quiet(library(nlme)); d <- load_hsb()
+    clock(function(.) -2 * as.numeric(logLik(lme(
+      math ~ mean_ses * ses_within + catholic * ses_within, d, ~ 1 + ses_within | school,
+      method = "ML", weights = varIdent(form = ~ 1 | catholic),
+      control = lmeControl(opt = "optim", msMaxIter = 500, maxIter = 500)))), repeats) },
   "lme4 million" = { library(lme4, quietly = TRUE); d <- load_million()
     invisible(gc(reset = TRUE)); before <- sum(gc()[, 2])
     r <- clock(function(.) deviance_of(lmer(y ~ x + (1 + x | g), d,

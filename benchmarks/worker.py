@@ -57,6 +57,8 @@ def mlteach(task, repeats, file):
     cross = f"{CROSS} + (1 + ses_within | school)"
     if task == "million":
         return mlteach_million(mt, repeats, million(file))
+    if task == "location_scale":
+        return {"models": location_scale_models(mt, repeats), "growth": location_scale_growth(mt)}
     if task == "digits":
         return {"estimates": mlteach_digits(mt, json.loads(Path(file).read_text()))}
     data = hsb()
@@ -70,6 +72,7 @@ def mlteach(task, repeats, file):
         "satterthwaite": lambda _: mt.fit_mixed(cross, data).coefficients["df"].iloc[-1],
         "kenward_roger": lambda fit: fit.tests(ddf="kenward-roger")["df"].iloc[-1],
         "centering": lambda _: mlteach_contextual(mt, data),
+        "variance_by_group": lambda _: mt.fit_location_scale(cross, "~ catholic", data).deviance,
         "cr2": lambda fit: fit.tests(robust="CR2")["df"].iloc[-1],
         "bootstrap_test": lambda _: mt.compare(*slope, bootstrap=100, **BOOTSTRAP)[
             "p_bootstrap"
@@ -88,6 +91,59 @@ def mlteach_contextual(mt, data):
     """Return the latent contextual effect of ses."""
     table = mt.fit_centering("math ~ ses", data, cluster="school").table
     return table.loc["latent_contextual", "estimate"]
+
+
+def location_scale_models(mt, repeats):
+    """Return {title: (times, log-likelihood)} of the published models."""
+    schools, london = hsb(), pd.read_csv(ROOT / "data" / "london.csv")
+    schools["sd_ses"] = schools.groupby("school")["ses"].transform("std")
+    cross, slope = f"{CROSS} + (1 + ses_within | school)", "score16 ~ score11 + girl"
+    sloped = f"{slope} + (1 + score11 | school)"
+    one = "math ~ catholic + (1 | school)"
+    models = {
+        "hsb Model 1": (one, "~ catholic + (1 | school)", schools),
+        "hsb Model 2": (cross, "~ catholic + (1 | school)", schools),
+        "hsb Model 3": (cross, "~ catholic + mean_ses + sd_ses + (1 | school)", schools),
+        "hsb Model 4": (cross, "~ catholic * ses_within + (1 + ses_within | school)", schools),
+        "london Model 2": ("score16 ~ 1 + (1 | school)", "~ 1 + (1 | school)", london),
+        "london Model 3": (f"{slope} + (1 | school)", "~ 1 + (1 | school)", london),
+        "london Model 4": (sloped, "~ 1 + (1 | school)", london),
+        "london Model 5": (sloped, "~ score11 + girl + (1 | school)", london),
+        "london Model 6": (sloped, "~ score11 + girl + (1 + score11 | school)", london),
+    }
+    out = {}
+    for title, model in models.items():
+        times, llf = clock(lambda _, m=model: mt.fit_location_scale(*m).llf, repeats)
+        out[title] = (times, llf)
+    return out
+
+
+def location_scale_growth(mt):
+    """Return {rows: (seconds of a fit, seconds of its search)} for 1,000 clusters."""
+    from mlteach import location_scale
+
+    spent = []
+    maximise = location_scale.maximise
+
+    def timed(*args):
+        start = time.perf_counter()
+        answer = maximise(*args)
+        spent.append(time.perf_counter() - start)
+        return answer
+
+    location_scale.maximise = timed
+    out = {}
+    for n in (10, 100, 1_000, 10_000):
+        rng = np.random.default_rng(1)
+        g = np.repeat(np.arange(1000), n)
+        w, u, v = (size * rng.normal(size=1000) for size in (1.0, 0.5, 0.3))
+        noise = np.exp((v + 0.1 * w) / 2)[g] * rng.normal(size=1000 * n)
+        data = pd.DataFrame({"g": g, "w": w[g], "y": u[g] + noise})
+        start = time.perf_counter()
+        mt.fit_location_scale("y ~ w + (1 | g)", "~ w + (1 | g)", data)
+        out[1000 * n] = (time.perf_counter() - start, spent[-1])
+    location_scale.maximise = maximise
+    return out
 
 
 def mlteach_million(mt, repeats, data):

@@ -28,10 +28,15 @@ class LocationScaleDeviance:
     """Minus twice the log-likelihood as a function of ``theta = (beta, alpha, effects)``."""
 
     def __init__(
-        self, rows: Rows, effects: CholeskyMap | FunctionMap, points: int, reml: bool = False
+        self,
+        rows: Rows,
+        effects: CholeskyMap | FunctionMap,
+        points: int,
+        reml: bool = False,
+        ways=None,
     ) -> None:
         self.rows, self.map, self.reml = rows, effects, reml
-        self.likelihood = MarginalLikelihood(rows, points)
+        self.likelihood = MarginalLikelihood(rows, points, ways)
         self.p, self.k, self.J = rows.X.shape[1], rows.W.shape[1], len(rows.n)
 
     def split(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -136,7 +141,7 @@ def maximise(
         ).x
         if before - coarse.value_and_gradient(theta)[0] < 1e-4:
             break
-    fine = LocationScaleDeviance(rows, effects, points, reml)
+    fine = LocationScaleDeviance(rows, effects, points, reml, coarse.likelihood.ways)
     # Near the maximum the curvature hardly changes, and hardly depends on the number of points.
     curvature = coarse.hessian(theta)
     for _ in range(3):

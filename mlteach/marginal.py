@@ -55,12 +55,14 @@ class MarginalLikelihood:
     rows : Rows
     points : int
         Quadrature points a dimension.
+    ways : optional
+        How to weigh the rows, if another likelihood of the same rows has found out already.
     """
 
-    def __init__(self, rows: Rows, points: int) -> None:
+    def __init__(self, rows: Rows, points: int, ways=None) -> None:
         self.rows, self.points = rows, points
         self.r, self.q = rows.S.shape[1], rows.Z.shape[1]
-        self._weigher = weigher(rows)
+        self.ways = weigher(rows) if ways is None else ways
         self._x, self._log_w = _grid(points, self.r)
         J = len(rows.n)
         self._place(np.zeros((J, self.r)), np.broadcast_to(np.eye(self.r), (J, self.r, self.r)))
@@ -91,14 +93,14 @@ class MarginalLikelihood:
         Lv, Luv, Lu = L[:, :r, :r], L[:, r:, :r], L[:, r:, r:]
         v = np.einsum("jab,jkb->jka", Lv, self.T)
         mu = np.einsum("jab,jkb->jka", Luv, self.T)
-        weighed = self._weigher.weigh(beta, alpha, v)
+        weighed = self.ways.weigh(beta, alpha, v)
         inner = collapse(weighed, self.rows.n, mu, Lu)
         joint = inner.logf + self._log_weight
         top = joint.max(axis=1)
         relative = np.exp(joint - top[:, None])
         total = relative.sum(axis=1)
         weight = relative / total[:, None]
-        score = self._weigher.score(weight, weighed.G, inner.moment)
+        score = self.ways.score(weight, weighed.G, inner.moment)
         by_L = np.zeros((len(top), *L.shape[1:]))
         by_L[:, :r, :r] = np.einsum("jk,jka,jkb->jab", weight, score.by_v, self.T)
         by_L[:, r:, :r] = np.einsum("jk,jka,jkb->jab", weight, inner.by_mu, self.T)

@@ -108,6 +108,23 @@ class ClusterMoments:
         return self.B.shape[2] - 1
 
 
+def solve_within(m: ClusterMoments, right: np.ndarray) -> np.ndarray:
+    """Least-squares coefficients on Z_j of what has ``right_j = Q_j' w``: ``R_j^-1 right_j``.
+
+    Parameters
+    ----------
+    m : ClusterMoments
+    right : ndarray, shape (J, q, k)
+
+    Returns
+    -------
+    ndarray, shape (J, q, k)
+        NaN in clusters whose Z_j has dependent columns.
+    """
+    full = (np.diagonal(m.R, axis1=1, axis2=2) > 0).all(axis=1)[:, None, None]
+    return np.where(full, np.linalg.solve(np.where(full, m.R, np.eye(m.q)), right), np.nan)
+
+
 def cluster_moments(
     design: Design, *, centre: bool = True, chunk_rows: int = CHUNK_ROWS
 ) -> ClusterMoments:

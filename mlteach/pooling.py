@@ -26,7 +26,7 @@ from mlteach.errors import DataWarning, FormulaError, ModelError
 from mlteach.formula import parse
 from mlteach.lazy import lazy_import
 from mlteach.linalg import ThetaMap
-from mlteach.moments import ClusterMoments, cluster_moments
+from mlteach.moments import ClusterMoments, cluster_moments, solve_within
 from mlteach.results import Summary
 from mlteach.search import global_minimum
 
@@ -229,10 +229,7 @@ def _no_pooling(m: ClusterMoments) -> tuple[np.ndarray, np.ndarray]:
     inside = values > RANK_TOLERANCE * m.N
     basis = vectors[:, inside]
     b = basis @ ((basis.T @ m.E[:-1, -1]) / values[inside])
-    full = (np.diagonal(m.R, axis1=1, axis2=2) > 0).all(axis=1)
-    right = (m.B[:, :, -1] - m.B[:, :, :-1] @ b)[:, :, None]
-    R = np.where(full[:, None, None], m.R, np.eye(m.q))
-    own = np.where(full[:, None], np.linalg.solve(R, right)[:, :, 0], np.nan)
+    own = solve_within(m, (m.B[:, :, -1] - m.B[:, :, :-1] @ b)[:, :, None])[:, :, 0]
     return m.scaling.beta(b), m.scaling.scale * own @ m.scaling.T.T
 
 

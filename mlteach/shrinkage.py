@@ -22,7 +22,7 @@ from mlteach.design import Design, varies_within
 from mlteach.errors import ModelError
 from mlteach.lazy import lazy_import
 from mlteach.mixed_result import MixedResult
-from mlteach.moments import ClusterMoments
+from mlteach.moments import ClusterMoments, solve_within
 
 pd = lazy_import("pandas")
 
@@ -124,7 +124,7 @@ def own_effects(fit: MixedResult) -> np.ndarray:
     """
     m, beta = fit.problem.moments, fit.problem.state(fit.theta).beta
     right = m.B[:, :, -1] - m.B[:, :, :-1] @ beta
-    u = _solve(m, right[:, :, None])[:, :, 0]
+    u = solve_within(m, right[:, :, None])[:, :, 0]
     return m.scaling.scale * u @ m.scaling.T.T
 
 
@@ -149,7 +149,7 @@ def shrinkage_matrices(fit: MixedResult) -> np.ndarray:
 def reliabilities(fit: MixedResult) -> np.ndarray:
     """Reliability of each cluster's own estimate of each effect, shape (J, q)."""
     m, tau = fit.problem.moments, np.diag(fit.tau)
-    root = m.scaling.T @ _solve(m, np.broadcast_to(np.eye(m.q), m.R.shape))
+    root = m.scaling.T @ solve_within(m, np.broadcast_to(np.eye(m.q), m.R.shape))
     return tau / (tau + fit.sigma2 * np.square(root).sum(axis=2))
 
 
@@ -184,14 +184,7 @@ def _in_terms_of_Z(m: ClusterMoments) -> tuple[np.ndarray, np.ndarray]:
     back = np.linalg.inv(m.scaling.A)
     left = np.diag(back.T @ m.E[:-1, :-1] @ back)
     size = left + np.square(m.B[:, :, :-1] @ back).sum(axis=(0, 1))
-    return left <= SPAN_TOLERANCE**2 * size, m.scaling.T @ _solve(m, m.B[:, :, :-1] @ back)
-
-
-def _solve(m: ClusterMoments, right: np.ndarray) -> np.ndarray:
-    """``R_j^-1 right_j``, NaN in clusters whose Z_j has dependent columns."""
-    full = (np.diagonal(m.R, axis1=1, axis2=2) > 0).all(axis=1)
-    R = np.where(full[:, None, None], m.R, np.eye(m.q))
-    return np.where(full[:, None, None], np.linalg.solve(R, right), np.nan)
+    return left <= SPAN_TOLERANCE**2 * size, m.scaling.T @ solve_within(m, m.B[:, :, :-1] @ back)
 
 
 def _first_rows(d: Design, k: int) -> np.ndarray:

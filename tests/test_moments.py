@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mlteach.design import design
 from mlteach.errors import DataError, ModelError
 from mlteach.formula import parse
-from mlteach.moments import OutcomeMoments, cluster_moments
+from mlteach.moments import OutcomeMoments, cluster_moments, solve_within
 
 FORMULA = parse("y ~ x + w + (1 + x | g)")
 
@@ -38,6 +38,20 @@ def test_statistics_carry_the_cross_products_of_every_cluster(seed):
         assert np.allclose(m.R[j].T @ m.B[j], Z[at].T @ W[at], atol=1e-9)
         total += W[at].T @ W[at] - m.B[j].T @ m.B[j]
     assert np.allclose(m.E, total, atol=1e-9)
+
+
+def test_solve_within_is_least_squares_in_every_cluster_that_allows_it():
+    d = design(FORMULA, table(3, sizes=(2, 8), x_cluster_constant=(2,)))
+    m = cluster_moments(d)
+    Z = d.Z @ m.scaling.T
+    y = (d.y - d.X @ m.scaling.b0) / m.scaling.scale
+    got = solve_within(m, m.B[:, :, -1:])[:, :, 0]
+    for j in range(m.J):
+        at = d.codes == j
+        if j == 2:
+            assert np.isnan(got[j]).all()
+        else:
+            assert np.allclose(got[j], np.linalg.lstsq(Z[at], y[at], rcond=None)[0], atol=1e-10)
 
 
 @given(st.integers(0, 1000), st.integers(1, 40))

@@ -120,7 +120,7 @@ def cluster_variances(
     table = table.assign(position=np.arange(len(table)))
     ax = axes_or_new(ax)
     if color_by is None:
-        _draw_around(ax, table, averages[""], level)
+        _draw_around(ax, table, averages[""])
     else:
         _draw_by_group(ax, table, groups[table.index], averages)
     words = fill(f"{QUANTITIES[of]} of {label(fit.outcome, labels, data)}", 40)
@@ -184,16 +184,15 @@ def _averages(fit: LocationScaleResult, of: str, groups: pd.Series) -> dict[str,
     return means["value"].to_dict()
 
 
-def _draw_around(ax: Axes, table: pd.DataFrame, average: float, level: float) -> None:
+def _draw_around(ax: Axes, table: pd.DataFrame, average: float) -> None:
     """Two colours: intervals that leave out the average, and those that do not."""
     outside = (table["lower"] > average) | (table["upper"] < average)
-    share = f"{level:.0%} interval"
     for members, words, color in (
         (outside, "leaves out the average", PALETTE["blue"]),
         (~outside, "includes it", PALETTE["grey"]),
     ):
         if members.any():
-            draw_intervals(ax, table[members], "value", f"{share} {words}", color, "o")
+            draw_intervals(ax, table[members], "value", words, color, "o")
     _draw_common(ax, average)
 
 
@@ -318,6 +317,9 @@ def effects_pairs(
     ax.set(xlabel=_effect_text(fit, a, labels), ylabel=_effect_text(fit, b, labels))
     title = None if color_by is None else label(name_of(color_by), labels, data)
     legend_with_headroom(ax, title=title)
+    # The lines of zero run through the legend's place; its ground keeps the words readable.
+    ax.get_legend().set(frame_on=True)
+    ax.get_legend().get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
     return described(ax, _describe_pairs(fit, a, b, level, rho, blups, omega.to_numpy()))
 
 

@@ -1,0 +1,202 @@
+"""The location-scale model by Bayes: what is sampled, and by what.
+
+    y_ij = x'beta + z'u_j + e_ij,   log Var(e_ij) = w'alpha + s'v_j,   (v_j, u_j) ~ N(0, L L')
+
+The collapsed model samples beta, alpha, L and t_j, with v_j = L_v t_j and t_j standard normal; the
+location effects are integrated out in closed form and drawn afterwards from their exact
+conditional distribution. The plain model (:mod:`mlteach.location_scale_plain`) samples everything.
+The posterior is the same.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+
+import numpy as np
+
+from mlteach.errors import ModelError
+from mlteach.location_scale_design import LocationScaleDesign
+from mlteach.location_scale_draws import Draws, inference_data
+from mlteach.location_scale_graph import condition, products, spread, total
+from mlteach.location_scale_plain import plain_model
+from mlteach.location_scale_priors import NU_PRIOR, Effects, InverseWishart, WeakPrior
+from mlteach.separate_fits import published_inverse_wishart
+
+# Where L starts: small variances, from which the sampler finds larger ones more easily than back.
+START = -1.0
+PRIORS = ("weak", "inverse-wishart")
+
+
+def sample(
+    d: LocationScaleDesign,
+    *,
+    prior: str | WeakPrior | InverseWishart = "weak",
+    collapsed: bool = True,
+    correlated: bool = True,
+    student_t: bool = False,
+    draws: int = 1000,
+    chains: int = 4,
+    tune: int = 1000,
+    seed: int | None = None,
+    progress: bool = True,
+    cores: int | None = None,
+):
+    """Draw from the posterior of a location-scale model.
+
+    Parameters
+    ----------
+    d : LocationScaleDesign
+    prior : "weak", "inverse-wishart", WeakPrior or InverseWishart
+        "inverse-wishart" is the published construction, see :func:`published_inverse_wishart`.
+    collapsed : bool, default True
+        Integrate the location effects out; False samples the plain model.
+    correlated : bool, default True
+        Whether the effects of the two functions correlate.
+    student_t : bool, default False
+        Multivariate t instead of normal effects; Omega is then their scale matrix, their covariance
+        matrix is nu / (nu - 2) times as large.
+    draws, chains, tune : int
+    seed : int, optional
+    progress : bool, default True
+        Show a progress bar.
+    cores : int, optional
+        Chains run at the same time; default as many as there are.
+
+    Returns
+    -------
+    arviz.InferenceData
+        Posterior of beta, alpha, Omega, correlations, u, v (and nu) in the user's units, with
+        the names of coefficients, effects and clusters as coordinates.
+
+    Raises
+    ------
+    ModelError
+        If the prior does not fit the model, or PyMC is not installed.
+    """
+    if importlib.util.find_spec("pymc") is None:
+        raise ModelError(
+            "Bayesian estimation needs PyMC, which is not installed; install it, with nutpie for "
+            "speed: pip install pymc nutpie. method='ml' works without."
+        )
+    effects = Effects.of(d, correlated)
+    prior = resolve_prior(prior, d, effects)
+    clock = time.perf_counter()
+    build = collapsed_model if collapsed else plain_model
+    model = build(d, effects, prior, student_t=student_t)
+    sampler = _nutpie if importlib.util.find_spec("nutpie") else _pymc
+    raw, compiled = sampler(model, draws, tune, chains, cores, seed, progress)
+    sampled = time.perf_counter()
+    rng = np.random.default_rng(None if seed is None else [seed, chains])
+    out = inference_data(d, Draws.of(raw, effects), raw, rng)
+    out.posterior.attrs |= {
+        "prior": repr(prior),
+        "collapsed": int(collapsed),
+        "student_t": int(student_t),
+        "seconds_compiling": compiled - clock,
+        "seconds_sampling": sampled - compiled,
+    }
+    return out
+
+
+def resolve_prior(prior, d: LocationScaleDesign, effects: Effects) -> WeakPrior | InverseWishart:
+    """A prior from its name; priors themselves are passed on.
+
+    Raises
+    ------
+    ModelError
+    """
+    if isinstance(prior, WeakPrior | InverseWishart):
+        return prior
+    if prior == "weak":
+        return WeakPrior()
+    if prior == "inverse-wishart":
+        return published_inverse_wishart(d, effects)
+    raise ModelError(
+        f"prior must be 'weak', 'inverse-wishart', a WeakPrior or an InverseWishart, not {prior!r}."
+    )
+
+
+# ---------------------------------------------------------------------------- the collapsed model
+
+
+def collapsed_model(
+    d: LocationScaleDesign,
+    effects: Effects,
+    prior: WeakPrior | InverseWishart,
+    *,
+    student_t: bool = False,
+):
+    """PyMC model with the location effects integrated out, in the units of ``d.rows``."""
+    import pymc as pm
+    from pytensor import tensor as pt
+
+    rows, J = d.rows, len(d.rows.n)
+    weigh = products(rows)
+    with pm.Model() as model:
+        beta = pm.Normal("beta_s", 0.0, prior.beta, shape=rows.X.shape[1])
+        alpha = pm.Normal("alpha_s", 0.0, prior.alpha, shape=rows.W.shape[1])
+        R = effects.entries_in_rows(_factor(effects, prior))
+        if student_t:
+            nu = pm.Gamma("nu", *NU_PRIOR)
+            size = pm.Gamma("precision", 0.5 * nu, 0.5 * nu, shape=J) ** -0.5
+            R = [[entry * size for entry in row] for row in R]
+        t = [pm.Normal(f"t_{k}", 0.0, 1.0, shape=J) for k in range(effects.r)]
+        v, mu, Lu = spread(pt, R, t, effects.q, J)
+        given = condition(pt, weigh(pt, beta, alpha, v), weigh.n, mu, Lu)
+        pm.Potential("log_likelihood", given.logf.sum())
+    return model
+
+
+def _factor(effects: Effects, prior: WeakPrior | InverseWishart) -> dict[tuple[int, int], object]:
+    """Entries of L in natural units, with their prior; the logarithms of the diagonal are free."""
+    import pymc as pm
+    from pytensor import tensor as pt
+
+    places = effects.places
+    diagonal = np.array([float(a == b) for a, b in places])
+    free = pm.Flat("factor", shape=len(places), initval=START * diagonal)
+    L = {at: pt.exp(free[k]) if at[0] == at[1] else free[k] for k, at in enumerate(places)}
+    density = total(prior.log_density(pt, L, effects, block) for block in effects.blocks)
+    pm.Potential("prior_factor", density + (free * diagonal).sum())
+    return L
+
+
+# -------------------------------------------------------------------------------------- samplers
+
+
+def _nutpie(model, draws, tune, chains, cores, seed, progress):
+    import nutpie
+
+    compiled = nutpie.compile_pymc_model(model)
+    clock = time.perf_counter()
+    raw = nutpie.sample(
+        compiled,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=cores,
+        seed=seed,
+        progress_bar=progress,
+        save_warmup=False,
+        low_rank_modified_mass_matrix=True,
+    )
+    return raw, clock
+
+
+def _pymc(model, draws, tune, chains, cores, seed, progress):
+    import pymc as pm
+
+    clock = time.perf_counter()
+    with model:
+        raw = pm.sample(
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=cores,
+            random_seed=seed,
+            progressbar=progress,
+            nuts_sampler="pymc",
+            compute_convergence_checks=False,
+        )
+    return raw, clock

@@ -1,0 +1,145 @@
+"""Draws of the location-scale model: from the sampler's units to the user's.
+
+Whatever was sampled, each draw is completed to (beta, alpha, L, t, u): after the collapsed model u
+is drawn from its exact conditional distribution. Draws are worked through in chunks, so that memory
+does not grow with their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlteach.location_scale_design import LocationScaleDesign
+from mlteach.location_scale_graph import condition, location_effects, products, spread
+from mlteach.location_scale_priors import Effects
+
+# Numbers in one temporary array while draws are worked through.
+CHUNK = 2_000_000
+DIMS = {
+    "beta": ["coefficient"],
+    "alpha": ["variance_coefficient"],
+    "Omega": ["effect", "effect_2"],
+    "correlations": ["pair"],
+    "u": ["cluster", "mean_effect"],
+    "v": ["cluster", "scale_effect"],
+}
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws in the sampler's units; chains and draws in one axis of length S.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Chains, draws.
+    effects : Effects
+    beta, alpha : ndarray, shapes (S, p), (S, k)
+    L : ndarray, shape (S, d, d)
+        Natural units, scale effects first.
+    t : list of r ndarrays, shape (S, J)
+    size : ndarray, shape (S, J), or None
+        Factor of a cluster's effects, for t-distributed ones.
+    effect : ndarray, shape (S, J, d), or None
+        Sampled effects in natural units, scale effects first; None if u was integrated out.
+    nu : ndarray, shape (S,), or None
+    """
+
+    shape: tuple[int, int]
+    effects: Effects
+    beta: np.ndarray
+    alpha: np.ndarray
+    L: np.ndarray
+    t: list[np.ndarray]
+    size: np.ndarray | None
+    effect: np.ndarray | None
+    nu: np.ndarray | None
+
+    @classmethod
+    def of(cls, raw, effects: Effects) -> Draws:
+        """Read the sampler's output, of the collapsed or of the plain model."""
+        post = raw.posterior
+        shape = (post.sizes["chain"], post.sizes["draw"])
+        flat = {k: v.to_numpy().reshape(-1, *v.shape[2:]) for k, v in post.items()}
+        precision = flat.get("precision")
+        return cls(
+            shape,
+            effects,
+            flat["beta_s"],
+            flat["alpha_s"],
+            flat["L"] if "L" in flat else effects.factors(flat["factor"]),
+            [flat[f"t_{k}"] for k in range(effects.r) if f"t_{k}" in flat],
+            None if precision is None else precision**-0.5,
+            flat.get("effect"),
+            flat.get("nu"),
+        )
+
+    def chunks(self, width: int) -> Iterator[slice]:
+        """Slices of draws that keep arrays of ``width`` numbers a draw small."""
+        step, S = max(1, CHUNK // width), len(self.beta)
+        return (slice(k, min(k + step, S)) for k in range(0, S, step))
+
+
+def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Generator):
+    """Posterior in the user's units, with named dimensions; the sampler's statistics are kept.
+
+    Returns
+    -------
+    arviz.InferenceData
+    """
+    import arviz as az
+
+    e, scale = draws.effects, d.scaling.scale
+    effect = _drawn_effects(d, draws, rng) if draws.effect is None else draws.effect
+    names = [e.names[k] for k in e.mean_first]
+    Omega = (draws.L @ draws.L.transpose(0, 2, 1)) * np.outer(e.unit, e.unit)
+    Omega = Omega[:, e.mean_first][:, :, e.mean_first]
+    sd = np.sqrt(np.diagonal(Omega, axis1=1, axis2=2))
+    below = np.tril_indices(e.d, -1)
+    posterior = {
+        "beta": d.scaling.b0 + scale * draws.beta @ d.scaling.A.T,
+        "alpha": draws.alpha @ d.A_w.T + 2.0 * np.log(scale) * d.ones,
+        "Omega": Omega,
+        "correlations": Omega[:, below[0], below[1]] / (sd[:, below[0]] * sd[:, below[1]]),
+        "u": effect[:, :, e.r :] * e.unit[e.r :],
+        "v": effect[:, :, : e.r] * e.unit[: e.r],
+    }
+    if draws.nu is not None:
+        posterior["nu"] = draws.nu
+    coords = {
+        "coefficient": list(d.mean.x_names),
+        "variance_coefficient": list(d.w_names),
+        "effect": names,
+        "effect_2": names,
+        "pair": [f"{names[a]}, {names[b]}" for a, b in zip(*below, strict=True)],
+        "cluster": list(d.mean.labels),
+        "mean_effect": names[: e.q],
+        "scale_effect": names[e.q :],
+    }
+    out = az.from_dict(
+        {k: x.reshape(*draws.shape, *x.shape[1:]) for k, x in posterior.items()},
+        coords=coords,
+        dims=DIMS,
+    )
+    out.add_groups({"sample_stats": raw.sample_stats})
+    return out
+
+
+def _drawn_effects(d: LocationScaleDesign, draws: Draws, rng: np.random.Generator) -> np.ndarray:
+    """Effects (S, J, d) in natural units: v from t, then u given v and the data."""
+    weigh, e = products(d.rows), draws.effects
+    J, back = len(d.rows.n), np.linalg.inv(e.to_rows)
+    out = np.empty((len(draws.beta), J, e.d))
+    for at in draws.chunks(weigh.width):
+        size = 1.0 if draws.size is None else draws.size[at]
+        R = (e.to_rows @ draws.L[at])[..., None]
+        R = [[R[:, a, b] * size for b in range(e.d)] for a in range(e.d)]
+        v, mu, Lu = spread(np, R, [t[at] for t in draws.t], e.q, J)
+        given = condition(np, weigh(np, draws.beta[at], draws.alpha[at], v), weigh.n, mu, Lu)
+        noise = list(rng.standard_normal((e.q, *given.logf.shape)))
+        u = location_effects(given, mu, Lu, noise)
+        out[at] = np.stack([*v, *u], axis=-1) @ back.T
+    return out

@@ -21,7 +21,7 @@ pd = lazy_import("pandas")
 
 MEAN = {"Intercept": 0.0, "w": 0.2, "x": 0.5, "w:x": -0.1}
 LOG_VARIANCE = {"Intercept": -0.611, "w": 0.1, "x": 0.1, "w:x": -0.1}
-TAU2, OMEGA = 0.1, 0.2
+TAU2, SIGMA2_V = 0.1, 0.2
 MODELS = {"A": "~ w * x", "B": "~ w * x + (1 | school)"}
 COLUMNS = ["estimate", "se", "lower", "upper"]
 
@@ -31,7 +31,7 @@ def draw_schools(
     *,
     schools: int = 50,
     students: int = 25,
-    omega: float = OMEGA,
+    sigma2_v: float = SIGMA2_V,
     icc_x: float = 0.2,
 ) -> pd.DataFrame:
     """Draw one data set.
@@ -41,7 +41,7 @@ def draw_schools(
     rng : numpy.random.Generator
     schools, students : int
         Schools, and students in each.
-    omega : float, default 0.2
+    sigma2_v : float, default 0.2
         Variance of v, the schools' own part of the log variance; 0 for schools that do not differ.
     icc_x : float, default 0.2
         Share of the variance of x between schools.
@@ -64,11 +64,11 @@ def draw_schools(
     >>> data.shape, data["school"].nunique()
     ((1250, 4), 50)
     """
-    _check(schools, students, omega, icc_x)
+    _check(schools, students, sigma2_v, icc_x)
     school, N = np.repeat(np.arange(schools), students), schools * students
     w, m, u, v = (rng.standard_normal(schools)[school] for _ in range(4))
     x = np.sqrt(icc_x) * m + np.sqrt(1.0 - icc_x) * rng.standard_normal(N)
-    log_variance = -0.611 + 0.1 * w + 0.1 * x - 0.1 * w * x + np.sqrt(omega) * v
+    log_variance = -0.611 + 0.1 * w + 0.1 * x - 0.1 * w * x + np.sqrt(sigma2_v) * v
     e = np.exp(log_variance / 2.0) * rng.standard_normal(N)
     y = 0.2 * w + 0.5 * x - 0.1 * w * x + np.sqrt(TAU2) * u + e
     return pd.DataFrame({"school": school + 1, "w": w, "x": x, "y": y})
@@ -103,10 +103,10 @@ def fit_models(data: pd.DataFrame, models: str = "AB") -> pd.DataFrame:
     return pd.concat(parts, names=["model", "function", "parameter"])
 
 
-def truth(omega: float = OMEGA) -> pd.Series:
+def truth(sigma2_v: float = SIGMA2_V) -> pd.Series:
     """True values, indexed by function and parameter."""
     mean = MEAN | {"intercept_variance": TAU2}
-    log_variance = LOG_VARIANCE | {"intercept_variance": omega}
+    log_variance = LOG_VARIANCE | {"intercept_variance": sigma2_v}
     values = {"mean": pd.Series(mean), "log_variance": pd.Series(log_variance)}
     return pd.concat(values, names=["function", "parameter"])
 
@@ -132,11 +132,13 @@ def _parts(fit) -> dict[tuple[str, ...], pd.DataFrame]:
     return parts
 
 
-def _check(schools: int, students: int, omega: float, icc_x: float) -> None:
+def _check(schools: int, students: int, sigma2_v: float, icc_x: float) -> None:
     for name, value in (("schools", schools), ("students", students)):
         if not isinstance(value, int | np.integer) or value < 2:
             raise ModelError(f"{name}={value!r} is not a whole number of 2 or more.")
     if not 0.0 <= icc_x <= 1.0:
         raise ModelError(f"icc_x={icc_x} is not a share: it must lie between 0 and 1.")
-    if not 0.0 <= omega < np.inf:
-        raise ModelError(f"omega={omega} is not a variance: it must be 0 or more, and finite.")
+    if not 0.0 <= sigma2_v < np.inf:
+        raise ModelError(
+            f"sigma2_v={sigma2_v} is not a variance: it must be 0 or more, and finite."
+        )

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import mlteach as mt
-from mlteach.spurious_precision import OMEGA, TAU2, draw_schools, fit_models, truth
+from mlteach.spurious_precision import SIGMA2_V, TAU2, draw_schools, fit_models, truth
 
 PUBLISHED = pd.read_csv(
     Path(__file__).parent / "reference" / "published_spurious_precision.csv",
@@ -31,7 +31,7 @@ def test_true_values_are_the_published_ones():
     values = truth()
     for (_, part, parameter), true in PUBLISHED["true"].items():
         assert values[(part, parameter)] == true
-    assert truth(omega=0.5)[("log_variance", "intercept_variance")] == 0.5
+    assert truth(sigma2_v=0.5)[("log_variance", "intercept_variance")] == 0.5
 
 
 def test_what_is_drawn():
@@ -54,11 +54,11 @@ def test_what_is_drawn():
     z = inside / np.exp((-0.611 + 0.1 * w + 0.1 * x - 0.1 * w * x) / 2)
     log_variances = np.log(z.groupby(data["school"]).var())
     sampling = 2.0 / (students - 1)  # variance of the log of a sample variance, nearly
-    assert abs(log_variances.var() - sampling - OMEGA) < 0.02
+    assert abs(log_variances.var() - sampling - SIGMA2_V) < 0.02
 
 
 def test_no_heterogeneity_and_no_clustering_of_x_can_be_asked_for():
-    one = draw_schools(np.random.default_rng(1), omega=0.0, icc_x=0.0, students=200)
+    one = draw_schools(np.random.default_rng(1), sigma2_v=0.0, icc_x=0.0, students=200)
     assert one.groupby("school")["x"].mean().var() < 2 / 200
     log_variances = np.log(one.groupby("school")["y"].var())
     other = draw_schools(np.random.default_rng(1), students=200)
@@ -116,7 +116,7 @@ def test_a_fit_is_the_model_it_names():
     [
         ({"schools": 1}, "schools=1"),
         ({"students": 2.5}, "students=2.5"),
-        ({"omega": -0.1}, "omega=-0.1"),
+        ({"sigma2_v": -0.1}, "sigma2_v=-0.1"),
         ({"icc_x": 1.2}, "icc_x=1.2"),
     ],
 )

@@ -100,6 +100,8 @@ def fit_mixed(
         )
     matrices = design(model, data)
     _check_identified(matrices)
+    if reml:
+        _check_clusters_left_over(matrices)
     moments = cluster_moments(matrices)
     problem = ProfiledDeviance(moments, ThetaMap.from_blocks(matrices.blocks), reml)
     _check_within_variation(problem, matrices)
@@ -251,7 +253,6 @@ def _check_identified(d: Design) -> None:
             f"Every cluster in '{cluster}' has exactly one row, so variance between and within "
             "clusters cannot be told apart. Is this the right column?"
         )
-    _check_clusters_left_over(d)
     largest = int(np.bincount(d.codes).max())
     q = d.Z.shape[1]
     if q > largest:
@@ -262,7 +263,7 @@ def _check_identified(d: Design) -> None:
 
 
 def _check_clusters_left_over(d: Design) -> None:
-    """Refuse level-2 predictors that leave nothing of the clusters to be random."""
+    """Refuse level-2 predictors that leave nothing of the clusters: REML is flat in Tau then."""
     J = len(d.labels)
     if d.X.shape[1] < J:
         return
@@ -270,8 +271,9 @@ def _check_clusters_left_over(d: Design) -> None:
     if np.linalg.matrix_rank(level2) == J:
         raise ModelError(
             f"The level-2 predictors tell all {J} clusters in '{d.formula.cluster}' apart, so that "
-            "nothing is left for a random effect. Leave out the dummies of the clusters (or so "
-            "many predictors), or leave out the random part: ordinary least squares."
+            "nothing is left for a random effect and REML cannot say how large it is. Leave out "
+            "the dummies of the clusters (or so many predictors), or the random part: ordinary "
+            "least squares."
         )
 
 

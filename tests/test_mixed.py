@@ -300,6 +300,8 @@ def test_dummies_for_all_clusters_leave_nothing_random(hsb):
     some = some.assign(name="s" + some["school"].astype(str))
     with pytest.raises(mt.ModelError, match="tell all 8 clusters in 'school' apart"):
         mt.fit_mixed("math ~ ses + name + (1 | school)", some)
+    # By ML there is an answer: no variance.
+    assert mt.fit_mixed("math ~ ses + name + (1 | school)", some, reml=False).tau.iloc[0, 0] == 0
 
 
 def test_few_clusters_get_advice(hsb):

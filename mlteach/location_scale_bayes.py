@@ -18,7 +18,14 @@ import numpy as np
 from mlteach.errors import ModelError
 from mlteach.location_scale_design import LocationScaleDesign
 from mlteach.location_scale_draws import Draws, inference_data
-from mlteach.location_scale_graph import condition, products, spread, total
+from mlteach.location_scale_graph import (
+    ClusterProducts,
+    RowProducts,
+    condition,
+    products,
+    spread,
+    total,
+)
 from mlteach.location_scale_plain import plain_model
 from mlteach.location_scale_priors import NU_PRIOR, Effects, InverseWishart, WeakPrior
 from mlteach.separate_fits import published_inverse_wishart
@@ -126,13 +133,18 @@ def collapsed_model(
     prior: WeakPrior | InverseWishart,
     *,
     student_t: bool = False,
+    weigh: ClusterProducts | RowProducts | None = None,
 ):
-    """PyMC model with the location effects integrated out, in the units of ``d.rows``."""
+    """PyMC model with the location effects integrated out, in the units of ``d.rows``.
+
+    ``weigh`` may hold shared variables where the products of ``d.rows`` would be, so that one
+    compiled model serves many outcomes.
+    """
     import pymc as pm
     from pytensor import tensor as pt
 
     rows, J = d.rows, len(d.rows.n)
-    weigh = products(rows)
+    weigh = products(rows) if weigh is None else weigh
     with pm.Model() as model:
         beta = pm.Normal("beta_s", 0.0, prior.beta, shape=rows.X.shape[1])
         alpha = pm.Normal("alpha_s", 0.0, prior.alpha, shape=rows.W.shape[1])

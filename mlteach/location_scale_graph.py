@@ -224,10 +224,12 @@ def products(rows: Rows) -> ClusterProducts | RowProducts:
     return ClusterProducts(rows) if constant else RowProducts(rows)
 
 
-def times(matrix: np.ndarray, coefficients) -> Any:
+def times(matrix, coefficients) -> Any:
     """``matrix @ coefficients``, for coefficients with leading axes too."""
     if isinstance(coefficients, np.ndarray):
         return coefficients @ matrix.T
     from pytensor import tensor as pt
 
-    return pt.dot(np.ascontiguousarray(matrix), coefficients)
+    # The loops of compiled dot products want arrays without gaps.
+    matrix = np.ascontiguousarray(matrix) if isinstance(matrix, np.ndarray) else matrix
+    return pt.dot(matrix, coefficients)

@@ -1,8 +1,13 @@
 """Sampling: the collapsed and the plain model agree, draws have the user's names and units."""
 
+import importlib.util
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from mlteach.errors import ModelError
 from mlteach.location_scale_bayes import collapsed_model, resolve_prior, sample
@@ -23,6 +28,8 @@ pytestmark = [
 SAME = 1e-8
 # In Monte Carlo standard errors: 1 in 15,000 for one quantity, and some twenty are compared.
 MOST_ERRORS = 4.0
+# Uniform ranks of nine quantities: fixed draws, so small enough to fail only if they are wrong.
+IMPLAUSIBLE = 1e-3
 SETTINGS = {"draws": 1000, "tune": 600, "chains": 2, "seed": 3, "progress": False}
 FORMULA, VARIANCE = "y ~ x + (1 | g)", "~ w + (1 | g)"
 
@@ -138,6 +145,36 @@ def test_same_seed_same_draws(d, collapsed):
     again = sample(d, **SETTINGS)
     for name, values in collapsed.posterior.items():
         assert np.array_equal(values, again.posterior[name]), name
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # three draws are too few, and PyMC says so
+def test_without_nutpie_pymc_samples(d, monkeypatch):
+    import pytensor
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda x: None if x == "nutpie" else find(x))
+    short = {"draws": 3, "tune": 2, "chains": 1, "cores": 1, "seed": 1, "progress": False}
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+        idata = sample(d, student_t=True, **short)
+    assert idata.posterior["u"].shape == (1, 3, 40, 1)
+    assert (idata.posterior["nu"] > 0.0).all()
+    assert np.isfinite(idata.posterior["Omega"]).all()
+
+
+def test_without_pymc_the_error_says_what_to_install(d, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="pip install pymc nutpie"):
+        sample(d)
+
+
+def test_ranks_of_simulated_parameters_are_uniform():
+    """Simulation-based calibration, stored by ``reference/make_calibration.py``."""
+    stored = json.loads((Path(__file__).parent / "reference" / "calibration.json").read_text())
+    ranks = np.array(stored["ranks"])
+    assert len(ranks) >= 100
+    for name, column in zip(stored["names"], ranks.T, strict=True):
+        bins = np.bincount(column * 10 // (stored["draws"] + 1), minlength=10)
+        assert stats.chisquare(bins).pvalue > IMPLAUSIBLE, name
 
 
 def test_bad_priors_are_refused(d):

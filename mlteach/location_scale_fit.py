@@ -141,13 +141,14 @@ def maximise(
         ).x
         if before - coarse.value_and_gradient(theta)[0] < 1e-4:
             break
-    fine = LocationScaleDeviance(rows, effects, points, reml, coarse.likelihood.ways)
-    # Near the maximum the curvature hardly changes, and hardly depends on the number of points.
-    curvature = coarse.hessian(theta)
-    for _ in range(3):
-        fine.settle(theta)
-        record = minimize(_FixedCurvature(fine, curvature), theta, max_iter=30)
-        theta = record.end
+    fine = coarse
+    if effects.r:
+        fine = LocationScaleDeviance(rows, effects, points, reml, coarse.likelihood.ways)
+        # Near the maximum the curvature hardly depends on the number of points.
+        curvature = coarse.hessian(theta)
+        for _ in range(3):
+            fine.settle(theta)
+            theta = minimize(_FixedCurvature(fine, curvature), theta, max_iter=30).end
     # Where a variance is nearly zero the deviance is flat and its curvature keeps changing.
     for _ in range(6):
         hessian = fine.hessian(theta)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +23,14 @@ from mlteach.location_scale_fit import maximise, start_values
 from mlteach.location_scale_result import LocationScaleResult
 from mlteach.mixed import fit_mixed
 
+if TYPE_CHECKING:
+    from mlteach.location_scale_posterior import LocationScalePosterior
+
 pd = lazy_import("pandas")
 
 # Quadrature points a dimension, by the number of random effects in the variance function.
 POINTS = {0: 1, 1: 15, 2: 9}
+SAMPLING = ("draws", "chains", "tune", "seed", "progress", "cores", "collapsed", "student_t")
 
 
 def fit_location_scale(
@@ -37,8 +42,11 @@ def fit_location_scale(
     association: bool = True,
     points: int | None = None,
     reml: bool = False,
-) -> LocationScaleResult:
-    """Fit a location-scale model by maximum likelihood.
+    method: str = "ml",
+    prior: str | object = "weak",
+    **sampling: object,
+) -> LocationScaleResult | LocationScalePosterior:
+    """Fit a location-scale model by maximum likelihood or by Bayes.
 
     Parameters
     ----------
@@ -63,10 +71,18 @@ def fit_location_scale(
         the variance function, 9 for two.
     reml : bool, default False
         Restricted maximum likelihood, for variance functions without random effects.
+    method : {"ml", "bayes"}
+        "bayes" needs PyMC, and takes seconds to a minute; see
+        :func:`mlteach.location_scale_bayes.sample`.
+    prior : "weak", "inverse-wishart" or a prior, default "weak"
+        With ``method="bayes"``: half-normal and LKJ on the data's own scale, or the published
+        construction.
+    **sampling
+        With ``method="bayes"``: draws, chains, tune, seed, progress, cores, collapsed, student_t.
 
     Returns
     -------
-    LocationScaleResult
+    LocationScaleResult or, by Bayes, LocationScalePosterior
 
     Raises
     ------
@@ -90,6 +106,9 @@ def fit_location_scale(
     Leckie, French, Charlton & Browne (2014), Journal of Educational and Behavioral Statistics
     39(5), doi:10.3102/1076998614546494.
     """
+    _check_method(method, between, points, reml, prior, sampling)
+    if method == "bayes":
+        return _by_bayes(formula, variance, data, association, prior, sampling)
     d = location_scale_design(formula, variance, data, centre=between is None)
     _check_reml(reml, d)
     points = POINTS[len(d.s_names)] if points is None else _check_points(points)
@@ -109,6 +128,33 @@ def fit_location_scale(
             ConvergenceWarning,
             stacklevel=2,
         )
+    return result
+
+
+def _check_method(method, between, points, reml, prior, sampling) -> None:
+    """Refuse settings of one method given to the other."""
+    if method not in ("ml", "bayes"):
+        raise ModelError(f"method={method!r} is not known; choose 'ml' or 'bayes'.")
+    if method == "ml" and (sampling or prior != "weak"):
+        given = ", ".join([*sampling, *(["prior"] if prior != "weak" else [])])
+        raise ModelError(f"{given} is for method='bayes' only; method is 'ml'.")
+    if method == "bayes" and (between is not None or points is not None or reml):
+        raise ModelError("between, points and reml are for method='ml' only.")
+    unknown = [name for name in sampling if name not in SAMPLING]
+    if unknown:
+        raise ModelError(f"'{unknown[0]}' is no setting; the sampler has {', '.join(SAMPLING)}.")
+
+
+def _by_bayes(formula, variance, data, association, prior, sampling) -> LocationScalePosterior:
+    # Imported here: only this needs what PyMC brings along.
+    from mlteach.location_scale_bayes import sample
+    from mlteach.location_scale_posterior import LocationScalePosterior
+
+    d = location_scale_design(formula, variance, data, most_scale_effects=None)
+    idata = sample(d, prior=prior, correlated=association, **sampling)
+    result = LocationScalePosterior(d, idata)
+    if not result.converged:
+        warnings.warn(" ".join(result.notes), ConvergenceWarning, stacklevel=3)
     return result
 
 

@@ -88,9 +88,17 @@ class LocationScaleDesign:
 
 
 def location_scale_design(
-    formula: str, variance: str, data: pd.DataFrame, *, centre: bool = True
+    formula: str,
+    variance: str,
+    data: pd.DataFrame,
+    *,
+    centre: bool = True,
+    most_scale_effects: int | None = MOST_SCALE_EFFECTS,
 ) -> LocationScaleDesign:
     """Evaluate both formulas on the rows that both can use.
+
+    ``centre`` moves the zeros of the random effects' predictors where that is only a
+    reparametrisation; ``most_scale_effects`` is what quadrature can afford, None for no limit.
 
     Raises
     ------
@@ -106,7 +114,7 @@ def location_scale_design(
     mean, var = design(mean_formula, data), design(variance_formula, data)
     S = var.Z if is_random else np.zeros((len(var.y), 0))
     s_names, s_blocks = (var.z_names, var.blocks) if is_random else ((), ())
-    _check(mean, var, S, s_names)
+    _check(mean, S, s_names, most_scale_effects)
     moments = cluster_moments(mean, centre=centre)
     scaling = moments.scaling
     W_standard = standardise(var.X, var.x_names, "predictor of the variance")
@@ -173,11 +181,11 @@ def _complete(mean: ModelFormula, variance: ModelFormula, data: pd.DataFrame) ->
     return data[keep]
 
 
-def _check(mean: Design, var: Design, S: np.ndarray, s_names: tuple[str, ...]) -> None:
-    if S.shape[1] > MOST_SCALE_EFFECTS:
+def _check(mean: Design, S: np.ndarray, s_names: tuple[str, ...], most: int | None) -> None:
+    if most is not None and S.shape[1] > most:
         raise ModelError(
             f"The variance function has {S.shape[1]} random effects ({', '.join(s_names)}); by "
-            f"maximum likelihood there may be {MOST_SCALE_EFFECTS}. Use method='bayes', or fewer."
+            f"maximum likelihood there may be {most}. Use method='bayes', or fewer."
         )
     n = np.bincount(mean.codes)
     J = len(n)

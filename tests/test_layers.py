@@ -21,7 +21,7 @@ ROWS = (
     "account comparison mixed_estimates smushing",
     "intervals prediction two_level_normal variance_function",
     "location_scale_clusters location_scale_components",
-    "hypotheses latent location_scale_result",
+    "hypotheses latent location_scale_posterior location_scale_result",
     "mixed_result",
     "mixed",
     "centering_formula checks column_icc compare design_effects diagrams effect_sizes",

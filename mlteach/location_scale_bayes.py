@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+import warnings
 
 import numpy as np
 
@@ -30,9 +31,8 @@ from mlteach.location_scale_plain import plain_model
 from mlteach.location_scale_priors import NU_PRIOR, Effects, InverseWishart, WeakPrior
 from mlteach.separate_fits import published_inverse_wishart
 
-# Where L starts: small variances, from which the sampler finds larger ones more easily than back.
+# Where log SDs start: small variances; the sampler grows them more easily than it shrinks them.
 START = -1.0
-PRIORS = ("weak", "inverse-wishart")
 
 
 def sample(
@@ -161,16 +161,15 @@ def collapsed_model(
 
 
 def _factor(effects: Effects, prior: WeakPrior | InverseWishart) -> dict[tuple[int, int], object]:
-    """Entries of L in natural units, with their prior; the logarithms of the diagonal are free."""
+    """Entries of L in natural units, with their prior."""
     import pymc as pm
     from pytensor import tensor as pt
 
-    places = effects.places
-    diagonal = np.array([float(a == b) for a, b in places])
-    free = pm.Flat("factor", shape=len(places), initval=START * diagonal)
-    L = {at: pt.exp(free[k]) if at[0] == at[1] else free[k] for k, at in enumerate(places)}
+    start = [START * (a == b) for a, b in effects.places]
+    free = pm.Flat("factor", shape=len(start), initval=np.array(start))
+    L = effects.entries(pt, free)
     density = total(prior.log_density(pt, L, effects, block) for block in effects.blocks)
-    pm.Potential("prior_factor", density + (free * diagonal).sum())
+    pm.Potential("prior_factor", density + effects.log_jacobian(pt, L))
     return L
 
 
@@ -180,7 +179,10 @@ def _factor(effects: Effects, prior: WeakPrior | InverseWishart) -> dict[tuple[i
 def _nutpie(model, draws, tune, chains, cores, seed, progress):
     import nutpie
 
-    compiled = nutpie.compile_pymc_model(model)
+    with warnings.catch_warnings():
+        # It is about compiled C code; nutpie compiles with numba, which brings its own products.
+        warnings.filterwarnings("ignore", message="PyTensor could not link to a BLAS")
+        compiled = nutpie.compile_pymc_model(model)
     clock = time.perf_counter()
     raw = nutpie.sample(
         compiled,

@@ -99,11 +99,32 @@ class Effects:
             (a, b) for block in self.blocks for i, a in enumerate(block) for b in block[: i + 1]
         ]
 
+    def entries(self, xp, free) -> dict[tuple[int, int], Any]:
+        """Entries of L from free numbers (..., m), one for each of :attr:`places`.
+
+        Row i of L is sd_i (y, 1) / sqrt(1 + |y|^2): log sd_i takes the place of the diagonal, y of
+        what is left of it. Where sd_i is near zero y is free, as the correlations are.
+        """
+        L, k = {}, 0
+        for block in self.blocks:
+            for i, a in enumerate(block):
+                y, sd = [free[..., k + m] for m in range(i)], xp.exp(free[..., k + i])
+                corner = sd * (1.0 + sum(x * x for x in y)) ** -0.5
+                L |= {(a, b): x * corner for b, x in zip(block[:i], y, strict=True)}
+                L[a, a] = corner
+                k += i + 1
+        return L
+
+    def log_jacobian(self, xp, L) -> Any:
+        """Log determinant of the derivative of L by its free numbers: the sum of i log L_ii."""
+        rows = [(i + 1.0, a) for block in self.blocks for i, a in enumerate(block)]
+        return sum(i * xp.log(L[a, a]) for i, a in rows)
+
     def factors(self, free: np.ndarray) -> np.ndarray:
-        """L (S, d, d) from its free elements (S, m), the diagonal by its logarithm."""
+        """L (S, d, d) from its free numbers (S, m)."""
         L = np.zeros((len(free), self.d, self.d))
-        for k, (a, b) in enumerate(self.places):
-            L[:, a, b] = np.exp(free[:, k]) if a == b else free[:, k]
+        for (a, b), values in self.entries(np, free).items():
+            L[:, a, b] = values
         return L
 
     def entries_in_rows(self, L: dict[tuple[int, int], Any]) -> list[list[Any]]:

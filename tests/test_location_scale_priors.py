@@ -54,6 +54,19 @@ def sds_and_correlations(L: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_jacobian_of_the_free_numbers(size):
+    effects, step = effects_of(size), 1e-5
+    free = 0.5 * np.random.default_rng(size).standard_normal(len(effects.places))
+    ends = free + step * np.eye(len(free)), free - step * np.eye(len(free))
+    up, down = (effects.factors(end)[:, *np.tril_indices(size)] for end in ends)
+    L = effects.factors(free[None])[0]
+    numerical = np.linalg.slogdet((up - down) / (2.0 * step))[1]
+    assert effects.log_jacobian(np, L) == pytest.approx(numerical, abs=NUMERICAL)
+    diagonal = [k for k, (a, b) in enumerate(effects.places) if a == b]
+    assert np.linalg.norm(L, axis=1) == pytest.approx(np.exp(free[diagonal]))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
 def test_inverse_wishart_density_is_that_of_scipy(size):
     rng = np.random.default_rng(size)
     effects, root = effects_of(size), factor(size, rng)

@@ -1,0 +1,71 @@
+"""Posteriors of the location-scale models beside the published ones (reference/make_posterior.py).
+
+A number counts as met if it is within 0.15 published posterior SD, an SD within 10%, DIC within 5,
+after half a unit of the last printed digit. What is not met has its cause here.
+"""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent / "reference"
+MEAN, SD, DIC = 0.15, 0.10, 5.0
+MODELS = json.loads((HERE / "posterior.json").read_text())["models"]
+# The publications do not print the scale matrix of their inverse-Wishart prior. The slope variance
+# of High School and Beyond leans on it: .26 with the guess from separate fits, .33 with a guess of
+# .40 (hsb_2_stated, which meets everything). Its correlations and the small variances of Model 4
+# follow. For London all that moves is what the prior of three effects says about 65 schools.
+SLOPE = {"mean/slope_variance", "mean/intercept_slope_correlation"}
+NOT_MET = {
+    "hsb_2": SLOPE,
+    "hsb_3": SLOPE,
+    "hsb_4": SLOPE
+    | {
+        "log_variance/intercept_variance",
+        "log_variance/slope_variance",
+        "cross/corr_intercept_slope",
+        "cross/corr_slope_slope",
+    },
+    "london_2": {"log_variance/intercept_variance"},
+    "london_3": {"log_variance/intercept_variance"},
+    "london_4": {"cross/corr_intercept_intercept", "cross/corr_slope_intercept"},
+    "london_5": {"cross/corr_intercept_intercept", "cross/corr_slope_intercept"},
+}
+
+
+def published(model):
+    data, number = model.split("_")[:2]
+    with (HERE / f"published_{data}_location_scale.csv").open() as file:
+        return [row for row in csv.DictReader(file) if row["model"] == number]
+
+
+def half_unit(printed: str) -> float:
+    """Half a unit of the last digit of a number as printed."""
+    return 0.5 * 10.0 ** -len(printed.partition(".")[2])
+
+
+def is_met(row, ours) -> bool:
+    off = abs(ours[0] - float(row["posterior_mean"])) - half_unit(row["posterior_mean"])
+    if row["part"] == "fit":
+        return off <= DIC
+    sd = float(row["posterior_sd"])
+    off_sd = abs(ours[1] - sd) - half_unit(row["posterior_sd"])
+    return off <= MEAN * sd and off_sd <= SD * sd
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_published_numbers_are_met_but_for_the_named(model):
+    rows, ours = published(model), MODELS[model]
+    missed = {
+        key for row in rows if not is_met(row, ours[key := f"{row['part']}/{row['parameter']}"])
+    }
+    assert len(ours) == len(rows)
+    assert missed <= NOT_MET.get(model, set())
+
+
+def test_every_model_is_there():
+    assert {"hsb_1", "hsb_2_stated", *NOT_MET} == set(MODELS)
+    slope = [MODELS[k]["mean/slope_variance"] for k in ("hsb_2", "hsb_2_stated")]
+    assert slope[0][0] < 0.30 < slope[1][0]

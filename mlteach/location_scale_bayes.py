@@ -29,7 +29,7 @@ from mlteach.location_scale_graph import (
 )
 from mlteach.location_scale_plain import plain_model
 from mlteach.location_scale_priors import NU_PRIOR, Effects, InverseWishart, WeakPrior
-from mlteach.separate_fits import published_inverse_wishart
+from mlteach.separate_fits import inverse_wishart_from_separate_fits
 
 # Where log SDs start: small variances; the sampler grows them more easily than it shrinks them.
 START = -1.0
@@ -55,7 +55,8 @@ def sample(
     ----------
     d : LocationScaleDesign
     prior : "weak", "inverse-wishart", WeakPrior or InverseWishart
-        "inverse-wishart" is the published construction, see :func:`published_inverse_wishart`.
+        "inverse-wishart" is built on separate fits of the clusters, as in published analyses; see
+        :func:`mlteach.separate_fits.inverse_wishart_from_separate_fits`.
     collapsed : bool, default True
         Integrate the location effects out; False samples the plain model.
     correlated : bool, default True
@@ -118,7 +119,7 @@ def resolve_prior(prior, d: LocationScaleDesign, effects: Effects) -> WeakPrior 
     if prior == "weak":
         return WeakPrior()
     if prior == "inverse-wishart":
-        return published_inverse_wishart(d, effects)
+        return inverse_wishart_from_separate_fits(d, effects)
     raise ModelError(
         f"prior must be 'weak', 'inverse-wishart', a WeakPrior or an InverseWishart, not {prior!r}."
     )

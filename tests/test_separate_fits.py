@@ -7,7 +7,7 @@ import pytest
 from mlteach.errors import ModelError
 from mlteach.location_scale_design import location_scale_design
 from mlteach.location_scale_priors import Effects
-from mlteach.separate_fits import cluster_estimates, published_inverse_wishart
+from mlteach.separate_fits import cluster_estimates, inverse_wishart_from_separate_fits
 
 # The score equations are solved by Fisher scoring to rounding.
 SOLVED = 1e-6
@@ -67,21 +67,21 @@ def test_scale_estimates_solve_the_score_equations(d):
 
 def test_prior_is_near_what_was_simulated(d):
     effects = Effects.of(d, True)
-    S = published_inverse_wishart(d, effects).scale
+    S = inverse_wishart_from_separate_fits(d, effects).scale
     assert (S - np.diag(np.diag(S)) == 0.0).all()
     assert np.diag(S) / 4 == pytest.approx(TRUE, rel=0.3)
 
 
 def test_order_is_that_of_the_block(d):
     one, apart = Effects.of(d, True), Effects.of(d, False)
-    together, alone = (published_inverse_wishart(d, e).scale for e in (one, apart))
+    together, alone = (inverse_wishart_from_separate_fits(d, e).scale for e in (one, apart))
     assert np.diag(together) == pytest.approx(2.0 * np.diag(alone))
 
 
 def test_units_do_not_matter(data, d):
     other = location_scale_design(MODEL, VARIANCE, data.assign(y=100.0 * data["y"] - 7.0))
     ours, theirs = (
-        published_inverse_wishart(x, e).natural(e, e.blocks[0])[0]
+        inverse_wishart_from_separate_fits(x, e).natural(e, e.blocks[0])[0]
         for x, e in ((d, Effects.of(d, True)), (other, Effects.of(other, True)))
     )
     assert theirs == pytest.approx(ours, rel=1e-8)
@@ -90,4 +90,4 @@ def test_units_do_not_matter(data, d):
 def test_too_few_rows_a_cluster(data):
     few = location_scale_design(MODEL, VARIANCE, data.groupby("g").head(8))
     with pytest.raises(ModelError, match="0 of 200"):
-        published_inverse_wishart(few, Effects.of(few, True))
+        inverse_wishart_from_separate_fits(few, Effects.of(few, True))

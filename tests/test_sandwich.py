@@ -210,3 +210,14 @@ def test_the_ordinary_table_is_untouched():
     result.tests(robust="CR2")
     pd.testing.assert_frame_equal(result.tests(), before)
     assert not np.allclose(result.tests(robust="CR0")["se"], result.tests(robust="CR2")["se"])
+
+
+def test_one_cluster_with_almost_all_of_the_information():
+    """Its leverage is near 1 but not 1: CR2 must still use what little residual it has."""
+    data = table(8, sizes=(4, 9))
+    extreme = data["g"] == data["g"].iloc[0]
+    data.loc[extreme, "x"] += 40.0
+    fit = mt.fit_mixed("y ~ x + (1 | g)", data)
+    cov, _ = dense(fit, "CR2")
+    got = fit.cov_params(robust="CR2").to_numpy()
+    np.testing.assert_allclose(got, cov, rtol=DENSE)

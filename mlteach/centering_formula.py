@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.center import varies_between_clusters
-from mlteach.design import check_columns
+from mlteach.design import check_columns, complete_in
 from mlteach.errors import DataWarning, FormulaError, ModelError
 from mlteach.formula import parse, read_part, variables
 from mlteach.lazy import lazy_import
@@ -138,19 +138,12 @@ def _varies(data, column: str, cluster: str) -> bool:
 
 def complete_rows(spec: CenteringFormula, data: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Rows with a value in every column that any of the models uses, and a note on the others."""
-    rows = data[list(spec.columns)].dropna()
-    if not len(rows):
-        raise ModelError(f"No row has a value in all of {', '.join(spec.columns)}.")
-    if len(rows) == len(data):
-        return rows, []
-    counts = data[list(spec.columns)].isna().sum()
-    which = ", ".join(f"{name} ({count})" for name, count in counts[counts > 0].items())
-    note = (
-        f"{len(data) - len(rows)} of {len(data)} rows are left out for missing values: {which}. "
-        "Cluster means are of the rows used."
-    )
-    warnings.warn(note, DataWarning, stacklevel=4)
-    return rows, [note]
+    rows, note = complete_in(data, spec.columns)
+    if not note:
+        return rows[list(spec.columns)], []
+    note += " Cluster means are of the rows used."
+    warnings.warn(note, DataWarning, stacklevel=3)
+    return rows[list(spec.columns)], [note]
 
 
 def check_between(spec: CenteringFormula, rows: pd.DataFrame) -> None:

@@ -230,6 +230,25 @@ def _needed(formula: ModelFormula, parts: list[str], data: pd.DataFrame) -> list
     return columns
 
 
+def complete_in(data: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Rows with a value in all of some columns, and a note on the others (empty if none).
+
+    Raises
+    ------
+    DataError
+        If no row is complete.
+    """
+    missing = data[list(columns)].isna()
+    left_out = missing.any(axis=1).to_numpy()
+    if not left_out.any():
+        return data, ""
+    which = ", ".join(f"{name} ({count})" for name, count in missing.sum().items() if count)
+    if left_out.all():
+        raise DataError(f"No row is complete. Missing values per column: {which}.")
+    note = f"{left_out.sum()} of {len(data)} rows are left out for missing values: {which}."
+    return data[~left_out], note
+
+
 def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, pd.Series]:
     missing = {}
     for column in columns:

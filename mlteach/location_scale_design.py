@@ -7,12 +7,12 @@ with the same clusters; both are evaluated on the rows that are complete in all 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mlteach.collapsed import Rows
-from mlteach.design import Design, check_columns, design, new_rows
+from mlteach.design import Design, check_columns, complete_in, design, new_rows
 from mlteach.errors import DataWarning, FormulaError, ModelError, shown
 from mlteach.formula import ModelFormula, parse, variables
 from mlteach.lazy import lazy_import
@@ -58,6 +58,8 @@ class LocationScaleDesign:
         Positions in the table of the sorted rows.
     data : DataFrame
         The rows used.
+    dropped_note : str
+        How many rows were left out, and why; empty if none was.
     """
 
     mean: Design
@@ -75,6 +77,7 @@ class LocationScaleDesign:
     T_s: np.ndarray
     order: np.ndarray
     data: pd.DataFrame = field(repr=False)
+    dropped_note: str
 
     def new_variance_rows(self, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Evaluate the variance function's W and S on other rows.
@@ -110,7 +113,9 @@ def location_scale_design(
             f"The mean function '{formula}' has no random part; add one, such as '(1 | school)'."
         )
     variance_formula, is_random = _variance_formula(variance, mean_formula)
-    data = _complete(mean_formula, variance_formula, data)
+    data, note = _complete(mean_formula, variance_formula, data)
+    if note:
+        warnings.warn(note, DataWarning, stacklevel=3)
     mean, var = design(mean_formula, data), design(variance_formula, data)
     S = var.Z if is_random else np.zeros((len(var.y), 0))
     s_names, s_blocks = (var.z_names, var.blocks) if is_random else ((), ())
@@ -135,7 +140,7 @@ def location_scale_design(
     return LocationScaleDesign(
         mean, var.X, S, var.x_names, s_names, s_blocks, var,
         variance, rows, scaling,
-        W_standard.matrix, W_standard.constant, T_s, order, data,
+        W_standard.matrix, W_standard.constant, T_s, order, data, note,
     )  # fmt: skip
 
 
@@ -157,8 +162,10 @@ def _variance_formula(variance: str, mean: ModelFormula) -> tuple[ModelFormula, 
     return formula, True
 
 
-def _complete(mean: ModelFormula, variance: ModelFormula, data: pd.DataFrame) -> pd.DataFrame:
-    """Rows that are complete in the columns of both functions."""
+def _complete(
+    mean: ModelFormula, variance: ModelFormula, data: pd.DataFrame
+) -> tuple[pd.DataFrame, str]:
+    """Rows that are complete in the columns of both functions, and a note on the others."""
     formulas = (mean, variance)
     columns = sorted(
         set().union(
@@ -168,17 +175,7 @@ def _complete(mean: ModelFormula, variance: ModelFormula, data: pd.DataFrame) ->
     )
     columns = [*columns, mean.cluster]
     check_columns(data, columns, "the two functions")
-    missing = data[columns].isna()
-    if not missing.to_numpy().any():
-        return data
-    keep = ~missing.any(axis=1)
-    counts = ", ".join(f"{c} ({k})" for c, k in missing.sum().items() if k)
-    warnings.warn(
-        f"{int((~keep).sum())} of {len(data)} rows are left out for missing values: {counts}.",
-        DataWarning,
-        stacklevel=4,
-    )
-    return data[keep]
+    return complete_in(data, columns)
 
 
 def _check(mean: Design, S: np.ndarray, s_names: tuple[str, ...], most: int | None) -> None:
@@ -207,9 +204,3 @@ def _scale_units(S: np.ndarray, names: tuple[str, ...], centre: bool) -> np.ndar
     if not S.shape[1]:
         return np.zeros((0, 0))
     return standardise(S, names, "random effect of the variance", centre).matrix
-
-
-def with_rows(d: LocationScaleDesign, y: np.ndarray) -> LocationScaleDesign:
-    """The same design with another outcome, for simulation; y is in the order of the table."""
-    scaled = ((y - d.mean.X @ d.scaling.b0) / d.scaling.scale)[d.order]
-    return replace(d, mean=replace(d.mean, y=y), rows=replace(d.rows, y=scaled))

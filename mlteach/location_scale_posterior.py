@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlteach.lazy import lazy_import
-from mlteach.location_scale_design import SCALE, LocationScaleDesign
+from mlteach.location_scale_design import SCALE
+from mlteach.location_scale_model import LocationScaleModel
 from mlteach.posterior_checks import DIC, diagnose, dic, with_log_likelihood
 from mlteach.results import Summary
 
@@ -26,7 +27,7 @@ QUANTILES = (0.025, 0.975)
 
 
 @dataclass(frozen=True, repr=False)
-class LocationScalePosterior:
+class LocationScalePosterior(LocationScaleModel):
     """A location-scale model fitted by Bayes. Numbers are in the units of the data.
 
     Attributes
@@ -37,40 +38,9 @@ class LocationScalePosterior:
         Draws of beta, alpha, Omega, correlations, u and v, with named coordinates.
     """
 
-    design: LocationScaleDesign
     idata: arviz.InferenceData = field(repr=False)
 
     # ---------------------------------------------------------------------------- what was fitted
-
-    @property
-    def formula(self) -> str:
-        """Both functions as given."""
-        return f"{self.design.mean.formula.text}; log variance {self.design.variance_text.strip()}"
-
-    @property
-    def outcome(self) -> str:
-        """Name of the outcome."""
-        return self.design.mean.formula.outcome
-
-    @property
-    def cluster(self) -> str:
-        """Name of the cluster column."""
-        return self.design.mean.formula.cluster
-
-    @property
-    def nobs(self) -> int:
-        """Rows used, N."""
-        return len(self.design.mean.y)
-
-    @property
-    def n_clusters(self) -> int:
-        """Clusters, J."""
-        return len(self.design.mean.labels)
-
-    @property
-    def effects(self) -> list[str]:
-        """Names of the random effects, those of the mean function first."""
-        return [*self.design.mean.z_names, *(SCALE + name for name in self.design.s_names)]
 
     @property
     def prior(self) -> str:
@@ -181,8 +151,8 @@ class LocationScalePosterior:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """Whether the chains can be trusted, in plain words."""
-        return diagnose(self.idata)
+        """Rows left out, and whether the chains can be trusted, in plain words."""
+        return (*self._dropped_notes, *diagnose(self.idata))
 
     @property
     def converged(self) -> bool:

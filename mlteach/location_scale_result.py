@@ -13,8 +13,9 @@ from mlteach.errors import ModelError
 from mlteach.inference import LikelihoodRatioTest, inverse_on_curved, likelihood_ratio_test
 from mlteach.lazy import lazy_import
 from mlteach.location_scale_between import LevelTwoFunctions
-from mlteach.location_scale_design import SCALE, LocationScaleDesign
+from mlteach.location_scale_design import SCALE
 from mlteach.location_scale_fit import LocationScaleDeviance
+from mlteach.location_scale_model import LocationScaleModel
 from mlteach.optim import OptRecord
 from mlteach.results import Summary, coefficient_table
 
@@ -25,7 +26,7 @@ ZERO = 1e-5
 
 
 @dataclass(frozen=True, repr=False)
-class LocationScaleResult:
+class LocationScaleResult(LocationScaleModel):
     """A location-scale model fitted by maximum likelihood. Numbers are in the units of the data.
 
     Attributes
@@ -42,38 +43,12 @@ class LocationScaleResult:
         Level-2 functions of the random effects.
     """
 
-    design: LocationScaleDesign
     deviance_function: LocationScaleDeviance = field(repr=False)
     optimizer: OptRecord = field(repr=False)
     hessian: np.ndarray = field(repr=False)
     functions: LevelTwoFunctions | None = field(default=None, repr=False)
 
     # ---------------------------------------------------------------------------- what was fitted
-
-    @property
-    def formula(self) -> str:
-        """Both functions as given."""
-        return f"{self.design.mean.formula.text}; log variance {self.design.variance_text.strip()}"
-
-    @property
-    def outcome(self) -> str:
-        """Name of the outcome."""
-        return self.design.mean.formula.outcome
-
-    @property
-    def cluster(self) -> str:
-        """Name of the cluster column."""
-        return self.design.mean.formula.cluster
-
-    @property
-    def nobs(self) -> int:
-        """Rows used, N."""
-        return len(self.design.mean.y)
-
-    @property
-    def n_clusters(self) -> int:
-        """Clusters, J."""
-        return len(self.design.mean.labels)
 
     @property
     def converged(self) -> bool:
@@ -153,11 +128,6 @@ class LocationScaleResult:
         return pd.concat([self.mean["estimate"], scale])
 
     # ------------------------------------------------------------------------- the random effects
-
-    @property
-    def effects(self) -> list[str]:
-        """Names of the random effects, those of the mean function first."""
-        return [*self.design.mean.z_names, *(SCALE + name for name in self.design.s_names)]
 
     @cached_property
     def _units(self) -> np.ndarray:
@@ -364,6 +334,7 @@ class LocationScaleResult:
     def notes(self) -> tuple[str, ...]:
         """What a reader of this fit should know, in plain words."""
         notes = [] if self.converged else [f"NOT CONVERGED: {self.optimizer.status}."]
+        notes += self._dropped_notes
         for effect, none in zip(self.effects, self._no_variance, strict=True):
             if none:
                 notes.append(

@@ -15,7 +15,7 @@ ROWS = (
     "design marginal results",
     "center moments nesting",
     "deviance location_scale_design location_scale_fit location_scale_graph",
-    "location_scale_between location_scale_priors posterior_checks",
+    "location_scale_between location_scale_model location_scale_priors posterior_checks",
     "effects inference location_scale_draws location_scale_plain sandwich search separate_fits",
     "bootstrap location_scale_bayes profile",
     "account comparison mixed_estimates smushing",

@@ -226,6 +226,7 @@ def test_missing_rows_are_counted(hsb):
     with pytest.warns(mt.DataWarning, match=r"10 of 7185 rows are left out.*ses \(10\)"):
         fit = fit_location_scale("math ~ 1 + (1 | school)", "~ ses", data)
     assert fit.nobs == 7175
+    assert any("10 of 7185 rows" in note for note in fit.notes)
 
 
 @pytest.mark.parametrize(

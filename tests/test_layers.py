@@ -11,29 +11,41 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mlteach"
 #: A module may import from the rows above its own, never from its own row or below.
 ROWS = (
     "errors equations lazy linalg optim",
-    "collapsed data effect_functions distributions examples formula",
-    "design marginal results",
-    "center moments nesting",
+    "collapsed data effect_functions distributions examples formula multigroup_deviance pisa",
+    "design marginal multigroup_model results",
+    "center missing moments multigroup_data nesting wide",
     "deviance location_scale_design location_scale_fit location_scale_graph",
     "location_scale_between location_scale_model location_scale_priors posterior_checks",
     "effects inference location_scale_draws location_scale_plain sandwich search separate_fits",
     "bootstrap location_scale_bayes profile",
     "account comparison mixed_estimates smushing",
     "intervals prediction two_level_normal variance_function",
-    "location_scale_clusters location_scale_components",
-    "hypotheses latent location_scale_posterior location_scale_result",
-    "mixed_result",
-    "mixed",
+    "location_scale_clusters location_scale_components mcar multigroup_derived wide_fit",
+    "hypotheses impute lavaan_syntax location_scale_posterior location_scale_result multigroup_result",
+    "mixed_result multigroup",
+    "latent mixed pool",
     "centering_formula checks column_icc compare design_effects diagrams effect_sizes",
     "location_scale r_squared slope_line",
-    "centering pooling shrinkage simple_slopes spurious_precision study",
+    "centering pooling shrinkage simple_slopes spurious_precision study wf_simulation",
     "exercises plots",
+    "widgets",
 )
 ROW_OF = {module: k for k, row in enumerate(ROWS) for module in row.split()}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 MOST_LINES = 500  # the point at which a reader loses the thread, and a module is split
 #: What the book needs and the package does not: it must not come along with `import mlteach`.
-HEAVY = ("pymc", "nutpie", "arviz", "statsmodels", "matplotlib", "IPython", "ipywidgets", "tqdm")
+HEAVY = (
+    "pymc",
+    "nutpie",
+    "arviz",
+    "statsmodels",
+    "matplotlib",
+    "IPython",
+    "ipywidgets",
+    "tqdm",
+    "dask",
+    "pyreadstat",
+)
 
 
 def module_of(path: Path) -> str:

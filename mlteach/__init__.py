@@ -29,6 +29,7 @@ from mlteach.r_squared import r_squared
 from mlteach.shrinkage import shrinkage
 from mlteach.simple_slopes import johnson_neyman, simple_slopes
 from mlteach.study import Study, run_study
+from mlteach.wide import to_long, to_wide, wide_moments, wide_requirement
 
 __version__ = "0.1.0"
 
@@ -77,6 +78,10 @@ __all__ = [
     "shrinkage",
     "simple_slopes",
     "simulate_within_between",
+    "to_long",
+    "to_wide",
+    "wide_moments",
+    "wide_requirement",
 ]
 
 

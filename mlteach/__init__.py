@@ -24,12 +24,15 @@ from mlteach.location_scale import fit_location_scale
 from mlteach.location_scale_result import LocationScaleResult
 from mlteach.mixed import fit_empty, fit_mixed, fit_random_intercept, fit_random_slope
 from mlteach.mixed_result import MixedResult
+from mlteach.multigroup import fit_multigroup
+from mlteach.multigroup_result import MultigroupResult
 from mlteach.pooling import PoolingComparison, compare_pooling
 from mlteach.r_squared import r_squared
 from mlteach.shrinkage import shrinkage
 from mlteach.simple_slopes import johnson_neyman, simple_slopes
 from mlteach.study import Study, run_study
-from mlteach.wide import to_long, to_wide, wide_moments, wide_requirement
+from mlteach.wide import to_long, to_wide
+from mlteach.wide_moments import wide_moments, wide_requirement
 
 __version__ = "0.1.0"
 
@@ -47,6 +50,7 @@ __all__ = [
     "MLTeachError",
     "MixedResult",
     "ModelError",
+    "MultigroupResult",
     "PoolingComparison",
     "Study",
     "center",
@@ -65,6 +69,7 @@ __all__ = [
     "fit_empty",
     "fit_location_scale",
     "fit_mixed",
+    "fit_multigroup",
     "fit_random_intercept",
     "fit_random_slope",
     "icc",

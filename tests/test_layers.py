@@ -23,7 +23,7 @@ ROWS = (
     "location_scale_clusters location_scale_components mcar multigroup_clusters multigroup_derived",
     "multigroup_profile wide_fit",
     "hypotheses impute lavaan_syntax location_scale_posterior location_scale_result multigroup_result",
-    "mixed_result multigroup",
+    "location_scale_association mixed_result multigroup",
     "latent mixed pool",
     "centering_formula checks column_icc compare design_effects diagrams effect_sizes",
     "location_scale r_squared slope_line",

@@ -1,0 +1,280 @@
+"""From a long table to the statistics of a multigroup model, everything checked at the door.
+
+Values are centred and scaled over all rows. A row counts with what it has: rows without any of the
+variables, without a cluster or without a group are left out and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mlteach.design import check_columns
+from mlteach.errors import DataError, ModelError
+from mlteach.lazy import lazy_import
+from mlteach.multigroup_deviance import GroupMoments, group_moments
+
+pd = lazy_import("pandas")
+
+ALL = "all"  # the name of the only group where none are given
+
+
+@dataclass(frozen=True)
+class MultigroupData:
+    """Rows that count, sorted by group, in the order of the table within it.
+
+    Attributes
+    ----------
+    variables : tuple of str
+    cluster, group, position : str or None
+        Column names.
+    groups : tuple
+        Values of the group column, sorted.
+    positions : tuple
+        Values of the position column, sorted; empty without.
+    offset, scale : ndarray, shape (p,)
+        Mean and standard deviation of each variable over all rows.
+    Y : tuple of ndarray, shape (N_g, p)
+        ``(y - offset) / scale``, NaN where missing.
+    codes : tuple of ndarray of int, shape (N_g,)
+        Cluster of each row.
+    cells : tuple of ndarray of int, shape (N_g,)
+        Position of each row; zeros without.
+    labels : tuple of Index
+        Cluster ids of each group.
+    index : tuple of Index
+        Row labels of the table.
+    notes : tuple of str
+        What was left out, and what is missing.
+    """
+
+    variables: tuple
+    cluster: str
+    group: str | None
+    position: str | None
+    groups: tuple
+    positions: tuple
+    offset: np.ndarray
+    scale: np.ndarray
+    Y: tuple[np.ndarray, ...] = field(repr=False)
+    codes: tuple[np.ndarray, ...] = field(repr=False)
+    cells: tuple[np.ndarray, ...] = field(repr=False)
+    labels: tuple = field(repr=False)
+    index: tuple = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def N(self) -> int:
+        """Rows that count."""
+        return sum(map(len, self.codes))
+
+    @property
+    def J(self) -> int:
+        """Clusters."""
+        return sum(map(len, self.labels))
+
+    def moments(self) -> tuple[GroupMoments, ...]:
+        """Statistics of each group."""
+        parts = zip(self.Y, self.codes, self.cells, strict=True)
+        return tuple(group_moments(*part) for part in parts)
+
+
+def multigroup_data(
+    variables: Sequence[str],
+    data: pd.DataFrame,
+    cluster: str,
+    group: str | None = None,
+    position: str | None = None,
+) -> MultigroupData:
+    """Read a long table.
+
+    Parameters
+    ----------
+    variables : sequence of str
+    data : DataFrame
+        One row a member.
+    cluster : str
+    group, position : str, optional
+
+    Returns
+    -------
+    MultigroupData
+
+    Raises
+    ------
+    DataError
+        Names the column, the clusters or the rows.
+    """
+    variables = _names(variables)
+    others = [name for name in (cluster, group, position) if name is not None]
+    check_columns(data, [*variables, *others], "the multigroup model")
+    twice = [name for name in (*variables, *others) if (*variables, *others).count(name) > 1]
+    if twice:
+        raise ModelError(f"Column '{twice[0]}' has two roles in the model; it can have one.")
+    Y = np.column_stack([_numbers(data[name], name) for name in variables])
+    keep, notes = _rows_that_count(data, Y, others, variables)
+    if not keep.any():
+        raise DataError("No row has a value of a variable, a cluster and a group.")
+    Y, table = Y[keep], data.loc[keep, others]
+    offset = (
+        np.nanmean(Y, axis=0) if not np.isnan(Y).all(axis=0).any() else _all_missing(Y, variables)
+    )
+    scale = np.nanstd(Y, axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    of_group, groups = (np.zeros(len(Y), int), (ALL,)) if group is None else _factor(table[group])
+    cells, positions = (np.zeros(len(Y), int), ()) if position is None else _factor(table[position])
+    codes, labels = pd.factorize(table[cluster], sort=True)
+    _check_nested(codes, labels, of_group, groups, cluster, group)
+    if position is not None:
+        _check_positions(codes, labels, cells, positions, cluster, position)
+    parts = [np.flatnonzero(of_group == k) for k in range(len(groups))]
+    scaled = (Y - offset) / scale
+    own = [np.unique(codes[at], return_inverse=True) for at in parts]
+    result = MultigroupData(
+        variables, cluster, group, position, groups, positions, offset, scale,
+        Y=tuple(scaled[at] for at in parts),
+        codes=tuple(inverse for _, inverse in own),
+        cells=tuple(cells[at] for at in parts),
+        labels=tuple(pd.Index(labels[used], name=cluster) for used, _ in own),
+        index=tuple(table.index[at] for at in parts),
+        notes=tuple(notes),
+    )  # fmt: skip
+    for k, name in enumerate(groups):
+        _check_group(result, k, "" if group is None else f" in group {name!r}")
+    return result
+
+
+# ------------------------------------------------------------------------------------------ columns
+
+
+def _names(variables: Sequence[str]) -> tuple:
+    if isinstance(variables, str):
+        variables = [variables]
+    variables = tuple(variables)
+    if not variables:
+        raise ModelError("variables= is empty; name at least one column.")
+    return variables
+
+
+def _numbers(values: pd.Series, name: str) -> np.ndarray:
+    """A numeric column as floats, NaN where missing."""
+    if not pd.api.types.is_numeric_dtype(values) or values.dtype.kind == "c":
+        raise DataError(
+            f"Variable '{name}' is of type {values.dtype}, not a number. Convert it first, for "
+            "example with pd.to_numeric, or code categories as 0 and 1."
+        )
+    out = values.to_numpy(dtype=float, na_value=np.nan)
+    if np.isinf(out).any():
+        rows = ", ".join(str(r) for r in values.index[np.isinf(out)][:5])
+        raise DataError(
+            f"Variable '{name}' has {np.isinf(out).sum()} infinite value(s), first in row(s) "
+            f"{rows}. Set them to missing (NaN) or correct them."
+        )
+    return out
+
+
+def _rows_that_count(data, Y, others, variables) -> tuple[np.ndarray, list[str]]:
+    empty = np.isnan(Y).all(axis=1)
+    no_id = data[others].isna().to_numpy()
+    keep = ~(empty | no_id.any(axis=1))
+    notes = []
+    if no_id.any():
+        counts = [f"{name} ({k})" for name, k in zip(others, no_id.sum(0), strict=True) if k]
+        notes.append(
+            f"{no_id.any(axis=1).sum()} of {len(data)} rows are left out for a missing value in "
+            f"{', '.join(counts)}."
+        )
+    if empty.any():
+        notes.append(
+            f"{empty.sum()} of {len(data)} rows have no value of any variable and tell nothing."
+        )
+    missing = np.isnan(Y[keep]).sum(axis=0)
+    if missing.any():
+        counts = [f"{name} ({k})" for name, k in zip(variables, missing, strict=True) if k]
+        notes.append(
+            f"Missing values in the rows that count: {', '.join(counts)}. They are taken as "
+            "missing at random (full information maximum likelihood)."
+        )
+    return keep, notes
+
+
+def _all_missing(Y: np.ndarray, variables: tuple):
+    name = variables[int(np.flatnonzero(np.isnan(Y).all(axis=0))[0])]
+    raise DataError(f"Variable '{name}' has no value at all. Leave it out of the model.")
+
+
+def _factor(values: pd.Series) -> tuple[np.ndarray, tuple]:
+    codes, labels = pd.factorize(values, sort=True)
+    return codes, tuple(labels.tolist() if hasattr(labels, "tolist") else labels)
+
+
+# ----------------------------------------------------------------------------------- the structure
+
+
+def _check_nested(codes, labels, of_group, groups, cluster: str, group: str | None) -> None:
+    first = np.zeros(len(labels), int)
+    first[codes[::-1]] = of_group[::-1]
+    crossed = np.unique(codes[of_group != first[codes]])
+    if len(crossed):
+        names = ", ".join(str(labels[k]) for k in crossed[:5])
+        raise DataError(
+            f"{len(crossed)} cluster(s) of '{cluster}' are in more than one group of '{group}': "
+            f"{names}. A cluster belongs to one group. If ids start again in each group, make "
+            f'them unique: data["{group}"].astype(str) + "-" + data["{cluster}"].astype(str).'
+        )
+
+
+def _check_positions(codes, labels, cells, positions, cluster: str, position: str) -> None:
+    seen, count = np.unique(codes * len(positions) + cells, return_counts=True)
+    if (count > 1).any():
+        at = int(seen[count > 1][0])
+        raise DataError(
+            f"Cluster {labels[at // len(positions)]!r} of '{cluster}' has {count.max()} rows at "
+            f"{position} = {positions[at % len(positions)]!r}; a position is taken once a cluster."
+        )
+    if len(positions) < 2:
+        raise DataError(f"Column '{position}' has one value only; positions need two or more.")
+
+
+def _check_group(data: MultigroupData, k: int, where: str) -> None:
+    """Refuse data that cannot tell Within from Between."""
+    Y, codes, cells = data.Y[k], data.codes[k], data.cells[k]
+    J = len(data.labels[k])
+    if J < 2:
+        raise DataError(
+            f"There is one cluster only{where} ({data.labels[k][0]!r}): a variance between "
+            "clusters needs at least two."
+        )
+    here = ~np.isnan(Y)
+    for v, name in enumerate(data.variables):
+        values = Y[here[:, v], v]
+        if not len(values):
+            raise DataError(f"Variable '{name}' has no value{where}. Leave the group out.")
+        if values.min() == values.max():
+            raise DataError(f"Variable '{name}' is constant{where}: it has no variance.")
+        _check_separable(name, values, codes[here[:, v]], cells[here[:, v]], J, where)
+    for a in range(len(data.variables)):
+        for b in range(a):
+            if not (here[:, a] & here[:, b]).any():
+                raise DataError(
+                    f"'{data.variables[b]}' and '{data.variables[a]}' are never observed in the "
+                    f"same row{where}: their covariance within clusters is unknown."
+                )
+
+
+def _check_separable(name, values, codes, cells, J: int, where: str) -> None:
+    n = np.bincount(codes, minlength=J)
+    if n.max() < 2:
+        raise DataError(
+            f"No cluster{where} has two values of '{name}': the variances within and between "
+            "clusters cannot be told apart."
+        )
+    if cells.max(initial=0) == 0:
+        total = np.bincount(codes, values, J) / np.maximum(n, 1)
+        if np.abs(values - total[codes]).max() <= 1e-12:
+            raise DataError(
+                f"Variable '{name}' does not vary within clusters{where}: it belongs to the "
+                "cluster and has no variance within."
+            )

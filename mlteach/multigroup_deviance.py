@@ -1,0 +1,321 @@
+"""Deviance of the two-level multigroup covariance model: exact on unbalanced, incomplete data.
+
+    y_ij = mu + u_j + e_ij,   u_j ~ N(0, Between),   e_ij ~ N(0, Within)     in each group
+
+Rows of a group come in classes r: same mean and Within (the same *cell*: the group, or one position
+in it), and the same variables observed. P_r is the inverse of the observed block of Within, padded
+with zeros. With n_jr rows of class r in cluster j and d_jr their sum of y - mu,
+
+    A_j = sum_r n_jr P_r,   b_j = sum_r P_r d_jr,   K_j = Between (I + A_j Between)^-1,
+
+    -2 log L = sum_r [ n_r (log|Within_rr| + p_r log 2 pi) + tr(P_r S_r) ]
+               + sum_j [ log|I + A_j Between| - b_j' K_j b_j ],
+
+S_r the sum of (y - mu)(y - mu)' over all rows of the class. K_j b_j and K_j are the mean and the
+covariance matrix of u_j given the data. Nothing is larger than p x p, and Between may have negative
+eigenvalues, as long as the covariance matrix of every cluster is positive definite.
+
+Clusters with the same n_jr are of one *type* t, with one A_t. The quadratic form needs only the
+second moments of their sums, so many clusters of a type are replaced by a few *units* that have the
+same second moments: their mean, and the rows of the triangular factor of the deviations from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# Directions of the Hessian that are computed at once hold at most this many numbers.
+CHUNK = 4_000_000
+STEP = 1e-30  # of the complex-step derivative: exact, because nothing is subtracted
+
+
+@dataclass(frozen=True)
+class GroupMoments:
+    """What the likelihood needs of one group: R classes, T cluster types, U units, C cells.
+
+    Attributes
+    ----------
+    cell : ndarray of int, shape (R,)
+        Cell of each class.
+    observed : ndarray of bool, shape (R, p)
+    rows : ndarray, shape (R,)
+    mean : ndarray, shape (R, p)
+        Means of the class; zero where not observed.
+    scatter : ndarray, shape (R, p, p)
+        Cross-products of the deviations from them.
+    n : ndarray, shape (T, R)
+        Rows of each class in a cluster of the type.
+    count : ndarray, shape (T,)
+        Clusters of the type.
+    type : ndarray of int, shape (U,)
+    weight : ndarray, shape (U,)
+        How often the unit counts.
+    coefficient : ndarray, shape (U, R)
+        How many times mu is in the sums of the unit.
+    sums : ndarray, shape (U, R, p)
+        Sums of y over the rows of each class.
+    """
+
+    cell: np.ndarray
+    observed: np.ndarray
+    rows: np.ndarray
+    mean: np.ndarray
+    scatter: np.ndarray
+    n: np.ndarray
+    count: np.ndarray
+    type: np.ndarray
+    weight: np.ndarray
+    coefficient: np.ndarray
+    sums: np.ndarray
+
+    @property
+    def p(self) -> int:
+        """Number of variables."""
+        return self.observed.shape[1]
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return int(self.cell.max()) + 1
+
+
+def group_moments(Y: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> GroupMoments:
+    """Reduce the rows of one group to their statistics.
+
+    Parameters
+    ----------
+    Y : ndarray, shape (N, p)
+        NaN where missing; every row has a value. Best centred and scaled.
+    codes : ndarray of int, shape (N,)
+        Cluster of each row, 0 ... J - 1.
+    cells : ndarray of int, shape (N,)
+        Cell of each row, 0 ... C - 1.
+    """
+    here = ~np.isnan(Y)
+    p = Y.shape[1]
+    key = cells.copy()
+    for column in here.T:
+        key = 2 * key + column
+    keys, klass = np.unique(key, return_inverse=True)
+    R, J = len(keys), int(codes.max()) + 1
+    first = np.zeros(R, int)
+    first[klass] = np.arange(len(key))
+    filled = np.where(here, Y, 0.0)
+    rows = np.bincount(klass, minlength=R).astype(float)
+    mean = np.stack([np.bincount(klass, y, R) for y in filled.T], axis=1) / rows[:, None]
+    deviation = np.where(here, filled - mean[klass], 0.0)
+    scatter = np.empty((R, p, p))
+    for r in range(R):
+        part = deviation if R == 1 else deviation[klass == r]
+        scatter[r] = part.T @ part
+    at = codes * R + klass
+    n = np.bincount(at, minlength=J * R).reshape(J, R).astype(float)
+    sums = [np.bincount(at, y, J * R).reshape(J, R) for y in filled.T]
+    types, count, parts = _units(n, np.stack(sums, axis=2))
+    return GroupMoments(cells[first], here[first], rows, mean, scatter, types, count, *parts)
+
+
+def _units(n: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple]:
+    """Types (T, R), how many clusters each has (T,), and (type, weight, coefficient, sums)."""
+    types, member, count = np.unique(n, axis=0, return_inverse=True, return_counts=True)
+    member = member.ravel()
+    order = np.argsort(member, kind="stable")
+    ends = np.cumsum(count)
+    kinds, weights, coefficients, units = [], [], [], []
+    for t, (m, end) in enumerate(zip(count, ends, strict=True)):
+        own = sums[order[end - m : end]]
+        active = np.flatnonzero(types[t])
+        width = len(active) * sums.shape[2]
+        if m <= width + 1:
+            weight, coefficient = np.ones(m), np.repeat(types[t][None], m, axis=0)
+        else:
+            own, weight, coefficient = _compressed(own, active, types[t])
+        kinds.append(np.full(len(own), t))
+        weights.append(weight)
+        coefficients.append(coefficient)
+        units.append(own)
+    parts = (np.concatenate(part) for part in (kinds, weights, coefficients, units))
+    return types, count.astype(float), tuple(parts)
+
+
+def _compressed(own: np.ndarray, active: np.ndarray, n: np.ndarray) -> tuple:
+    """Few units with the same second moments as many clusters of one type."""
+    m, R, p = own.shape
+    centre = own.mean(axis=0)
+    flat = (own - centre)[:, active].reshape(m, -1)
+    factor = np.linalg.qr(flat, mode="r")
+    units = np.zeros((1 + len(factor), R, p))
+    units[0] = centre
+    units[1:, active] = factor.reshape(len(factor), len(active), p)
+    weight = np.ones(len(units))
+    weight[0] = m
+    coefficient = np.zeros((len(units), R))
+    coefficient[0] = n
+    return units, weight, coefficient
+
+
+class GroupDeviance:
+    """Deviance of one group and its exact derivatives.
+
+    Its parameters: the means cell by cell (C p), the lower triangle of Within cell by cell, the
+    lower triangle of Between.
+    """
+
+    def __init__(self, moments: GroupMoments) -> None:
+        self.moments = moments
+        p = moments.p
+        self.rows, self.cols = np.tril_indices(p)
+        self.m = len(self.rows)
+        self.size = moments.cells * (p + self.m) + self.m
+        self.constant = float(moments.rows @ moments.observed.sum(axis=1)) * np.log(2.0 * np.pi)
+        self._repeated = moments.n[moments.type] * moments.weight[:, None]
+        self._pull = moments.coefficient * moments.weight[:, None]
+        self._blocks = [np.ix_(here, here) for here in moments.observed]
+
+    def unpack(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Means (..., C, p), Within (..., C, p, p), Between (..., p, p)."""
+        C, p, m = self.moments.cells, self.moments.p, self.m
+        mu = theta[..., : C * p].reshape(*theta.shape[:-1], C, p)
+        triangles = theta[..., C * p :].reshape(*theta.shape[:-1], C + 1, m)
+        matrices = np.empty((*triangles.shape[:-1], p, p), theta.dtype)
+        matrices[..., self.rows, self.cols] = triangles
+        matrices[..., self.cols, self.rows] = triangles
+        return mu, matrices[..., :C, :, :], matrices[..., C, :, :]
+
+    def value(self, theta: np.ndarray) -> float:
+        """Deviance; infinite where a covariance matrix is not possible."""
+        mom, (mu, within, between) = self.moments, self.unpack(theta)
+        if np.linalg.eigvalsh(within)[:, 0].min() <= 0:
+            return np.inf
+        P, A, K, _, b = self._pieces(mu, within, between)
+        if np.linalg.eigvalsh(between)[0] < 0 and not self._possible(A, between):
+            return np.inf
+        value = self.constant
+        for r, block in enumerate(self._blocks):
+            value += mom.rows[r] * np.linalg.slogdet(within[mom.cell[r]][block])[1]
+        value += float(np.sum(P * self._scatter(mu)))
+        joint = np.eye(mom.p) + A @ between
+        value += float(mom.count @ np.linalg.slogdet(joint)[1])
+        Kb = (K[mom.type] @ b[..., None])[..., 0]
+        return value - float(mom.weight @ np.sum(b * Kb, axis=1))
+
+    def gradient(self, theta: np.ndarray) -> np.ndarray:
+        """First derivatives, for one point or for many: shape (..., size), real or complex."""
+        mom, (mu, within, between) = self.moments, self.unpack(theta)
+        P, A, K, d, b = self._pieces(mu, within, between)
+        u = (K[..., mom.type, :, :] @ b[..., None])[..., 0]
+        lead, p, R = theta.shape[:-1], mom.p, len(mom.rows)
+
+        AK = A @ K
+        H = A - AK @ A
+        g = b - (A[..., mom.type, :, :] @ u[..., None])[..., 0]
+        by_between = np.einsum("...tab,t->...ab", H, mom.count)
+        by_between = by_between - _crossed(g * mom.weight[:, None], g)
+
+        # Expected cross-products of the residuals of each class, given the data.
+        T = self._scatter(mu) + np.einsum("tr,...tab->...rab", mom.n * mom.count[:, None], K)
+        uu = (u[..., :, None] * u[..., None, :]).reshape(*lead, len(mom.type), p * p)
+        T = T + (self._repeated.T @ uu).reshape(*lead, R, p, p)
+        du = _crossed(d.reshape(*lead, len(mom.type), R * p), u * mom.weight[:, None])
+        du = du.reshape(*lead, R, p, p)
+        T = T - du - np.swapaxes(du, -1, -2)
+        by_P = mom.rows[:, None, None] * P - P @ T @ P
+        left = mom.rows[:, None] * (mom.mean - mu[..., mom.cell, :]) - self._pull.T @ u
+        by_class = -2.0 * (P @ left[..., None])[..., 0]
+
+        by_mu = np.zeros((*lead, mom.cells, p), theta.dtype)
+        matrices = np.zeros((*lead, mom.cells + 1, p, p), theta.dtype)
+        matrices[..., -1, :, :] = by_between
+        for r, c in enumerate(mom.cell):
+            by_mu[..., c, :] += by_class[..., r, :]
+            matrices[..., c, :, :] += by_P[..., r, :, :]
+        twice = np.where(self.rows == self.cols, 1.0, 2.0)
+        triangles = matrices[..., self.rows, self.cols] * twice
+        return np.concatenate([by_mu.reshape(*lead, -1), triangles.reshape(*lead, -1)], axis=-1)
+
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        """Second derivatives: the gradient along an imaginary step in each direction."""
+        mom = self.moments
+        at_once = max(1, CHUNK // (mom.sums.size + 3 * mom.n.shape[0] * mom.p**2))
+        out = np.empty((self.size, self.size))
+        for start in range(0, self.size, at_once):
+            directions = np.eye(self.size)[start : start + at_once]
+            out[start : start + at_once] = self.gradient(theta + 1j * STEP * directions).imag / STEP
+        return 0.5 * (out + out.T)
+
+    def effects(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Conditional means (U, p) and covariance matrices (U, p, p) of u for each unit."""
+        mom = self.moments
+        *_, K, _, b = self._pieces(*self.unpack(theta))
+        K = K[mom.type]
+        return (K @ b[..., None])[..., 0], K
+
+    def _pieces(self, mu, within, between) -> tuple[np.ndarray, ...]:
+        """P (R, p, p), A and K (T, p, p), d (U, R, p), b (U, p), each with leading axes."""
+        mom = self.moments
+        lead, p = mu.shape[:-2], mom.p
+        P = np.zeros((*lead, len(mom.rows), p, p), mu.dtype)
+        for r, block in enumerate(self._blocks):
+            P[(..., r, *block)] = np.linalg.inv(within[(..., mom.cell[r], *block)])
+        A = (mom.n @ P.reshape(*lead, len(mom.rows), p * p)).reshape(*lead, len(mom.n), p, p)
+        between = between[..., None, :, :]
+        K = np.linalg.solve(np.eye(p) + between @ A, np.broadcast_to(between, A.shape))
+        d = mom.sums - mom.coefficient[..., None] * mu[..., None, mom.cell, :]
+        d = np.where(mom.observed, d, 0.0)
+        b = np.einsum("...rab,...urb->...ua", P, d)
+        return P, A, K, d, b
+
+    def _scatter(self, mu: np.ndarray) -> np.ndarray:
+        """Cross-products of y - mu over the rows of each class, (..., R, p, p)."""
+        mom = self.moments
+        gap = np.where(mom.observed, mom.mean - mu[..., mom.cell, :], 0.0)
+        return mom.scatter + (mom.rows[:, None, None] * gap[..., :, None]) * gap[..., None, :]
+
+    @staticmethod
+    def _possible(A: np.ndarray, between: np.ndarray) -> bool:
+        """Whether the covariance matrix of every cluster is positive definite."""
+        values, vectors = np.linalg.eigh(A)
+        half = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        inner = np.swapaxes(half, 1, 2) @ between @ half
+        return bool(np.linalg.eigvalsh(inner)[:, 0].min() > -1.0)
+
+
+def _crossed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sum over units of a b', shape (..., k, l)."""
+    return np.swapaxes(a, -1, -2) @ b
+
+
+class MultigroupDeviance:
+    """Sum of the deviances of groups that share parameters.
+
+    Parameters
+    ----------
+    groups : sequence of GroupDeviance
+    index : sequence of ndarray of int
+        For each group, the free parameter behind each of its own parameters.
+    """
+
+    def __init__(self, groups: Sequence[GroupDeviance], index: Sequence[np.ndarray]) -> None:
+        self.groups, self.index = tuple(groups), tuple(index)
+        self.size = 1 + max(int(at.max()) for at in index)
+
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Deviance and its derivative; infinite where a covariance matrix is not possible."""
+        value, gradient = 0.0, np.zeros(self.size)
+        for group, at in zip(self.groups, self.index, strict=True):
+            own = group.value(theta[at])
+            if not np.isfinite(own):
+                return np.inf, np.zeros(self.size)
+            value += own
+            np.add.at(gradient, at, group.gradient(theta[at]))
+        return value, gradient
+
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        """Second derivatives, shape (size, size)."""
+        out = np.zeros((self.size, self.size))
+        for group, at in zip(self.groups, self.index, strict=True):
+            np.add.at(out, (at[:, None], at), group.hessian(theta[at]))
+        return out

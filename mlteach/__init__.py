@@ -26,6 +26,7 @@ from mlteach.mixed import fit_empty, fit_mixed, fit_random_intercept, fit_random
 from mlteach.mixed_result import MixedResult
 from mlteach.multigroup import fit_multigroup
 from mlteach.multigroup_result import MultigroupResult
+from mlteach.pisa import load_pisa
 from mlteach.pooling import PoolingComparison, compare_pooling
 from mlteach.r_squared import r_squared
 from mlteach.shrinkage import shrinkage
@@ -75,6 +76,7 @@ __all__ = [
     "icc",
     "johnson_neyman",
     "load",
+    "load_pisa",
     "moulton_factor",
     "partial_r",
     "plots",

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlteach.association import AssociationMap, start_association
 from mlteach.effect_functions import CholeskyMap
 from mlteach.errors import ConvergenceWarning, ModelError
 from mlteach.lazy import lazy_import
+from mlteach.location_scale_association import AssociationResult, association_map
 from mlteach.location_scale_between import LevelTwoFunctions, level_two_functions
 from mlteach.location_scale_design import LocationScaleDesign, location_scale_design
 from mlteach.location_scale_fit import maximise, start_values
@@ -30,6 +32,9 @@ pd = lazy_import("pandas")
 
 # Quadrature points a dimension, by the number of random effects in the variance function.
 POINTS = {0: 1, 1: 15, 2: 9}
+# With u in the variance function: where it bends much, fewer lose the fourth decimal.
+ASSOCIATION_POINTS = 21
+FORMS = {False: "none", True: "correlated", "linear": "linear", "quadratic": "quadratic"}
 SAMPLING = ("draws", "chains", "tune", "seed", "progress", "cores", "collapsed", "student_t")
 
 
@@ -39,7 +44,7 @@ def fit_location_scale(
     data: pd.DataFrame,
     *,
     between: str | Mapping[str, str] | None = None,
-    association: bool = True,
+    association: bool | str = True,
     points: int | None = None,
     reml: bool = False,
     method: str = "ml",
@@ -64,11 +69,15 @@ def fit_location_scale(
         Level-2 functions for the random effects: ``"~ sector"`` lets all their log variances and
         (transformed) correlations differ by sector, ``{"Intercept": "~ sector"}`` only the ones
         named; a correlation is named ``"Intercept:scale:Intercept"``.
-    association : bool, default True
-        Whether the random effects of the two functions may correlate.
+    association : {True, False, "linear", "quadratic"}, default True
+        How the random effects of the two functions go together: they correlate, they do not, or
+        the mean function's effect u itself enters the log variance, as ``gamma1 u + v`` or
+        ``gamma1 u + gamma2 u**2 + v`` with v independent of u. "linear" is the correlated model in
+        other words (see ``fit.association``). "quadratic", and "linear" without a random effect in
+        the variance function, need u to be one random intercept.
     points : int, optional
         Points of the adaptive Gauss-Hermite quadrature, a dimension; 15 for one random effect in
-        the variance function, 9 for two.
+        the variance function, 9 for two, 21 where u is integrated numerically too.
     reml : bool, default False
         Restricted maximum likelihood, for variance functions without random effects.
     method : {"ml", "bayes"}
@@ -107,20 +116,29 @@ def fit_location_scale(
     39(5), doi:10.3102/1076998614546494.
     """
     _check_method(method, between, points, reml, prior, sampling)
+    _check_association(association, between, reml)
     if method == "bayes":
         return _by_bayes(formula, variance, data, association, prior, sampling)
     d = location_scale_design(formula, variance, data, centre=between is None)
     _check_reml(reml, d)
-    points = POINTS[len(d.s_names)] if points is None else _check_points(points)
-    common = CholeskyMap.from_blocks(d.s_blocks, d.mean.blocks, association)
-    start = _start(d, common)
-    functions = None
-    deviance, record, hessian = maximise(d.rows, common, start, points, reml)
+    _check_points(points)
+    over_u = association == "quadratic" or (association == "linear" and not d.s_names)
+    degree = {"linear": 1, "quadratic": 2}.get(association)
+    map_ = association_map(d, degree) if over_u else None
+    common = CholeskyMap.from_blocks(d.s_blocks, d.mean.blocks, bool(association))
+    some = POINTS[len(d.s_names)] if over_u or points is None else points
+    functions, search = None, [common, _start(d, common), some, reml]
+    deviance, record, hessian = maximise(d.rows, *search)
+    if over_u:
+        start = _from_correlated(map_, common, record.end)
+        points = ASSOCIATION_POINTS if points is None else points
+        deviance, record, hessian = maximise(d.rows, map_, start, points)
     if between is not None:
         functions = level_two_functions(d, between, association)
         start = _from_common(functions, common, record.end)
-        deviance, record, hessian = maximise(d.rows, functions.map, start, points, reml)
-    result = LocationScaleResult(d, deviance, record, hessian, functions)
+        deviance, record, hessian = maximise(d.rows, functions.map, start, some, reml)
+    kind = AssociationResult if over_u else LocationScaleResult
+    result = kind(d, deviance, record, hessian, functions, FORMS[association])
     if not record.converged:
         warnings.warn(
             f"'{result.formula}' {record.status}. Try fewer random effects, or predictors nearer "
@@ -129,6 +147,19 @@ def fit_location_scale(
             stacklevel=2,
         )
     return result
+
+
+def _check_association(association: object, between: object, reml: bool) -> None:
+    if not isinstance(association, bool | str) or association not in FORMS:
+        raise ModelError(
+            f"association={association!r} is not known; choose True (correlated effects), False "
+            "(none), 'linear' or 'quadratic' (u in the variance function)."
+        )
+    if isinstance(association, str) and (between is not None or reml):
+        other = "between=" if between is not None else "reml=True"
+        raise ModelError(
+            f"association={association!r} does not go with {other}: leave one of them out."
+        )
 
 
 def _check_method(method, between, points, reml, prior, sampling) -> None:
@@ -167,10 +198,16 @@ def _check_reml(reml: bool, d: LocationScaleDesign) -> None:
         )
 
 
-def _check_points(points: int) -> int:
-    if not isinstance(points, int) or isinstance(points, bool) or not 3 <= points <= 101:
+def _check_points(points: int | None) -> None:
+    whole = isinstance(points, int) and not isinstance(points, bool)
+    if points is not None and not (whole and 3 <= points <= 101):
         raise ModelError(f"points={points!r} is not a whole number from 3 to 101.")
-    return points
+
+
+def _from_correlated(map_: AssociationMap, common: CholeskyMap, theta: np.ndarray) -> np.ndarray:
+    """Start values with u in the variance function from the fit of correlated effects."""
+    at = len(theta) - common.m
+    return np.concatenate([theta[:at], start_association(map_, common.L(theta[at:]))])
 
 
 def _from_common(functions: LevelTwoFunctions, common: CholeskyMap, theta: np.ndarray):

@@ -48,10 +48,7 @@ def cluster_variances(fit: LocationScaleResult, level: float) -> pd.DataFrame:
     alpha = fit.log_variance["estimate"].to_numpy()
     fixed = np.bincount(d.mean.codes, weights=d.W @ alpha) / n
     q = len(d.mean.z_names)
-    mean, cov = fit._posterior
-    S = cluster_means(d.S, d.mean.codes, n)
-    v = np.einsum("jr,jr->j", S, mean[:, q:])
-    sd = np.sqrt(np.einsum("jr,jrs,js->j", S, cov[:, q:, q:], S))
+    v, sd = fit._scale_moments(cluster_means(d.S, d.mean.codes, n))
     half = normal_quantile(level) * sd
     Z = cluster_means(d.mean.Z, d.mean.codes, n)
     between = np.einsum("jq,jqs,js->j", Z, fit._omega[:, :q, :q], Z)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.association import AssociationLikelihood, AssociationMap
 from mlteach.collapsed import LOG_2PI, Rows, products
 from mlteach.effect_functions import CholeskyMap, FunctionMap
 from mlteach.marginal import MarginalLikelihood
@@ -23,6 +24,8 @@ LOG_CHI2 = 1.2703628
 STEP = 1e-4
 SEARCH_POINTS = {0: 1, 1: 7, 2: 5}
 
+EffectsMap = CholeskyMap | FunctionMap | AssociationMap
+
 
 class LocationScaleDeviance:
     """Minus twice the log-likelihood as a function of ``theta = (beta, alpha, effects)``."""
@@ -30,17 +33,23 @@ class LocationScaleDeviance:
     def __init__(
         self,
         rows: Rows,
-        effects: CholeskyMap | FunctionMap,
+        effects: EffectsMap,
         points: int,
         reml: bool = False,
         ways=None,
     ) -> None:
         self.rows, self.map, self.reml = rows, effects, reml
-        self.likelihood = MarginalLikelihood(rows, points, ways)
+        if isinstance(effects, AssociationMap):
+            self.likelihood = AssociationLikelihood(rows, effects, points, ways)
+        else:
+            self.likelihood = MarginalLikelihood(rows, points, ways)
         self.p, self.k, self.J = rows.X.shape[1], rows.W.shape[1], len(rows.n)
 
     def split(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return beta (p,), alpha (k,) and L for each cluster (J, d, d), None if not possible."""
+        """Return beta (p,), alpha (k,) and L for each cluster (J, d, d), None if not possible.
+
+        With an AssociationMap the third part is its parameters.
+        """
         beta, alpha, effects = np.split(theta, [self.p, self.p + self.k])
         return beta, alpha, self.map.factors(effects, self.J)
 
@@ -110,7 +119,7 @@ def information(rows: Rows, alpha: np.ndarray, L: np.ndarray) -> np.ndarray:
 
 def maximise(
     rows: Rows,
-    effects: CholeskyMap | FunctionMap,
+    effects: EffectsMap,
     start: np.ndarray,
     points: int,
     reml: bool = False,

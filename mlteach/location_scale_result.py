@@ -41,12 +41,15 @@ class LocationScaleResult(LocationScaleModel):
         Second derivatives of the deviance there, scaled units.
     functions : LevelTwoFunctions or None
         Level-2 functions of the random effects.
+    form : {"none", "correlated", "linear", "quadratic"}
+        How the random effects of the two functions go together.
     """
 
     deviance_function: LocationScaleDeviance = field(repr=False)
     optimizer: OptRecord = field(repr=False)
     hessian: np.ndarray = field(repr=False)
     functions: LevelTwoFunctions | None = field(default=None, repr=False)
+    form: str = "correlated"
 
     # ---------------------------------------------------------------------------- what was fitted
 
@@ -111,7 +114,7 @@ class LocationScaleResult(LocationScaleModel):
         p, scaling = len(self._parts[0]), self.design.scaling
         estimate = scaling.beta(self._parts[0])
         cov = scaling.cov_beta(self._cov_scaled[:p, :p])
-        return _z_table(estimate, cov, self.design.mean.x_names)
+        return z_table(estimate, cov, self.design.mean.x_names)
 
     @cached_property
     def log_variance(self) -> pd.DataFrame:
@@ -119,7 +122,7 @@ class LocationScaleResult(LocationScaleModel):
         p, k, d = len(self._parts[0]), len(self._parts[1]), self.design
         estimate = d.A_w @ self._parts[1] + 2.0 * np.log(d.scaling.scale) * d.ones
         cov = d.A_w @ self._cov_scaled[p : p + k, p : p + k] @ d.A_w.T
-        return _z_table(estimate, cov, d.w_names)
+        return z_table(estimate, cov, d.w_names)
 
     @property
     def params(self) -> pd.Series:
@@ -224,6 +227,21 @@ class LocationScaleResult(LocationScaleModel):
             )
         return components.components(self)
 
+    @property
+    def association(self) -> pd.DataFrame:
+        """Coefficients of the mean function's effects u in the log variance function.
+
+        Correlated effects can be written as ``log variance = w'alpha + s'(Gamma u + v)`` with v
+        independent of u; a row ``scale:a on b`` is an element of Gamma = Omega_vu Omega_u^-1, by
+        the delta method. Columns as in ``mean``; ``what is left`` is the variance of that v.
+
+        Raises
+        ------
+        ModelError
+            If the effects of the two functions do not correlate, or by level-2 functions.
+        """
+        return components.association(self)
+
     # ------------------------------------------------------------------------- the level-1 variance
 
     @property
@@ -252,9 +270,10 @@ class LocationScaleResult(LocationScaleModel):
         d = self.design
         W, S = (d.W, d.S) if data is None else d.new_variance_rows(data)
         log_variance = W @ self.log_variance["estimate"].to_numpy()
-        if average and S.shape[1]:
+        if average:
             omega_v = self._omega_scale_of_rows(data, len(S))
             log_variance = log_variance + 0.5 * np.einsum("ir,irs,is->i", S, omega_v, S)
+            log_variance = log_variance + self._average_shift
         index = d.mean.index if data is None else data.index
         return pd.Series(np.exp(log_variance), index=index, name="variance")
 
@@ -266,12 +285,29 @@ class LocationScaleResult(LocationScaleModel):
         q = len(self.design.mean.z_names)
         return self.functions.omega(self.optimizer.end[self._effects_at :], data)[:, q:, q:]
 
+    @property
+    def _average_shift(self) -> float:
+        """What u adds to the log of the average variance where it is in the variance function."""
+        return 0.0
+
     # -------------------------------------------------------------------------------- the clusters
 
     @cached_property
     def _posterior(self):
         """Means (J, d) and covariances (J, d, d) of the random effects, user's units."""
         return clusters.posterior(self)
+
+    def _scale_moments(self, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and SD, given the data, of all that is random in the log variance at S (J, r)."""
+        mean, cov = self._posterior
+        q = len(self.design.mean.z_names)
+        variance = np.einsum("jr,jrs,js->j", S, cov[:, q:, q:], S)
+        return np.einsum("jr,jr->j", S, mean[:, q:]), np.sqrt(variance)
+
+    @property
+    def _cluster_shift(self) -> np.ndarray:
+        """What u adds to the log variance of each cluster, given the data, (J,)."""
+        return np.zeros(self.n_clusters)
 
     def ranef(self) -> pd.DataFrame:
         """Empirical-Bayes predictions of all random effects, with their conditional SDs.
@@ -337,10 +373,7 @@ class LocationScaleResult(LocationScaleModel):
         notes += self._dropped_notes
         for effect, none in zip(self.effects, self._no_variance, strict=True):
             if none:
-                notes.append(
-                    f"The variance of {effect} is estimated as zero: the clusters differ no more "
-                    "than sampling within them explains."
-                )
+                notes.append(f"The variance of {effect} is estimated as zero: {self._zero_means}")
         if self.functions is not None:
             return (*notes, *self._function_notes())
         matrix = self.correlations.to_numpy()
@@ -354,9 +387,13 @@ class LocationScaleResult(LocationScaleModel):
         return tuple(notes)
 
     @property
+    def _zero_means(self) -> str:
+        return "the clusters differ no more than sampling within them explains."
+
+    @property
     def _method(self) -> str:
         points = self.deviance_function.likelihood.points
-        quadrature = f", {points} quadrature points" if self.design.s_names else ""
+        quadrature = f", {points} quadrature points" if self.deviance_function.map.r else ""
         return ("REML" if self.reml else "ML") + quadrature
 
     def _function_notes(self) -> list[str]:
@@ -390,6 +427,8 @@ class LocationScaleResult(LocationScaleModel):
             tables["Random effects"] = self.components
         else:
             tables["Level-2 functions: log variances, atanh of correlations"] = self.between
+        if self.form in ("linear", "quadratic"):
+            tables["Association: effects of the mean in the log variance"] = self.association
         return Summary("Two-level location-scale model", facts, tables, self.notes)
 
     def __repr__(self) -> str:
@@ -402,7 +441,8 @@ class LocationScaleResult(LocationScaleModel):
 # ------------------------------------------------------------------------------------- functions
 
 
-def _z_table(estimate: np.ndarray, cov: np.ndarray, names) -> pd.DataFrame:
+def z_table(estimate: np.ndarray, cov: np.ndarray, names) -> pd.DataFrame:
+    """Coefficients with their standard errors and normal tests, from a covariance matrix."""
     index = list(names)
     columns = (estimate, np.sqrt(np.diag(cov)), np.full(len(index), np.inf))
     return coefficient_table(*(pd.Series(c, index=index) for c in columns))

@@ -47,25 +47,25 @@ class Evaluation:
     inner: Collapsed
 
 
-class MarginalLikelihood:
-    """Log-likelihood and scores, with nodes that follow the posterior of the scale effects.
+class AdaptiveNodes:
+    """Quadrature nodes that follow the posterior of what is integrated, cluster by cluster.
 
     Parameters
     ----------
-    rows : Rows
     points : int
         Quadrature points a dimension.
-    ways : optional
-        How to weigh the rows, if another likelihood of the same rows has found out already.
+    r : int
+        Dimensions.
+    J : int
+        Clusters.
+    negligible : float, optional
+        Nodes of less weight are left out in two dimensions.
     """
 
-    def __init__(self, rows: Rows, points: int, ways=None) -> None:
-        self.rows, self.points = rows, points
-        self.r, self.q = rows.S.shape[1], rows.Z.shape[1]
-        self.ways = weigher(rows) if ways is None else ways
-        self._x, self._log_w = _grid(points, self.r)
-        J = len(rows.n)
-        self._place(np.zeros((J, self.r)), np.broadcast_to(np.eye(self.r), (J, self.r, self.r)))
+    def __init__(self, points: int, r: int, J: int, negligible: float = NEGLIGIBLE) -> None:
+        self.points, self.r = points, r
+        self._x, self._log_w = _grid(points, r, negligible)
+        self._place(np.zeros((J, r)), np.broadcast_to(np.eye(r), (J, r, r)))
 
     def _place(self, centre: np.ndarray, spread: np.ndarray) -> None:
         """Put the nodes at ``centre + spread x`` (J, r), (J, r, r); weights include phi(t)."""
@@ -78,6 +78,52 @@ class MarginalLikelihood:
             - 0.5 * (self.T**2).sum(axis=2)
             + log_size[:, None]
         )
+
+    def integrate(self, logf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log of the integral (J,) and posterior probabilities of the nodes (J, K)."""
+        joint = logf + self._log_weight
+        top = joint.max(axis=1)
+        relative = np.exp(joint - top[:, None])
+        total = relative.sum(axis=1)
+        return top + np.log(total), relative / total[:, None]
+
+    def settle(self, *parameters: np.ndarray, most: int = 8) -> None:
+        """Move the nodes to where the posterior of t is at these parameters."""
+        if not self.r:
+            return
+        for _ in range(most):
+            mean, cov = self.posterior_t(self.evaluate(*parameters).weight)
+            moved = np.abs(mean - self._centre).max(axis=1)
+            sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2)).min(axis=1)
+            self._place(mean, np.linalg.cholesky(cov))
+            if (moved <= SETTLED * sd).all():
+                return
+
+    def posterior_t(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (J, r) and covariance (J, r, r) of t given the data."""
+        mean = np.einsum("jk,jka->ja", weight, self.T)
+        d = self.T - mean[:, None]
+        cov = np.einsum("jk,jka,jkb->jab", weight, d, d)
+        # A node far from all others would leave its cluster no spread at all.
+        return mean, cov + 1e-6 * np.eye(self.r)
+
+
+class MarginalLikelihood(AdaptiveNodes):
+    """Log-likelihood and scores, with nodes that follow the posterior of the scale effects.
+
+    Parameters
+    ----------
+    rows : Rows
+    points : int
+        Quadrature points a dimension.
+    ways : optional
+        How to weigh the rows, if another likelihood of the same rows has found out already.
+    """
+
+    def __init__(self, rows: Rows, points: int, ways=None) -> None:
+        super().__init__(points, rows.S.shape[1], len(rows.n))
+        self.rows, self.q = rows, rows.Z.shape[1]
+        self.ways = weigher(rows) if ways is None else ways
 
     def evaluate(self, beta: np.ndarray, alpha: np.ndarray, L: np.ndarray) -> Evaluation:
         """Likelihood and scores.
@@ -95,41 +141,16 @@ class MarginalLikelihood:
         mu = np.einsum("jab,jkb->jka", Luv, self.T)
         weighed = self.ways.weigh(beta, alpha, v)
         inner = collapse(weighed, self.rows.n, mu, Lu)
-        joint = inner.logf + self._log_weight
-        top = joint.max(axis=1)
-        relative = np.exp(joint - top[:, None])
-        total = relative.sum(axis=1)
-        weight = relative / total[:, None]
+        loglik, weight = self.integrate(inner.logf)
         score = self.ways.score(weight, weighed.G, inner.moment)
-        by_L = np.zeros((len(top), *L.shape[1:]))
+        by_L = np.zeros_like(L)
         by_L[:, :r, :r] = np.einsum("jk,jka,jkb->jab", weight, score.by_v, self.T)
         by_L[:, r:, :r] = np.einsum("jk,jka,jkb->jab", weight, inner.by_mu, self.T)
         by_L[:, r:, r:] = np.einsum("jk,jkab->jab", weight, inner.by_Lu)
-        loglik = top + np.log(total)
         return Evaluation(loglik, score.by_beta, score.by_alpha, np.tril(by_L), weight, inner)
 
-    def settle(self, beta: np.ndarray, alpha: np.ndarray, L: np.ndarray, most: int = 8) -> None:
-        """Move the nodes to where the posterior of t is at these parameters."""
-        if not self.r:
-            return
-        for _ in range(most):
-            mean, cov = self.posterior_t(self.evaluate(beta, alpha, L).weight)
-            moved = np.abs(mean - self._centre).max(axis=1)
-            sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2)).min(axis=1)
-            self._place(mean, np.linalg.cholesky(cov))
-            if (moved <= SETTLED * sd).all():
-                return
 
-    def posterior_t(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (J, r) and covariance (J, r, r) of t given the data."""
-        mean = np.einsum("jk,jka->ja", weight, self.T)
-        d = self.T - mean[:, None]
-        cov = np.einsum("jk,jka,jkb->jab", weight, d, d)
-        # A node far from all others would leave its cluster no spread at all.
-        return mean, cov + 1e-6 * np.eye(self.r)
-
-
-def _grid(points: int, r: int) -> tuple[np.ndarray, np.ndarray]:
+def _grid(points: int, r: int, negligible: float = NEGLIGIBLE) -> tuple[np.ndarray, np.ndarray]:
     """Nodes (K, r) and log weights (K,) for the standard normal in r dimensions."""
     if r == 0:
         return np.zeros((1, 0)), np.zeros(1)
@@ -139,5 +160,5 @@ def _grid(points: int, r: int) -> tuple[np.ndarray, np.ndarray]:
     weights = np.meshgrid(*[log_w] * r, indexing="ij")
     nodes = np.stack([g.ravel() for g in grids], axis=1)
     log_weights = sum(g.ravel() for g in weights)
-    keep = (log_weights > np.log(NEGLIGIBLE)) | (r == 1)
+    keep = (log_weights > np.log(negligible)) | (r == 1)
     return nodes[keep], log_weights[keep]

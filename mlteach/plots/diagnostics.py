@@ -117,6 +117,7 @@ def _residuals(fit: MixedResult | LocationScaleResult) -> tuple[np.ndarray, np.n
     u, v = np.split(effects, [d.mean.Z.shape[1]], axis=1)
     fixed = d.mean.X @ fit.mean["estimate"].to_numpy()
     log_variance = d.W @ fit.log_variance["estimate"].to_numpy() + (d.S * v).sum(axis=1)
+    log_variance += fit._cluster_shift[d.mean.codes]
     return d.mean.y - fixed - (d.mean.Z * u).sum(axis=1), np.exp(log_variance)
 
 

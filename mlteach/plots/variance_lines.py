@@ -134,6 +134,7 @@ def variance_curves(fit: LocationScaleResult, x: str) -> tuple[pd.DataFrame, pd.
     W, S = lines.columns(at)
     v = fit.ranef()[[SCALE + name for name in fit.design.s_names]].to_numpy()
     log_variance = W @ fit.log_variance["estimate"].to_numpy() + np.einsum("jgr,jr->jg", S, v)
+    log_variance += fit._cluster_shift[:, None]
     labels = fit.design.mean.labels
     places = pd.DataFrame({"start": lines.start, "end": lines.end}, index=labels)
     curves = np.where((lines.end > lines.start)[:, None], np.exp(log_variance), np.nan)
@@ -147,7 +148,7 @@ def average_curve(
     lines = _Lines.of(fit, x)
     W, S = lines.columns(np.broadcast_to(along, (len(lines.start), len(along))))
     half = 0.5 * np.einsum("jgr,jrs,jgs->jg", S, fit._omega_scale, S)
-    log_variance = W @ fit.log_variance["estimate"].to_numpy() + half
+    log_variance = W @ fit.log_variance["estimate"].to_numpy() + half + fit._average_shift
     return np.exp(log_variance[members]).mean(axis=0)
 
 

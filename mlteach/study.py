@@ -3,26 +3,32 @@
 A study needs two functions, ``draw(rng) -> data`` and ``analyse(data) -> table``. Replication k has
 a random generator of its own, the k-th child of the study's seed. So its data depend on the seed
 and on k only: not on the order of the replications, on how many follow, or on the process in
-which they run.
+which they run. With a table of conditions, ``draw`` also takes the settings of a row, and the
+generator is the child with the numbers of the condition and of the replication.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlteach.errors import ConvergenceWarning, MLTeachError, ModelError
+from mlteach.errors import ModelError
 from mlteach.lazy import lazy_import
+from mlteach.study_run import Batch, Plan, check_cluster, replication_rng, run_batches, to_do
+from mlteach.study_store import check_same_code, open_store, read_batches, write_batch
+
+if TYPE_CHECKING:
+    import os
+
+    from distributed import Client
 
 pd = lazy_import("pandas")
 
-REQUIRED = ("estimate", "se", "lower", "upper")
-# What counts as a failed fit. Any other error is a mistake in the study and ends it.
-FAILURES = (MLTeachError, ConvergenceWarning, np.linalg.LinAlgError)
+# Small enough to lose, large enough for its costs: a message to a process, a file.
+MOST_IN_A_BATCH = 25
 
 
 @dataclass(frozen=True)
@@ -32,42 +38,51 @@ class Study:
     Attributes
     ----------
     estimates : DataFrame
-        One row a parameter and replication, indexed by ``replication`` and the index of the table
-        that ``analyse`` returned; columns estimate, se, lower, upper, and any others it had.
+        One row a parameter and replication, indexed by ``condition`` (if there are conditions),
+        ``replication`` and the index of the table that ``analyse`` returned; columns estimate, se,
+        lower, upper, and any others it had.
     failures : Series
-        What went wrong, in words, by replication; empty if nothing did.
+        What went wrong, in words, by condition and replication; empty if nothing did.
     replications : int
-        How many were asked for; those with estimates and those that failed.
+        How many were asked for in each condition; those with estimates and those that failed.
     seed : int
+    conditions : DataFrame or None
+        The table of conditions.
     """
 
     estimates: pd.DataFrame
     failures: pd.Series
     replications: int
     seed: int
+    conditions: pd.DataFrame | None = None
 
     def summary(self, truth: pd.Series) -> pd.DataFrame:
         """Bias, spread, standard errors and coverage of each parameter: :func:`summarise`."""
         return summarise(self.estimates, truth)
 
-    def rng(self, replication: int) -> np.random.Generator:
+    def rng(self, replication: int, condition: int | None = None) -> np.random.Generator:
         """Generator of a replication: ``draw(study.rng(7))`` draws its data again."""
-        return replication_rng(self.seed, replication)
+        return replication_rng(self.seed, replication, condition)
 
     def __repr__(self) -> str:
+        grid = "" if self.conditions is None else f"{len(self.conditions)} conditions of "
         return (
-            f"<Study: {self.replications} replications from seed {self.seed}, "
+            f"<Study: {grid}{self.replications} replications from seed {self.seed}, "
             f"{len(self.failures)} failed>"
         )
 
 
 def run_study(
-    draw: Callable[[np.random.Generator], pd.DataFrame],
-    analyse: Callable[[pd.DataFrame], pd.DataFrame],
+    draw: Callable[..., Any],
+    analyse: Callable[[Any], pd.DataFrame],
     replications: int,
     seed: int,
     *,
+    conditions: pd.DataFrame | None = None,
+    folder: str | os.PathLike | None = None,
+    batch: int | None = None,
     workers: int = 1,
+    client: Client | None = None,
     progress: bool = False,
 ) -> Study:
     """Draw data sets from a known model and analyse each.
@@ -82,11 +97,26 @@ def run_study(
         a parameter. An error of the package, a ``ConvergenceWarning`` or a singular matrix makes
         the replication a failed one, which is counted and left out.
     replications : int
+        In each condition.
     seed : int
         The same seed gives the same study; more replications leave the first ones as they are.
+    conditions : DataFrame, optional
+        One row a condition: the columns are arguments of ``draw``, the index numbers the
+        conditions. The data of a condition depend on its number and not on its place: a part of the
+        table gives a part of the study.
+    folder : path, optional
+        Store each batch there as soon as it is done. A second run of the same study reads what is
+        there and goes on, also with more replications or conditions; of a run that is killed only
+        the batches that were being worked on are lost. A folder belongs to one study.
+    batch : int, optional
+        Replications that are run and stored together; by default 25, or fewer in a small study.
+        It changes no number.
     workers : int, default 1
         Processes. With more than one, both functions must be importable from a module: defined in a
         file and not in a notebook, bound to settings by ``functools.partial``.
+    client : distributed.Client, optional
+        Run on the cluster of this client of Dask instead. Its workers must have one thread each
+        (``LocalCluster(threads_per_worker=1)``); functions of a notebook will do.
     progress : bool, default False
         Show a progress bar.
 
@@ -97,19 +127,20 @@ def run_study(
     Raises
     ------
     ModelError
-        If an argument or the table of ``analyse`` cannot be used, or if all replications failed.
+        If an argument or the table of ``analyse`` cannot be used, if all replications failed, or if
+        the folder holds another study.
 
     Examples
     --------
-    How well does the ordinary interval cover the mean of five skewed values?
+    How well does the interval of large samples cover the mean of five skewed values?
 
     >>> import mlteach as mt
     >>> import numpy as np, pandas as pd
-    >>> def draw(rng):
-    ...     return rng.exponential(size=5)
+    >>> def draw(rng, n=5):
+    ...     return rng.exponential(size=n)
     >>> def analyse(y):
-    ...     se = y.std(ddof=1) / np.sqrt(5)
-    ...     lower, upper = y.mean() - 2.776 * se, y.mean() + 2.776 * se
+    ...     se = y.std(ddof=1) / np.sqrt(len(y))
+    ...     lower, upper = y.mean() - 1.96 * se, y.mean() + 1.96 * se
     ...     row = {"estimate": y.mean(), "se": se, "lower": lower, "upper": upper}
     ...     return pd.DataFrame(row, index=["mean"])
     >>> study = mt.run_study(draw, analyse, replications=500, seed=1)
@@ -118,27 +149,35 @@ def run_study(
     >>> study.summary(pd.Series({"mean": 1.0}))[["coverage", "mcse_coverage"]].round(2)
                coverage  mcse_coverage
     parameter
-    mean           0.87           0.01
+    mean            0.8           0.02
+
+    And for other sizes of the sample?
+
+    >>> sizes = pd.DataFrame({"n": [5, 20, 80]})
+    >>> grid = mt.run_study(draw, analyse, 500, seed=1, conditions=sizes)
+    >>> grid
+    <Study: 3 conditions of 500 replications from seed 1, 0 failed>
+    >>> grid.summary(pd.Series({"mean": 1.0}))["coverage"].round(2).tolist()
+    [0.87, 0.94, 0.99]
 
     References
     ----------
     Morris, White & Crowther (2019), Statistics in Medicine 38(11), doi:10.1002/sim.8086.
     """
-    _check_counts(replications=replications, workers=workers)
-    if not _is_whole(seed) or seed < 0:
-        raise ModelError(f"seed={seed!r} is not a whole number of 0 or more; a study needs one.")
-    one = partial(_replicate, draw, analyse, seed)
-    outcomes = _serial(one, replications) if workers == 1 else _pool(one, replications, workers)
-    # Imported here: the bar is a notebook's or a terminal's.
-    from tqdm.auto import tqdm
-
-    bar = tqdm(outcomes, total=replications, desc="study", disable=not progress, leave=False)
-    return _collect(list(bar), seed)
-
-
-def replication_rng(seed: int, replication: int) -> np.random.Generator:
-    """Random generator of one replication, the child of the seed with that number."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(replication,)))
+    plan = _plan(draw, analyse, replications, seed, conditions)
+    _check_machinery(batch, workers, client)
+    path = None if folder is None else open_store(folder, plan)
+    stored = [] if path is None else list(read_batches(path))
+    if stored:
+        check_same_code(path, plan, stored[0])
+    stored = _wanted(stored, plan, replications)
+    missing = to_do(plan, replications, _done(stored), _size(plan, replications, batch, workers))
+    ran = run_batches(plan, missing, workers=workers, client=client)
+    with _bar(len(plan.conditions) * replications, stored, progress) as bar:
+        for piece in ran:
+            stored.append(piece if path is None else write_batch(path, piece))
+            bar.update(len(piece.replications))
+    return _collect(stored, plan, replications, conditions)
 
 
 def summarise(estimates: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
@@ -193,59 +232,109 @@ def summarise(estimates: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
     return table.set_axis(_in_order(table.index), axis=0)
 
 
-# ----------------------------------------------------------------------------------- replications
+# ------------------------------------------------------------------------------------ the pieces
 
 
-def _replicate(draw, analyse, seed: int, replication: int):
-    """Number of the replication, its table or None, and what went wrong or None."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            table = analyse(draw(replication_rng(seed, replication)))
-        except FAILURES as failure:
-            return replication, None, f"{type(failure).__name__}: {failure}"
-        except Exception as error:
-            error.add_note(
-                f"This happened in replication {replication}; draw(mlteach.study.replication_rng("
-                f"{seed}, {replication})) draws its data again."
+def _plan(draw, analyse, replications, seed, conditions) -> Plan:
+    _check_counts(replications=replications)
+    if not _is_whole(seed) or seed < 0:
+        raise ModelError(f"seed={seed!r} is not a whole number of 0 or more; a study needs one.")
+    return Plan(draw, analyse, int(seed), {None: {}} if conditions is None else _grid(conditions))
+
+
+def _grid(conditions) -> dict[int, dict[str, Any]]:
+    """Settings by number of the condition, as plain numbers and texts."""
+    if not isinstance(conditions, pd.DataFrame) or not len(conditions):
+        raise ModelError("conditions must be a DataFrame with one row a condition.")
+    labels = conditions.index.tolist()
+    odd = [label for label in labels if not _is_whole(label) or label < 0]
+    if odd or len(set(labels)) < len(labels):
+        raise ModelError(
+            "The index of conditions must number them: whole numbers of 0 or more, each once; it "
+            f"is {labels[:5]}."
+        )
+    columns = {str(name): conditions[name].tolist() for name in conditions.columns}
+    for name, values in columns.items():
+        bad = [v for v in values if not isinstance(v, int | float | str) or v != v]
+        if bad:
+            raise ModelError(
+                f"conditions has {bad[0]!r} in column {name!r}; settings are numbers or texts."
             )
-            raise
-    _check_table(table)
-    return replication, table, None
+    return {
+        label: dict(zip(columns, row, strict=True))
+        for label, row in zip(labels, zip(*columns.values(), strict=True), strict=True)
+    }
 
 
-def _serial(one, replications: int) -> Iterator:
-    return map(one, range(replications))
+def _wanted(batches: list[Batch], plan: Plan, replications: int) -> list[Batch]:
+    """What of the stored batches this call asks for."""
+    kept = [b.only(set(range(replications))) for b in batches if b.condition in plan.conditions]
+    return [b for b in kept if b.replications]
 
 
-def _pool(one, replications: int, workers: int) -> Iterator:
-    """In processes that start afresh: the same on every system, and safe beside threads."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
-    for function in one.args[:2]:
-        _check_importable(function)
-    context = multiprocessing.get_context("spawn")
-    size = max(1, min(25, replications // (4 * workers)))
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(one, range(replications), chunksize=size)
+def _done(batches: list[Batch]) -> dict[int | None, set[int]]:
+    done: dict[int | None, set[int]] = {}
+    for batch in batches:
+        done.setdefault(batch.condition, set()).update(batch.replications)
+    return done
 
 
-def _collect(outcomes, seed: int) -> Study:
-    tables = {k: table for k, table, _ in outcomes if table is not None}
-    failures = pd.Series(
-        {k: text for k, _, text in outcomes if text is not None}, name="failure", dtype=object
-    ).rename_axis("replication")
+def _size(plan: Plan, replications: int, batch: int | None, workers: int) -> int:
+    total = len(plan.conditions) * replications
+    return batch or max(1, min(MOST_IN_A_BATCH, total // (4 * workers)))
+
+
+def _bar(total: int, stored: list[Batch], progress: bool):
+    # Imported here: the bar is a notebook's or a terminal's.
+    from tqdm.auto import tqdm
+
+    done = sum(len(batch.replications) for batch in stored)
+    return tqdm(total=total, initial=done, desc="study", disable=not progress, leave=False)
+
+
+def _collect(batches: list[Batch], plan: Plan, replications: int, conditions) -> Study:
+    failures = _failures(batches, plan)
+    tables = [
+        _with_condition(batch.estimates, batch.condition)
+        for batch in batches
+        if batch.estimates is not None
+    ]
     if not tables:
         raise ModelError(
-            f"All {len(outcomes)} replications failed; the first one said: {failures.iloc[0]}"
+            f"All {len(failures)} replications failed; the first one said: {failures.iloc[0]}"
         )
-    first = next(iter(tables.values())).index
-    default = ["parameter"] if first.nlevels == 1 else [f"level_{k}" for k in range(first.nlevels)]
-    names = [a or b for a, b in zip(first.names, default, strict=True)]
-    estimates = pd.concat(tables, names=["replication", *names])
+    estimates = _sorted(pd.concat(tables), plan)
     estimates.index = _in_order(estimates.index)
-    return Study(estimates, failures, len(outcomes), seed)
+    return Study(estimates, failures, replications, plan.seed, conditions)
+
+
+def _with_condition(table: pd.DataFrame, condition: int | None) -> pd.DataFrame:
+    return table if condition is None else pd.concat({condition: table}, names=["condition"])
+
+
+def _sorted(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Rows by condition and replication, parameters as they are: batches end in any order."""
+    keys = [table.index.get_level_values("replication").to_numpy()]
+    if "condition" in table.index.names:
+        place = {condition: k for k, condition in enumerate(plan.conditions)}
+        keys.append(table.index.get_level_values("condition").map(place).to_numpy())
+    return table.iloc[np.lexsort(keys)]
+
+
+def _failures(batches: list[Batch], plan: Plan) -> pd.Series:
+    place = {condition: k for k, condition in enumerate(plan.conditions)}
+    found = sorted(
+        (place[batch.condition], k, batch.condition, text)
+        for batch in batches
+        for k, text in batch.failures.items()
+    )
+    texts = [text for *_, text in found]
+    if None in plan.conditions:
+        index = pd.Index([k for _, k, _, _ in found], name="replication", dtype="int64")
+    else:
+        pairs = [[c for *_, c, _ in found], [k for _, k, _, _ in found]]
+        index = pd.MultiIndex.from_arrays(pairs, names=["condition", "replication"])
+    return pd.Series(texts, index, name="failure", dtype=object)
 
 
 def _in_order(index: pd.Index) -> pd.Index:
@@ -260,10 +349,12 @@ def _in_order(index: pd.Index) -> pd.Index:
 def _align(truth: pd.Series, parameters: pd.Index) -> pd.Series:
     """True values for all parameters; levels that ``truth`` does not name do not matter to it."""
     keys = parameters
-    if isinstance(parameters, pd.MultiIndex) and set(truth.index.names) < set(parameters.names):
-        keys = parameters.droplevel([n for n in parameters.names if n not in truth.index.names])
+    # A truth without names of its own is one of the parameters.
+    names = list(truth.index.names) if any(truth.index.names) else [parameters.names[-1]]
+    if isinstance(parameters, pd.MultiIndex) and set(names) < set(parameters.names):
+        keys = parameters.droplevel([n for n in parameters.names if n not in names])
         if isinstance(keys, pd.MultiIndex):
-            keys = keys.reorder_levels(truth.index.names)
+            keys = keys.reorder_levels(names)
     values = truth.reindex(keys)
     if values.isna().any():
         missing = ", ".join(map(str, keys[values.isna().to_numpy()].unique()))
@@ -284,22 +375,13 @@ def _check_counts(**counts) -> None:
             raise ModelError(f"{name}={value!r} is not a whole number of 1 or more.")
 
 
-def _check_table(table) -> None:
-    columns = table.columns if isinstance(table, pd.DataFrame) else ()
-    missing = [name for name in REQUIRED if name not in columns]
-    if missing:
-        raise ModelError(
-            f"analyse must return a DataFrame with the columns {', '.join(REQUIRED)}; it returned "
-            f"a {type(table).__name__} without {', '.join(missing)}."
-        )
-
-
-def _check_importable(function) -> None:
-    while isinstance(function, partial):
-        function = function.func
-    name = getattr(function, "__qualname__", repr(function))
-    if getattr(function, "__module__", None) == "__main__" or "<" in name:
-        raise ModelError(
-            f"With more than one worker, other processes must import {name}: put it into a module, "
-            "outside of other functions, or use workers=1."
-        )
+def _check_machinery(batch: int | None, workers: int, client: Client | None) -> None:
+    _check_counts(workers=workers)
+    if batch is not None:
+        _check_counts(batch=batch)
+    if client is not None:
+        if workers != 1:
+            raise ModelError(
+                f"workers={workers} are processes of this machine, client is a cluster: give one."
+            )
+        check_cluster(client)

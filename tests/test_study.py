@@ -35,7 +35,15 @@ def fails_above(y, limit=3.5):
     return analyse(y)
 
 
+def broken(y):
+    return analyse(y) if y.mean() < 3.0 else y["no such column"]
+
+
 TRUTH = pd.Series({"mean": 3.0})
+# A cluster of Dask inside this process, without its page of diagnostics.
+IN_PROCESS = {
+    "n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None,
+}  # fmt: skip
 
 
 def test_ordinary_interval_covers_as_it_should():
@@ -163,11 +171,14 @@ def test_truth_may_leave_out_the_model():
 
 
 def test_two_processes_give_the_same_study():
-    small = partial(draw_schools, schools=8, students=6)
+    small = partial(draw_schools, students=6)
     models = partial(fit_models, models="A")
-    one, two = (run_study(small, models, 5, seed=9, workers=w) for w in (1, 2))
+    grid = pd.DataFrame({"schools": [8, 10], "sigma2_v": [0.2, 0.0]})
+    run = partial(run_study, small, models, 3, seed=9, conditions=grid)
+    one, two = run(), run(workers=2, batch=2)
     pd.testing.assert_frame_equal(one.estimates, two.estimates, check_exact=True)
-    assert one.estimates.index.names == ["replication", "model", "function", "parameter"]
+    names = ["condition", "replication", "model", "function", "parameter"]
+    assert one.estimates.index.names == names
 
 
 def test_processes_need_functions_they_can_import():
@@ -191,3 +202,86 @@ def test_bad_requests_are_named(changes, message):
     arguments = {"draw": draw, "analyse": analyse, "replications": 3, "seed": 1} | changes
     with pytest.raises(mt.ModelError, match=message):
         run_study(**arguments)
+
+
+# ------------------------------------------------------------------------------------- conditions
+
+GRID = pd.DataFrame({"n": [5, 10, 40]}, index=[3, 1, 2])
+
+
+def test_conditions_have_data_of_their_own_and_keep_them():
+    study = run_study(draw, analyse, 6, seed=5, conditions=GRID)
+    assert study.estimates.index.names == ["condition", "replication", "parameter"]
+    assert study.estimates.index.droplevel("parameter").tolist() == [
+        (c, k) for c in GRID.index for k in range(6)
+    ]
+    assert study.conditions is GRID
+    again = analyse(draw(study.rng(4, condition=2), n=40)).loc["mean"]
+    assert (study.estimates.loc[(2, 4, "mean")] == again).all()
+    part = run_study(draw, analyse, 4, seed=5, conditions=GRID.loc[[2, 3]])
+    pd.testing.assert_frame_equal(
+        part.estimates,
+        pd.concat([study.estimates.loc[[c]].query("replication < 4") for c in (2, 3)]),
+        check_exact=True,
+    )
+    assert repr(part) == "<Study: 2 conditions of 4 replications from seed 5, 0 failed>"
+
+
+def test_truth_may_differ_between_conditions():
+    study = run_study(draw, analyse, 6, seed=5, conditions=GRID)
+    index = pd.MultiIndex.from_product([[1, 2, 3], ["mean"]], names=["condition", "parameter"])
+    by_condition = study.summary(pd.Series([3.0, 2.0, 1.0], index))
+    assert by_condition["true"].to_dict() == {(3, "mean"): 1.0, (1, "mean"): 3.0, (2, "mean"): 2.0}
+    assert (study.summary(TRUTH)["true"] == 3.0).all()
+
+
+def test_failures_name_their_condition():
+    study = run_study(draw, fails_above, 30, seed=3, conditions=GRID)
+    assert study.failures.index.names == ["condition", "replication"]
+    by_condition = study.failures.groupby("condition").size()
+    counts = study.estimates.groupby("condition").size()
+    assert (by_condition.reindex(GRID.index, fill_value=0) + counts == 30).all()
+    assert len(study.failures) > 0
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        ([{"n": 5}], "must be a DataFrame"),
+        (GRID.iloc[:0], "one row a condition"),
+        (GRID.set_axis([1, 1, 2]), r"each once; it is \[1, 1, 2\]"),
+        (GRID.set_axis(list("abc")), "must number them"),
+        (pd.DataFrame({"n": [5, None]}), "has nan in column 'n'"),
+    ],
+)
+def test_bad_conditions_are_named(conditions, message):
+    with pytest.raises(mt.ModelError, match=message):
+        run_study(draw, analyse, 3, seed=1, conditions=conditions)
+
+
+def test_a_cluster_of_dask_gives_the_same_study():
+    distributed = pytest.importorskip("distributed")
+    plain = run_study(draw, fails_above, 12, seed=3, conditions=GRID)
+    with (
+        distributed.LocalCluster(**IN_PROCESS) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        other = run_study(draw, fails_above, 12, seed=3, conditions=GRID, client=client, batch=5)
+        with pytest.raises(IndexError) as caught:
+            run_study(draw, broken, 4, seed=3, client=client)
+        with pytest.raises(mt.ModelError, match="give one"):
+            run_study(draw, analyse, 4, seed=3, client=client, workers=2)
+    assert "draws its data again" in caught.value.__notes__[0]
+    pd.testing.assert_frame_equal(plain.estimates, other.estimates, check_exact=True)
+    pd.testing.assert_series_equal(plain.failures, other.failures)
+
+
+def test_a_cluster_of_many_threads_is_refused():
+    distributed = pytest.importorskip("distributed")
+    threads = IN_PROCESS | {"threads_per_worker": 2}
+    with (
+        distributed.LocalCluster(**threads) as cluster,
+        distributed.Client(cluster) as client,
+        pytest.raises(mt.ModelError, match=r"2 threads.*threads_per_worker=1"),
+    ):
+        run_study(draw, analyse, 4, seed=3, client=client)

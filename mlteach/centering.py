@@ -27,7 +27,7 @@ from mlteach.design import design, varies_within
 from mlteach.deviance import ProfiledDeviance
 from mlteach.errors import FormulaError, ModelError
 from mlteach.formula import parse
-from mlteach.latent import LatentRegression, latent_regression
+from mlteach.latent import LatentRegression, regress_first
 from mlteach.lazy import lazy_import
 from mlteach.linalg import ThetaMap
 from mlteach.mixed import fit_mixed
@@ -284,7 +284,7 @@ def _latent(spec: CenteringFormula, fit: MixedResult) -> LatentRegression:
     first = np.unique(d.codes, return_index=True)[1]
     W = d.X[np.ix_(first, level2)]
     names = (spec.outcome, *spec.predictors)
-    return latent_regression(
+    return regress_first(
         fit_two_level_normal(np.column_stack([d.y, sum(parts)]), W, d.codes, names)
     )
 

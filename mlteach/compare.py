@@ -25,6 +25,8 @@ from mlteach.errors import ModelError
 from mlteach.inference import LikelihoodRatioTest, likelihood_ratio_test
 from mlteach.lazy import lazy_import
 from mlteach.mixed_result import MixedResult
+from mlteach.multigroup_nesting import different_rows, not_nested
+from mlteach.multigroup_result import MultigroupResult
 from mlteach.nesting import different_data, fixed_nested, random_nested, same_columns
 
 pd = lazy_import("pandas")
@@ -35,7 +37,7 @@ SAME_DEVIANCE = 1e-6
 
 
 def compare(
-    *fits: MixedResult,
+    *fits: MixedResult | MultigroupResult,
     nested: bool = True,
     names: Sequence[str] | None = None,
     bootstrap: int | None = None,
@@ -46,9 +48,9 @@ def compare(
 
     Parameters
     ----------
-    *fits : MixedResult
-        Two or more, in any order; the table has them by their number of parameters. Each is tested
-        against the one above it.
+    *fits : MixedResult or MultigroupResult
+        Two or more of one kind, in any order; the table has them by their number of parameters.
+        Each is tested against the one above it.
     nested : bool, default True
         Refuse models that are not nested. With False they stand in the table for their AIC and BIC,
         and the likelihood-ratio test is left blank.
@@ -119,6 +121,8 @@ def compare(
 
     table = Comparison(table.astype({"parameters": int}))
     if bootstrap is not None:
+        if isinstance(fits[0], MultigroupResult):
+            raise ModelError("The bootstrap is for mixed models; a multigroup test needs none.")
         table["p_bootstrap"], more = _bootstrapped(named, tests, bootstrap, seed, progress)
         notes += more
     table.attrs["notes"] = tuple(dict.fromkeys(notes))
@@ -135,7 +139,7 @@ def _names(fits: Sequence[MixedResult], names: Sequence[str] | None) -> list[str
     """Names of the rows; a formula that occurs twice is numbered."""
     if names is not None:
         return [str(name) for name in names]
-    formulas = [fit.formula for fit in fits]
+    formulas = [_title(fit) for fit in fits]
     out = []
     for place, text in enumerate(formulas):
         again = formulas[:place].count(text)
@@ -143,25 +147,36 @@ def _names(fits: Sequence[MixedResult], names: Sequence[str] | None) -> list[str
     return out
 
 
+def _title(fit) -> str:
+    return fit.formula if isinstance(fit, MixedResult) else fit.model.title
+
+
 # ------------------------------------------------------------------------------------------- checks
 
 
 def _check_fits(fits: Sequence[MixedResult], names: Sequence[str] | None) -> None:
     for fit in fits:
-        if not isinstance(fit, MixedResult):
+        if not isinstance(fit, MixedResult | MultigroupResult):
             raise ModelError(
                 f"compare needs fitted models, as in compare(m0, m1), not {type(fit).__name__}."
             )
+    kinds = {type(fit).__name__ for fit in fits}
+    if len(kinds) > 1:
+        raise ModelError(f"compare needs models of one kind; got {' and '.join(sorted(kinds))}.")
     if len(fits) < 2:
         raise ModelError(f"compare needs at least two fitted models; got {len(fits)}.")
     if names is not None and (len(names) != len(fits) or len(set(names)) != len(names)):
         raise ModelError(f"names= needs {len(fits)} different names, one a model.")
     first = fits[0]
     for other in fits[1:]:
-        problem = different_data(first.design, other.design)
+        if isinstance(first, MultigroupResult):
+            problem = different_rows(first, other)
+        else:
+            problem = different_data(first.design, other.design)
         if problem:
             raise ModelError(problem)
-        _check_methods(first, other)
+        if isinstance(first, MixedResult):
+            _check_methods(first, other)
 
 
 def _check_methods(a: MixedResult, b: MixedResult) -> None:
@@ -181,12 +196,12 @@ def _check_methods(a: MixedResult, b: MixedResult) -> None:
 
 def _common_notes(fits: Sequence[MixedResult]) -> list[str]:
     notes = [
-        f"'{fit.formula}' has not converged: its likelihood is too low, and so every comparison "
+        f"'{_title(fit)}' has not converged: its likelihood is too low, and so every comparison "
         "with it is wrong."
         for fit in fits
         if not fit.converged
     ]
-    if fits[0].reml:
+    if isinstance(fits[0], MixedResult) and fits[0].reml:
         notes.append(
             "REML fits with the same fixed effects: the test is of the random part. AIC and BIC "
             "count the fixed effects too, as lme4 does; SAS and SPSS count only the variances and "
@@ -217,8 +232,12 @@ def _test(
     df = m1.n_parameters - m0.n_parameters
     if df == 0:
         return None, [f"'{small_name}' and '{big_name}' are the same model written in two ways."]
-    weights = _weights(m0, m1, df)
-    notes = _test_notes(m0, m1, big_name, weights)
+    if isinstance(m0, MultigroupResult):
+        # Nothing lies on a boundary: equal (co)variances are inside the parameter space.
+        weights, notes = (0.0,) * df + (1.0,), []
+    else:
+        weights = _weights(m0, m1, df)
+        notes = _test_notes(m0, m1, big_name, weights)
     if drop < -SAME_DEVIANCE:
         notes.append(
             f"'{big_name}' has the lower likelihood although it contains the model above it: it is "
@@ -227,7 +246,9 @@ def _test(
     return likelihood_ratio_test(drop, df, weights), notes
 
 
-def _not_nested(m0: MixedResult, m1: MixedResult) -> str:
+def _not_nested(m0, m1) -> str:
+    if isinstance(m0, MultigroupResult):
+        return not_nested(m0, m1)
     if not fixed_nested(m0.design, m1.design):
         return "it has fixed effects that are no combination of the other's."
     if not random_nested(m0.design, m1.design):

@@ -33,7 +33,7 @@ class MultigroupData:
     groups : tuple
         Values of the group column, sorted.
     positions : tuple
-        Values of the position column, sorted; empty without.
+        Values of the position column, numbers sorted, words as they appear; empty without.
     offset, scale : ndarray, shape (p,)
         Mean and standard deviation of each variable over all rows.
     Y : tuple of ndarray, shape (N_g, p)
@@ -113,31 +113,28 @@ def multigroup_data(
     twice = [name for name in (*variables, *others) if (*variables, *others).count(name) > 1]
     if twice:
         raise ModelError(f"Column '{twice[0]}' has two roles in the model; it can have one.")
-    Y = np.column_stack([_numbers(data[name], name) for name in variables])
-    keep, notes = _rows_that_count(data, Y, others, variables)
-    if not keep.any():
-        raise DataError("No row has a value of a variable, a cluster and a group.")
-    Y, table = Y[keep], data.loc[keep, others]
-    offset = (
-        np.nanmean(Y, axis=0) if not np.isnan(Y).all(axis=0).any() else _all_missing(Y, variables)
-    )
-    scale = np.nanstd(Y, axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
+    columns = [_numbers(data[name], name) for name in variables]
+    table, columns, notes = _rows_that_count(data[others], columns, variables)
+    Y, offset, scale = _standardised(columns, variables)
     of_group, groups = (np.zeros(len(Y), int), (ALL,)) if group is None else _factor(table[group])
-    cells, positions = (np.zeros(len(Y), int), ()) if position is None else _factor(table[position])
+    cells, positions = (
+        (np.zeros(len(Y), int), ()) if position is None else _factor(table[position], in_order=True)
+    )
     codes, labels = pd.factorize(table[cluster], sort=True)
-    _check_nested(codes, labels, of_group, groups, cluster, group)
+    of_cluster = _nested(codes, labels, of_group, cluster, group)
     if position is not None:
         _check_positions(codes, labels, cells, positions, cluster, position)
     parts = [np.flatnonzero(of_group == k) for k in range(len(groups))]
-    scaled = (Y - offset) / scale
-    own = [np.unique(codes[at], return_inverse=True) for at in parts]
+    used = [np.flatnonzero(of_cluster == k) for k in range(len(groups))]
+    number = np.empty(len(labels), int)
+    for own in used:
+        number[own] = np.arange(len(own))
     result = MultigroupData(
         variables, cluster, group, position, groups, positions, offset, scale,
-        Y=tuple(scaled[at] for at in parts),
-        codes=tuple(inverse for _, inverse in own),
+        Y=tuple(Y[at] for at in parts),
+        codes=tuple(number[codes[at]] for at in parts),
         cells=tuple(cells[at] for at in parts),
-        labels=tuple(pd.Index(labels[used], name=cluster) for used, _ in own),
+        labels=tuple(pd.Index(labels[own], name=cluster) for own in used),
         index=tuple(table.index[at] for at in parts),
         notes=tuple(notes),
     )  # fmt: skip
@@ -166,7 +163,7 @@ def _numbers(values: pd.Series, name: str) -> np.ndarray:
             "example with pd.to_numeric, or code categories as 0 and 1."
         )
     out = values.to_numpy(dtype=float, na_value=np.nan)
-    if np.isinf(out).any():
+    if not np.isfinite(out.sum()) and np.isinf(out).any():
         rows = ", ".join(str(r) for r in values.index[np.isinf(out)][:5])
         raise DataError(
             f"Variable '{name}' has {np.isinf(out).sum()} infinite value(s), first in row(s) "
@@ -175,45 +172,63 @@ def _numbers(values: pd.Series, name: str) -> np.ndarray:
     return out
 
 
-def _rows_that_count(data, Y, others, variables) -> tuple[np.ndarray, list[str]]:
-    empty = np.isnan(Y).all(axis=1)
-    no_id = data[others].isna().to_numpy()
-    keep = ~(empty | no_id.any(axis=1))
+def _rows_that_count(ids: pd.DataFrame, columns: list, variables: tuple):
+    """Ids and columns of the rows that have an id and a value, and notes on the rest."""
+    missing = [np.isnan(y) for y in columns]
+    empty = np.logical_and.reduce(missing)
+    no_id = {name: ids[name].isna().to_numpy() for name in ids}
+    unknown = np.logical_or.reduce(list(no_id.values()))
+    keep = ~(empty | unknown)
     notes = []
-    if no_id.any():
-        counts = [f"{name} ({k})" for name, k in zip(others, no_id.sum(0), strict=True) if k]
+    if unknown.any():
+        counts = ", ".join(f"{name} ({mask.sum()})" for name, mask in no_id.items() if mask.any())
         notes.append(
-            f"{no_id.any(axis=1).sum()} of {len(data)} rows are left out for a missing value in "
-            f"{', '.join(counts)}."
+            f"{unknown.sum()} of {len(ids)} rows are left out for a missing value in {counts}."
         )
     if empty.any():
         notes.append(
-            f"{empty.sum()} of {len(data)} rows have no value of any variable and tell nothing."
+            f"{empty.sum()} of {len(ids)} rows have no value of any variable and tell nothing."
         )
-    missing = np.isnan(Y[keep]).sum(axis=0)
-    if missing.any():
-        counts = [f"{name} ({k})" for name, k in zip(variables, missing, strict=True) if k]
+    if not keep.any():
+        raise DataError("No row has a value of a variable, a cluster and a group.")
+    counts = [f"{name} ({m[keep].sum()})" for name, m in zip(variables, missing, strict=True)]
+    counts = [text for text in counts if not text.endswith("(0)")]
+    if counts:
         notes.append(
             f"Missing values in the rows that count: {', '.join(counts)}. They are taken as "
             "missing at random (full information maximum likelihood)."
         )
-    return keep, notes
+    if keep.all():
+        return ids, columns, notes
+    return ids[keep], [y[keep] for y in columns], notes
 
 
-def _all_missing(Y: np.ndarray, variables: tuple):
-    name = variables[int(np.flatnonzero(np.isnan(Y).all(axis=0))[0])]
-    raise DataError(f"Variable '{name}' has no value at all. Leave it out of the model.")
+def _standardised(columns: list, variables: tuple) -> tuple[np.ndarray, ...]:
+    """Columns with mean 0 and standard deviation 1 (N, p), and what their units were."""
+    offset, scale = np.empty(len(columns)), np.empty(len(columns))
+    for v, y in enumerate(columns):
+        here = y if np.isfinite(y.sum()) else y[~np.isnan(y)]
+        if not len(here):
+            raise DataError(
+                f"Variable '{variables[v]}' has no value at all. Leave it out of the model."
+            )
+        offset[v], scale[v] = here.mean(), here.std() or 1.0
+    return (np.column_stack(columns) - offset) / scale, offset, scale
 
 
-def _factor(values: pd.Series) -> tuple[np.ndarray, tuple]:
-    codes, labels = pd.factorize(values, sort=True)
-    return codes, tuple(labels.tolist() if hasattr(labels, "tolist") else labels)
+def _factor(values: pd.Series, *, in_order: bool = False) -> tuple[np.ndarray, tuple]:
+    """Codes and labels; sorted, or words in their order of appearance (pre, post)."""
+    words = in_order and not pd.api.types.is_numeric_dtype(values.dtype)
+    ordered = isinstance(values.dtype, pd.CategoricalDtype)
+    codes, labels = pd.factorize(values, sort=not words or ordered)
+    return codes, tuple(labels.tolist())
 
 
 # ----------------------------------------------------------------------------------- the structure
 
 
-def _check_nested(codes, labels, of_group, groups, cluster: str, group: str | None) -> None:
+def _nested(codes, labels, of_group, cluster: str, group: str | None) -> np.ndarray:
+    """Group of each cluster, which must be one."""
     first = np.zeros(len(labels), int)
     first[codes[::-1]] = of_group[::-1]
     crossed = np.unique(codes[of_group != first[codes]])
@@ -224,6 +239,7 @@ def _check_nested(codes, labels, of_group, groups, cluster: str, group: str | No
             f"{names}. A cluster belongs to one group. If ids start again in each group, make "
             f'them unique: data["{group}"].astype(str) + "-" + data["{cluster}"].astype(str).'
         )
+    return first
 
 
 def _check_positions(codes, labels, cells, positions, cluster: str, position: str) -> None:

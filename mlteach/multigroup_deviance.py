@@ -99,10 +99,8 @@ def group_moments(Y: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> GroupM
     key = cells.copy()
     for column in here.T:
         key = 2 * key + column
-    keys, klass = np.unique(key, return_inverse=True)
+    keys, first, klass = _distinct(key)
     R, J = len(keys), int(codes.max()) + 1
-    first = np.zeros(R, int)
-    first[klass] = np.arange(len(key))
     filled = np.where(here, Y, 0.0)
     rows = np.bincount(klass, minlength=R).astype(float)
     mean = np.stack([np.bincount(klass, y, R) for y in filled.T], axis=1) / rows[:, None]
@@ -118,10 +116,19 @@ def group_moments(Y: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> GroupM
     return GroupMoments(cells[first], here[first], rows, mean, scatter, types, count, *parts)
 
 
+def _distinct(key: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Distinct values, where each occurs first, and which of them each element is."""
+    if key.min() == key.max():
+        return key[:1], np.zeros(1, int), np.zeros(len(key), int)
+    return np.unique(key, return_index=True, return_inverse=True)
+
+
 def _units(n: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple]:
     """Types (T, R), how many clusters each has (T,), and (type, weight, coefficient, sums)."""
-    types, member, count = np.unique(n, axis=0, return_inverse=True, return_counts=True)
-    member = member.ravel()
+    # One-dimensional sorting is many times faster than that of rows.
+    along = n[:, 0] if n.shape[1] == 1 else n
+    types, member, count = np.unique(along, axis=0, return_inverse=True, return_counts=True)
+    types, member = types.reshape(len(count), -1), member.ravel()
     order = np.argsort(member, kind="stable")
     ends = np.cumsum(count)
     kinds, weights, coefficients, units = [], [], [], []
@@ -196,7 +203,7 @@ class GroupDeviance:
         value = self.constant
         for r, block in enumerate(self._blocks):
             value += mom.rows[r] * np.linalg.slogdet(within[mom.cell[r]][block])[1]
-        value += float(np.sum(P * self._scatter(mu)))
+        value += float(np.sum(P * self.scatter(mu)))
         joint = np.eye(mom.p) + A @ between
         value += float(mom.count @ np.linalg.slogdet(joint)[1])
         Kb = (K[mom.type] @ b[..., None])[..., 0]
@@ -216,7 +223,7 @@ class GroupDeviance:
         by_between = by_between - _crossed(g * mom.weight[:, None], g)
 
         # Expected cross-products of the residuals of each class, given the data.
-        T = self._scatter(mu) + np.einsum("tr,...tab->...rab", mom.n * mom.count[:, None], K)
+        T = self.scatter(mu) + np.einsum("tr,...tab->...rab", mom.n * mom.count[:, None], K)
         uu = (u[..., :, None] * u[..., None, :]).reshape(*lead, len(mom.type), p * p)
         T = T + (self._repeated.T @ uu).reshape(*lead, R, p, p)
         du = _crossed(d.reshape(*lead, len(mom.type), R * p), u * mom.weight[:, None])
@@ -268,7 +275,7 @@ class GroupDeviance:
         b = np.einsum("...rab,...urb->...ua", P, d)
         return P, A, K, d, b
 
-    def _scatter(self, mu: np.ndarray) -> np.ndarray:
+    def scatter(self, mu: np.ndarray) -> np.ndarray:
         """Cross-products of y - mu over the rows of each class, (..., R, p, p)."""
         mom = self.moments
         gap = np.where(mom.observed, mom.mean - mu[..., mom.cell, :], 0.0)

@@ -64,7 +64,7 @@ def fit_scaled(data: MultigroupData, model: MultigroupModel, bounded: bool) -> M
     """
     groups = [GroupDeviance(moments) for moments in data.moments()]
     objective = MultigroupDeviance(groups, model.index)
-    start = start_values(data, model, groups)
+    start = start_values(model, groups)
     record = minimize(objective, start)
     at_bound = np.zeros(objective.size, bool)
     if bounded and _smallest(objective, record.end) < 0:
@@ -73,40 +73,38 @@ def fit_scaled(data: MultigroupData, model: MultigroupModel, bounded: bool) -> M
     return MultigroupFit(record.end, objective.hessian(record.end), record, objective, at_bound)
 
 
-def start_values(
-    data: MultigroupData, model: MultigroupModel, groups: Sequence[GroupDeviance]
-) -> np.ndarray:
+def start_values(model: MultigroupModel, groups: Sequence[GroupDeviance]) -> np.ndarray:
     """Means, and mean squares within and between clusters, averaged where they are equal."""
     size = 1 + max(int(at.max()) for at in model.index)
     total, weight = np.zeros(size), np.zeros(size)
-    parts = zip(groups, model.index, data.Y, data.codes, data.cells, strict=True)
-    for group, at, Y, codes, cells in parts:
-        np.add.at(total, at, len(Y) * _own_start(group, Y, codes, cells))
-        np.add.at(weight, at, len(Y))
+    for group, at in zip(groups, model.index, strict=True):
+        rows = group.moments.rows.sum()
+        np.add.at(total, at, rows * _own_start(group))
+        np.add.at(weight, at, rows)
     return total / weight
 
 
-def _own_start(group: GroupDeviance, Y, codes, cells) -> np.ndarray:
-    C, J = group.moments.cells, int(codes.max()) + 1
-    here = ~np.isnan(Y)
-    mu = np.zeros((C, Y.shape[1]))
-    for c in range(C):
-        own = here[cells == c]
-        mu[c] = np.where(own, Y[cells == c], 0.0).sum(axis=0) / np.maximum(own.sum(axis=0), 1)
-    left = np.where(here, Y - mu[cells], 0.0)
-    n = np.stack([np.bincount(codes, column, J) for column in here.T], axis=1)
-    means = np.stack([np.bincount(codes, column, J) for column in left.T], axis=1)
-    means = np.divide(means, n, out=np.zeros_like(means), where=n > 0)
-    inside = np.where(here, left - means[codes], 0.0)
-    pairs = here.astype(float).T @ here - (n > 0).astype(float).T @ (n > 0)
-    within = _positive(inside.T @ inside / np.maximum(pairs, 1.0))
-    between = means.T @ means / np.maximum((n > 0).astype(float).T @ (n > 0), 1.0)
-    typical = np.divide(
-        (n > 0).sum(axis=0), np.divide(1.0, n, where=n > 0, out=0.0 * n).sum(axis=0)
-    )
-    between = _positive(between - within / np.sqrt(np.outer(typical, typical)))
+def _own_start(group: GroupDeviance) -> np.ndarray:
+    """Mean squares from the sums of rows and of clusters; exact where nothing is missing."""
+    mom = group.moments
+    seen = mom.rows[:, None] * mom.observed
+    mu = np.zeros((mom.cells, mom.p))
+    for c in range(mom.cells):
+        own = mom.cell == c
+        mu[c] = (seen[own] * mom.mean[own]).sum(axis=0) / np.maximum(seen[own].sum(axis=0), 1.0)
+    n = mom.n @ mom.observed
+    gap = mom.sums - mom.coefficient[..., None] * mu[mom.cell]
+    gap = np.where(mom.observed, gap, 0.0).sum(axis=1)
+    gap /= np.sqrt(np.maximum(n, 1.0))[mom.type]
+    between = gap.T @ (mom.weight[:, None] * gap)
+    inside = group.scatter(mu).sum(axis=0) - between
+    J = (mom.count[:, None] * (n > 0)).sum(axis=0)
+    N = seen.sum(axis=0)
+    within = _positive(inside / np.sqrt(np.outer(*(np.maximum(N - J, 1.0),) * 2)))
+    size = np.sqrt(np.outer(N / J, N / J))
+    between = _positive((between / np.sqrt(np.outer(J, J)) - within) / size)
     at = (group.rows, group.cols)
-    return np.concatenate([mu.ravel(), np.tile(within[at], C), between[at]])
+    return np.concatenate([mu.ravel(), np.tile(within[at], mom.cells), between[at]])
 
 
 def _positive(S: np.ndarray) -> np.ndarray:

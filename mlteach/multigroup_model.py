@@ -28,6 +28,8 @@ class MultigroupModel:
 
     Attributes
     ----------
+    title : str
+        The settings in words, such as "within free, between equal, means free".
     variables, groups : tuple
     positions : tuple
         Labels of the positions; empty without.
@@ -38,6 +40,7 @@ class MultigroupModel:
         :class:`~mlteach.multigroup_deviance.GroupDeviance`.
     """
 
+    title: str
     variables: tuple
     groups: tuple
     positions: tuple
@@ -92,7 +95,12 @@ def multigroup_model(
         for group in groups
     ]
     table = _table(list(number), positions)
-    return MultigroupModel(tuple(variables), tuple(groups), tuple(positions), table, tuple(index))
+    title = f"within {within}, between {between}, means {means}"
+    title += "".join(f", {text} equal" for text in _listed(equal))
+    names = (tuple(variables), tuple(groups), tuple(positions))
+    return MultigroupModel(
+        title + (", by position" if positions else ""), *names, table, tuple(index)
+    )
 
 
 def _free(key: tuple, group, groups: Sequence, kinds: dict, shared: set) -> tuple:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlteach.latent import latent_regression
+from mlteach.latent import regress_first
 from mlteach.optim import OptRecord
 from mlteach.two_level_normal import TwoLevelNormal
 from tests.test_two_level_normal import CASES, fit_case
@@ -20,7 +20,7 @@ assert json.loads((Path(__file__).parent / "reference" / "lavaan.json").read_tex
 
 @pytest.mark.parametrize("case", [c for c in CASES if c["id"] != "repelled"], ids=lambda c: c["id"])
 def test_against_lavaan(case):
-    ours, expected = latent_regression(fit_case(case)), case["path"]["effects"]
+    ours, expected = regress_first(fit_case(case)), case["path"]["effects"]
     for part in ("within", "between", "contextual"):
         for k, x in enumerate(case["both"]):
             estimate, se = (expected[what][f"{part} {x}"] for what in ("estimate", "se"))
@@ -30,7 +30,7 @@ def test_against_lavaan(case):
 
 def test_no_variance_between_leaves_no_latent_mean():
     case = next(c for c in CASES if c["id"] == "repelled")
-    ours = latent_regression(fit_case(case))
+    ours = regress_first(fit_case(case))
     assert ours.model.between[1, 1] < 0
     assert np.isnan(ours.between).all()
     assert np.isnan(ours.reliability).all()
@@ -57,7 +57,7 @@ def model(within, between, n=(4, 4), converged=True):
 
 
 def test_by_hand():
-    fit = latent_regression(model([[5, 2], [2, 4]], [[3, 1.5], [1.5, 1]]))
+    fit = regress_first(model([[5, 2], [2, 4]], [[3, 1.5], [1.5, 1]]))
     assert np.allclose([fit.within, fit.between, fit.contextual], [[0.5], [1.5], [1.0]])
     # One over one plus four fourths.
     assert np.allclose(fit.reliability, 0.5)
@@ -69,7 +69,7 @@ def test_by_hand():
 def test_delta_method_numerically():
     rng = np.random.default_rng(1)
     within, between = (A @ A.T + np.eye(3) for A in rng.normal(size=(2, 3, 3)))
-    fit = latent_regression(model(within, between))
+    fit = regress_first(model(within, between))
     rows, cols = np.tril_indices(3)
     columns = []
     for level in range(2):
@@ -79,7 +79,7 @@ def test_delta_method_numerically():
                 parts = [within.copy(), between.copy()]
                 parts[level][r, c] += step
                 parts[level][c, r] = parts[level][r, c]
-                moved = latent_regression(model(*parts))
+                moved = regress_first(model(*parts))
                 effects.append(np.concatenate([moved.within, moved.between]))
             columns.append((effects[0] - effects[1]) / 2e-6)
     jacobian = np.array(columns).T
@@ -87,6 +87,6 @@ def test_delta_method_numerically():
 
 
 def test_where_the_search_stopped_short_there_is_no_estimate():
-    fit = latent_regression(model([[5, 2], [2, 4]], [[3, 1.5], [1.5, 1]], converged=False))
+    fit = regress_first(model([[5, 2], [2, 4]], [[3, 1.5], [1.5, 1]], converged=False))
     assert np.isnan([fit.within, fit.between, fit.reliability]).all()
     assert np.isnan(list(fit.se.values())).all()

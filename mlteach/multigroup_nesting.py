@@ -1,0 +1,79 @@
+"""Whether multigroup models can be compared: the same rows, and one a special case of the other.
+
+A model is a partition of the elements of all groups' matrices into sets of equal ones. It is nested
+in another if every set of the other lies inside one of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlteach.multigroup_model import elements
+
+if TYPE_CHECKING:
+    from mlteach.multigroup_result import MultigroupResult
+
+
+def different_rows(a: MultigroupResult, b: MultigroupResult) -> str:
+    """Say in what way two models were not fitted to the same values; empty if they were."""
+    if set(a.variables) != set(b.variables):
+        return (
+            f"The variables differ ({', '.join(map(str, a.variables))} and "
+            f"{', '.join(map(str, b.variables))}): the likelihoods are of different things."
+        )
+    if a.data.cluster != b.data.cluster:
+        return f"The clusters differ ('{a.data.cluster}' and '{b.data.cluster}')."
+    rows, other = _values(a, a.variables), _values(b, a.variables)
+    if len(rows) != len(other):
+        return (
+            f"The models use {len(rows)} and {len(other)} rows: numbers from different rows cannot "
+            "be compared. Fit both to one table, without rows that lack a cluster or a group."
+        )
+    if not np.allclose(rows, other, rtol=1e-10, atol=1e-10, equal_nan=True):
+        return "The models were fitted to different values. Fit both to one table."
+    return ""
+
+
+def not_nested(small: MultigroupResult, big: MultigroupResult) -> str:
+    """Say why the first is no special case of the second; empty if it is."""
+    if small.bounded != big.bounded:
+        return "one keeps Between positive semidefinite and the other does not."
+    groups = {g for fit in (small, big) for g in fit.groups}
+    if len(small.groups) > 1 and set(small.groups) != groups:
+        return "its groups are not those of the other."
+    if small.model.positions and small.model.positions != big.model.positions:
+        return "its positions are not those of the other."
+    own = {}
+    for key in _keys(big):
+        mine = _number(small, key)
+        if own.setdefault(_number(big, key), mine) != mine:
+            return "it sets elements apart that are equal in the other."
+    return ""
+
+
+def _values(fit: MultigroupResult, variables: tuple) -> np.ndarray:
+    """Values of all rows in the units of the data, sorted by row label where that can be done."""
+    order = [fit.variables.index(name) for name in variables]
+    rows = np.concatenate(fit.data.Y) * fit.data.scale + fit.data.offset
+    index = fit.data.index[0].append(list(fit.data.index[1:]))
+    return rows[index.argsort()][:, order]
+
+
+def _keys(fit: MultigroupResult):
+    for group in fit.groups:
+        for key in elements(fit.variables, fit.model.positions):
+            yield (*key, group)
+
+
+def _number(fit: MultigroupResult, key: tuple) -> int:
+    """Number of the free parameter behind an element; one group or cell stands for all."""
+    level, left, right, position, group = key
+    position = position if fit.model.positions else None
+    group = group if len(fit.groups) > 1 else fit.groups[0]
+    pair = (
+        (left, right) if fit.variables.index(left) <= fit.variables.index(right) else (right, left)
+    )
+    own = list(elements(fit.variables, fit.model.positions))
+    return int(fit.model.index[fit.groups.index(group)][own.index((level, *pair, position))])

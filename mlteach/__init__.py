@@ -20,13 +20,19 @@ from mlteach.errors import (
     ModelError,
 )
 from mlteach.examples import simulate_within_between
+from mlteach.impute import Imputations, impute
+from mlteach.latent import latent_regression
+from mlteach.lavaan_syntax import lavaan_syntax
 from mlteach.location_scale import fit_location_scale
 from mlteach.location_scale_result import LocationScaleResult
+from mlteach.mcar import little_mcar
+from mlteach.missing import missing_patterns
 from mlteach.mixed import fit_empty, fit_mixed, fit_random_intercept, fit_random_slope
 from mlteach.mixed_result import MixedResult
 from mlteach.multigroup import fit_multigroup
 from mlteach.multigroup_result import MultigroupResult
 from mlteach.pisa import load_pisa
+from mlteach.pool import pool
 from mlteach.pooling import PoolingComparison, compare_pooling
 from mlteach.r_squared import r_squared
 from mlteach.shrinkage import shrinkage
@@ -34,6 +40,7 @@ from mlteach.simple_slopes import johnson_neyman, simple_slopes
 from mlteach.study import Study, run_study
 from mlteach.wide import to_long, to_wide
 from mlteach.wide_moments import wide_moments, wide_requirement
+from mlteach.widgets import Explorer, explore
 
 __version__ = "0.1.0"
 
@@ -46,7 +53,9 @@ __all__ = [
     "ConvergenceWarning",
     "DataError",
     "DataWarning",
+    "Explorer",
     "FormulaError",
+    "Imputations",
     "LocationScaleResult",
     "MLTeachError",
     "MixedResult",
@@ -66,6 +75,7 @@ __all__ = [
     "diagrams",
     "effect_sizes",
     "effective_n",
+    "explore",
     "fit_centering",
     "fit_empty",
     "fit_location_scale",
@@ -74,12 +84,18 @@ __all__ = [
     "fit_random_intercept",
     "fit_random_slope",
     "icc",
+    "impute",
     "johnson_neyman",
+    "lavaan_syntax",
+    "latent_regression",
+    "little_mcar",
     "load",
     "load_pisa",
+    "missing_patterns",
     "moulton_factor",
     "partial_r",
     "plots",
+    "pool",
     "r_squared",
     "run_study",
     "shrinkage",
@@ -89,6 +105,7 @@ __all__ = [
     "to_wide",
     "wide_moments",
     "wide_requirement",
+    "widgets",
 ]
 
 

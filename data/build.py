@@ -1,4 +1,4 @@
-"""Rebuild the data sets of mlteach from the R packages nlme and mlmRev.
+"""Rebuild the data sets of mlteach: three from R packages, one from a seeded script.
 
     python data/build.py            write the CSV files, the computed facts and README.md
     python data/build.py --check    rebuild in memory and say whether the files agree
@@ -7,8 +7,9 @@ Needs R with nlme and mlmRev (Debian: r-cran-nlme, r-cran-mlmrev) and mlteach it
 data needs no R.
 
 The steps: data/export.R writes R's tables as they are; one function a data set selects, renames and
-codes the columns and adds the derived ones; codebook.json is the hand-written text plus the facts
-computed here (rows, clusters, SHA-256, package versions); README.md is rendered from codebook.json.
+codes the columns and adds the derived ones; make_pisa_style.py draws the synthetic data;
+codebook.json is the hand-written text plus the facts computed here (rows, clusters, missing values,
+SHA-256, package versions); README.md is rendered from codebook.json.
 Derived means and SDs use exactly rounded sums (math.fsum), and floats are written with the shortest
 digits that give the same double back, so that the files have the same bytes on every machine.
 """
@@ -22,6 +23,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import make_pisa_style
 import pandas as pd
 
 from mlteach.data import values_text
@@ -58,6 +60,7 @@ def built_files(book: dict) -> dict[str, bytes]:
     raw = export_from_r()
     versions = raw.pop("packages").set_index("Package")["Version"]
     frames = {"hsb": build_hsb(raw), "london": build_london(raw), "language": build_language(raw)}
+    frames["pisa_style"] = make_pisa_style.build()
     files = {}
     for name, frame in frames.items():
         files[f"{name}.csv"] = frame.to_csv(index=False, lineterminator="\n").encode()
@@ -66,6 +69,8 @@ def built_files(book: dict) -> dict[str, bytes]:
         entry["clusters"] = int(frame[entry["cluster"]].nunique())
         entry["sha256"] = hashlib.sha256(files[f"{name}.csv"]).hexdigest()
         entry["packages"] = {package: versions[package] for package in entry["packages"]}
+        for column in frame.columns[frame.isna().any()]:
+            entry["columns"][column]["missing"] = int(frame[column].isna().sum())
     files["codebook.json"] = (json.dumps(book, indent=2, ensure_ascii=False) + "\n").encode()
     files["README.md"] = render_readme(book).encode()
     return files
@@ -209,17 +214,16 @@ def render_readme(book: dict) -> str:
         "# Data",
         "",
         "Written by `python data/build.py` from `codebook.json`; change the text there, not here.",
-        "`python data/build.py --check` rebuilds everything from the R packages and compares.",
+        "`python data/build.py --check` rebuilds everything from its sources and compares.",
         "",
-        "The data were copied from R packages under the GPL and stay under the licences named",
-        "below; the licence of the mlteach code does not apply to them.",
+        "The data that were copied from R packages under the GPL stay under the licences named",
+        "below; the licence of the mlteach code does not apply to them. `pisa_style` is synthetic.",
     ]
     return "\n".join(head + [line for name in book for line in section(name, book[name])]) + "\n"
 
 
 def section(name: str, entry: dict) -> list[str]:
     """One data set: what it is, where it comes from, its columns."""
-    packages = ", ".join(f"{package} {version}" for package, version in entry["packages"].items())
     return [
         "",
         f"## {name}: {entry['title']}",
@@ -229,7 +233,7 @@ def section(name: str, entry: dict) -> list[str]:
         f"- File: `{name}.csv`, {entry['rows']:,} rows, {entry['clusters']} clusters "
         f"(`{entry['cluster']}`); usual outcome `{entry['outcome']}`",
         f"- SHA-256: `{entry['sha256']}`",
-        f"- Copied from: {entry['source']} (R packages: {packages})",
+        f"- {origin(entry)}",
         f"- Licence: {entry['licence']}",
         *[f"- Please cite: {citation}" for citation in entry["citation"]],
         *[f"- Note: {note}" for note in entry["notes"]],
@@ -238,6 +242,14 @@ def section(name: str, entry: dict) -> list[str]:
         "|---|---|---|---|---|---|",
         *[column_row(column, facts) for column, facts in entry["columns"].items()],
     ]
+
+
+def origin(entry: dict) -> str:
+    """Where the data come from, with the versions of the packages they were copied from."""
+    packages = ", ".join(f"{package} {version}" for package, version in entry["packages"].items())
+    if not packages:
+        return f"Synthetic: {entry['source']}"
+    return f"Copied from: {entry['source']} (R packages: {packages})"
 
 
 def column_row(column: str, facts: dict) -> str:

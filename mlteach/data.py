@@ -1,9 +1,10 @@
 """The data sets that come with mlteach, and their codebooks.
 
-A data set is one CSV file and one entry in codebook.json; both are built by data/build.py from
-public R packages. A row is a person, the entry names the cluster column. Text stays text: a formula
-codes it with the alphabetically first level as reference. Whole numbers are integers, all other
-numbers are the exact doubles of the source. No data set has missing values.
+A data set is one CSV file and one entry in codebook.json; both are built by data/build.py, from
+public R packages or by a seeded draw. A row is a person, the entry names the cluster column. Text
+stays text: a formula codes it with the alphabetically first level as reference. Whole numbers are
+integers, all other numbers are the exact doubles of the source. A missing value is an empty field
+in the file and NaN in the table; only columns for which the codebook counts them have any.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def load(name: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a person, in the order of the source; columns as in `codebook(name)`.
-        `attrs["codebook"]` maps each column to its description.
+        One row a person, in the order of the source; columns as in `codebook(name)`, missing
+        values as NaN. `attrs["codebook"]` maps each column to its description.
 
     Raises
     ------
@@ -52,9 +53,11 @@ def load(name: str) -> pd.DataFrame:
     (7185, 13)
     >>> hsb.attrs["codebook"]["pracad"]
     'Students on the academic track'
+    >>> load("pisa_style")["CREATAS"].isna().sum().item()
+    3249
     """
     columns = _entry(name)["columns"]
-    table = _read_csv(_folder() / f"{name}.csv", {c: facts["type"] for c, facts in columns.items()})
+    table = _read_csv(folder() / f"{name}.csv", columns)
     table.attrs["codebook"] = {c: facts["description"] for c, facts in columns.items()}
     return table
 
@@ -67,7 +70,8 @@ def datasets() -> pd.DataFrame:
     pandas.DataFrame
         One row a data set, indexed by name; columns `title`, `rows`, `clusters` (their number),
         `cluster` (the column that names the cluster), `outcome` (the usual outcome), `source`
-        (R packages; `data/README.md` has the full provenance, licence and citation).
+        (the R package it was copied from, or `synthetic`; `data/README.md` has the full
+        provenance, licence and citation).
 
     Examples
     --------
@@ -78,7 +82,7 @@ def datasets() -> pd.DataFrame:
     facts = ["title", "rows", "clusters", "cluster", "outcome"]
     table = pd.DataFrame({name: [entry[f] for f in facts] for name, entry in book.items()}, facts).T
     table = table.infer_objects()
-    table["source"] = [", ".join(entry["packages"]) for entry in book.values()]
+    table["source"] = [next(iter(entry["packages"]), "synthetic") for entry in book.values()]
     return table.rename_axis("name")
 
 
@@ -95,8 +99,8 @@ def codebook(name: str) -> pd.DataFrame:
     pandas.DataFrame
         One row a column of the data set, indexed by `column`; columns `description`, `varies_by`
         (the unit whose property it is: student, class or school), `type` (integer, number or text)
-        and `values` (the levels if there are levels, else the unit of measurement). In a narrow
-        terminal, `print(codebook(name).to_string())` shows it whole.
+        and `values` (the levels if there are levels, else the unit of measurement; how many are
+        missing). In a narrow terminal, `print(codebook(name).to_string())` shows it whole.
 
     Raises
     ------
@@ -118,24 +122,37 @@ def codebook(name: str) -> pd.DataFrame:
 
 
 def values_text(facts: dict) -> str:
-    """Write the levels as `0 = no, 1 = yes` or `a, b`; the unit where there are no levels."""
+    """Write the levels as `0 = no, 1 = yes` or `a, b`; the unit where there are no levels.
+
+    Behind them, the number of missing values if there are any.
+    """
     levels = facts.get("levels")
     if levels is None:
-        return facts["unit"]
-    if isinstance(levels, dict):
-        return ", ".join(f"{value} = {meaning}" for value, meaning in levels.items())
-    return ", ".join(levels)
+        text = facts["unit"]
+    elif isinstance(levels, dict):
+        text = ", ".join(f"{value} = {meaning}" for value, meaning in levels.items())
+    else:
+        text = ", ".join(levels)
+    return text + (f"; {facts['missing']:,} missing" if "missing" in facts else "")
 
 
-def _read_csv(path: Path, types: dict[str, str]) -> pd.DataFrame:
+def _read_csv(path: Path, columns: dict[str, dict]) -> pd.DataFrame:
     """Read a file with known columns.
 
     NumPy's reader rounds decimal numbers correctly; whether pandas' own does depends on its
-    version.
+    version. It stops at an empty field, except in a column that may have missing values.
     """
-    dtype = [(column, _DTYPES[kind]) for column, kind in types.items()]
-    rows = np.loadtxt(path, dtype=dtype, delimiter=",", skiprows=1, encoding="utf-8")
-    return pd.DataFrame({column: rows[column] for column in types})
+    dtype = [(column, _DTYPES[facts["type"]]) for column, facts in columns.items()]
+    missing = {k: _number for k, facts in enumerate(columns.values()) if "missing" in facts}
+    rows = np.loadtxt(
+        path, dtype=dtype, delimiter=",", skiprows=1, encoding="utf-8", converters=missing or None
+    )
+    return pd.DataFrame({column: rows[column] for column in columns})
+
+
+def _number(field: str) -> float:
+    """Read an empty field as a missing value."""
+    return float(field) if field else np.nan
 
 
 def _entry(name: str) -> dict:
@@ -150,12 +167,12 @@ def _entry(name: str) -> dict:
 
 @cache
 def _book() -> dict:
-    return json.loads((_folder() / "codebook.json").read_text(encoding="utf-8"))
+    return json.loads((folder() / "codebook.json").read_text(encoding="utf-8"))
 
 
 @cache
-def _folder() -> Path:
-    """Find the data: inside an installed package, beside the package in a clone."""
+def folder() -> Path:
+    """Where the data files are: inside an installed package, beside the package in a clone."""
     package = Path(__file__).resolve().parent
     for folder in (package / "_data", package.parent / "data"):
         if (folder / "codebook.json").is_file():

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 from hatchling import build as hatchling
 
+import mlteach as mt
 from mlteach import data
 from mlteach.data import codebook, datasets, load
 from mlteach.errors import DataError
@@ -25,8 +26,13 @@ from mlteach.errors import DataError
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"
 BOOK = json.loads((DATA / "codebook.json").read_text(encoding="utf-8"))
-NAMES = ["hsb", "london", "language"]
-SHAPES = {"hsb": (7185, 160), "london": (4059, 65), "language": (2287, 131)}
+NAMES = ["hsb", "london", "language", "pisa_style"]
+SHAPES = {
+    "hsb": (7185, 160),
+    "london": (4059, 65),
+    "language": (2287, 131),
+    "pisa_style": (11698, 444),
+}
 CONTRACT = {
     "hsb": "school math ses minority female sector catholic size pracad disclim himinty mean_ses"
     " sd_ses",
@@ -34,6 +40,7 @@ CONTRACT = {
     "language": "school pupil class_id language language_pre arith_post arith_pre iq_verbal"
     " iq_performal ses school_ses minority female repeat_grade denomination class_size group_size"
     " mixed_grade percent_minority gpa ses_z clubs",
+    "pisa_style": "country school student CREATAS GROSAGR",
 }
 KINDS = {"integer": "i", "number": "f"}
 # Means and SDs of under 10,000 doubles near 1, summed in another order.
@@ -71,16 +78,30 @@ def test_file_is_plain_text_with_unix_line_ends(name):
     assert content.isascii() and b"\r" not in content and content.endswith(b"\n")
 
 
+def script(name: str):
+    """Load a script of the data folder as a module."""
+    spec = importlib.util.spec_from_file_location(name, DATA / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(DATA)
+        spec.loader.exec_module(module)
+    return module
+
+
 def test_readme_is_rendered_from_the_codebook():
-    spec = importlib.util.spec_from_file_location("data_build", DATA / "build.py")
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
-    assert (DATA / "README.md").read_text(encoding="utf-8") == build.render_readme(BOOK)
+    rendered = script("build").render_readme(BOOK)
+    assert (DATA / "README.md").read_text(encoding="utf-8") == rendered
+
+
+def test_synthetic_file_is_drawn_again_to_the_byte():
+    drawn = script("make_pisa_style").build().to_csv(index=False, lineterminator="\n")
+    assert drawn.encode() == (DATA / "pisa_style.csv").read_bytes()
 
 
 def test_provenance_is_complete(name):
     entry = BOOK[name]
     assert all(entry["packages"].values()), "build.py fills in the versions"
+    assert bool(entry["packages"]) != ("synthetic" in entry["title"])
     for fact in ("title", "description", "source", "licence"):
         assert entry[fact].strip()
     assert entry["citation"] and all(entry["citation"])
@@ -99,10 +120,21 @@ def test_columns_are_the_contract(name):
     assert list(load(name).columns) == CONTRACT[name].split()
 
 
-def test_nothing_is_missing(name):
+def test_missing_values_are_those_of_the_codebook(name):
     table = load(name)
-    assert not table.isna().any().any()
-    assert np.isfinite(table.select_dtypes("number").to_numpy()).all()
+    for column, facts in BOOK[name]["columns"].items():
+        assert table[column].isna().sum() == facts.get("missing", 0), column
+    assert not np.isinf(table.select_dtypes("number").to_numpy()).any()
+
+
+def test_empty_field_of_another_column_is_refused(tmp_path):
+    path = tmp_path / "gap.csv"
+    path.write_text("x,y\n1.5,\n2.5,3.0\n")
+    columns = {"x": {"type": "number"}, "y": {"type": "number"}}
+    with pytest.raises(ValueError, match="could not convert"):
+        data._read_csv(path, columns)
+    columns["y"]["missing"] = 1
+    assert data._read_csv(path, columns).isna().sum().to_dict() == {"x": 0, "y": 1}
 
 
 def test_values_are_the_exact_doubles_of_the_file(name):
@@ -111,7 +143,9 @@ def test_values_are_the_exact_doubles_of_the_file(name):
     assert list(text.columns) == list(table.columns)
     for column, facts in BOOK[name]["columns"].items():
         convert = {"integer": int, "number": float, "text": str}[facts["type"]]
-        assert table[column].tolist() == [convert(value) for value in text[column]]
+        there = text[column].notna()
+        assert table[column].notna().tolist() == there.tolist()
+        assert table[column][there].tolist() == [convert(value) for value in text[column][there]]
 
 
 def test_every_load_is_a_table_of_its_own():
@@ -230,6 +264,67 @@ def test_language_denominations_count_as_in_the_source(language):
     assert counts == {"public": 43, "Protestant": 43, "Catholic": 39, "non-denominational": 6}
 
 
+# PISA style: the published summaries of PISA 2022, Albania and Ireland (Walther and others)
+
+
+@pytest.fixture(scope="module")
+def pisa_style():
+    return load("pisa_style")
+
+
+def by_country(values: pd.Series) -> list:
+    """Albania, Ireland."""
+    return values[["Albania", "Ireland"]].tolist()
+
+
+def test_pisa_style_schools_and_students(pisa_style):
+    assert by_country(pisa_style["country"].value_counts()) == [5569, 6129]
+    assert by_country(schools(pisa_style)["country"].value_counts()) == [274, 170]
+    assert (pisa_style.groupby("school")["country"].nunique() == 1).all()
+    sizes = pisa_style["school"].value_counts()
+    assert (sizes.min(), sizes.max()) == (1, 45)
+    assert pisa_style["student"].is_unique
+
+
+def test_pisa_style_patterns_of_missing_values(pisa_style):
+    patterns = pisa_style[["CREATAS", "GROSAGR"]].notna().value_counts().to_dict()
+    expected = {(True, True): 8137, (False, True): 1182, (True, False): 312, (False, False): 2067}
+    assert patterns == expected
+    observed = pisa_style.groupby("country")[["CREATAS", "GROSAGR"]].count()
+    assert observed.to_numpy().tolist() == [[3398, 3870], [5051, 5449]]
+
+
+def test_pisa_style_means_and_the_sd_that_fits(pisa_style):
+    groups = pisa_style.groupby("country")
+    assert [printed(m, 2) for m in by_country(groups["CREATAS"].mean())] == [1.08, 0.09]
+    assert [printed(m, 2) for m in by_country(groups["GROSAGR"].mean())] == [-0.36, 0.16]
+    assert printed(groups["CREATAS"].std()["Albania"], 2) == 1.34
+
+
+def test_pisa_style_variance_components(pisa_style):
+    """The published model, heterogeneous within: Figure 6 of the paper."""
+    fit = mt.fit_multigroup(["CREATAS", "GROSAGR"], pisa_style, cluster="school", group="country")
+    albania, ireland = fit.within["Albania"].to_numpy(), fit.within["Ireland"].to_numpy()
+    assert [printed(v, 2) for v in albania[[0, 0, 1], [0, 1, 1]]] == [1.73, -0.02, 1.68]
+    assert [printed(v, 2) for v in ireland[[0, 0, 1], [0, 1, 1]]] == [0.57, 0.04, 0.74]
+    assert [printed(r, 2) for r in albania.diagonal() / ireland.diagonal()] == [3.04, 2.27]
+    assert [printed(i, 2) for i in fit.icc.loc["Albania"]] == [0.04, 0.02]
+    assert [printed(i, 2) for i in fit.icc.loc["Ireland"]] == [0.11, 0.04]
+
+
+def test_pisa_style_values_are_missing_as_published(pisa_style):
+    """Correlations of the indicators; about, since only their counts are fixed."""
+    missing = pisa_style[["CREATAS", "GROSAGR"]].isna()
+    assert printed(missing.corr().iloc[0, 1]) == 0.667
+    assert abs(missing["CREATAS"].corr(pisa_style["GROSAGR"]) - -0.065) < 0.01
+    assert abs(missing["GROSAGR"].corr(pisa_style["CREATAS"]) - 0.120) < 0.01
+
+
+def test_pisa_style_has_four_decimals(pisa_style):
+    scores = pisa_style[["CREATAS", "GROSAGR"]]
+    assert scores.round(4).equals(scores)
+
+
 # The codebook
 
 
@@ -320,7 +415,7 @@ def test_wrong_name_lists_the_names(wrong):
 def test_installation_without_data_says_where_it_looked(monkeypatch, tmp_path):
     monkeypatch.setattr(data, "__file__", str(tmp_path / "mlteach" / "data.py"))
     with pytest.raises(DataError, match=r"_data.*Install mlteach again"):
-        data._folder.__wrapped__()
+        data.folder.__wrapped__()
 
 
 # The wheel
@@ -348,7 +443,7 @@ def test_wheel_loads_its_own_files(installed, name):
         f"import sys; sys.path.insert(0, {str(installed)!r})\n"
         "from mlteach import data\n"
         f"table = data.load({name!r})\n"
-        "print(data._folder()); print(*table.shape, table.iloc[:, 1].sum())"
+        "print(data.folder()); print(*table.shape, table.iloc[:, 1].sum())"
     )
     run = subprocess.run(
         [sys.executable, "-I", "-c", script],

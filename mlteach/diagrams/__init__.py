@@ -12,6 +12,7 @@ from mlteach.diagrams.maps import area_map, neighbours, network_diagram
 from mlteach.diagrams.matrices import matrix_diagram
 from mlteach.diagrams.structures import relations
 from mlteach.diagrams.units import unit_diagram
+from mlteach.diagrams.wide import covariance_pattern, format_diagram, path_diagram
 
 __all__ = [
     "INK",
@@ -19,9 +20,12 @@ __all__ = [
     "OKABE_ITO",
     "area_map",
     "classification_diagram",
+    "covariance_pattern",
+    "format_diagram",
     "matrix_diagram",
     "neighbours",
     "network_diagram",
+    "path_diagram",
     "relations",
     "structure_diagram",
     "unit_diagram",

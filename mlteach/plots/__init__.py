@@ -14,6 +14,7 @@ from mlteach.plots.diagnostics import qq, residual_spread
 from mlteach.plots.estimates import coefficients, variance_bar, variance_parts
 from mlteach.plots.fan import cluster_lines
 from mlteach.plots.location_scale import cluster_variances, effects_pairs
+from mlteach.plots.missing import missing_patterns
 from mlteach.plots.r_squared import r_squared
 from mlteach.plots.relations import within_between
 from mlteach.plots.shrinkage import shrinkage
@@ -31,6 +32,7 @@ __all__ = [
     "describe",
     "effects_pairs",
     "johnson_neyman",
+    "missing_patterns",
     "qq",
     "r_squared",
     "residual_spread",

@@ -118,6 +118,86 @@ def repelled(rng):
     return two_level(rng, n, [[0.9, 0], [0.0, 0.0]], 1.0, x - 0.4 * means[cluster]).round(3)
 
 
+def covariance(variances, correlation):
+    """Return the covariance matrix with these variances and one correlation for all pairs."""
+    sd = np.sqrt(variances)
+    return np.outer(sd, sd) * np.where(np.eye(len(sd)), 1.0, correlation)
+
+
+def clusters_in_groups(rng, sizes, within, between, means):
+    """Return a frame with group, cluster, x1, x2, …; each argument has one item a group.
+
+    ``sizes`` has the size of each cluster, ``within`` and ``between`` are covariance matrices.
+    """
+    frames, first = [], 1
+    for g, n in enumerate(sizes):
+        j = np.repeat(np.arange(len(n)), n)
+        p = len(means[g])
+        u = means[g] + rng.normal(size=(len(n), p)) @ np.linalg.cholesky(between[g]).T
+        x = u[j] + rng.normal(size=(len(j), p)) @ np.linalg.cholesky(within[g]).T
+        names = [f"x{k + 1}" for k in range(p)]
+        frame = pd.DataFrame(x, columns=names)
+        frame.insert(0, "cluster", first + j)
+        frame.insert(0, "group", "ABCD"[g])
+        frames.append(frame)
+        first += len(n)
+    return pd.concat(frames, ignore_index=True)
+
+
+def multigroup(rng):
+    """Four groups of 60, 45, 50 and 40 clusters of three rows; four variables."""
+    sizes = [np.full(g, 3) for g in (60, 45, 50, 40)]
+    within = [covariance(v * np.array([0.8, 1.5, 2.0, 0.6]), 0.3) for v in (1.0, 0.5, 1.6, 0.8)]
+    between = [covariance(v * np.array([0.5, 0.9, 0.7, 0.4]), 0.35) for v in (1.0, 1.3, 0.8, 1.0)]
+    means = [np.array([0.0, 5.0, -3.0, 20.0]) + d for d in (0.0, 0.3, -0.2, 0.1)]
+    return clusters_in_groups(rng, sizes, within, between, means).round(3)
+
+
+def multigroup_unbalanced(rng):
+    """Two groups, clusters of one to five rows; y1 to y3 are x1 to x3 with a fifth missing.
+
+    Every pattern of missing values occurs; nothing is observed in clusters 5 and 70.
+    """
+    sizes = [rng.integers(1, 6, size=g) for g in (60, 50)]
+    within = [covariance(v * np.array([1.0, 1.4, 0.8]), 0.3) for v in (1.0, 0.6)]
+    between = [covariance(np.array([0.6, 0.8, 0.5]), 0.4) for _ in (0, 1)]
+    means = [np.array([1.0, -2.0, 10.0]), np.array([1.4, -2.3, 10.0])]
+    frame = clusters_in_groups(rng, sizes, within, between, means).round(3)
+    observed = rng.uniform(size=(len(frame), 3)) < 0.8
+    observed[frame["cluster"].isin([5, 70])] = False
+    holes = frame[["x1", "x2", "x3"]].where(observed).to_numpy()
+    return frame.assign(**{f"y{k + 1}": holes[:, k] for k in range(3)})
+
+
+def multigroup_repelled(rng):
+    """Cluster means of x1 lie closer together than chance in both groups; clusters of three."""
+    sizes = [np.full(g, 3) for g in (40, 35)]
+    within = [covariance(v * np.array([1.0, 1.2]), 0.2) for v in (1.0, 0.5)]
+    between = [np.diag([0.01, 0.5])] * 2
+    frame = clusters_in_groups(rng, sizes, within, between, [np.array([3.0, -1.0])] * 2)
+    means = frame.groupby("cluster")["x1"].transform("mean")
+    return frame.assign(x1=3 + frame["x1"] - 0.7 * means).round(3)
+
+
+def multigroup_positions(rng):
+    """Two groups of people measured three times; means and variances differ between occasions.
+
+    y1 and y2 are x1 and x2 with an eighth missing.
+    """
+    sizes = [np.full(g, 3) for g in (60, 50)]
+    within = [covariance(v * np.array([1.0, 0.8]), 0.3) for v in (1.0, 0.7)]
+    between = [covariance(np.array([1.0, 0.6]), 0.5) for _ in (0, 1)]
+    frame = clusters_in_groups(rng, sizes, within, between, [np.zeros(2)] * 2)
+    person = frame.groupby("cluster")[["x1", "x2"]].transform("mean")
+    at = frame.groupby("cluster").cumcount().to_numpy()
+    stretch = np.array([1.0, 1.3, 1.7])[at, None]
+    x = person + stretch * (frame[["x1", "x2"]] - person) + np.array([2.0, 2.6, 2.8])[at, None]
+    frame[["x1", "x2"]] = x.round(3)
+    frame.insert(2, "occasion", np.array(["pre", "post", "follow"])[at])
+    holes = frame[["x1", "x2"]].where(rng.uniform(size=x.shape) < 0.875).to_numpy()
+    return frame.assign(y1=holes[:, 0], y2=holes[:, 1])
+
+
 SETS: dict[str, tuple[Callable, int]] = {
     "offset": (offset, 20260801),
     "scale": (scale, 20260802),
@@ -129,6 +209,10 @@ SETS: dict[str, tuple[Callable, int]] = {
     "five_clusters": (five_clusters, 20260808),
     "latent": (latent, 20260810),
     "repelled": (repelled, 20260811),
+    "multigroup": (multigroup, 20261101),
+    "multigroup_unbalanced": (multigroup_unbalanced, 20261102),
+    "multigroup_repelled": (multigroup_repelled, 20261103),
+    "multigroup_positions": (multigroup_positions, 20261104),
 }
 
 

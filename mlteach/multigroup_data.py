@@ -247,7 +247,7 @@ def _check_positions(codes, labels, cells, positions, cluster: str, position: st
     if (count > 1).any():
         at = int(seen[count > 1][0])
         raise DataError(
-            f"Cluster {labels[at // len(positions)]!r} of '{cluster}' has {count.max()} rows at "
+            f"Cluster {labels.tolist()[at // len(positions)]!r} of '{cluster}' has {count.max()} rows at "
             f"{position} = {positions[at % len(positions)]!r}; a position is taken once a cluster."
         )
     if len(positions) < 2:
@@ -260,7 +260,7 @@ def _check_group(data: MultigroupData, k: int, where: str) -> None:
     J = len(data.labels[k])
     if J < 2:
         raise DataError(
-            f"There is one cluster only{where} ({data.labels[k][0]!r}): a variance between "
+            f"There is one cluster only{where} ({data.labels[k].tolist()[0]!r}): a variance between "
             "clusters needs at least two."
         )
     here = ~np.isnan(Y)

@@ -1,0 +1,126 @@
+"""Fitting the multigroup model: cases with a known answer, and what is said when it fails."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlteach as mt
+from mlteach.errors import ConvergenceWarning, DataError, ModelError
+
+SAME_LLF = 1e-8  # two routes to one likelihood of some ten thousand
+SAME = 1e-6  # estimates from two searches that end at a gain below 1e-7
+
+
+def test_one_variable_one_group_is_the_empty_model(hsb) -> None:
+    ours = mt.fit_multigroup("math", hsb, cluster="school")
+    mixed = mt.fit_empty("math", hsb, cluster="school", reml=False)
+    assert ours.llf == pytest.approx(mixed.llf, abs=SAME_LLF)
+    assert ours.means.loc["all", "math"] == pytest.approx(mixed.params["Intercept"], rel=SAME)
+    variances = [ours.between["all"].iloc[0, 0], ours.within["all"].iloc[0, 0]]
+    assert variances == pytest.approx(list(mixed.variances["estimate"]), rel=SAME)
+    assert ours.params.index.tolist() == ["mean.math", "within.math~~math", "between.math~~math"]
+
+
+def test_groups_with_all_free_are_separate_fits(hsb) -> None:
+    both = mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector", between="free")
+    alone = {
+        g: mt.fit_multigroup(["math", "ses"], rows, cluster="school")
+        for g, rows in hsb.groupby("sector")
+    }
+    assert both.llf == pytest.approx(sum(fit.llf for fit in alone.values()), abs=SAME_LLF)
+    for g, fit in alone.items():
+        np.testing.assert_allclose(both.within[g], fit.within["all"], rtol=SAME)
+        np.testing.assert_allclose(both.between[g], fit.between["all"], rtol=SAME)
+        own = both.bse[both.bse.index.str.endswith(f"[{g}]")]
+        np.testing.assert_allclose(own, fit.bse, rtol=1e-4)
+
+
+def test_all_equal_is_the_model_without_groups(hsb) -> None:
+    kinds = dict.fromkeys(("within", "between", "means"), "equal")
+    one = mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector", **kinds)
+    none = mt.fit_multigroup(["math", "ses"], hsb, cluster="school")
+    assert one.llf == pytest.approx(none.llf, abs=SAME_LLF)
+    np.testing.assert_allclose(one.params, none.params, rtol=SAME)
+
+
+def test_rows_with_missing_values_still_count(hsb) -> None:
+    rng = np.random.default_rng(2)
+    holes = hsb.assign(ses=hsb["ses"].mask(rng.random(len(hsb)) < 0.3))
+    fit = mt.fit_multigroup(["math", "ses"], holes, cluster="school")
+    full = mt.fit_multigroup(["math", "ses"], hsb, cluster="school")
+    listwise = mt.fit_multigroup(["math", "ses"], holes.dropna(), cluster="school")
+    assert fit.nobs == len(hsb)
+    assert "Missing values in the rows that count: ses" in fit.notes[0]
+    # What is known of math counts in full, so its standard errors hardly grow.
+    name = "within.math~~math"
+    assert fit.bse[name] < 1.01 * full.bse[name] < 0.9 * listwise.bse[name]
+
+
+@pytest.fixture(scope="module")
+def repelled() -> pd.DataFrame:
+    """Pairs that differ more inside than chance would have it: a negative variance between."""
+    rng = np.random.default_rng(5)
+    half = rng.normal(size=(80, 1))
+    x = np.hstack([half, -half]) + rng.normal(scale=0.6, size=(80, 2))
+    return pd.DataFrame({"x": x.ravel(), "pair": np.repeat(np.arange(80), 2)})
+
+
+def test_negative_variance_is_reported(repelled) -> None:
+    fit = mt.fit_multigroup("x", repelled, cluster="pair")
+    wide = repelled["x"].to_numpy().reshape(-1, 2)
+    wide = wide - wide.mean()
+    # The covariance of the two members, in closed form.
+    expected = float(np.mean(wide[:, 0] * wide[:, 1]))
+    assert expected < -0.5
+    assert fit.between["all"].iloc[0, 0] == pytest.approx(expected, rel=SAME)
+    assert fit.parameters.loc["between.x~~x", "flag"] == "negative variance"
+    assert any("Negative variance: between.x~~x" in note for note in fit.notes)
+    assert fit.icc.loc["all", "x"] < 0
+
+
+def test_bound_keeps_it_at_zero(repelled) -> None:
+    fit = mt.fit_multigroup("x", repelled, cluster="pair", bounded=True)
+    x = repelled["x"]
+    assert fit.between["all"].iloc[0, 0] == pytest.approx(0.0, abs=1e-6)
+    assert fit.within["all"].iloc[0, 0] == pytest.approx(x.var(ddof=0), rel=1e-5)
+    # Without clusters left, the likelihood is that of a plain normal sample.
+    plain = -0.5 * len(x) * (np.log(2 * np.pi * x.var(ddof=0)) + 1)
+    assert fit.llf == pytest.approx(plain, abs=1e-5)
+    assert fit.parameters.loc["between.x~~x", "flag"] == "on the boundary"
+    assert np.isnan(fit.bse["between.x~~x"])
+    assert fit.bse["mean.x"] == pytest.approx(np.sqrt(x.var(ddof=0) / len(x)), rel=1e-4)
+
+
+def test_bound_that_does_not_bind_changes_nothing(hsb) -> None:
+    settings = {"cluster": "school", "group": "sector"}
+    free = mt.fit_multigroup(["math", "ses"], hsb, **settings)
+    bound = mt.fit_multigroup(["math", "ses"], hsb, **settings, bounded=True)
+    assert free.llf == bound.llf
+
+
+def test_bound_with_single_equal_elements(repelled) -> None:
+    rng = np.random.default_rng(6)
+    data = repelled.assign(y=rng.normal(size=len(repelled)), g=repelled["pair"] % 2)
+    fit = mt.fit_multigroup(
+        ["x", "y"], data, cluster="pair", group="g", between="free",
+        equal=["between.x~~x"], bounded=True,
+    )  # fmt: skip
+    assert fit.converged
+    for between in fit.between.values():
+        assert np.linalg.eigvalsh(between)[0] > -1e-9
+
+
+def test_too_much_for_the_data_warns() -> None:
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame(rng.normal(size=(8, 4)), columns=list("abcd"))
+    data["g"] = np.repeat([0, 1, 2, 3], 2)
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        fit = mt.fit_multigroup(list("abcd"), data, cluster="g")
+    assert "too few clusters" in fit.notes[0]
+
+
+def test_errors_reach_the_user(hsb) -> None:
+    with pytest.raises(DataError, match="Did you mean 'math'"):
+        mt.fit_multigroup(["maths"], hsb, cluster="school")
+    with pytest.raises(ModelError, match="within='same'"):
+        mt.fit_multigroup(["math"], hsb, cluster="school", within="same")

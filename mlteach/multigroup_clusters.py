@@ -51,9 +51,12 @@ def simulated(fit: MultigroupResult, rng: np.random.Generator) -> pd.DataFrame:
     for k, group in enumerate(fit.groups):
         Y, codes, cells = (part[k] for part in (fit.data.Y, fit.data.codes, fit.data.cells))
         mu, within, between = fit._by_group[k]
-        u = rng.standard_normal((len(fit.data.labels[k]), Y.shape[1])) @ _root(between, group).T
+        u = (
+            rng.standard_normal((len(fit.data.labels[k]), Y.shape[1]))
+            @ _root(between, "Between", group).T
+        )
         e = rng.standard_normal(Y.shape)
-        roots = np.linalg.cholesky(within)
+        roots = np.stack([_root(matrix, "Within", group) for matrix in within])
         y = mu[cells] + u[codes] + (roots[cells] @ e[..., None])[..., 0]
         table = pd.DataFrame(
             np.where(np.isnan(Y), np.nan, y), index=fit.data.index[k], columns=list(fit.variables)
@@ -67,11 +70,12 @@ def simulated(fit: MultigroupResult, rng: np.random.Generator) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def _root(between: np.ndarray, group) -> np.ndarray:
-    values, vectors = np.linalg.eigh(between)
+def _root(matrix: np.ndarray, name: str, group) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
     if values[0] < -NEGATIVE * np.abs(values).sum():
+        remedy = " Fit with bounded=True to simulate." if name == "Between" else ""
         raise ModelError(
-            f"The Between matrix of group {group!r} has a negative eigenvalue: no u has such a "
-            "covariance matrix. Fit with bounded=True to simulate."
+            f"The {name} matrix of group {group!r} has a negative eigenvalue: no effects have such "
+            f"a covariance matrix.{remedy}"
         )
     return vectors * np.sqrt(np.maximum(values, 0.0))

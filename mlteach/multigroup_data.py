@@ -246,9 +246,10 @@ def _check_positions(codes, labels, cells, positions, cluster: str, position: st
     seen, count = np.unique(codes * len(positions) + cells, return_counts=True)
     if (count > 1).any():
         at = int(seen[count > 1][0])
+        where = labels.tolist()[at // len(positions)]
         raise DataError(
-            f"Cluster {labels.tolist()[at // len(positions)]!r} of '{cluster}' has {count.max()} rows at "
-            f"{position} = {positions[at % len(positions)]!r}; a position is taken once a cluster."
+            f"Cluster {where!r} of '{cluster}' has {count.max()} rows at {position} ="
+            f" {positions[at % len(positions)]!r}; a position is taken once a cluster."
         )
     if len(positions) < 2:
         raise DataError(f"Column '{position}' has one value only; positions need two or more.")
@@ -259,9 +260,10 @@ def _check_group(data: MultigroupData, k: int, where: str) -> None:
     Y, codes, cells = data.Y[k], data.codes[k], data.cells[k]
     J = len(data.labels[k])
     if J < 2:
+        only = data.labels[k].tolist()[0]
         raise DataError(
-            f"There is one cluster only{where} ({data.labels[k].tolist()[0]!r}): a variance between "
-            "clusters needs at least two."
+            f"There is one cluster only{where} ({only!r}): a variance between clusters needs at "
+            "least two."
         )
     here = ~np.isnan(Y)
     for v, name in enumerate(data.variables):

@@ -12,8 +12,9 @@ with zeros. With n_jr rows of class r in cluster j and d_jr their sum of y - mu,
                + sum_j [ log|I + A_j Between| - b_j' K_j b_j ],
 
 S_r the sum of (y - mu)(y - mu)' over all rows of the class. K_j b_j and K_j are the mean and the
-covariance matrix of u_j given the data. Nothing is larger than p x p, and Between may have negative
-eigenvalues, as long as the covariance matrix of every cluster is positive definite.
+covariance matrix of u_j given the data. Nothing is larger than p x p. Between may have negative
+eigenvalues, and so may Within of a position that a cluster takes once, as long as the covariance
+matrix of every cluster is positive definite; determinants then count by their absolute value.
 
 Clusters with the same n_jr are of one *type* t, with one A_t. The quadratic form needs only the
 second moments of their sums, so many clusters of a type are replaced by a few *units* that have the
@@ -195,11 +196,9 @@ class GroupDeviance:
     def value(self, theta: np.ndarray) -> float:
         """Deviance; infinite where a covariance matrix is not possible."""
         mom, (mu, within, between) = self.moments, self.unpack(theta)
-        if np.linalg.eigvalsh(within)[:, 0].min() <= 0:
+        if not self._possible(within, between):
             return np.inf
         P, A, K, _, b = self._pieces(mu, within, between)
-        if np.linalg.eigvalsh(between)[0] < 0 and not self._possible(A, between):
-            return np.inf
         value = self.constant
         for r, block in enumerate(self._blocks):
             value += mom.rows[r] * np.linalg.slogdet(within[mom.cell[r]][block])[1]
@@ -281,13 +280,35 @@ class GroupDeviance:
         gap = np.where(mom.observed, mom.mean - mu[..., mom.cell, :], 0.0)
         return mom.scatter + (mom.rows[:, None, None] * gap[..., :, None]) * gap[..., None, :]
 
-    @staticmethod
-    def _possible(A: np.ndarray, between: np.ndarray) -> bool:
+    def _possible(self, within: np.ndarray, between: np.ndarray) -> bool:
         """Whether the covariance matrix of every cluster is positive definite."""
+        if np.linalg.eigvalsh(within)[:, 0].min() <= 0:
+            return all(self._type_possible(n, within, between) for n in self.moments.n)
+        if np.linalg.eigvalsh(between)[0] >= 0:
+            return True
+        *_, A, _, _, _ = self._pieces(np.zeros(within.shape[:-1]), within, between)
         values, vectors = np.linalg.eigh(A)
         half = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         inner = np.swapaxes(half, 1, 2) @ between @ half
         return bool(np.linalg.eigvalsh(inner)[:, 0].min() > -1.0)
+
+    def _type_possible(self, n: np.ndarray, within: np.ndarray, between: np.ndarray) -> bool:
+        """The same for one type of cluster; with the means of its classes for their rows."""
+        classes = np.flatnonzero(n)
+        blocks = [within[self.moments.cell[r]][self._blocks[r]] for r in classes]
+        # Differences of rows of one class have covariance matrix 2 Within.
+        if any(
+            n[r] > 1 and np.linalg.eigvalsh(W)[0] <= 0 for r, W in zip(classes, blocks, strict=True)
+        ):
+            return False
+        seen = [np.flatnonzero(self.moments.observed[r]) for r in classes]
+        V = between[np.ix_(np.concatenate(seen), np.concatenate(seen))].copy()
+        start = 0
+        for r, W in zip(classes, blocks, strict=True):
+            stop = start + len(W)
+            V[start:stop, start:stop] += W / n[r]
+            start = stop
+        return bool(np.linalg.eigvalsh(V)[0] > 0)
 
 
 def _crossed(a: np.ndarray, b: np.ndarray) -> np.ndarray:

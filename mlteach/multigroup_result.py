@@ -101,7 +101,11 @@ class MultigroupResult:
 
     @property
     def bic(self) -> float:
-        """Deviance plus log(rows) times the number of parameters."""
+        """Deviance plus log(rows) times the number of parameters.
+
+        Programs count differently: lavaan takes rows here, and clusters (the rows of the wide
+        table) when the model is written in the wide format.
+        """
         return self.deviance + np.log(self.nobs) * self.n_parameters
 
     # --------------------------------------------------------------------------------- parameters
@@ -372,18 +376,14 @@ class MultigroupResult:
         notes += self.data.notes
         negative = self.parameters.index[self.parameters["flag"] == NEGATIVE]
         if len(negative):
-            notes.append(
-                f"Negative variance: {', '.join(negative)}. The cluster means differ less than "
-                "sampling within clusters would make them; zero is usually inside the interval. "
-                "bounded=True keeps the matrix possible."
-            )
-        for g, between in self.between.items():
-            if (np.diag(between) > 0).all() and np.linalg.eigvalsh(between)[0] < -1e-9 * np.trace(
-                between
-            ):
-                notes.append(
-                    f"Between matrix of group {g!r}: a correlation beyond 1, a negative eigenvalue."
-                )
+            notes.append(_negative_note(list(negative)))
+        for name, matrices in (("Between", self.between), ("Within", self.within)):
+            notes += [
+                f"{name} matrix of {g!r}: a correlation beyond 1, a negative eigenvalue."
+                for g, matrix in matrices.items()
+                if (np.diag(matrix) > 0).all()
+                and np.linalg.eigvalsh(matrix)[0] < -1e-9 * np.trace(matrix)
+            ]
         held = self.parameters.index[self.fit.at_bound]
         if len(held):
             notes.append(
@@ -415,3 +415,20 @@ class MultigroupResult:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def _negative_note(names: list[str]) -> str:
+    """What a negative variance means, on each level."""
+    text = f"Negative variance: {', '.join(names)}."
+    if any(name.startswith("between") for name in names):
+        text += (
+            " The cluster means differ less than sampling within clusters would make them; zero is "
+            "usually inside the interval. bounded=True keeps the matrix possible."
+        )
+    if any(name.startswith("within") for name in names):
+        text += (
+            " A position's variance is smaller than its covariance with other positions, which is "
+            "the variance between: one effect of the cluster, the same at all positions, does not "
+            "describe these data."
+        )
+    return text

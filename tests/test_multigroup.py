@@ -124,3 +124,21 @@ def test_errors_reach_the_user(hsb) -> None:
         mt.fit_multigroup(["maths"], hsb, cluster="school")
     with pytest.raises(ModelError, match="within='same'"):
         mt.fit_multigroup(["math"], hsb, cluster="school", within="same")
+
+
+def test_position_whose_variance_is_below_its_covariance() -> None:
+    """Post varies twice as much: Within at pre is negative, and the model is saturated."""
+    rng = np.random.default_rng(1)
+    u = 0.9 * rng.normal(size=300)
+    wide = np.column_stack([u + 0.4 * rng.normal(size=300), 2 * (u + 0.4 * rng.normal(size=300))])
+    data = pd.DataFrame({"x": wide.ravel(), "id": np.repeat(np.arange(300), 2)})
+    fit = mt.fit_multigroup("x", data.assign(t=["pre", "post"] * 300), cluster="id", position="t")
+    S = np.cov(wide.T, bias=True)
+    logdet = np.linalg.slogdet(2 * np.pi * S)[1]
+    assert fit.llf == pytest.approx(-150 * (2 + logdet), abs=SAME_LLF)
+    assert fit.params["between.x~~x"] == pytest.approx(S[0, 1], rel=SAME)
+    assert fit.params["within.x~~x@pre"] == pytest.approx(S[0, 0] - S[0, 1], rel=SAME)
+    assert fit.parameters.loc["within.x~~x@pre", "flag"] == "negative variance"
+    assert "does not describe these data" in fit.notes[0]
+    with pytest.raises(ModelError, match="Within matrix of group 'all'"):
+        fit.simulate(rng)

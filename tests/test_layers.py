@@ -18,7 +18,7 @@ ROWS = (
     "location_scale_between location_scale_factor location_scale_model location_scale_priors posterior_checks two_level_gibbs",
     "effects inference location_scale_draws location_scale_plain sandwich search separate_fits",
     "bootstrap location_scale_bayes profile",
-    "account comparison mixed_estimates smushing",
+    "account comparison location_scale_lr location_scale_ratios mixed_estimates smushing",
     "intervals prediction two_level_normal variance_function",
     "location_scale_clusters location_scale_components mcar multigroup_clusters multigroup_derived",
     "multigroup_nesting multigroup_profile wide_fit",

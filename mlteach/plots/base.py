@@ -25,20 +25,7 @@ from mlteach.design import check_columns
 from mlteach.errors import DataError, DataWarning, ModelError
 from mlteach.location_scale_result import LocationScaleResult
 from mlteach.mixed_result import MixedResult
-
-#: Okabe and Ito's colours (2008, https://jfly.uni-koeln.de/color/) and two greys.
-PALETTE = {
-    "blue": "#0072B2",
-    "orange": "#E69F00",
-    "black": "#000000",
-    "green": "#009E73",
-    "purple": "#CC79A7",
-    "sky": "#56B4E9",
-    "vermillion": "#D55E00",
-    "yellow": "#F0E442",
-    "grey": "#6E6E6E",
-    "light": "#BFBFBF",
-}
+from mlteach.palette import PALETTE
 
 # In this order neighbours differ in lightness too: dark, light, black, ...
 SERIES = tuple(

@@ -1,0 +1,132 @@
+"""The live panel in Jupyter: any position of the sliders, drawn by the kernel as they move.
+
+It is made of widgets that hold HTML and are replaced as a whole, never of ``interact`` or
+``Output``: no flicker, no captured print, and a notebook that is compared output by output stays
+comparable.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from itertools import count
+
+import ipywidgets as ipw
+
+from mlteach.widgets import page
+from mlteach.widgets.base import Values, Widget
+from mlteach.widgets.controls import Control, Slider
+from mlteach.widgets.look import style
+
+# ipywidgets gives its sliders no accessible name, and has no setting for one. A style element says
+# when it has entered the page; then each handle takes the text of the label beside it.
+NAME_THE_HANDLES = """
+const root = this.closest('.mlteach-live');
+const name = () => root.querySelectorAll('.widget-slider').forEach(slider => {
+  const label = slider.querySelector('.widget-label').textContent;
+  slider.querySelectorAll('.noUi-handle, .widget-readout').forEach(
+    part => part.setAttribute('aria-label', label));
+});
+name();
+new MutationObserver(name).observe(root, {childList: true, subtree: true});
+""".replace("\n", " ").strip()
+_numbers = count(1)
+
+
+class LivePanel:
+    """Controls, figure, readouts and buttons of one widget.
+
+    Attributes
+    ----------
+    box : ipywidgets.VBox
+        The panel.
+    controls : dict of str to ipywidgets widget
+    figure, readouts : ipywidgets.HTML
+    """
+
+    def __init__(self, widget: Widget, start: Values) -> None:
+        self.widget, self.start = widget, start
+        self._prefix = f"live-{next(_numbers)}-"
+        self._is_moving = False
+        self.controls = {c.name: _control(c, start[c.name]) for c in widget.controls}
+        self.figure, self.readouts = ipw.HTML(), ipw.HTML()
+        for control in self.controls.values():
+            control.observe(self._draw, "value")
+        self._draw()
+        head = f'<style onload="{NAME_THE_HANDLES}">{page.stylesheet()}</style>{page.head(widget)}'
+        children = [ipw.HTML(head), *self.controls.values(), self.figure, self.readouts]
+        self.box = ipw.VBox([*children, self._buttons()])
+        self.box.add_class("mlteach-widget")
+        self.box.add_class("mlteach-live")
+
+    @property
+    def model_id(self) -> str:
+        """By which a front end finds the panel."""
+        return self.box.model_id
+
+    @property
+    def values(self) -> Values:
+        """Where the controls stand."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def move_to(self, values: Values) -> None:
+        """Set all controls and draw once."""
+        self._is_moving = True
+        for name, value in values.items():
+            self.controls[name].value = value
+        self._is_moving = False
+        self._draw()
+
+    def reset(self) -> None:
+        """Go back to the start."""
+        self.move_to(self.start)
+
+    def surprise(self) -> None:
+        """Go to a place of the grid that nobody has chosen."""
+        self.move_to({c.name: random.choice(c.values) for c in self.widget.controls})
+
+    def _draw(self, _: object = None) -> None:
+        if self._is_moving:
+            return
+        with style():
+            panel = self.widget.panel(**self.values)
+            figure = page.figure(panel, self._prefix)
+        self.figure.value = f'<div class="mlteach-widget-figure">{figure}</div>'
+        self.readouts.value = page.readouts(panel.readouts)
+
+    def _buttons(self) -> ipw.HBox:
+        buttons = [_button("Reset", self.reset)]
+        if self.widget.surprise:
+            buttons.append(_button("Surprise me", self.surprise))
+        return ipw.HBox(buttons)
+
+
+def live_panel(widget: Widget, start: Values) -> LivePanel:
+    """Make the live panel of a widget."""
+    return LivePanel(widget, start)
+
+
+def _button(text: str, action: Callable[[], None]) -> ipw.Button:
+    button = ipw.Button(description=text)
+    button.on_click(lambda _: action())
+    return button
+
+
+def _control(control: Control, value: float | str) -> ipw.DescriptionWidget:
+    """Make one control; its label keeps its whole length."""
+    label = {"description": control.label, "style": {"description_width": "15rem"}}
+    if not isinstance(control, Slider):
+        return ipw.Dropdown(options=control.values, value=value, **label)
+    if control.unit:
+        label["description"] = f"{control.label} ({control.unit})"
+    made = ipw.IntSlider if control.is_whole else ipw.FloatSlider
+    numbers = {"d": control.is_whole, f".{control.decimals}f": not control.is_whole}
+    return made(
+        value=value,
+        min=control.start,
+        max=control.stop,
+        step=control.step,
+        readout_format=next(text for text, fits in numbers.items() if fits),
+        layout={"width": "auto"},
+        **label,
+    )

@@ -1,0 +1,55 @@
+"""What both lives of a widget show, as HTML: its title and question, its figure, its readouts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from pathlib import Path
+
+from mlteach.widgets.base import Panel, Values, Widget, listed
+from mlteach.widgets.svg import drawing
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+@cache
+def stylesheet() -> str:
+    """The rules for colours, letters and places."""
+    return (ASSETS / "widget.css").read_text(encoding="utf-8")
+
+
+def head(widget: Widget, name: str = "") -> str:
+    """Title and question; a name becomes the id of the title."""
+    identity = f' id="{name}"' if name else ""
+    return (
+        f'<p class="mlteach-widget-title"{identity}>{escape(widget.title)}</p>\n'
+        f'<p class="mlteach-widget-question">{escape(widget.question)}</p>'
+    )
+
+
+def readouts(values: Mapping[str, str]) -> str:
+    """The numbers with their names, as a list of definitions."""
+    rows = (f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in values.items())
+    return f'<dl class="mlteach-widget-readouts">{"".join(rows)}</dl>'
+
+
+def figure(panel: Panel, prefix: str) -> str:
+    """The figure of a panel; to be called in the style of the figure."""
+    return drawing(panel.figure).element(prefix, panel.description)
+
+
+def placeholder(widget: Widget, values: Values, panel: Panel) -> str:
+    """What a stored notebook holds in the place of the widget.
+
+    It names the widget for the website's build, and is itself a sentence for whoever reads the
+    notebook without running it.
+    """
+    settings, numbers = listed(widget.texts(values)), listed(panel.readouts)
+    return (
+        f'<div class="mlteach-widget-placeholder" data-widget="{widget.name}" '
+        f'data-module="{widget.module}" data-values="{escape(json.dumps(values))}">'
+        f"<p><strong>{escape(widget.title)}</strong> can be moved: run this cell. "
+        f"{escape(settings)} → {escape(numbers)}</p></div>"
+    )

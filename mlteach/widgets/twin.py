@@ -1,0 +1,167 @@
+"""The static twin: the panel of the website, which works with no kernel and no network.
+
+Its controls are a browser's own (``input type=range``, ``select``), so keyboard and screen reader
+need no help. The figure at the start is part of the page. All others lie beside it in chunks, each
+a script that hands its frames to ``twin.js`` when the page asks for it: a page opened from a disk
+may load a script, but not a file of data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+
+from mlteach.errors import ModelError
+from mlteach.widgets import page
+from mlteach.widgets.base import Values, Widget
+from mlteach.widgets.catalogue import in_module
+from mlteach.widgets.controls import Control, Slider
+from mlteach.widgets.frames import Frames, draw_frames, fingerprint
+from mlteach.widgets.svg import Drawing
+
+#: What every page with a twin loads.
+ASSETS = ("widget.css", "twin.js")
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A widget with all its figures.
+
+    Attributes
+    ----------
+    widget : Widget
+    key : str
+        Name and fingerprint; another key means other figures.
+    frames : Frames
+    """
+
+    widget: Widget
+    key: str
+    frames: Frames
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Names and texts of the scripts that hold the chunks."""
+        return {
+            f"{self.key}-{k}.js": f'mlteachFrames("{self.key}-{k}","{chunk}");\n'
+            for k, chunk in enumerate(self.frames.chunks)
+        }
+
+
+def make_twin(module: str, name: str, cache: Path) -> Twin:
+    """Take a twin from a folder, or draw it and keep it there.
+
+    Parameters
+    ----------
+    module, name : str
+        Where the widget is: :func:`mlteach.widgets.catalogue.in_module`.
+    cache : Path
+        Folder of stored frames; what belongs to an older state of the widget is removed.
+
+    Returns
+    -------
+    Twin
+
+    Raises
+    ------
+    ModelError
+        If the widget was defined in a notebook, where a later build cannot find it.
+    """
+    if module == "__main__":
+        raise ModelError(
+            f"Widget {name!r} is defined in a notebook. Move its drawing function to a module, so "
+            "that the website can draw it too."
+        )
+    widget = in_module(module, name)
+    key = f"{name}-{fingerprint(widget)}"
+    stored = cache / f"{key}.json"
+    if stored.is_file():
+        return Twin(widget, key, Frames(**json.loads(stored.read_text(encoding="utf-8"))))
+    frames = draw_frames(widget)
+    cache.mkdir(parents=True, exist_ok=True)
+    for old in cache.glob(f"{name}-*.json"):
+        old.unlink()
+    stored.write_text(json.dumps(asdict(frames)), encoding="utf-8")
+    return Twin(widget, key, frames)
+
+
+# --------------------------------------------------------------------------------------- its panel
+
+
+def panel(twin: Twin, values: Values, prefix: str, folder: str) -> str:
+    """Write the HTML of a twin.
+
+    Parameters
+    ----------
+    twin : Twin
+    values : dict
+        Where the controls stand at first, as :meth:`Widget.values` gives them.
+    prefix : str
+        Begins every id; another one for every widget of a page.
+    folder : str
+        Address of the folder with the chunks, as seen from the page, with a slash at its end.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ModelError
+        If a value is not among those that the website offers.
+    """
+    widget, frames = twin.widget, twin.frames
+    place = widget.place(values)
+    frame = frames.frame(place)
+    figure = Drawing(frames.width, frames.height, frame.lines)
+    readouts = dict(zip(frames.names, frame.readouts, strict=True))
+    controls = "\n".join(_control(c, values[c.name], f"{prefix}-{c.name}") for c in widget.controls)
+    surprise = '<button type="button" data-do="surprise" disabled>Surprise me</button>'
+    facts = {
+        "class": "mlteach-widget mlteach-twin", "role": "group", "data-widget": widget.name,
+        "aria-labelledby": f"{prefix}-title", "data-prefix": prefix, "data-key": twin.key,
+        "data-folder": folder, "data-chunk-size": frames.chunk_size,
+    }  # fmt: skip
+    return f"""<div {_attributes(facts)}>
+{page.head(widget, f"{prefix}-title")}
+<div class="mlteach-widget-controls">
+{controls}
+</div>
+<div class="mlteach-widget-figure">
+{figure.element(f"{prefix}-", frame.description)}
+</div>
+<div class="mlteach-widget-live" aria-live="polite">{page.readouts(readouts)}</div>
+<div class="mlteach-widget-buttons"><button type="button" data-do="reset" disabled>Reset</button>\
+{surprise if widget.surprise else ""}</div>
+</div>"""
+
+
+def _control(control: Control, value: float | str, name: str) -> str:
+    """Write one control with its label; it counts places in the grid, not values."""
+    label = f'<label for="{name}">{escape(control.label)}</label>'
+    index = control.values.index(value)
+    texts = [control.text(v) for v in control.values]
+    if isinstance(control, Slider):
+        facts = {
+            "id": name, "type": "range", "min": 0, "max": len(texts) - 1, "step": 1, "value": index,
+            "aria-valuetext": texts[index], "data-texts": json.dumps(texts, ensure_ascii=False),
+        }  # fmt: skip
+        return (
+            f'<div class="mlteach-widget-control">{label}<input {_attributes(facts)} disabled>'
+            f'<output for="{name}">{escape(texts[index])}</output></div>'
+        )
+    options = "".join(
+        f'<option value="{k}"{" selected" if k == index else ""}>{escape(text)}</option>'
+        for k, text in enumerate(texts)
+    )
+    return (
+        f'<div class="mlteach-widget-control">{label}'
+        f'<select id="{name}" disabled>{options}</select></div>'
+    )
+
+
+def _attributes(facts: Mapping[str, object]) -> str:
+    return " ".join(f'{key}="{escape(str(value))}"' for key, value in facts.items())

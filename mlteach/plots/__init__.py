@@ -15,6 +15,7 @@ from mlteach.plots.estimates import coefficients, variance_bar, variance_parts
 from mlteach.plots.fan import cluster_lines
 from mlteach.plots.location_scale import cluster_variances, effects_pairs
 from mlteach.plots.missing import missing_patterns
+from mlteach.plots.multigroup import group_quantities, level_ellipses
 from mlteach.plots.r_squared import r_squared
 from mlteach.plots.relations import within_between
 from mlteach.plots.shrinkage import shrinkage
@@ -31,7 +32,9 @@ __all__ = [
     "contextual_triangle",
     "describe",
     "effects_pairs",
+    "group_quantities",
     "johnson_neyman",
+    "level_ellipses",
     "missing_patterns",
     "qq",
     "r_squared",

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "mlteach"
 #: A module may import from the rows above its own, never from its own row or below.
 ROWS = (
-    "chains errors equations lazy linalg optim",
+    "chains errors equations lazy linalg optim palette",
     "collapsed data effect_functions distributions examples formula multigroup_deviance pisa",
     "design filling marginal multigroup_model results study_run",
     "association center missing moments multigroup_data nesting study_store wide",

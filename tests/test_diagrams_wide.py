@@ -139,6 +139,8 @@ def test_the_three_formats():
     assert [ax.get_title() for ax in long] == ["data", "covariance matrix", "model"]
     (wide,) = format_diagram("wide", n=3)
     assert {"x1_3", "$x_{2B3}$"} <= {t.get_text() for t in wide[0].texts}
+    (one,) = format_diagram("wide", "y")
+    assert {"$y_{A1}$", "$y_{B2}$"} <= {t.get_text() for t in one[0].texts}
     groups = format_diagram("multigroup", groups=("ALB", "IRL"))
     for name, row in zip(("ALB", "IRL"), groups, strict=True):
         assert name in {t.get_text() for t in row[0].texts}

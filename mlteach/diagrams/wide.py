@@ -207,8 +207,11 @@ def _wide_rows(parameters: Parameters, group: int) -> tuple[list[str], list[list
 
 
 def _values(parameters: Parameters, cluster: str, member: int) -> list[str]:
-    index = [""] if parameters.p == 1 else [str(k + 1) for k in range(parameters.p)]
-    return [f"$x_{{{k}{cluster}{member}}}$" for k in index]
+    if parameters.p == 1:
+        (name,) = parameters.variables
+        letter = name if len(name) == 1 else "x"
+        return [f"${letter}_{{{cluster}{member}}}$"]
+    return [f"$x_{{{k + 1}{cluster}{member}}}$" for k in range(parameters.p)]
 
 
 def _draw_data(ax: Axes, header: list[str], rows: list[list[str]]) -> None:

@@ -107,8 +107,8 @@ class FunctionMap:
         return sum(self.widths)
 
     def pieces(self, theta: np.ndarray) -> list[np.ndarray]:
-        """Coefficients of each function."""
-        return np.split(theta, np.cumsum(self.widths)[:-1])
+        """Coefficients of each function, from theta (..., m)."""
+        return np.split(theta, np.cumsum(self.widths)[:-1], axis=-1)
 
     def omega(self, theta: np.ndarray) -> np.ndarray:
         """Covariance matrix of each cluster, shape (J, d, d), possible or not."""
@@ -148,25 +148,25 @@ class FunctionMap:
 
 
 def functions_to_omega(values, rows, cols, d: int) -> np.ndarray:
-    """Covariance matrices from log variances and atanh correlations, shape (J, d, d).
+    """Covariance matrices from log variances and atanh correlations, shape (..., d, d).
 
     Parameters
     ----------
-    values : sequence of ndarray, shape (J,)
+    values : sequence of ndarray, shape (...)
         One a function.
     rows, cols : sequence of int
         Which element it is for.
     d : int
     """
-    J = len(values[0])
-    log_sd, correlation = np.zeros((J, d)), np.tile(np.eye(d), (J, 1, 1))
+    shape = np.shape(values[0])
+    log_sd, correlation = np.zeros((*shape, d)), np.tile(np.eye(d), (*shape, 1, 1))
     for value, row, col in zip(values, rows, cols, strict=True):
         if row == col:
-            log_sd[:, row] = 0.5 * value
+            log_sd[..., row] = 0.5 * value
         else:
-            correlation[:, row, col] = correlation[:, col, row] = np.tanh(value)
+            correlation[..., row, col] = correlation[..., col, row] = np.tanh(value)
     sd = np.exp(log_sd)
-    return correlation * sd[:, :, None] * sd[:, None]
+    return correlation * sd[..., :, None] * sd[..., None, :]
 
 
 def _through_cholesky(L: np.ndarray, by_L: np.ndarray) -> np.ndarray:

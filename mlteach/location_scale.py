@@ -115,10 +115,10 @@ def fit_location_scale(
     Leckie, French, Charlton & Browne (2014), Journal of Educational and Behavioral Statistics
     39(5), doi:10.3102/1076998614546494.
     """
-    _check_method(method, between, points, reml, prior, sampling)
+    _check_method(method, points, reml, prior, sampling)
     _check_association(association, between, reml)
     if method == "bayes":
-        return _by_bayes(formula, variance, data, association, prior, sampling)
+        return _by_bayes(formula, variance, data, association, between, prior, sampling)
     d = location_scale_design(formula, variance, data, centre=between is None)
     _check_reml(reml, d)
     _check_points(points)
@@ -162,28 +162,33 @@ def _check_association(association: object, between: object, reml: bool) -> None
         )
 
 
-def _check_method(method, between, points, reml, prior, sampling) -> None:
+def _check_method(method, points, reml, prior, sampling) -> None:
     """Refuse settings of one method given to the other."""
     if method not in ("ml", "bayes"):
         raise ModelError(f"method={method!r} is not known; choose 'ml' or 'bayes'.")
     if method == "ml" and (sampling or prior != "weak"):
         given = ", ".join([*sampling, *(["prior"] if prior != "weak" else [])])
         raise ModelError(f"{given} is for method='bayes' only; method is 'ml'.")
-    if method == "bayes" and (between is not None or points is not None or reml):
-        raise ModelError("between, points and reml are for method='ml' only.")
+    if method == "bayes" and (points is not None or reml):
+        raise ModelError("points and reml are for method='ml' only.")
     unknown = [name for name in sampling if name not in SAMPLING]
     if unknown:
         raise ModelError(f"'{unknown[0]}' is no setting; the sampler has {', '.join(SAMPLING)}.")
 
 
-def _by_bayes(formula, variance, data, association, prior, sampling) -> LocationScalePosterior:
+def _by_bayes(
+    formula, variance, data, association, between, prior, sampling
+) -> LocationScalePosterior:
     # Imported here: only this needs what PyMC brings along.
     from mlteach.location_scale_bayes import sample
     from mlteach.location_scale_posterior import LocationScalePosterior
 
-    d = location_scale_design(formula, variance, data, most_scale_effects=None)
-    idata = sample(d, prior=prior, correlated=association, **sampling)
-    result = LocationScalePosterior(d, idata)
+    d = location_scale_design(
+        formula, variance, data, centre=between is None, most_scale_effects=None
+    )
+    functions = None if between is None else level_two_functions(d, between, association)
+    idata = sample(d, prior=prior, association=association, functions=functions, **sampling)
+    result = LocationScalePosterior(d, idata, functions)
     if not result.converged:
         warnings.warn(" ".join(result.notes), ConvergenceWarning, stacklevel=3)
     return result

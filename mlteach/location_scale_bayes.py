@@ -5,7 +5,7 @@
 The collapsed model samples beta, alpha, L and t_j, with v_j = L_v t_j and t_j standard normal; the
 location effects are integrated out in closed form and drawn afterwards from their exact
 conditional distribution. The plain model (:mod:`mlteach.location_scale_plain`) samples everything.
-The posterior is the same.
+The posterior is the same. With u_j in the variance function there is only the plain model.
 """
 
 from __future__ import annotations
@@ -13,26 +13,21 @@ from __future__ import annotations
 import importlib.util
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
 from mlteach.errors import ModelError
-from mlteach.location_scale_design import LocationScaleDesign
+from mlteach.location_scale_between import LevelTwoFunctions
+from mlteach.location_scale_design import SCALE, LocationScaleDesign
 from mlteach.location_scale_draws import Draws, inference_data
-from mlteach.location_scale_graph import (
-    ClusterProducts,
-    RowProducts,
-    condition,
-    products,
-    spread,
-    total,
-)
+from mlteach.location_scale_factor import sampled_factor
+from mlteach.location_scale_graph import ClusterProducts, RowProducts, condition, products, spread
 from mlteach.location_scale_plain import plain_model
 from mlteach.location_scale_priors import NU_PRIOR, Effects, InverseWishart, WeakPrior
 from mlteach.separate_fits import inverse_wishart_from_separate_fits
 
-# Where log SDs start: small variances; the sampler grows them more easily than it shrinks them.
-START = -1.0
+DEGREES = {"linear": 1, "quadratic": 2}
 
 
 def sample(
@@ -40,7 +35,8 @@ def sample(
     *,
     prior: str | WeakPrior | InverseWishart = "weak",
     collapsed: bool = True,
-    correlated: bool = True,
+    association: bool | str = True,
+    functions: LevelTwoFunctions | None = None,
     student_t: bool = False,
     draws: int = 1000,
     chains: int = 4,
@@ -59,8 +55,11 @@ def sample(
         :func:`mlteach.separate_fits.inverse_wishart_from_separate_fits`.
     collapsed : bool, default True
         Integrate the location effects out; False samples the plain model.
-    correlated : bool, default True
-        Whether the effects of the two functions correlate.
+    association : {True, False, "linear", "quadratic"}, default True
+        Whether the effects of the two functions correlate, or the location effects enter the log
+        variance with their first powers or first and second; then the plain model is sampled.
+    functions : LevelTwoFunctions, optional
+        Level-2 functions of the random effects, for weak priors.
     student_t : bool, default False
         Multivariate t instead of normal effects; Omega is then their scale matrix, their covariance
         matrix is nu / (nu - 2) times as large.
@@ -74,8 +73,9 @@ def sample(
     Returns
     -------
     arviz.InferenceData
-        Posterior of beta, alpha, Omega, correlations, u, v (and nu) in the user's units, with
-        the names of coefficients, effects and clusters as coordinates.
+        Posterior of beta, alpha, Omega, correlations, u, v (and nu, between, association) in the
+        user's units, with the names of coefficients, effects and clusters as coordinates. With
+        level-2 functions Omega is that of average level-2 predictors.
 
     Raises
     ------
@@ -87,16 +87,25 @@ def sample(
             "Bayesian estimation needs PyMC, which is not installed; install it, with nutpie for "
             "speed: pip install pymc nutpie. method='ml' works without."
         )
-    effects = Effects.of(d, correlated)
+    effects = Effects.of(d, association is True)
     prior = resolve_prior(prior, d, effects)
+    degree = _degree(association, effects)
+    if functions is not None:
+        if not isinstance(prior, WeakPrior):
+            raise ModelError("Level-2 functions have weak priors only: leave prior= out.")
+        functions = replace(functions, units=effects.unit)
+    collapsed = collapsed and not degree
     clock = time.perf_counter()
-    build = collapsed_model if collapsed else plain_model
-    model = build(d, effects, prior, student_t=student_t)
+    settings = {"student_t": student_t, "functions": functions}
+    if collapsed:
+        model = collapsed_model(d, effects, prior, **settings)
+    else:
+        model = plain_model(d, effects, prior, **settings, degree=degree)
     sampler = _nutpie if importlib.util.find_spec("nutpie") else _pymc
     raw, compiled = sampler(model, draws, tune, chains, cores, seed, progress)
     sampled = time.perf_counter()
     rng = np.random.default_rng(None if seed is None else [seed, chains])
-    out = inference_data(d, Draws.of(raw, effects), raw, rng)
+    out = inference_data(d, Draws.of(raw, effects, functions), raw, rng)
     out.posterior.attrs |= {
         "prior": repr(prior),
         "collapsed": int(collapsed),
@@ -105,6 +114,17 @@ def sample(
         "seconds_sampling": sampled - compiled,
     }
     return out
+
+
+def _degree(association: bool | str, effects: Effects) -> int:
+    """Powers of the location effects in the log variance."""
+    degree = DEGREES.get(association, 0)
+    if degree and effects.r and effects.names[: effects.r] != (SCALE + "Intercept",):
+        raise ModelError(
+            "The mean function's effects enter the variance function beside at most a random "
+            f"intercept; it has {', '.join(effects.names[: effects.r])}. Use association=True."
+        )
+    return degree
 
 
 def resolve_prior(prior, d: LocationScaleDesign, effects: Effects) -> WeakPrior | InverseWishart:
@@ -134,6 +154,7 @@ def collapsed_model(
     prior: WeakPrior | InverseWishart,
     *,
     student_t: bool = False,
+    functions: LevelTwoFunctions | None = None,
     weigh: ClusterProducts | RowProducts | None = None,
 ):
     """PyMC model with the location effects integrated out, in the units of ``d.rows``.
@@ -149,7 +170,7 @@ def collapsed_model(
     with pm.Model() as model:
         beta = pm.Normal("beta_s", 0.0, prior.beta, shape=rows.X.shape[1])
         alpha = pm.Normal("alpha_s", 0.0, prior.alpha, shape=rows.W.shape[1])
-        R = effects.entries_in_rows(_factor(effects, prior))
+        R = effects.entries_in_rows(sampled_factor(effects, prior, functions))
         if student_t:
             nu = pm.Gamma("nu", *NU_PRIOR)
             size = pm.Gamma("precision", 0.5 * nu, 0.5 * nu, shape=J) ** -0.5
@@ -159,19 +180,6 @@ def collapsed_model(
         given = condition(pt, weigh(pt, beta, alpha, v), weigh.n, mu, Lu)
         pm.Potential("log_likelihood", given.logf.sum())
     return model
-
-
-def _factor(effects: Effects, prior: WeakPrior | InverseWishart) -> dict[tuple[int, int], object]:
-    """Entries of L in natural units, with their prior."""
-    import pymc as pm
-    from pytensor import tensor as pt
-
-    start = [START * (a == b) for a, b in effects.places]
-    free = pm.Flat("factor", shape=len(start), initval=np.array(start))
-    L = effects.entries(pt, free)
-    density = total(prior.log_density(pt, L, effects, block) for block in effects.blocks)
-    pm.Potential("prior_factor", density + effects.log_jacobian(pt, L))
-    return L
 
 
 # -------------------------------------------------------------------------------------- samplers

@@ -39,7 +39,7 @@ class LevelTwoFunctions:
     designs : tuple of Design
         Of each function's predictors; the same object where formulas are the same.
     units : ndarray, shape (d,)
-        SD of a scaled effect of size one, user's units.
+        Size in the user's units of an effect of one in the units of the fit.
     standards : tuple of Standard
         Scaling of each function's predictors.
     """
@@ -49,6 +49,22 @@ class LevelTwoFunctions:
     designs: tuple[Design, ...]
     units: np.ndarray
     standards: tuple[Standard, ...]
+
+    def in_users_units(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Coefficients (..., k_e) of each function, from theta (..., m)."""
+        return [
+            part @ self.standards[k].matrix.T + self.shift(k)
+            for k, part in enumerate(self.map.pieces(theta))
+        ]
+
+    @property
+    def labels(self) -> list[tuple[str, str]]:
+        """Element and predictor of every coefficient."""
+        return [
+            (name, predictor)
+            for name, own in zip(self.names, self.designs, strict=True)
+            for predictor in own.x_names
+        ]
 
     def shift(self, k: int) -> np.ndarray:
         """What the units of the effects add to the coefficients of function k."""
@@ -60,15 +76,13 @@ class LevelTwoFunctions:
         self, theta: np.ndarray, cov: np.ndarray
     ) -> list[tuple[str, str, float, float]]:
         """Element, predictor, estimate and SE of every coefficient, user's units."""
-        out, start = [], 0
-        for k, part in enumerate(self.map.pieces(theta)):
-            A, names = self.standards[k].matrix, self.designs[k].x_names
-            at = slice(start, start + len(part))
-            se = np.sqrt(np.diag(A @ cov[at, at] @ A.T))
-            values = A @ part + self.shift(k)
-            out += [(self.names[k], *row) for row in zip(names, values, se, strict=True)]
-            start += len(part)
-        return out
+        start, all_se = 0, []
+        for standard, width in zip(self.standards, self.map.widths, strict=True):
+            at = slice(start, start + width)
+            all_se.append(np.sqrt(np.diag(standard.matrix @ cov[at, at] @ standard.matrix.T)))
+            start += width
+        values, se = np.concatenate(self.in_users_units(theta)), np.concatenate(all_se)
+        return [(*label, *row) for label, *row in zip(self.labels, values, se, strict=True)]
 
     def at_boundary(self, theta: np.ndarray) -> list[str]:
         """Elements that are at the boundary in some cluster, as far as numbers can tell."""
@@ -88,27 +102,26 @@ class LevelTwoFunctions:
 
         Parameters
         ----------
-        theta : ndarray
+        theta : ndarray, shape (..., m)
         data : DataFrame, optional
             By default the mean of the predictors over clusters: one matrix.
 
         Returns
         -------
-        ndarray, shape (rows, d, d)
+        ndarray, shape (..., rows, d, d)
         """
         values = []
-        for k, part in enumerate(self.map.pieces(theta)):
-            coefficient = self.standards[k].matrix @ part + self.shift(k)
+        for k, coefficient in enumerate(self.in_users_units(theta)):
             if data is None:
                 first = np.unique(self.designs[k].codes, return_index=True)[1]
                 G = self.designs[k].X[first].mean(axis=0, keepdims=True)
             else:
                 G = new_rows(self.designs[k], data)[0]
-            values.append(G @ coefficient)
+            values.append(coefficient @ G.T)
         d = len(self.units)
         omega = functions_to_omega(values, self.map.rows, self.map.cols, d)
         order = np.r_[self.map.r : d, : self.map.r]
-        return omega[:, order][:, :, order]
+        return omega[..., order, :][..., order]
 
 
 def level_two_functions(

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlteach.location_scale_design import LocationScaleDesign
+from mlteach.location_scale_between import LevelTwoFunctions
+from mlteach.location_scale_design import SCALE, LocationScaleDesign
+from mlteach.location_scale_factor import level_two_factor
 from mlteach.location_scale_graph import condition, location_effects, products, spread
 from mlteach.location_scale_priors import Effects
 
@@ -25,6 +27,8 @@ DIMS = {
     "correlations": ["pair"],
     "u": ["cluster", "mean_effect"],
     "v": ["cluster", "scale_effect"],
+    "between": ["function"],
+    "association": ["power"],
 }
 
 
@@ -38,14 +42,20 @@ class Draws:
         Chains, draws.
     effects : Effects
     beta, alpha : ndarray, shapes (S, p), (S, k)
-    L : ndarray, shape (S, d, d)
-        Natural units, scale effects first.
+    L : ndarray, shape (S, 1, d, d) or (S, J, d, d)
+        Natural units, scale effects first; of each cluster if there are level-2 functions.
     t : list of r ndarrays, shape (S, J)
     size : ndarray, shape (S, J), or None
         Factor of a cluster's effects, for t-distributed ones.
     effect : ndarray, shape (S, J, d), or None
         Sampled effects in natural units, scale effects first; None if u was integrated out.
     nu : ndarray, shape (S,), or None
+    functions : LevelTwoFunctions or None
+        In natural units.
+    between : ndarray, shape (S, m), or None
+        Their coefficients.
+    gamma : ndarray, shape (S, degree q), or None
+        Coefficients of the location effects in the log variance, natural units.
     """
 
     shape: tuple[int, int]
@@ -57,9 +67,12 @@ class Draws:
     size: np.ndarray | None
     effect: np.ndarray | None
     nu: np.ndarray | None
+    functions: LevelTwoFunctions | None = None
+    between: np.ndarray | None = None
+    gamma: np.ndarray | None = None
 
     @classmethod
-    def of(cls, raw, effects: Effects) -> Draws:
+    def of(cls, raw, effects: Effects, functions: LevelTwoFunctions | None = None) -> Draws:
         """Read the sampler's output, of the collapsed or of the plain model."""
         post = raw.posterior
         shape = (post.sizes["chain"], post.sizes["draw"])
@@ -70,17 +83,32 @@ class Draws:
             effects,
             flat["beta_s"],
             flat["alpha_s"],
-            flat["L"] if "L" in flat else effects.factors(flat["factor"]),
+            _factors(flat, effects, functions),
             [flat[f"t_{k}"] for k in range(effects.r) if f"t_{k}" in flat],
             None if precision is None else precision**-0.5,
             flat.get("effect"),
             flat.get("nu"),
+            functions,
+            flat.get("functions"),
+            flat.get("gamma"),
         )
 
     def chunks(self, width: int) -> Iterator[slice]:
         """Slices of draws that keep arrays of ``width`` numbers a draw small."""
         step, S = max(1, CHUNK // width), len(self.beta)
         return (slice(k, min(k + step, S)) for k in range(0, S, step))
+
+
+def _factors(flat, effects: Effects, functions: LevelTwoFunctions | None) -> np.ndarray:
+    """L (S, 1 or J, d, d) as the model has sampled it."""
+    if functions is None:
+        L = flat["L"] if "L" in flat else effects.factors(flat["factor"])
+        return L[:, None]
+    entries = level_two_factor(np, functions, flat["functions"])[0]
+    out = np.zeros((*entries[0, 0].shape, effects.d, effects.d))
+    for place, values in entries.items():
+        out[..., *place] = values
+    return out
 
 
 def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Generator):
@@ -95,8 +123,7 @@ def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Gen
     e, scale = draws.effects, d.scaling.scale
     effect = _drawn_effects(d, draws, rng) if draws.effect is None else draws.effect
     names = [e.names[k] for k in e.mean_first]
-    Omega = (draws.L @ draws.L.transpose(0, 2, 1)) * np.outer(e.unit, e.unit)
-    Omega = Omega[:, e.mean_first][:, :, e.mean_first]
+    Omega = _omega(draws)
     sd = np.sqrt(np.diagonal(Omega, axis1=1, axis2=2))
     below = np.tril_indices(e.d, -1)
     posterior = {
@@ -109,6 +136,12 @@ def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Gen
     }
     if draws.nu is not None:
         posterior["nu"] = draws.nu
+    if draws.between is not None:
+        posterior["between"] = np.hstack(draws.functions.in_users_units(draws.between))
+    if draws.gamma is not None:
+        powers = np.repeat(np.arange(1, draws.gamma.shape[1] // e.q + 1), e.q)
+        units = np.tile(e.unit[e.r :], powers[-1]) ** powers
+        posterior["association"] = draws.gamma / units
     coords = {
         "coefficient": list(d.mean.x_names),
         "variance_coefficient": list(d.w_names),
@@ -119,6 +152,11 @@ def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Gen
         "mean_effect": names[: e.q],
         "scale_effect": names[e.q :],
     }
+    if draws.between is not None:
+        coords["function"] = [f"{a} | {b}" for a, b in draws.functions.labels]
+    if draws.gamma is not None:
+        ends = ["" if k == 1 else f"^{k}" for k in range(1, powers[-1] + 1)]
+        coords["power"] = [f"{SCALE}Intercept on {u}{end}" for end in ends for u in names[: e.q]]
     out = az.from_dict(
         {k: x.reshape(*draws.shape, *x.shape[1:]) for k, x in posterior.items()},
         coords=coords,
@@ -128,6 +166,15 @@ def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Gen
     return out
 
 
+def _omega(draws: Draws) -> np.ndarray:
+    """Omega (S, d, d) in the user's units, mean effects first, at average level-2 predictors."""
+    if draws.functions is not None:
+        return draws.functions.omega(draws.between)[:, 0]
+    e, L = draws.effects, draws.L[:, 0]
+    Omega = (L @ L.transpose(0, 2, 1)) * np.outer(e.unit, e.unit)
+    return Omega[:, e.mean_first][:, :, e.mean_first]
+
+
 def _drawn_effects(d: LocationScaleDesign, draws: Draws, rng: np.random.Generator) -> np.ndarray:
     """Effects (S, J, d) in natural units: v from t, then u given v and the data."""
     weigh, e = products(d.rows), draws.effects
@@ -135,8 +182,8 @@ def _drawn_effects(d: LocationScaleDesign, draws: Draws, rng: np.random.Generato
     out = np.empty((len(draws.beta), J, e.d))
     for at in draws.chunks(weigh.width):
         size = 1.0 if draws.size is None else draws.size[at]
-        R = (e.to_rows @ draws.L[at])[..., None]
-        R = [[R[:, a, b] * size for b in range(e.d)] for a in range(e.d)]
+        R = e.to_rows @ draws.L[at]
+        R = [[R[..., a, b] * size for b in range(e.d)] for a in range(e.d)]
         v, mu, Lu = spread(np, R, [t[at] for t in draws.t], e.q, J)
         given = condition(np, weigh(np, draws.beta[at], draws.alpha[at], v), weigh.n, mu, Lu)
         noise = list(rng.standard_normal((e.q, *given.logf.shape)))

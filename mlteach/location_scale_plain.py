@@ -1,13 +1,17 @@
 """The location-scale model as a textbook writes it: the readable reference of the fast one.
 
-Everything is sampled, nothing integrated out, and the priors are built from named distributions.
+Everything is sampled, nothing integrated out, and the priors are built from named distributions. It
+also serves where nothing can be integrated out: with the mean function's effects in the variance
+function.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from mlteach.location_scale_between import LevelTwoFunctions
 from mlteach.location_scale_design import LocationScaleDesign
+from mlteach.location_scale_factor import Entries, sampled_factor
 from mlteach.location_scale_priors import NU_PRIOR, Effects, InverseWishart, WeakPrior
 
 
@@ -17,11 +21,14 @@ def plain_model(
     prior: WeakPrior | InverseWishart,
     *,
     student_t: bool = False,
+    functions: LevelTwoFunctions | None = None,
+    degree: int = 0,
 ):
     """PyMC model of the rows given the effects, in the units of ``d.rows``.
 
     The effects are standard normal vectors z_j times L, the same as (v_j, u_j) ~ N(0, L L') and
-    easier to sample where clusters say little about their effects.
+    easier to sample where clusters say little about their effects. With ``functions`` L is the
+    cluster's own; with a ``degree`` the log variance has the powers of u_j up to that degree.
     """
     import pymc as pm
     from pytensor import tensor as pt
@@ -31,9 +38,12 @@ def plain_model(
     with pm.Model() as model:
         beta = pm.Normal("beta_s", 0.0, prior.beta, shape=rows.X.shape[1])
         alpha = pm.Normal("alpha_s", 0.0, prior.alpha, shape=rows.W.shape[1])
-        L = pm.Deterministic("L", _factor(effects, prior))
         z = pm.Normal("z", 0.0, 1.0, shape=(J, effects.d))
-        effect = z @ L.T
+        if functions is None:
+            L = pm.Deterministic("L", _factor(effects, prior))
+            effect = z @ L.T
+        else:
+            effect = _by_cluster(sampled_factor(effects, prior, functions), z, effects.d)
         if student_t:
             nu = pm.Gamma("nu", *NU_PRIOR)
             precision = pm.Gamma("precision", 0.5 * nu, 0.5 * nu, shape=J)
@@ -43,8 +53,20 @@ def plain_model(
         v, u = in_rows[:, :r], in_rows[:, r:]
         location = rows.X @ beta + (rows.Z * u[cluster]).sum(axis=1)
         log_variance = rows.W @ alpha + (rows.S * v[cluster]).sum(axis=1)
+        if degree:
+            gamma = pm.Normal("gamma", 0.0, prior.alpha, shape=degree * effects.q)
+            powers = pt.concatenate([effect[:, r:] ** (k + 1) for k in range(degree)], axis=1)
+            log_variance = log_variance + (powers @ gamma)[cluster]
         pm.Normal("y", location, pt.exp(0.5 * log_variance), observed=rows.y)
     return model
+
+
+def _by_cluster(L: Entries, z, d: int):
+    """Effects (J, d) from entries of L that are vectors over clusters."""
+    from pytensor import tensor as pt
+
+    rows = [sum(L[a, b] * z[:, b] for b in range(a + 1) if (a, b) in L) for a in range(d)]
+    return pt.stack(rows, axis=1)
 
 
 def _factor(effects: Effects, prior: WeakPrior | InverseWishart):

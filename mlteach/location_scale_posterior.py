@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlteach.errors import ModelError
 from mlteach.lazy import lazy_import
+from mlteach.location_scale_between import LevelTwoFunctions
 from mlteach.location_scale_design import SCALE
 from mlteach.location_scale_model import LocationScaleModel
-from mlteach.posterior_checks import DIC, diagnose, dic, with_log_likelihood
+from mlteach.location_scale_ratios import ratios_from_draws
+from mlteach.posterior_checks import CHUNK, DIC, diagnose, dic, with_log_likelihood
 from mlteach.results import Summary
 
 if TYPE_CHECKING:
@@ -36,9 +39,12 @@ class LocationScalePosterior(LocationScaleModel):
         Both functions, and the rows used.
     idata : arviz.InferenceData
         Draws of beta, alpha, Omega, correlations, u and v, with named coordinates.
+    functions : LevelTwoFunctions or None
+        Level-2 functions of the random effects.
     """
 
     idata: arviz.InferenceData = field(repr=False)
+    functions: LevelTwoFunctions | None = field(default=None, repr=False)
 
     # ---------------------------------------------------------------------------- what was fitted
 
@@ -72,7 +78,11 @@ class LocationScalePosterior(LocationScaleModel):
 
     @cached_property
     def random(self) -> pd.DataFrame:
-        """Posterior mean of the covariance matrix Omega, mean effects first, shape (d, d)."""
+        """Posterior mean of the covariance matrix Omega, mean effects first, shape (d, d).
+
+        With level-2 functions it is that of a cluster with average level-2 predictors; with the
+        mean's effects in the variance function, scale effects are what is left beside them.
+        """
         omega = self._draws("Omega").mean(axis=0)
         return pd.DataFrame(omega, index=self.effects, columns=self.effects)
 
@@ -101,6 +111,70 @@ class LocationScalePosterior(LocationScaleModel):
                 parts[pair] = values.to_numpy()
         return _described(parts)
 
+    @cached_property
+    def between(self) -> pd.DataFrame:
+        """Level-2 functions: log variances and atanh correlations; columns as in ``mean``.
+
+        Indexed by element of Omega and predictor. Empty without functions.
+        """
+        labels = [] if self.functions is None else self.functions.labels
+        index = pd.MultiIndex.from_tuples(labels, names=["element", "predictor"])
+        if not labels:
+            return pd.DataFrame(columns=self.mean.columns, index=index, dtype=float)
+        return self._table("between", range(len(labels))).set_axis(index)
+
+    def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:
+        """Posterior mean of Omega at each row of a table of level-2 predictors.
+
+        Raises
+        ------
+        ModelError
+            If the model has no level-2 functions: then Omega is the same everywhere.
+        """
+        mean = self.omega_draws(data).mean(axis=0)
+        return [pd.DataFrame(o, index=self.effects, columns=self.effects) for o in mean]
+
+    def omega_draws(self, data: pd.DataFrame) -> np.ndarray:
+        """Draws of Omega at rows of level-2 predictors, shape (draws, rows, d, d).
+
+        Raises
+        ------
+        ModelError
+            As :meth:`random_at`.
+        """
+        if self.functions is None:
+            raise ModelError(
+                "This model has one Omega for all clusters, fit.random. For one that depends on "
+                "level-2 predictors fit it with between='~ ...'."
+            )
+        return self.functions.omega(self._between_scaled, data)
+
+    @property
+    def _between_scaled(self) -> np.ndarray:
+        """Coefficients of the level-2 functions in the units in which they are kept, (S, m)."""
+        parts = np.split(self._draws("between"), np.cumsum(self.functions.map.widths)[:-1], axis=1)
+        back = [
+            (part - self.functions.shift(k)) @ np.linalg.inv(standard.matrix).T
+            for k, (part, standard) in enumerate(zip(parts, self.functions.standards, strict=True))
+        ]
+        return np.hstack(back)
+
+    @cached_property
+    def association(self) -> pd.DataFrame:
+        """Coefficients of the mean function's effects in the log variance; columns as ``mean``.
+
+        Raises
+        ------
+        ModelError
+            If the model has none.
+        """
+        if "association" not in self.idata.posterior:
+            raise ModelError(
+                "This model has no effects of the mean function in its variance function. Fit it "
+                "with association='linear' or 'quadratic'."
+            )
+        return self._table("association", self.idata.posterior["power"].to_numpy())
+
     def _table(self, name: str, labels) -> pd.DataFrame:
         values = self.idata.posterior[name].to_numpy()
         return _described({label: values[..., k] for k, label in enumerate(labels)})
@@ -118,17 +192,76 @@ class LocationScalePosterior(LocationScaleModel):
         return pd.Series({name: values.mean() for name, values in parts.items()})
 
     def _variance_draws(self) -> dict[str, np.ndarray]:
-        d, q = self.design, len(self.design.mean.z_names)
-        rows, count = np.unique(np.hstack([d.W, d.S]), axis=0, return_counts=True)
-        W, S = rows[:, : d.W.shape[1]], rows[:, d.W.shape[1] :]
-        log_variance = self._draws("alpha") @ W.T
-        omega_v = self._draws("Omega")[:, q:, q:]
-        more = 0.5 * np.einsum("ir,mrs,is->mi", S, omega_v, S)
-        share = count / count.sum()
+        """Variance of each draw, mean over the rows used."""
+        d = self.design
+        same = [d.W, d.S] if self.functions is None else [d.W, d.S, d.mean.codes[:, None]]
+        _, first, count = np.unique(np.hstack(same), axis=0, return_index=True, return_counts=True)
+        rows, share = d.data.iloc[first], count / count.sum()
         return {
-            "median": np.exp(log_variance) @ share,
-            "average": np.exp(log_variance + more) @ share,
+            name: np.exp(self.log_variance_draws(rows, average=name == "average")) @ share
+            for name in ("median", "average")
         }
+
+    def log_variance_draws(self, data: pd.DataFrame, *, average: bool) -> np.ndarray:
+        """Draws of the log variance at rows of predictors, shape (draws, rows).
+
+        Parameters
+        ----------
+        data : DataFrame
+            Rows with the predictors of the variance function (and of level-2 functions).
+        average : bool
+            Log of the variance averaged over clusters, or of the one with no random effects.
+        """
+        W, S = self.design.new_variance_rows(data)
+        out = self._draws("alpha") @ W.T
+        if not average:
+            return out
+        q = len(self.design.mean.z_names)
+        if self.functions is None:
+            omega = self._draws("Omega")
+            return out + self._entered()[:, None] + quadratic_forms(S, omega[:, None, q:, q:])
+        step = max(1, CHUNK // (len(S) * len(self.effects) ** 2))
+        for k in range(0, len(out), step):
+            omega = self.functions.omega(self._between_scaled[k : k + step], data)
+            out[k : k + step] += quadratic_forms(S, omega[..., q:, q:])
+        return out
+
+    def _entered(self) -> np.ndarray:
+        """Log of the mean of exp(gamma_1'u + gamma_2'u^2) over clusters, of each draw (S,)."""
+        if "association" not in self.idata.posterior:
+            return np.zeros(len(self._draws("alpha")))
+        q = len(self.design.mean.z_names)
+        gamma = self._draws("association")
+        g1, g2 = gamma[:, :q], gamma[:, q:]
+        omega = self._draws("Omega")[:, :q, :q]
+        twice = 2.0 * g2[:, None] * np.eye(q) if g2.shape[1] else np.zeros((len(g1), q, q))
+        left = np.linalg.inv(omega) - twice
+        exists = np.linalg.eigvalsh(left)[:, 0] > 0.0
+        left[~exists] = np.eye(q)
+        size = -0.5 * np.linalg.slogdet(left @ omega)[1]
+        value = size + 0.5 * np.einsum("sa,sab,sb->s", g1, np.linalg.inv(left), g1)
+        return np.where(exists, value, np.inf)
+
+    def variance_ratios(
+        self, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Level-1 variances of groups, and their ratios to that of the first.
+
+        Parameters
+        ----------
+        data : DataFrame
+            One row a group, with the predictors of the variance function (and of level-2
+            functions).
+        average : bool, default True
+            Variances averaged over clusters, or of the cluster with no random effects.
+        level : float, default 0.95
+
+        Returns
+        -------
+        DataFrame, one row a group
+            variance, lower, upper, ratio, ratio_lower, ratio_upper: posterior means and quantiles.
+        """
+        return ratios_from_draws(self, data, average, level)
 
     def ranef(self) -> pd.DataFrame:
         """Posterior means of all random effects, their SDs in ``<name>_sd``; one row a cluster."""
@@ -179,6 +312,10 @@ class LocationScalePosterior(LocationScaleModel):
             "Log variance function": self.log_variance,
             "Random effects: variances and correlations": self.components,
         }
+        if self.functions is not None:
+            tables["Level-2 functions: log variances, atanh of correlations"] = self.between
+        if "association" in self.idata.posterior:
+            tables["Association: effects of the mean in the log variance"] = self.association
         return Summary("Two-level location-scale model, posterior", facts, tables, self.notes)
 
     def __repr__(self) -> str:
@@ -186,6 +323,13 @@ class LocationScalePosterior(LocationScaleModel):
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def quadratic_forms(S: np.ndarray, omega: np.ndarray) -> np.ndarray:
+    """Half of s'Omega s for each row s (rows, r), Omega (draws, rows or 1, r, r)."""
+    return 0.5 * np.einsum(
+        "ir,mirs,is->mi", S, np.broadcast_to(omega, (len(omega), len(S), *omega.shape[2:])), S
+    )
 
 
 def _described(parts: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -76,7 +76,7 @@ class Effects:
             raise ModelError(
                 "One function has uncorrelated random effects; effects that correlate with those "
                 "of the other function must correlate with each other. Put them in one term, such "
-                "as (1 + x | school), or use correlated=False."
+                "as (1 + x | school), or use association=False."
             )
         blocks = (tuple(range(r + q)),) if joint else tuple(b for b in own if b)
         unit = np.concatenate([1.0 / _size(d.S), d.mean.y.std() / _size(d.mean.Z)])
@@ -165,7 +165,12 @@ class WeakPrior:
     beta, alpha : float, default 10
         Standard deviation of the normal priors of the coefficients of standardised predictors, in
         residual standard deviations about least squares (beta), on the log scale (alpha): flat for
-        all purposes.
+        all purposes. With the mean function's effects in the variance function, ``alpha`` is that
+        of their coefficients too, per standard deviation of the outcome.
+    between : float, default 1
+        Standard deviation of the normal priors of level-2 functions, of a log variance or an atanh
+        correlation per standard deviation of the predictor. At the mean of the predictors a
+        standard deviation is half-normal, a correlation has the marginal LKJ distribution.
 
     References
     ----------
@@ -177,6 +182,7 @@ class WeakPrior:
     lkj: float = 2.0
     beta: float = 10.0
     alpha: float = 10.0
+    between: float = 1.0
 
     def sizes(self, effects: Effects) -> np.ndarray:
         """Scales of the half-normals in natural units, shape (d,)."""
@@ -195,6 +201,29 @@ class WeakPrior:
             if i:
                 power = d - i - 1 + 2.0 * self.lkj - 1.0
                 out = out + power * (xp.log(L[a, a]) - 0.5 * xp.log(sd2))
+        return out
+
+    def log_density_functions(self, xp, functions, effects: Effects, free):
+        """Log density of the coefficients of level-2 functions (m,), in natural units.
+
+        With a log variance theta, sd = exp(theta / 2) is half-normal; with z = atanh(rho) of a
+        block of b effects, rho has the density (1 - rho^2)^(lkj - 2 + b / 2).
+        """
+        size, out, start = self.sizes(effects), 0.0, 0
+        for k, (row, col) in enumerate(zip(functions.map.rows, functions.map.cols, strict=True)):
+            constant = functions.standards[k].constant
+            for c, level in enumerate(constant):
+                x = free[start + c]
+                if not level:
+                    out = out - 0.5 * (x / self.between) ** 2
+                elif row == col:
+                    out = out + 0.5 * x / level - 0.5 * xp.exp(x / level) / size[row] ** 2
+                else:
+                    block = next(len(b) for b in effects.blocks if row in b)
+                    # log(1 - rho^2) = -2 log cosh z
+                    log_cosh = xp.logaddexp(x / level, -x / level) - np.log(2.0)
+                    out = out - 2.0 * (self.lkj - 1.0 + 0.5 * block) * log_cosh
+            start += len(constant)
         return out
 
     def draw(self, rng: np.random.Generator, effects: Effects, draws: int) -> np.ndarray:

@@ -9,12 +9,14 @@ import numpy as np
 
 from mlteach import location_scale_clusters as clusters
 from mlteach import location_scale_components as components
+from mlteach import location_scale_ratios as ratios
 from mlteach.errors import ModelError
-from mlteach.inference import LikelihoodRatioTest, inverse_on_curved, likelihood_ratio_test
+from mlteach.inference import LikelihoodRatioTest, inverse_on_curved
 from mlteach.lazy import lazy_import
 from mlteach.location_scale_between import LevelTwoFunctions
 from mlteach.location_scale_design import SCALE
 from mlteach.location_scale_fit import LocationScaleDeviance
+from mlteach.location_scale_lr import lr_test
 from mlteach.location_scale_model import LocationScaleModel
 from mlteach.optim import OptRecord
 from mlteach.results import Summary, coefficient_table
@@ -129,6 +131,12 @@ class LocationScaleResult(LocationScaleModel):
         """Coefficients of both functions; those of the log variance with the prefix ``scale:``."""
         scale = self.log_variance["estimate"].rename(lambda name: SCALE + name)
         return pd.concat([self.mean["estimate"], scale])
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors of ``params``."""
+        scale = self.log_variance["se"].rename(lambda name: SCALE + name)
+        return pd.concat([self.mean["se"], scale])
 
     # ------------------------------------------------------------------------- the random effects
 
@@ -277,6 +285,29 @@ class LocationScaleResult(LocationScaleModel):
         index = d.mean.index if data is None else data.index
         return pd.Series(np.exp(log_variance), index=index, name="variance")
 
+    def variance_ratios(
+        self, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Level-1 variances of groups, and their ratios to that of the first.
+
+        Parameters
+        ----------
+        data : DataFrame
+            One row a group, with the predictors of the variance function (and of level-2
+            functions).
+        average : bool, default True
+            Variances averaged over clusters, or of the median cluster; see
+            :meth:`predicted_variance`.
+        level : float, default 0.95
+
+        Returns
+        -------
+        DataFrame, one row a group
+            variance, lower, upper, ratio, ratio_lower, ratio_upper. Limits by the delta method, on
+            the log scale.
+        """
+        return ratios.ratios_by_delta(self, data, average, level)
+
     def _omega_scale_of_rows(self, data: pd.DataFrame | None, rows: int) -> np.ndarray:
         if data is None:
             return self._omega_scale[self.design.mean.codes]
@@ -364,7 +395,7 @@ class LocationScaleResult(LocationScaleModel):
         ModelError
             Other rows, a REML fit, or not fewer parameters.
         """
-        return _lr_test(self, smaller)
+        return lr_test(self, smaller)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -446,31 +477,3 @@ def z_table(estimate: np.ndarray, cov: np.ndarray, names) -> pd.DataFrame:
     index = list(names)
     columns = (estimate, np.sqrt(np.diag(cov)), np.full(len(index), np.inf))
     return coefficient_table(*(pd.Series(c, index=index) for c in columns))
-
-
-def _lr_test(big: LocationScaleResult, small) -> LikelihoodRatioTest:
-    other = small.design.mean if isinstance(small, LocationScaleResult) else small.design
-    if small.reml != big.reml:
-        raise ModelError(
-            "One of the models is fitted by REML and the other by ML; fit both with reml=False."
-        )
-    if big.reml and not (other.x_names == big.design.mean.x_names):
-        raise ModelError(
-            "These are REML fits with different fixed effects; fit both with reml=False."
-        )
-    mine = big.design.mean
-    if not (other.index.equals(mine.index) and np.array_equal(other.y, mine.y)):
-        raise ModelError(
-            "The two models use different rows or outcomes; fit both to one table without missing "
-            "values in any of their columns."
-        )
-    df = big.n_parameters - small.n_parameters
-    if df <= 0:
-        raise ModelError(
-            f"The model to test against has {small.n_parameters} parameters, this one "
-            f"{big.n_parameters}: the smaller one goes into the brackets, big.lr_test(small)."
-        )
-    effects = len(small.effects) if isinstance(small, LocationScaleResult) else other.Z.shape[1]
-    more = len(big.effects) - effects
-    weights = {0: (0.0,) * df + (1.0,), 1: (0.0,) * (df - 1) + (0.5, 0.5)}.get(more, ())
-    return likelihood_ratio_test(small.deviance - big.deviance, df, weights)

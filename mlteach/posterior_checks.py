@@ -18,7 +18,7 @@ from mlteach.location_scale_design import LocationScaleDesign
 CHUNK = 2_000_000
 # Vehtari, Gelman, Simpson, Carpenter & Buerkner (2021), Bayesian Analysis 16, 667-718.
 LARGEST_RHAT, FEWEST_EFFECTIVE = 1.01, 400
-PARAMETERS = ("beta", "alpha", "Omega", "correlations", "nu")
+PARAMETERS = ("beta", "alpha", "Omega", "correlations", "between", "association", "nu")
 
 
 # ------------------------------------------------------------------------------------ convergence
@@ -172,9 +172,15 @@ def with_log_likelihood(idata, d: LocationScaleDesign):
     return out
 
 
+def entered(coefficients: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """What u (draws, J, q) adds to the log variance by coefficients (draws, degree q)."""
+    powers = range(1, coefficients.shape[1] // u.shape[2] + 1)
+    return np.einsum("sm,sjm->sj", coefficients, np.concatenate([u**k for k in powers], axis=2))
+
+
 def _flat(idata) -> dict[str, np.ndarray]:
     """Draws of what the conditional likelihood needs, chains and draws in one axis."""
-    names = ("beta", "alpha", "u", "v")
+    names = [n for n in ("beta", "alpha", "u", "v", "association") if n in idata.posterior]
     arrays = {name: idata.posterior[name].to_numpy() for name in names}
     return {name: x.reshape(-1, *x.shape[2:]) for name, x in arrays.items()}
 
@@ -190,4 +196,6 @@ def _log_likelihood_chunks(flat, d: LocationScaleDesign) -> Iterator[np.ndarray]
         log_var = alpha @ d.W.T
         for k, s in enumerate(d.S.T):
             log_var += s * v[:, codes, k]
+        if "association" in flat:
+            log_var += entered(flat["association"][start : start + step], u)[:, codes]
         yield -0.5 * (LOG_2PI + log_var + residual**2 * np.exp(-log_var))

@@ -60,6 +60,17 @@ def test_average_variance_by_hand(fit, data):
     assert np.isclose(fit.average_variance["average"], np.exp(log_variance + omega / 2).mean())
 
 
+def test_variance_ratios_are_of_the_draws(fit):
+    rows = pd.DataFrame({"x": [0.0, 1.0]}, index=["low", "high"])
+    slope = np.exp(fit.idata.posterior["alpha"].to_numpy()[..., 1].ravel())
+    row = fit.variance_ratios(rows).loc["high"]
+    assert np.isclose(row["ratio"], slope.mean())
+    assert np.isclose(row["ratio_lower"], np.quantile(slope, 0.025))
+    median = fit.variance_ratios(rows, average=False).loc["low", "variance"]
+    level = fit.idata.posterior["alpha"].to_numpy()[..., 0]
+    assert np.isclose(median, np.exp(level).mean())
+
+
 def test_it_says_that_draws_are_few(fit):
     assert not fit.converged
     assert fit.notes[-1] == "Do not use these draws yet."
@@ -82,7 +93,11 @@ def test_loo_is_within_reach(fit):
         ({"draws": 100}, "draws is for method='bayes' only"),
         ({"prior": "inverse-wishart"}, "prior is for method='bayes' only"),
         ({"method": "bayes", "points": 15}, "are for method='ml' only"),
-        ({"method": "bayes", "between": "~ x"}, "are for method='ml' only"),
+        (
+            {"method": "bayes", "between": "~ 1", "prior": "inverse-wishart"},
+            "weak priors only",
+        ),
+        ({"method": "bayes", "association": "cubic"}, "association='cubic' is not known"),
         ({"method": "bayes", "reml": True}, "are for method='ml' only"),
         ({"method": "bayes", "burnin": 3}, "'burnin' is no setting; the sampler has draws"),
         ({"method": "bayes", "prior": "flat"}, "prior must be 'weak', 'inverse-wishart'"),

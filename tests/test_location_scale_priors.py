@@ -164,7 +164,7 @@ def test_uncorrelated_effects_have_their_own_blocks(hsb):
     split = "math ~ ses + (1 | school) + (0 + ses | school)"
     d = location_scale_design(split, VARIANCE, hsb)
     assert Effects.of(d, False).blocks == ((0,), (1,), (2,))
-    with pytest.raises(ModelError, match="correlated=False"):
+    with pytest.raises(ModelError, match="association=False"):
         Effects.of(d, True)
     fixed = location_scale_design(split, "~ catholic", hsb)
     assert Effects.of(fixed, True).blocks == ((0,), (1,))

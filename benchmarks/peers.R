@@ -13,6 +13,32 @@ load_million <- function() {
   columns <- matrix(readBin(file, "double", n), ncol = 3)
   data.frame(g = as.integer(columns[, 1]), x = columns[, 2], y = columns[, 3])
 }
+load_multigroup <- function() {
+  columns <- matrix(readBin(file, "double", file.size(file) / 8), ncol = 4)
+  setNames(as.data.frame(columns), c("group", "cluster", "x1", "x2"))
+}
+# One row a cluster: x1_1, x2_1, x1_2, ...
+multigroup_wide <- function(data) {
+  data$member <- ave(data$cluster, data$cluster, FUN = seq_along)
+  wide <- reshape(data, direction = "wide", idvar = c("group", "cluster"), timevar = "member",
+                  v.names = c("x1", "x2"), sep = "_")
+  wide[rowSums(!is.na(wide[-(1:2)])) > 0, ]
+}
+# Heterogeneous within: between equal in both groups, means and within free
+wide_model <- function(n) {
+  m <- seq_len(n)
+  c(sprintf("f%d =~ %s", 1:2, sapply(1:2, function(v) paste0("1*x", v, "_", m, collapse = " + "))),
+    "f1 ~~ c(b11,b11)*f1", "f1 ~~ c(b12,b12)*f2", "f2 ~~ c(b22,b22)*f2",
+    sprintf("x1_%d ~~ c(w11a,w11b)*x1_%d", m, m), sprintf("x1_%d ~~ c(w12a,w12b)*x2_%d", m, m),
+    sprintf("x2_%d ~~ c(w22a,w22b)*x2_%d", m, m),
+    sprintf("x%d_%d ~ 0*1", rep(1:2, n), rep(m, each = 2)),
+    "f1 ~ c(m1a,m1b)*1", "f2 ~ c(m2a,m2b)*1")
+}
+two_level_model <- function(groups) {
+  unlist(lapply(groups, function(g) c(
+    paste("group:", g), "level: 1", "x1 ~~ x1", "x1 ~~ x2", "x2 ~~ x2",
+    "level: 2", "x1 ~~ b11*x1", "x1 ~~ b12*x2", "x2 ~~ b22*x2", "x1 ~ 1", "x2 ~ 1")))
+}
 clock <- function(call, repeats, prepare = function() NULL) {
   times <- numeric()
   for (i in seq_len(repeats + 1)) {
@@ -66,6 +92,18 @@ result <- switch(paste(package, task),
   "lavaan centering" = { quiet(library(lavaan)); d <- load_hsb()
     clock(function(.) { e <- parameterEstimates(sem(contextual, d, cluster = "school", fixed.x = FALSE))
       e$est[e$op == ":="] }, repeats) },
+  "lavaan multigroup_wide" = { quiet(library(lavaan)); d <- multigroup_wide(load_multigroup())
+    m <- wide_model((ncol(d) - 2) / 2)
+    clock(function(.) { f <- sem(m, d, group = "group", meanstructure = TRUE)
+      stopifnot(fitMeasures(f, "df") > 0); deviance_of(f) }, repeats) },
+  "lavaan multigroup_two_level" = { quiet(library(lavaan)); d <- load_multigroup()
+    m <- two_level_model(unique(d$group))
+    clock(function(.) deviance_of(sem(m, d, cluster = "cluster", group = "group", h1 = FALSE,
+                                      baseline = FALSE, test = "none")), repeats) },
+  "lavaan multigroup_missing" = { quiet(library(lavaan)); d <- multigroup_wide(load_multigroup())
+    m <- wide_model((ncol(d) - 2) / 2)
+    clock(function(.) deviance_of(sem(m, d, group = "group", missing = "ml", meanstructure = TRUE,
+                                      h1 = FALSE, baseline = FALSE, test = "none")), repeats) },
   "clubSandwich cr2" = { quiet({library(lme4); library(clubSandwich)}); d <- load_hsb()
     fit <- lmer(cross, d)
     clock(function(.) tail(coef_test(fit, vcov = "CR2", cluster = d$school)$df_Satt, 1), repeats) },

@@ -3,12 +3,14 @@
 ``python benchmarks/run.py`` runs everything; ``python benchmarks/run.py hsb_empty digits`` runs the
 named parts and prints them without touching ``results.md``. Parts: hsb_empty, hsb_cross_level,
 satterthwaite, kenward_roger, centering, cr2, bootstrap_test, bootstrap_interval, variance_by_group,
-million, location_scale, import, digits.
+multigroup_wide, multigroup_two_level, multigroup_missing, million, location_scale, multigroup,
+import, digits.
 
 Every package works in a fresh process on the same data, taking turns in three rounds of one run on
 one machine. Data are loaded and one call is made before the clock starts (a million rows get
-one round, and in R one call only); parsing the formula is part of the time. What is compared are
-medians. A package that is not installed is left out, and the report says so.
+one round, and in R one call only, as lavaan's wide format in each round); parsing the formula is
+part of the time. What is compared are medians. A package that is not installed is left out, and the
+report says so.
 """
 
 import json
@@ -69,13 +71,34 @@ TIMED = {
         "hsb, cross-level model with a level-1 variance for each sector, ML",
         {"mlteach": 7, "nlme": 3},
     ),
+    "multigroup_wide": (
+        "multigroup model, p = 2, n = 45, 170 and 274 clusters, with SE and fit measures: lavaan's "
+        "wide format (90 columns; making the wide table not counted)",
+        {"mlteach": 21, "lavaan": 0},
+    ),
+    "multigroup_two_level": (
+        "the same data and model, with SE: lavaan's own two-level estimator (without fit measures)",
+        {"mlteach": 21, "lavaan": 3},
+    ),
+    "multigroup_missing": (
+        "multigroup model, p = 2, 444 clusters of 1 to 6 with a fifth of the values missing, with "
+        "SE: lavaan's wide format with full information maximum likelihood (12 columns)",
+        {"mlteach": 21, "lavaan": 1},
+    ),
     "million": (
         "1,000,000 rows × 10,000 clusters, random slope, REML",
         {"mlteach": 3, "lme4": 0},
     ),
 }
 ROUNDS = 3
-GOALS = {"hsb_empty": 8, "hsb_cross_level": 5, "kenward_roger": 50, "million": 10}
+GOALS = {
+    "hsb_empty": 8,
+    "hsb_cross_level": 5,
+    "kenward_roger": 50,
+    "multigroup_wide": 300,
+    "multigroup_two_level": 20,
+    "million": 10,
+}
 # part: what its check value is; the deviance otherwise
 VALUES = {
     "satterthwaite": "last df",
@@ -145,6 +168,34 @@ def write_million(folder):
     return path
 
 
+def write_multigroup(folder, sizes, missing=0.0):
+    """Write two groups of clusters as raw doubles (group, cluster, x1, x2) and return the path.
+
+    The variances are those published for Albania and Ireland: 1.73 and 1.68 within in the one, .57
+    and .74 in the other; .07 and .03 between in both.
+    """
+    rng = np.random.default_rng(20261121)
+    n = rng.integers(sizes[0], sizes[1] + 1, size=444)
+    cluster = np.repeat(np.arange(444), n)
+    ireland = (np.arange(444) < 170)[cluster]
+    within = np.where(ireland[:, None], [0.57, 0.74], [1.73, 1.68])
+    x = np.where(ireland[:, None], [0.09, 0.16], [1.08, -0.36])
+    x = x + np.sqrt([0.07, 0.03]) * rng.normal(size=(444, 2))[cluster]
+    x = x + np.sqrt(within) * rng.normal(size=x.shape)
+    x[rng.uniform(size=x.shape) < missing] = np.nan
+    path = Path(folder) / f"multigroup_{sizes[1]}.bin"
+    np.concatenate([1.0 * ireland, cluster, *x.T]).tofile(path)
+    return path
+
+
+DATA = {
+    "million": write_million,
+    "multigroup_wide": lambda folder: write_multigroup(folder, (45, 45)),
+    "multigroup_two_level": lambda folder: write_multigroup(folder, (45, 45)),
+    "multigroup_missing": lambda folder: write_multigroup(folder, (1, 6), 0.2),
+}
+
+
 def seconds(value):
     """Return a time with three significant digits."""
     return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
@@ -153,7 +204,7 @@ def seconds(value):
 def timed(part, r, folder):
     """Return the report of one timed part as lines of Markdown."""
     title, packages = TIMED[part]
-    file = write_million(folder) if part == "million" else ""
+    file = DATA[part](folder) if part in DATA else ""
     there = {p: n for p, n in packages.items() if installed(p, r)}
     answers = in_turns(part, there, file, rounds=1 if part == "million" else ROUNDS)
     ours = statistics.median(answers["mlteach"]["times"])
@@ -206,6 +257,28 @@ def memory(answers):
     if "lme4" in answers:
         lines.append(f"lme4: {answers['lme4']['peak_allocated'] / frame:.1f} times (R's gc).")
     return lines
+
+
+def multigroup(r, folder):
+    """Return the report on the growth of the multigroup fit with the number of rows."""
+    answer = call_python("mlteach", "multigroup", 5)
+    lines = [
+        "### multigroup model, p = 2, two groups",
+        "",
+        "1,000 clusters. Search: what is left of the fit once the rows are reduced to sums.",
+        "",
+        "| rows | balanced, complete: fit | search | unbalanced, a fifth missing: fit | search |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    for rows, spent in answer["growth"].items():
+        lines.append(f"| {int(rows):,} | " + " | ".join(seconds(t) for t in spent) + " |")
+    times, rows, missing = answer["pisa_style"]
+    lines += [
+        "",
+        f"The shipped `pisa_style` ({rows:,} rows in 444 schools, {missing:.0%} of the values "
+        f"missing): {seconds(statistics.median(times))}.",
+    ]
+    return [*lines, ""]
 
 
 def import_time(r, folder):
@@ -358,7 +431,12 @@ def installed_python(package):
 def main(names):
     """Run the named parts, or all and write ``results.md``."""
     parts = {name: lambda r, folder, n=name: timed(n, r, folder) for name in TIMED}
-    parts |= {"location_scale": location_scale, "import": import_time, "digits": digits}
+    parts |= {
+        "location_scale": location_scale,
+        "multigroup": multigroup,
+        "import": import_time,
+        "digits": digits,
+    }
     unknown = [name for name in names if name not in parts]
     if unknown:
         sys.exit(f"No part named {', '.join(unknown)}. Parts: {', '.join(parts)}.")

@@ -31,6 +31,12 @@ def million(file):
     return pd.DataFrame({"g": columns[0].astype(int), "x": columns[1], "y": columns[2]})
 
 
+def multigroup_rows(file):
+    """Return the data of two groups from four raw columns of doubles."""
+    columns = np.fromfile(file).reshape(4, -1)
+    return pd.DataFrame(dict(zip(("group", "cluster", "x1", "x2"), columns, strict=True)))
+
+
 def clock(call, repeats, prepare=lambda: None):
     """Return the times of ``repeats`` calls after one that is not counted, and the last value."""
     times = []
@@ -59,6 +65,10 @@ def mlteach(task, repeats, file):
         return mlteach_million(mt, repeats, million(file))
     if task == "location_scale":
         return {"models": location_scale_models(mt, repeats), "growth": location_scale_growth(mt)}
+    if task == "multigroup":
+        return {"growth": multigroup_growth(mt), "pisa_style": pisa_style(mt, repeats)}
+    if task.startswith("multigroup"):
+        return mlteach_multigroup(mt, task, repeats, multigroup_rows(file))
     if task == "digits":
         return {"estimates": mlteach_digits(mt, json.loads(Path(file).read_text()))}
     data = hsb()
@@ -144,6 +154,66 @@ def location_scale_growth(mt):
         out[1000 * n] = (time.perf_counter() - start, spent[-1])
     location_scale.maximise = maximise
     return out
+
+
+def mlteach_multigroup(mt, task, repeats, data):
+    """Return times and deviance of a multigroup model with its table of parameters."""
+
+    def fit(_):
+        model = mt.fit_multigroup(["x1", "x2"], data, cluster="cluster", group="group")
+        assert len(model.parameters) == 13
+        if task == "multigroup_wide":
+            assert model.wide_fit()["df"] > 0
+        return model.deviance
+
+    times, value = clock(fit, repeats)
+    return {"times": times, "value": float(value)}
+
+
+def multigroup_growth(mt):
+    """Return {rows: seconds of fit and search, complete and with missing values}."""
+    from mlteach import multigroup_fit
+
+    spent = []
+    minimize = multigroup_fit.minimize
+
+    def timed(*args):
+        start = time.perf_counter()
+        answer = minimize(*args)
+        spent.append(time.perf_counter() - start)
+        return answer
+
+    multigroup_fit.minimize = timed
+    out = {}
+    for n in (10, 100, 1_000):
+        out[1000 * n] = []
+        for missing in (0.0, 0.2):
+            data = drawn_groups(n, missing)
+            start = time.perf_counter()
+            mt.fit_multigroup(["x1", "x2"], data, cluster="cluster", group="group")
+            out[1000 * n] += [time.perf_counter() - start, spent[-1]]
+    multigroup_fit.minimize = minimize
+    return out
+
+
+def drawn_groups(n, missing):
+    """Return 1,000 clusters of n rows; of n / 2 to 3 n / 2 and with holes if asked."""
+    rng = np.random.default_rng(1)
+    sizes = rng.integers(n // 2, n + n // 2 + 1, size=1000) if missing else np.full(1000, n)
+    cluster = np.repeat(np.arange(1000), sizes)
+    x = 0.5 * rng.normal(size=(1000, 2))[cluster] + rng.normal(size=(len(cluster), 2))
+    x[rng.uniform(size=x.shape) < missing] = np.nan
+    return pd.DataFrame({"group": cluster % 2, "cluster": cluster, "x1": x[:, 0], "x2": x[:, 1]})
+
+
+def pisa_style(mt, repeats):
+    """Return times of the published model on the shipped data, its rows and share of holes."""
+    data, variables = mt.load("pisa_style"), ["CREATAS", "GROSAGR"]
+    times, _ = clock(
+        lambda _: mt.fit_multigroup(variables, data, cluster="school", group="country").deviance,
+        repeats,
+    )
+    return times, len(data), float(data[variables].isna().to_numpy().mean())
 
 
 def mlteach_million(mt, repeats, data):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-from mlteach.errors import ConvergenceWarning
+from mlteach.errors import ConvergenceWarning, ModelError
 from mlteach.lazy import lazy_import
 from mlteach.multigroup_data import multigroup_data
 from mlteach.multigroup_fit import fit_scaled
@@ -72,6 +72,14 @@ def fit_multigroup(
     ConvergenceWarning
         If the search did not end at a maximum.
 
+    Notes
+    -----
+    With a negative Between allowed, the likelihood of unbalanced data has no global maximum where
+    the largest cluster is the only one of its size: it grows without limit as the variance of that
+    cluster's mean goes to zero. The estimate is the local maximum that lies inside, as in lavaan.
+    Where there is none, with very few clusters, the search does not converge and says so;
+    ``bounded=True`` then has an answer.
+
     Examples
     --------
     >>> import mlteach as mt
@@ -93,6 +101,8 @@ def fit_multigroup(
     in a single-level framework. Mehta & Neale (2005), Psychological Methods 10(3),
     doi:10.1037/1082-989X.10.3.259.
     """
+    if not isinstance(bounded, bool):
+        raise ModelError(f"bounded={bounded!r} is neither True nor False.")
     rows = multigroup_data(variables, data, cluster, group, position)
     settings = {"within": within, "between": between, "means": means, "equal": equal}
     model = multigroup_model(rows.variables, rows.groups, rows.positions, **settings)

@@ -47,6 +47,8 @@ def cluster_effects(fit: MultigroupResult, k: int) -> pd.DataFrame:
 
 def simulated(fit: MultigroupResult, rng: np.random.Generator) -> pd.DataFrame:
     """New values for the rows of a fit, in the order of the table."""
+    if not isinstance(rng, np.random.Generator):
+        raise ModelError(f"simulate needs a generator: np.random.default_rng(1), not {rng!r}.")
     tables = []
     for k, group in enumerate(fit.groups):
         Y, codes, cells = (part[k] for part in (fit.data.Y, fit.data.codes, fit.data.cells))

@@ -18,6 +18,8 @@ from mlteach.multigroup_deviance import GroupMoments, group_moments
 
 pd = lazy_import("pandas")
 
+# Differences of standardised values that are rounding, and a share of variance that is.
+ROUNDING, COLLINEAR = 1e-9, 1e-10
 ALL = "all"  # the name of the only group where none are given
 
 
@@ -163,7 +165,7 @@ def _numbers(values: pd.Series, name: str) -> np.ndarray:
             "example with pd.to_numeric, or code categories as 0 and 1."
         )
     out = values.to_numpy(dtype=float, na_value=np.nan)
-    if not np.isfinite(out.sum()) and np.isinf(out).any():
+    if np.isinf(out).any():
         rows = ", ".join(str(r) for r in values.index[np.isinf(out)][:5])
         raise DataError(
             f"Variable '{name}' has {np.isinf(out).sum()} infinite value(s), first in row(s) "
@@ -256,7 +258,7 @@ def _check_positions(codes, labels, cells, positions, cluster: str, position: st
 
 
 def _check_group(data: MultigroupData, k: int, where: str) -> None:
-    """Refuse data that cannot tell Within from Between."""
+    """Refuse data that cannot tell Within from Between, or one variable from others."""
     Y, codes, cells = data.Y[k], data.codes[k], data.cells[k]
     J = len(data.labels[k])
     if J < 2:
@@ -267,12 +269,14 @@ def _check_group(data: MultigroupData, k: int, where: str) -> None:
         )
     here = ~np.isnan(Y)
     for v, name in enumerate(data.variables):
-        values = Y[here[:, v], v]
+        values, own = Y[here[:, v], v], cells[here[:, v]]
         if not len(values):
             raise DataError(f"Variable '{name}' has no value{where}. Leave the group out.")
         if values.min() == values.max():
             raise DataError(f"Variable '{name}' is constant{where}: it has no variance.")
-        _check_separable(name, values, codes[here[:, v]], cells[here[:, v]], J, where)
+        if data.positions:
+            _check_at_positions(name, values, own, data, where)
+        _check_separable(name, values, codes[here[:, v]], J, where, bool(data.positions))
     for a in range(len(data.variables)):
         for b in range(a):
             if not (here[:, a] & here[:, b]).any():
@@ -280,19 +284,59 @@ def _check_group(data: MultigroupData, k: int, where: str) -> None:
                     f"'{data.variables[b]}' and '{data.variables[a]}' are never observed in the "
                     f"same row{where}: their covariance within clusters is unknown."
                 )
+    _check_collinear(Y, cells if data.positions else codes, data.variables, where)
 
 
-def _check_separable(name, values, codes, cells, J: int, where: str) -> None:
+def _check_at_positions(name, values, cells, data: MultigroupData, where: str) -> None:
+    """Each position has a mean and a variance of its own: it must have values that differ."""
+    for c, position in enumerate(data.positions):
+        own = values[cells == c]
+        if not len(own) or own.min() == own.max():
+            what = "is constant" if len(own) else "has no value"
+            raise DataError(
+                f"Variable '{name}' {what} at {data.position} = {position!r}{where}: its mean and "
+                "variance there are unknown. Leave the position out."
+            )
+
+
+def _check_separable(name, values, codes, J: int, where: str, by_position: bool) -> None:
     n = np.bincount(codes, minlength=J)
     if n.max() < 2:
         raise DataError(
             f"No cluster{where} has two values of '{name}': the variances within and between "
             "clusters cannot be told apart."
         )
-    if cells.max(initial=0) == 0:
-        total = np.bincount(codes, values, J) / np.maximum(n, 1)
-        if np.abs(values - total[codes]).max() <= 1e-12:
+    if by_position:
+        return
+    means = (np.bincount(codes, values, J) / np.maximum(n, 1))[n > 0]
+    of_cluster = np.cumsum(n > 0) - 1
+    if np.abs(values - means[of_cluster[codes]]).max() <= ROUNDING:
+        raise DataError(
+            f"Variable '{name}' does not vary within clusters{where}: it belongs to the cluster "
+            "and has no variance within."
+        )
+    if means.max() - means.min() <= ROUNDING:
+        raise DataError(
+            f"Variable '{name}' has the same mean in every cluster{where}: it was centred within "
+            "clusters and has no part between. Take the variable as it was."
+        )
+
+
+def _check_collinear(Y: np.ndarray, codes: np.ndarray, variables: tuple, where: str) -> None:
+    """Refuse a variable that is a combination of others inside clusters (or positions)."""
+    rows = ~np.isnan(Y).any(axis=1)
+    Y, codes = Y[rows], codes[rows]
+    n = np.maximum(np.bincount(codes), 1)
+    means = np.stack([np.bincount(codes, y) / n for y in Y.T], axis=1)
+    deviation = Y - means[codes]
+    S = deviation.T @ deviation
+    if len(variables) < 2 or len(Y) - np.sum(n > 0) <= len(variables) or (np.diag(S) <= 0).any():
+        return
+    R = S / np.sqrt(np.outer(np.diag(S), np.diag(S)))
+    for v in range(1, len(variables)):
+        left = 1.0 - R[v, :v] @ np.linalg.lstsq(R[:v, :v], R[:v, v], rcond=None)[0]
+        if left < COLLINEAR:
             raise DataError(
-                f"Variable '{name}' does not vary within clusters{where}: it belongs to the "
-                "cluster and has no variance within."
+                f"Variable '{variables[v]}' is a linear combination of "
+                f"{', '.join(map(repr, variables[:v]))} within clusters{where}. Leave it out."
             )

@@ -14,6 +14,8 @@ from mlteach.lazy import lazy_import
 
 pd = lazy_import("pandas")
 
+# A correlation this close to 1 is on the boundary, where a bound has stopped it.
+ONE = 1e-5
 COLUMNS = ["estimate", "se", "lower", "upper"]
 
 
@@ -97,10 +99,12 @@ def correlations(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFram
 
 def _correlation(c, at_c, left, right, cov: np.ndarray, z: float) -> tuple:
     (a, at_a), (b, at_b) = left, right
-    if a <= 0 or b <= 0 or abs(c) >= np.sqrt(a * b):
+    if a <= 0 or b <= 0 or abs(c) > np.sqrt(a * b):
         return (np.nan,) * 4
     size = np.sqrt(a * b)
     r = c / size
+    if abs(r) > 1.0 - ONE:
+        return np.sign(r), np.nan, np.nan, np.nan
     se = _delta(cov, {at_c: 1.0 / size, at_a: -0.5 * r / a, at_b: -0.5 * r / b})
     centre, half = np.arctanh(r), z * se / (1.0 - r**2)
     return r, se, np.tanh(centre - half), np.tanh(centre + half)

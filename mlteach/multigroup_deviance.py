@@ -9,12 +9,16 @@ with zeros. With n_jr rows of class r in cluster j and d_jr their sum of y - mu,
     A_j = sum_r n_jr P_r,   b_j = sum_r P_r d_jr,   K_j = Between (I + A_j Between)^-1,
 
     -2 log L = sum_r [ n_r (log|Within_rr| + p_r log 2 pi) + tr(P_r S_r) ]
-               + sum_j [ log|I + A_j Between| - b_j' K_j b_j ],
+               + sum_j [ log|I + A_j Between| + sum_r e_jr' P_r e_jr / n_jr + u_j' Between^-1 u_j ],
 
-S_r the sum of (y - mu)(y - mu)' over all rows of the class. K_j b_j and K_j are the mean and the
-covariance matrix of u_j given the data. Nothing is larger than p x p. Between may have negative
-eigenvalues, and so may Within of a position that a cluster takes once, as long as the covariance
-matrix of every cluster is positive definite; determinants then count by their absolute value.
+    u_j = K_j b_j,   e_jr = d_jr - n_jr u_j,
+
+S_r the cross-products of the rows of a class around their mean in the cluster. u_j and K_j are the
+mean and the covariance matrix of the cluster's effects given the data. Every term is a sum of
+squares, so nothing is lost where almost all variance lies between clusters. Nothing is larger than
+p x p. Between may have negative eigenvalues, and so may Within of a position that a cluster takes
+once, as long as the covariance matrix of every cluster is positive definite; determinants then
+count by their absolute value.
 
 Clusters with the same n_jr are of one *type* t, with one A_t. The quadratic form needs only the
 second moments of their sums, so many clusters of a type are replaced by a few *units* that have the
@@ -43,10 +47,8 @@ class GroupMoments:
         Cell of each class.
     observed : ndarray of bool, shape (R, p)
     rows : ndarray, shape (R,)
-    mean : ndarray, shape (R, p)
-        Means of the class; zero where not observed.
     scatter : ndarray, shape (R, p, p)
-        Cross-products of the deviations from them.
+        Cross-products of the deviations from the mean of the class in each cluster.
     n : ndarray, shape (T, R)
         Rows of each class in a cluster of the type.
     count : ndarray, shape (T,)
@@ -63,7 +65,6 @@ class GroupMoments:
     cell: np.ndarray
     observed: np.ndarray
     rows: np.ndarray
-    mean: np.ndarray
     scatter: np.ndarray
     n: np.ndarray
     count: np.ndarray
@@ -102,19 +103,19 @@ def group_moments(Y: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> GroupM
         key = 2 * key + column
     keys, first, klass = _distinct(key)
     R, J = len(keys), int(codes.max()) + 1
-    filled = np.where(here, Y, 0.0)
     rows = np.bincount(klass, minlength=R).astype(float)
-    mean = np.stack([np.bincount(klass, y, R) for y in filled.T], axis=1) / rows[:, None]
-    deviation = np.where(here, filled - mean[klass], 0.0)
+    at = codes * R + klass
+    n = np.bincount(at, minlength=J * R).astype(float)
+    filled = np.where(here, Y, 0.0)
+    sums = np.stack([np.bincount(at, y, J * R) for y in filled.T], axis=1)
+    means = sums / np.maximum(n, 1.0)[:, None]
+    deviation = np.where(here, filled - means[at], 0.0)
     scatter = np.empty((R, p, p))
     for r in range(R):
         part = deviation if R == 1 else deviation[klass == r]
         scatter[r] = part.T @ part
-    at = codes * R + klass
-    n = np.bincount(at, minlength=J * R).reshape(J, R).astype(float)
-    sums = [np.bincount(at, y, J * R).reshape(J, R) for y in filled.T]
-    types, count, parts = _units(n, np.stack(sums, axis=2))
-    return GroupMoments(cells[first], here[first], rows, mean, scatter, types, count, *parts)
+    types, count, parts = _units(n.reshape(J, R), sums.reshape(J, R, p))
+    return GroupMoments(cells[first], here[first], rows, scatter, types, count, *parts)
 
 
 def _distinct(key: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -179,9 +180,13 @@ class GroupDeviance:
         self.m = len(self.rows)
         self.size = moments.cells * (p + self.m) + self.m
         self.constant = float(moments.rows @ moments.observed.sum(axis=1)) * np.log(2.0 * np.pi)
-        self._repeated = moments.n[moments.type] * moments.weight[:, None]
-        self._pull = moments.coefficient * moments.weight[:, None]
+        n = moments.n[moments.type]
+        self._n = n[..., None]
+        self._weight = moments.weight[:, None] / np.maximum(n, 1.0)
+        self._pull = moments.coefficient * self._weight
         self._blocks = [np.ix_(here, here) for here in moments.observed]
+        values, vectors = np.linalg.eigh(moments.scatter)
+        self._roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
 
     def unpack(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means (..., C, p), Within (..., C, p, p), Between (..., p, p)."""
@@ -198,45 +203,44 @@ class GroupDeviance:
         mom, (mu, within, between) = self.moments, self.unpack(theta)
         if not self._possible(within, between):
             return np.inf
-        P, A, K, _, b = self._pieces(mu, within, between)
+        P, A, G, b, u, e = self._pieces(mu, within, between)
         value = self.constant
         for r, block in enumerate(self._blocks):
-            value += mom.rows[r] * np.linalg.slogdet(within[mom.cell[r]][block])[1]
-        value += float(np.sum(P * self.scatter(mu)))
-        joint = np.eye(mom.p) + A @ between
-        value += float(mom.count @ np.linalg.slogdet(joint)[1])
-        Kb = (K[mom.type] @ b[..., None])[..., 0]
-        return value - float(mom.weight @ np.sum(b * Kb, axis=1))
+            W = within[mom.cell[r]][block]
+            value += mom.rows[r] * np.linalg.slogdet(W)[1]
+            root = self._roots[r][mom.observed[r]]
+            value += float(np.sum(root * np.linalg.solve(W, root)))
+        value += float(mom.count @ np.linalg.slogdet(np.eye(mom.p) + A @ between)[1])
+        Gb = (G[mom.type] @ b[..., None])[..., 0]
+        Pe = (P @ e[..., None])[..., 0]
+        value += float(np.sum(self._weight * np.sum(e * Pe, axis=2)))
+        return value + float(mom.weight @ np.sum(u * Gb, axis=1))
 
     def gradient(self, theta: np.ndarray) -> np.ndarray:
         """First derivatives, for one point or for many: shape (..., size), real or complex."""
         mom, (mu, within, between) = self.moments, self.unpack(theta)
-        P, A, K, d, b = self._pieces(mu, within, between)
-        u = (K[..., mom.type, :, :] @ b[..., None])[..., 0]
-        lead, p, R = theta.shape[:-1], mom.p, len(mom.rows)
+        P, A, G, b, _, e = self._pieces(mu, within, between)
+        lead, p = theta.shape[:-1], mom.p
 
-        AK = A @ K
-        H = A - AK @ A
-        g = b - (A[..., mom.type, :, :] @ u[..., None])[..., 0]
-        by_between = np.einsum("...tab,t->...ab", H, mom.count)
-        by_between = by_between - _crossed(g * mom.weight[:, None], g)
+        g = (G[..., mom.type, :, :] @ b[..., None])[..., 0]
+        by_between = np.einsum("...tab,t->...ab", G @ A, mom.count)
+        by_between = by_between - np.swapaxes(g * mom.weight[:, None], -1, -2) @ g
 
         # Expected cross-products of the residuals of each class, given the data.
-        T = self.scatter(mu) + np.einsum("tr,...tab->...rab", mom.n * mom.count[:, None], K)
-        uu = (u[..., :, None] * u[..., None, :]).reshape(*lead, len(mom.type), p * p)
-        T = T + (self._repeated.T @ uu).reshape(*lead, R, p, p)
-        du = _crossed(d.reshape(*lead, len(mom.type), R * p), u * mom.weight[:, None])
-        du = du.reshape(*lead, R, p, p)
-        T = T - du - np.swapaxes(du, -1, -2)
+        K = between[..., None, :, :] @ G
+        T = mom.scatter + np.einsum("tr,...tab->...rab", mom.n * mom.count[:, None], K)
+        by_class = np.moveaxis(e, -2, -3)
+        weighted = by_class * self._weight.T[..., None]
+        T = T + np.swapaxes(weighted, -1, -2) @ by_class
         by_P = mom.rows[:, None, None] * P - P @ T @ P
-        left = mom.rows[:, None] * (mom.mean - mu[..., mom.cell, :]) - self._pull.T @ u
-        by_class = -2.0 * (P @ left[..., None])[..., 0]
+        left = np.einsum("ur,...ura->...ra", self._pull, e)
+        by_mean = -2.0 * (P @ left[..., None])[..., 0]
 
         by_mu = np.zeros((*lead, mom.cells, p), theta.dtype)
         matrices = np.zeros((*lead, mom.cells + 1, p, p), theta.dtype)
         matrices[..., -1, :, :] = by_between
         for r, c in enumerate(mom.cell):
-            by_mu[..., c, :] += by_class[..., r, :]
+            by_mu[..., c, :] += by_mean[..., r, :]
             matrices[..., c, :, :] += by_P[..., r, :, :]
         twice = np.where(self.rows == self.cols, 1.0, 2.0)
         triangles = matrices[..., self.rows, self.cols] * twice
@@ -252,33 +256,30 @@ class GroupDeviance:
             out[start : start + at_once] = self.gradient(theta + 1j * STEP * directions).imag / STEP
         return 0.5 * (out + out.T)
 
-    def effects(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Conditional means (U, p) and covariance matrices (U, p, p) of u for each unit."""
+    def precisions(self, within: np.ndarray) -> np.ndarray:
+        """P of each class, shape (..., R, p, p)."""
         mom = self.moments
-        *_, K, _, b = self._pieces(*self.unpack(theta))
-        K = K[mom.type]
-        return (K @ b[..., None])[..., 0], K
-
-    def _pieces(self, mu, within, between) -> tuple[np.ndarray, ...]:
-        """P (R, p, p), A and K (T, p, p), d (U, R, p), b (U, p), each with leading axes."""
-        mom = self.moments
-        lead, p = mu.shape[:-2], mom.p
-        P = np.zeros((*lead, len(mom.rows), p, p), mu.dtype)
+        P = np.zeros((*within.shape[:-3], len(mom.rows), mom.p, mom.p), within.dtype)
         for r, block in enumerate(self._blocks):
             P[(..., r, *block)] = np.linalg.inv(within[(..., mom.cell[r], *block)])
-        A = (mom.n @ P.reshape(*lead, len(mom.rows), p * p)).reshape(*lead, len(mom.n), p, p)
+        return P
+
+    def _pieces(self, mu, within, between) -> tuple[np.ndarray, ...]:
+        """P (R, p, p), A and G (T, p, p), b and u (U, p), e (U, R, p), each with leading axes.
+
+        G is (I + A Between)^-1, so that K = Between G.
+        """
+        mom, p = self.moments, self.moments.p
+        P = self.precisions(within)
+        A = _sums_over_classes(mom.n, P)
         between = between[..., None, :, :]
-        K = np.linalg.solve(np.eye(p) + between @ A, np.broadcast_to(between, A.shape))
+        G = np.linalg.inv(np.eye(p) + A @ between)
         d = mom.sums - mom.coefficient[..., None] * mu[..., None, mom.cell, :]
         d = np.where(mom.observed, d, 0.0)
         b = np.einsum("...rab,...urb->...ua", P, d)
-        return P, A, K, d, b
-
-    def scatter(self, mu: np.ndarray) -> np.ndarray:
-        """Cross-products of y - mu over the rows of each class, (..., R, p, p)."""
-        mom = self.moments
-        gap = np.where(mom.observed, mom.mean - mu[..., mom.cell, :], 0.0)
-        return mom.scatter + (mom.rows[:, None, None] * gap[..., :, None]) * gap[..., None, :]
+        u = ((between @ G)[..., mom.type, :, :] @ b[..., None])[..., 0]
+        e = np.where(mom.observed, d - self._n * u[..., None, :], 0.0)
+        return P, A, G, b, u, e
 
     def _possible(self, within: np.ndarray, between: np.ndarray) -> bool:
         """Whether the covariance matrix of every cluster is positive definite."""
@@ -286,7 +287,7 @@ class GroupDeviance:
             return all(self._type_possible(n, within, between) for n in self.moments.n)
         if np.linalg.eigvalsh(between)[0] >= 0:
             return True
-        *_, A, _, _, _ = self._pieces(np.zeros(within.shape[:-1]), within, between)
+        A = _sums_over_classes(self.moments.n, self.precisions(within))
         values, vectors = np.linalg.eigh(A)
         half = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         inner = np.swapaxes(half, 1, 2) @ between @ half
@@ -311,9 +312,10 @@ class GroupDeviance:
         return bool(np.linalg.eigvalsh(V)[0] > 0)
 
 
-def _crossed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Sum over units of a b', shape (..., k, l)."""
-    return np.swapaxes(a, -1, -2) @ b
+def _sums_over_classes(n: np.ndarray, P: np.ndarray) -> np.ndarray:
+    """A of each type, (..., T, p, p)."""
+    lead, R, p = P.shape[:-3], P.shape[-3], P.shape[-1]
+    return (n @ P.reshape(*lead, R, p * p)).reshape(*lead, len(n), p, p)
 
 
 class MultigroupDeviance:

@@ -9,7 +9,6 @@ elements, where a Cholesky factor would not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,8 @@ from mlteach.optim import OptRecord, minimize
 BARRIERS = (1.0, 1e-2, 1e-4, 1e-6, 1e-8)
 # An eigenvalue of Between below this part of the scaled variance lies on the boundary.
 ZERO = 1e-5
+# A parameter whose direction is free by less than this does not move.
+HELD = 1e-6
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,26 @@ class MultigroupFit:
         Of the deviance without the barrier.
     record : OptRecord
     deviance : MultigroupDeviance
-    at_bound : ndarray of bool, shape (m,)
-        Parameters of a Between matrix that the bound holds.
+    free : ndarray, shape (m, k)
+        Directions in which the parameters can move: all, less those in which the bound holds a
+        Between matrix. Orthonormal columns.
     """
 
     theta: np.ndarray
     hessian: np.ndarray
     record: OptRecord
     deviance: MultigroupDeviance
-    at_bound: np.ndarray
+    free: np.ndarray
+
+    @property
+    def at_bound(self) -> np.ndarray:
+        """Parameters that the bound holds where they are, shape (m,) of bool."""
+        return np.abs(self.free).max(axis=1, initial=0.0) < HELD
+
+    @property
+    def is_on_boundary(self) -> bool:
+        """Whether a bound holds in any direction."""
+        return self.free.shape[1] < len(self.theta)
 
 
 def fit_scaled(data: MultigroupData, model: MultigroupModel, bounded: bool) -> MultigroupFit:
@@ -63,61 +75,85 @@ def fit_scaled(data: MultigroupData, model: MultigroupModel, bounded: bool) -> M
     MultigroupFit
     """
     groups = [GroupDeviance(moments) for moments in data.moments()]
-    objective = MultigroupDeviance(groups, model.index)
-    start = start_values(model, groups)
-    record = minimize(objective, start)
-    at_bound = np.zeros(objective.size, bool)
-    if bounded and _smallest(objective, record.end) < 0:
-        record = _within_bound(objective, start)
-        at_bound = _held(objective, record.end)
-    return MultigroupFit(record.end, objective.hessian(record.end), record, objective, at_bound)
+    deviance = MultigroupDeviance(groups, model.index)
+    start = start_values(deviance)
+    record = minimize(deviance, start)
+    if bounded and _smallest(deviance, record.end) < 0:
+        record = _within_bound(deviance, start)
+    free = _free_directions(deviance, record.end) if bounded else np.eye(deviance.size)
+    return MultigroupFit(record.end, deviance.hessian(record.end), record, deviance, free)
 
 
-def start_values(model: MultigroupModel, groups: Sequence[GroupDeviance]) -> np.ndarray:
+def start_values(deviance: MultigroupDeviance) -> np.ndarray:
     """Means, and mean squares within and between clusters, averaged where they are equal."""
-    size = 1 + max(int(at.max()) for at in model.index)
-    total, weight = np.zeros(size), np.zeros(size)
-    for group, at in zip(groups, model.index, strict=True):
+    total, weight = np.zeros(deviance.size), np.zeros(deviance.size)
+    for group, at in zip(deviance.groups, deviance.index, strict=True):
         rows = group.moments.rows.sum()
         np.add.at(total, at, rows * _own_start(group))
         np.add.at(weight, at, rows)
-    return total / weight
+    start = total / weight
+    # Single equal elements of different groups need not fit together: then without covariances.
+    for share in (1.0, 0.5, 0.0):
+        candidate = np.where(_is_covariance(deviance), share * start, start)
+        if np.isfinite(deviance.value_and_gradient(candidate)[0]):
+            return candidate
+    return candidate
+
+
+def _is_covariance(deviance: MultigroupDeviance) -> np.ndarray:
+    """Which free parameters are covariances, shape (m,)."""
+    out = np.zeros(deviance.size, bool)
+    for group, at in zip(deviance.groups, deviance.index, strict=True):
+        means = group.moments.cells * group.moments.p
+        off = np.tile(group.rows != group.cols, group.moments.cells + 1)
+        out[at[means:][off]] = True
+    return out
 
 
 def _own_start(group: GroupDeviance) -> np.ndarray:
     """Mean squares from the sums of rows and of clusters; exact where nothing is missing."""
     mom = group.moments
+    sums = np.einsum("u,ur,ura->ra", mom.weight, mom.coefficient > 0, mom.sums)
     seen = mom.rows[:, None] * mom.observed
     mu = np.zeros((mom.cells, mom.p))
     for c in range(mom.cells):
         own = mom.cell == c
-        mu[c] = (seen[own] * mom.mean[own]).sum(axis=0) / np.maximum(seen[own].sum(axis=0), 1.0)
-    n = mom.n @ mom.observed
+        mu[c] = sums[own].sum(axis=0) / np.maximum(seen[own].sum(axis=0), 1.0)
+    n = (mom.n @ mom.observed)[mom.type]
     gap = mom.sums - mom.coefficient[..., None] * mu[mom.cell]
-    gap = np.where(mom.observed, gap, 0.0).sum(axis=1)
-    gap /= np.sqrt(np.maximum(n, 1.0))[mom.type]
-    between = gap.T @ (mom.weight[:, None] * gap)
-    inside = group.scatter(mu).sum(axis=0) - between
-    J = (mom.count[:, None] * (n > 0)).sum(axis=0)
-    N = seen.sum(axis=0)
-    within = _positive(inside / np.sqrt(np.outer(*(np.maximum(N - J, 1.0),) * 2)))
-    size = np.sqrt(np.outer(N / J, N / J))
-    between = _positive((between / np.sqrt(np.outer(J, J)) - within) / size)
+    gap = np.where(mom.observed, gap, 0.0)
+    total = gap.sum(axis=1) / np.maximum(n, 1.0)
+    # Rows of a class around the mean of their cluster: around that of the class, and its own.
+    own = mom.n[mom.type][..., None]
+    apart = np.where(mom.observed, gap / np.maximum(own, 1.0) - total[:, None], 0.0)
+    weights = np.sqrt(mom.weight[:, None, None] * own) * apart
+    inside = mom.scatter.sum(axis=0) + np.einsum("ura,urb->ab", weights, weights)
+    J = (mom.count[:, None] * (mom.n @ mom.observed > 0)).sum(axis=0)
+    spare = np.maximum(seen.sum(axis=0) - J, 1.0)
+    within = _positive(inside / np.sqrt(np.outer(spare, spare)), np.eye(mom.p) * 1e-6)
+    weighted = np.sqrt(mom.weight[:, None]) * total
+    typical = np.sqrt(np.outer(*(J / seen.sum(axis=0),) * 2))
+    between = weighted.T @ weighted / np.sqrt(np.outer(J, J)) - within * typical
+    between = _positive(between, 0.02 * typical * within)
     at = (group.rows, group.cols)
     return np.concatenate([mu.ravel(), np.tile(within[at], mom.cells), between[at]])
 
 
-def _positive(S: np.ndarray) -> np.ndarray:
-    """The nearest matrix whose eigenvalues are not below a hundredth of the mean variance."""
-    values, vectors = np.linalg.eigh(S)
-    floor = 0.01 * max(float(np.trace(S)) / len(S), 0.1)
-    return (vectors * np.maximum(values, floor)) @ vectors.T
+def _positive(S: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """The nearest matrix, in the metric of the floor, that is not below it in any direction."""
+    root = np.linalg.cholesky(floor)
+    inner = np.linalg.solve(root, np.linalg.solve(root, S).T)
+    values, vectors = np.linalg.eigh(0.5 * (inner + inner.T))
+    if values[0] >= 1.0:
+        return S
+    half = root @ vectors * np.sqrt(np.maximum(values, 1.0))
+    return half @ half.T
 
 
 # -------------------------------------------------------------------------------------------- bound
 
 
-class _Barrier:
+class Barrier:
     """The deviance plus ``-kappa log|Between|`` for each group's matrix."""
 
     def __init__(self, deviance: MultigroupDeviance, kappa: float) -> None:
@@ -130,6 +166,7 @@ class _Barrier:
         self.basis[np.arange(group.m), group.cols, group.rows] = 1.0
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Both; infinite outside of the cone too."""
         value, gradient = self.deviance.value_and_gradient(theta)
         for at, between in _betweens(self.deviance, theta):
             if np.linalg.eigvalsh(between)[0] <= 0:
@@ -140,6 +177,7 @@ class _Barrier:
         return value, gradient
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
+        """Second derivatives, shape (size, size)."""
         out = self.deviance.hessian(theta)
         for at, between in _betweens(self.deviance, theta):
             moved = np.linalg.solve(between, self.basis)
@@ -160,14 +198,26 @@ def _smallest(deviance: MultigroupDeviance, theta: np.ndarray) -> float:
 
 def _within_bound(deviance: MultigroupDeviance, start: np.ndarray) -> OptRecord:
     for kappa in BARRIERS:
-        record = minimize(_Barrier(deviance, kappa), start)
+        record = minimize(Barrier(deviance, kappa), start)
         start = record.end
     return record
 
 
-def _held(deviance: MultigroupDeviance, theta: np.ndarray) -> np.ndarray:
-    held = np.zeros(deviance.size, bool)
-    for at, between in _betweens(deviance, theta):
-        if np.linalg.eigvalsh(between)[0] < ZERO:
-            held[at] = True
-    return held
+def _free_directions(deviance: MultigroupDeviance, theta: np.ndarray) -> np.ndarray:
+    """Directions that keep the null directions of every Between matrix: its face of the cone."""
+    fixed = [np.zeros((0, deviance.size))]
+    for (at, between), group in zip(_betweens(deviance, theta), deviance.groups, strict=True):
+        values, vectors = np.linalg.eigh(between)
+        null = vectors[:, values < ZERO]
+        if not null.shape[1]:
+            continue
+        # Rows: the elements of (change of Between) times null, by the parameters.
+        rows = np.zeros((null.size, deviance.size))
+        for k, (r, c) in enumerate(zip(group.rows, group.cols, strict=True)):
+            change = np.zeros_like(between)
+            change[r, c] = change[c, r] = 1.0
+            rows[:, at[k]] = (change @ null).ravel()
+        fixed.append(rows)
+    constraints = np.concatenate(fixed)
+    _, sizes, rotation = np.linalg.svd(constraints)
+    return rotation[int(np.sum(sizes > 1e-8)) :].T

@@ -137,7 +137,7 @@ def _name(level: str, left: str, right: str, position, group) -> str:
 
 
 def _listed(equal) -> tuple:
-    return (equal,) if isinstance(equal, str) else tuple(equal)
+    return (equal,) if isinstance(equal, str) else tuple(equal or ())
 
 
 def _entry(text: str, variables: Sequence[str]) -> tuple[str, frozenset]:

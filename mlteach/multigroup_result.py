@@ -131,11 +131,13 @@ class MultigroupResult:
 
     @cached_property
     def _cov(self) -> np.ndarray:
-        """Inverse observed information; NaN for what the bound holds, which counts as known."""
-        times, free = self._units[0], ~self.fit.at_bound
-        out = np.full((len(times),) * 2, np.nan)
-        out[np.ix_(free, free)] = 2.0 * inverse_on_curved(self.fit.hessian[np.ix_(free, free)])
-        return out * np.outer(times, times)
+        """Inverse observed information in the free directions; NaN for what a bound holds."""
+        times, free = self._units[0], self.fit.free
+        inner = inverse_on_curved(free.T @ self.fit.hessian @ free)
+        out = 2.0 * free @ inner @ free.T * np.outer(times, times)
+        out[self.fit.at_bound] = np.nan
+        out[:, self.fit.at_bound] = np.nan
+        return out
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of the estimates, from the observed information."""
@@ -371,7 +373,7 @@ class MultigroupResult:
         if not self.converged:
             notes.append(
                 f"The search {self.fit.record.status}. Do not use the numbers: there may be too "
-                "few clusters for so many free parameters; set some equal."
+                "few clusters for so many free parameters; set some equal, or try bounded=True."
             )
         notes += self.data.notes
         negative = self.parameters.index[self.parameters["flag"] == NEGATIVE]
@@ -384,11 +386,12 @@ class MultigroupResult:
                 if (np.diag(matrix) > 0).all()
                 and np.linalg.eigvalsh(matrix)[0] < -1e-9 * np.trace(matrix)
             ]
-        held = self.parameters.index[self.fit.at_bound]
-        if len(held):
+        if self.fit.is_on_boundary:
+            held = ", ".join(self.parameters.index[self.fit.at_bound])
             notes.append(
-                f"On the boundary: {', '.join(held)}. They have no standard error, and those of "
-                "the others take them as known."
+                "A Between matrix is on the boundary: "
+                + (f"{held} cannot move." if held else "a correlation is 1 or -1.")
+                + " Standard errors take the boundary as known."
             )
         return tuple(notes)
 

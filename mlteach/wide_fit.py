@@ -132,22 +132,21 @@ def _tli(chi2: float, df: int, chi2_baseline: float, df_baseline: int) -> float:
 def _rmsea_limits(chi2: float, df: int, level: float) -> tuple[float, float]:
     """Noncentrality parameters at which chi2 is a quantile of the noncentral distribution."""
     from scipy.optimize import brentq
-    from scipy.stats import ncx2
+    from scipy.special import chndtr
 
     if not df:
         return np.nan, np.nan
 
     def limit(target: float) -> float:
         def gap(noncentrality: float) -> float:
-            return float(ncx2.cdf(chi2, df, noncentrality)) - target
+            return float(chndtr(chi2, df, noncentrality)) - target
 
-        tiny = 1e-12  # SciPy's noncentral distribution is undefined at zero
-        if gap(tiny) <= 0:
+        if gap(0.0) <= 0:
             return 0.0
         upper = max(chi2, df, 1.0)
         while gap(upper) > 0:
             upper *= 2.0
-        return brentq(gap, tiny, upper, xtol=1e-10)
+        return brentq(gap, 0.0, upper, xtol=1e-10)
 
     tail = 0.5 * (1.0 - level)
     return limit(1.0 - tail), limit(tail)

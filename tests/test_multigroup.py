@@ -142,3 +142,51 @@ def test_position_whose_variance_is_below_its_covariance() -> None:
     assert "does not describe these data" in fit.notes[0]
     with pytest.raises(ModelError, match="Within matrix of group 'all'"):
         fit.simulate(rng)
+
+
+@pytest.mark.parametrize("ratio", [1e2, 1e4])
+def test_almost_all_variance_between_clusters(ratio) -> None:
+    rng = np.random.default_rng(1)
+    codes = np.repeat(np.arange(60), 5)
+    y = ratio * rng.normal(size=60)[codes] + rng.normal(size=300)
+    data = pd.DataFrame({"x": y, "g": codes})
+    fit = mt.fit_multigroup("x", data, cluster="g")
+    inside = ((data["x"] - data.groupby("g")["x"].transform("mean")) ** 2).sum()
+    assert fit.converged
+    assert fit.within["all"].iloc[0, 0] == pytest.approx(inside / 240, rel=1e-9)
+
+
+def test_single_equal_elements_of_groups_that_differ_much() -> None:
+    rng = np.random.default_rng(12)
+    tables = []
+    for g, (scale, r) in enumerate([(1.0, 0.95), (0.2, -0.9)]):
+        L = np.linalg.cholesky(scale * np.array([[1, r], [r, 1]]))
+        y = rng.normal(size=(60, 2)) @ L.T + (rng.normal(size=(15, 2)) @ L.T).repeat(4, axis=0)
+        tables.append(
+            pd.DataFrame(y, columns=["a", "b"]).assign(g=g, j=np.arange(60) // 4 + 15 * g)
+        )
+    settings = {"cluster": "j", "group": "g", "between": "free"}
+    free = mt.fit_multigroup(["a", "b"], pd.concat(tables), **settings)
+    equal = ["within.a~~b", "between.a~~b"]
+    fit = mt.fit_multigroup(["a", "b"], pd.concat(tables), **settings, equal=equal)
+    assert fit.converged and fit.llf < free.llf
+    assert fit.within[0].loc["a", "b"] == fit.within[1].loc["a", "b"]
+
+
+def test_bound_holds_one_direction_only() -> None:
+    """One variable has no variance between; the other's variance keeps its standard error."""
+    rng = np.random.default_rng(3)
+    half = rng.normal(size=(80, 1))
+    x = np.hstack([half, -half]) + 0.6 * rng.normal(size=(80, 2))
+    y = rng.normal(size=(80, 2)) + rng.normal(size=(80, 1))
+    data = pd.DataFrame({"x": x.ravel(), "y": y.ravel(), "j": np.repeat(np.arange(80), 2)})
+    fit = mt.fit_multigroup(["x", "y"], data, cluster="j", bounded=True)
+    alone = mt.fit_multigroup("y", data, cluster="j")
+    assert np.linalg.eigvalsh(fit.between["all"])[0] == pytest.approx(0.0, abs=1e-6)
+    se = fit.bse["between.y~~y"]
+    assert se == pytest.approx(alone.bse["between.y~~y"], rel=0.15)
+    assert any("on the boundary" in note for note in fit.notes)
+    # The profile stays inside the cone too, and so cannot go below zero.
+    limits = fit.conf_int(method="profile")
+    assert limits.loc["between.y~~y", "lower"] > 0
+    assert (limits["lower"] <= fit.params + 1e-8).all()

@@ -93,6 +93,14 @@ def edit(column, rows, value):
             lambda t: t.assign(x=t.groupby("school")["x"].transform("mean")),
             "Variable 'x' does not vary within clusters in group 'A'",
         ),
+        (
+            lambda t: t.assign(x=t["x"] - t.groupby("school")["x"].transform("mean")),
+            "Variable 'x' has the same mean in every cluster in group 'A'",
+        ),
+        (
+            lambda t: t.assign(y=2 * t["x"] + t["school"]),
+            "Variable 'y' is a linear combination of 'x' within clusters in group 'A'",
+        ),
         (lambda t: t.drop(columns="land"), "Column 'land', needed by the multigroup model"),
     ],
 )
@@ -120,3 +128,27 @@ def test_positions_that_cannot_be_used(table) -> None:
 def test_roles(table, variables) -> None:
     with pytest.raises(ModelError):
         read(table, variables)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda t: t[(t["land"] == "B") | (t["time"] != "post")],
+            "'x' has no value at time = 'post'",
+        ),
+        (
+            lambda t: t.assign(y=t["y"].where(t["time"] != "pre", 1.0)),
+            "'y' is constant at time = 'pre' in group 'A'",
+        ),
+    ],
+)
+def test_every_position_needs_values_that_differ(table, change, message) -> None:
+    with pytest.raises(DataError, match=message):
+        read(change(table), position="time")
+
+
+def test_infinities_of_both_signs(table) -> None:
+    table.loc[[0, 1], "x"] = [np.inf, -np.inf]
+    with pytest.raises(DataError, match="2 infinite"):
+        read(table)

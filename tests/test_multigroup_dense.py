@@ -49,6 +49,17 @@ def by_cluster(Y, codes, cells, mu, within, between):
     return total
 
 
+def normal_matrix(Y, codes, cells, j, within, between):
+    """Covariance matrix of the entries of cluster j that are there."""
+    rows, at = Y[codes == j], cells[codes == j]
+    n, p = rows.shape
+    V = np.kron(np.ones((n, n)), between)
+    for i, c in enumerate(at):
+        V[i * p : (i + 1) * p, i * p : (i + 1) * p] += within[c]
+    here = ~np.isnan(rows.ravel())
+    return V[np.ix_(here, here)]
+
+
 def wide_table(Y, codes, cells, C):
     """One row a cluster; members in the order of the rows, or at their position."""
     order = cells if C > 1 else pd.Series(codes).groupby(codes).cumcount().to_numpy()
@@ -193,6 +204,50 @@ def test_impossible_matrices_have_no_likelihood():
     assert deviance.value(packed(mu, -within, within[0])) == np.inf
 
 
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_within_of_a_position_may_be_indefinite(p, missing):
+    # What must be positive definite is the covariance matrix of the cluster.
+    rng = np.random.default_rng([p, missing, 7])
+    possible = []
+    for _ in range(40):
+        rows = one_group(rng, p, J=6, C=3, missing=missing)
+        mu, within, between = parameters(rng, p, 3)
+        within[1] = within[1] - rng.uniform(0, 2) * between
+        deviance = GroupDeviance(group_moments(*rows))
+        ours = deviance.value(packed(mu, within, between))
+        everyone = [normal_matrix(*rows, j, within, between) for j in range(6)]
+        possible.append(min(np.linalg.eigvalsh(V)[0] for V in everyone) > 0)
+        assert np.isfinite(ours) == possible[-1]
+        if possible[-1]:
+            assert np.isclose(ours, by_cluster(*rows, mu, within, between), rtol=DENSE)
+            theta = packed(mu, within, between)
+            expected = dense_gradient(rows, theta, 3)
+            away = np.abs(deviance.gradient(theta) - expected).max()
+            assert away < DENSE * np.abs(expected).max()
+    assert {True, False} == set(possible)
+
+
+def test_a_variance_within_below_zero_is_found():
+    # Twice measured, the spread grows: the covariance is larger than the first variance.
+    rng = np.random.default_rng(1)
+    u, e = rng.normal(size=300), 0.4 * rng.normal(size=(2, 300))
+    x = np.column_stack([0.9 * u + e[0], 2.5 * (0.9 * u + e[1])])
+    ids = {"person": np.repeat(np.arange(300), 2), "time": np.tile(["pre", "post"], 300)}
+    data = pd.DataFrame(ids).assign(x=x.ravel())
+    fit = mt.fit_multigroup(["x"], data, cluster="person", position="time")
+    # Five parameters for two means and three covariances: saturated.
+    S = np.cov(x.T, bias=True)
+    saturated = -150 * (2 * (1 + np.log(2 * np.pi)) + np.linalg.slogdet(S)[1])
+    assert fit.converged
+    assert np.isclose(fit.llf, saturated, rtol=LOGL)
+    expected = {"within.x~~x@pre": S[0, 0] - S[0, 1], "within.x~~x@post": S[1, 1] - S[0, 1]}
+    assert expected["within.x~~x@pre"] < 0
+    for name, value in expected.items():
+        assert np.isclose(fit.params[name], value, rtol=1e-6)
+    assert fit.parameters.loc["within.x~~x@pre", "flag"] == "negative variance"
+
+
 # ---- derivatives --------------------------------------------------------------------------------
 @pytest.mark.parametrize("C", [1, 2])
 @pytest.mark.parametrize(("p", "K"), SIZES)
@@ -239,6 +294,9 @@ def frame(seed, p=2, K=2, J=25, missing=0.15, sizes=(1, 6), C=0):
     """Return a long table: group, cluster, x1, ...; with C occasions of each cluster if asked."""
     rng = np.random.default_rng(seed)
     n = np.full(K * J, C) if C else rng.integers(sizes[0], sizes[1] + 1, K * J)
+    # Between may get negative eigenvalues, and with one cluster of the largest size the likelihood
+    # has no upper limit: its mean can be met exactly. So many clusters are the largest.
+    n[:: 1 if C else 3] = C or sizes[1]
     cluster = np.repeat(np.arange(K * J), n)
     root = np.eye(p) + 0.5 * np.triu(rng.normal(size=(2, p, p)), 1)
     u, e = rng.normal(size=(K * J, p)) @ root[0], rng.normal(size=(len(cluster), p)) @ root[1]

@@ -25,6 +25,7 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/svg+xml")
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 #: Tags that keep a cell out of the comparison of nbval, and comments that do.
 UNCHECKED = re.compile(r"nbval-(skip|ignore-output)|raises-exception|NBVAL_(SKIP|IGNORE_OUTPUT)")
 ABSOLUTE_PATH = re.compile(
@@ -102,6 +103,16 @@ def metadata_does_not_change(notebook: Notebook) -> list[str]:
     faults = [] if notebook.metadata == METADATA else [f"metadata {dict(notebook.metadata)}"]
     stamped = [cell.id for cell in notebook.cells if "execution" in cell.metadata]
     return faults + [f"{name}: time stamps" for name in stamped]
+
+
+@rule
+def widgets_are_stored_as_text(notebook: Notebook) -> list[str]:
+    """A view of a live widget, opened without its kernel, is an error message."""
+    kinds = {
+        cell.id: {kind for output in cell.outputs for kind in output.get("data", {})}
+        for cell in code_cells(notebook)
+    }
+    return [name for name, found in kinds.items() if any("widget" in kind for kind in found)]
 
 
 @rule
@@ -250,6 +261,7 @@ FAULTS = {
     outputs_are_stored: {"outputs": []},
     nothing_went_wrong: {"outputs": [nbformat.v4.new_output("stream", name="stderr", text="oh")]},
     metadata_does_not_change: {"metadata": {"execution": {"iopub.status.busy": "now"}}},
+    widgets_are_stored_as_text: {"outputs": shown(WIDGET_VIEW, "{}")},
     cell_ids_are_names: {"id": "Cell 1"},
     figures_have_alt_text: {"outputs": shown("image/png", "iVBOR")},
     figures_come_without_a_repr: {"source": "ax.plot([1, 2]);"},

@@ -22,15 +22,15 @@ def test_readouts_are_the_formula(tau2, sigma2):
     shown = WIDGET.panel(tau2=tau2, sigma2=sigma2).readouts
     assert float(shown["ICC"]) == pytest.approx(tau2 / (tau2 + sigma2), abs=PRINTED)
     assert shown["correlation of two members"] == shown["ICC"]
-    assert float(shown["SD of cluster means"]) == pytest.approx(tau2**0.5, abs=PRINTED)
-    assert float(shown["SD within clusters"]) == pytest.approx(sigma2**0.5, abs=PRINTED)
+    assert float(shown["SD between, τ"]) == pytest.approx(tau2**0.5, abs=PRINTED)
+    assert float(shown["SD within, σ"]) == pytest.approx(sigma2**0.5, abs=PRINTED)
 
 
 @pytest.mark.parametrize(("tau2", "sigma2"), PLACES)
 def test_the_pictures_have_these_variances_and_this_correlation(tau2, sigma2):
     left, right = WIDGET.panel(tau2=tau2, sigma2=sigma2).figure.axes
     scores = points(left)[:, 1].reshape(CLUSTERS, MEMBERS)
-    means = scores.mean(axis=1)
+    means = np.array([bar[0, 1] for bar in left.collections[0].get_segments()])
     assert means.var() == pytest.approx(tau2, abs=ROUNDING)
     assert (scores - means[:, None]).var() == pytest.approx(sigma2, abs=ROUNDING)
     first, second = points(right).T

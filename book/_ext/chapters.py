@@ -4,7 +4,9 @@
     python book/_ext/chapters.py book/03_*.ipynb      these
 
 Invariants of a stored chapter: outputs come from one run from top to bottom; no time stamps, no
-versions of Python, no state of the interface in the metadata. A chapter that raises is not stored.
+versions of Python, no state of the interface in the metadata; of a live widget only the text that
+stands for it, because its view means nothing without its kernel. A chapter that raises is not
+stored.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ NOTEBOOK_METADATA = {
 }
 #: What the tools write into a cell for themselves.
 CELL_METADATA_TO_DROP = ("execution", "collapsed", "scrolled", "trusted", "ExecuteTime")
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
@@ -34,6 +37,8 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         for key in CELL_METADATA_TO_DROP:
             cell.metadata.pop(key, None)
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET_VIEW, None)
     return notebook
 
 

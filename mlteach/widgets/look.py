@@ -50,8 +50,14 @@ STYLE = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Give the figures made inside a ``with`` block this look; ``Widget.panel`` does so itself."""
-    with mpl.rc_context(STYLE):
+    """Give the figures made inside a ``with`` block this look, whatever the session's settings are.
+
+    ``Widget.panel`` does so itself.
+    """
+    with mpl.rc_context():
+        # A notebook may have asked for a style of its own, and a figure must not depend on it.
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
         yield
 
 

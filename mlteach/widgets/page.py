@@ -50,6 +50,6 @@ def placeholder(widget: Widget, values: Values, panel: Panel) -> str:
     return (
         f'<div class="mlteach-widget-placeholder" data-widget="{widget.name}" '
         f'data-module="{widget.module}" data-values="{escape(json.dumps(values))}">'
-        f"<p><strong>{escape(widget.title)}</strong> can be moved: run this cell. "
-        f"{escape(settings)} → {escape(numbers)}</p></div>"
+        f"<p><strong>{escape(widget.title)}</strong> is a figure to be moved: run this "
+        f"cell.<br>{escape(settings)} → {escape(numbers)}</p></div>"
     )

@@ -29,7 +29,7 @@ def _unit_draws() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     u = np.sort(rng.standard_normal(CLUSTERS))
     u = (u - u.mean()) / u.std()
     e = rng.standard_normal((CLUSTERS, MEMBERS))
-    e -= e.mean(axis=1, keepdims=True)
+    e -= e.mean()
     pairs = rng.standard_normal((PAIRS, 3))
     # Orthonormal columns: effect and both deviations are uncorrelated in these very pairs.
     pairs = np.linalg.qr(pairs - pairs.mean(axis=0))[0] * PAIRS**0.5
@@ -48,7 +48,7 @@ def draw(tau2: float, sigma2: float) -> Panel:
     at = np.arange(1, CLUSTERS + 1)
     left.plot(np.repeat(at, MEMBERS), scores.ravel(), "o", ms=4.5, mew=0, color=PALETTE["sky"])
     left.hlines(means, at - 0.42, at + 0.42, color=PALETTE["vermillion"], lw=3.5)
-    left.set(title="Scores and cluster means", xlabel="cluster", ylabel="score")
+    left.set(title="Scores and true cluster means", xlabel="cluster", ylabel="score")
     left.set(xlim=(0.3, CLUSTERS + 0.7), xticks=[1, 4, 8, 12])
     right.plot(first, second, "o", ms=4.5, mew=0, color=PALETTE["blue"])
     right.set(title="Members of one cluster", xlabel="one member", ylabel="another member")
@@ -58,15 +58,15 @@ def draw(tau2: float, sigma2: float) -> Panel:
     readouts = {
         "ICC": f"{icc:.2f}",
         "correlation of two members": f"{abs(r):.2f}",  # it may be a rounding error below zero
-        "SD of cluster means": f"{tau:.2f}",
-        "SD within clusters": f"{sigma:.2f}",
+        "SD between, τ": f"{tau:.2f}",
+        "SD within, σ": f"{sigma:.2f}",
     }
     return Panel(shown, readouts, _description(icc, tau, sigma))
 
 
 def _description(icc: float, tau: float, sigma: float) -> str:
     return (
-        f"Left, {CLUSTERS} clusters of {MEMBERS} members: the cluster means spread with a standard "
+        f"Left, {CLUSTERS} clusters of {MEMBERS} members: the true means spread with a standard "
         f"deviation of {tau:.2f}, the members around their mean with {sigma:.2f}. Right, {PAIRS} "
         f"pairs of members of one cluster: {_cloud(icc)}, with a correlation of {icc:.2f}."
     )

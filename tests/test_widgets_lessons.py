@@ -1,0 +1,147 @@
+"""What is true of every lesson, whatever it teaches: it draws everywhere and stays in its place."""
+
+import re
+import time
+import warnings
+from functools import cache
+from itertools import product
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from mlteach.widgets import Choice, Widget, find, look, table
+from mlteach.widgets.catalogue import names
+from mlteach.widgets.svg import _VARIABLES, drawing
+
+#: More figures take longer to draw than a reader of the website will ever look.
+MOST_FRAMES = 550
+#: Most places at which one lesson is drawn here: all corners of five controls.
+MOST_PLACES = 32
+#: A panel is drawn in 50 ms on a quiet machine; ten times that is a mistake on any machine.
+SECONDS_A_PANEL = 0.5
+LEAST_FONT = 11.5
+RAW_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+
+LESSONS = pytest.mark.parametrize("name", names())
+
+
+def places(widget: Widget) -> list[dict]:
+    """The start, the corners of the live ranges, and a few places inside of them."""
+    ends = [
+        c.values if isinstance(c, Choice) else (c.checked(c.start), c.checked(c.stop))
+        for c in widget.controls
+    ]
+    corners = [dict(zip(widget.start, values, strict=True)) for values in product(*ends)]
+    rng = np.random.default_rng(len(corners))
+    if len(corners) > MOST_PLACES:
+        corners = [corners[k] for k in rng.permutation(len(corners))[:MOST_PLACES]]
+    inside = [{c.name: c.values[rng.integers(len(c.values))] for c in widget.controls}]
+    return [widget.start, *corners, *inside]
+
+
+@cache
+def drawn(name: str) -> list[tuple[dict, object, tuple[str, ...]]]:
+    """Values, panel and SVG lines at the places of a lesson; a warning is an error."""
+    widget, found = find(name), []
+    with warnings.catch_warnings(), look.style():
+        warnings.simplefilter("error")
+        for values in places(widget):
+            panel = widget.panel(**values)
+            found.append((values, panel, drawing(panel.figure).lines))
+    return found
+
+
+@LESSONS
+def test_lesson_is_declared_for_the_book(name: str) -> None:
+    widget = find(name)
+    assert widget.name == name
+    assert widget.chapter in range(1, 17)
+    assert widget.title and widget.question.rstrip()[-1] in "?."
+    assert widget.frames <= MOST_FRAMES
+
+
+@LESSONS
+def test_readouts_have_the_same_names_everywhere(name: str) -> None:
+    assert len({tuple(panel.readouts) for _, panel, _ in drawn(name)}) == 1
+    for values, panel, _ in drawn(name):
+        for text in panel.readouts.values():
+            assert isinstance(text, str) and text.strip(), values
+            assert not re.search(r"nan|inf\b|[-−]0\.0+$|\$", text), (values, text)
+
+
+@LESSONS
+def test_descriptions_are_sentences_and_follow_the_controls(name: str) -> None:
+    texts = [panel.description for _, panel, _ in drawn(name)]
+    assert all(text.endswith(".") and "\n" not in text and len(text) > 40 for text in texts)
+    assert len(set(texts)) > 1
+
+
+@LESSONS
+def test_axes_stay_where_they_are(name: str) -> None:
+    """Movement can be seen only before a ground that does not move."""
+    grounds = {
+        tuple((*ax.get_position().bounds, *ax.get_xlim(), *ax.get_ylim()) for ax in p.figure.axes)
+        for _, p, _ in drawn(name)
+    }
+    assert len(grounds) == 1
+
+
+@LESSONS
+def test_letters_are_large_and_plain(name: str) -> None:
+    for values, panel, _ in drawn(name):
+        for text in panel.figure.findobj(Text):
+            if text.get_text().strip() and text.get_visible():
+                assert text.get_fontsize() >= LEAST_FONT, (values, text)
+                assert "$" not in text.get_text(), (values, text)
+
+
+@LESSONS
+def test_colours_are_those_of_the_palette(name: str) -> None:
+    """Any other colour would not follow the dark mode."""
+    for values, _, lines in drawn(name):
+        found = set(RAW_COLOUR.findall("\n".join(lines)))
+        assert found <= set(_VARIABLES), (values, found)
+
+
+@LESSONS
+def test_drawing_is_pure(name: str) -> None:
+    """The same values give the same text, after any others and in a notebook of any style."""
+    widget = find(name)
+    notebook = {"figure.constrained_layout.use": True, "font.size": 30, "axes.grid": True}
+    with mpl.rc_context(notebook), look.style():
+        again = drawing(widget.panel().figure).lines
+    assert again == drawn(name)[0][2]
+
+
+@LESSONS
+def test_figures_follow_the_controls(name: str) -> None:
+    """Each control changes something that is seen or read, from one end to the other."""
+    widget = find(name)
+    with look.style():
+        for control in widget.controls:
+            seen = set()
+            for value in control.values:
+                panel = widget.panel(**{control.name: value})
+                seen.add((*drawing(panel.figure).lines, *panel.readouts.values()))
+            assert len(seen) > 1, control.name
+
+
+@LESSONS
+def test_panel_is_quick(name: str) -> None:
+    widget = find(name)
+    widget.panel()
+    took = []
+    for _ in range(3):
+        start = time.process_time()
+        widget.panel()
+        took.append(time.process_time() - start)
+    assert min(took) < SECONDS_A_PANEL
+
+
+def test_table_lists_them_all() -> None:
+    listed = table()
+    assert sorted(listed.index) == list(names())
+    assert listed["chapter"].is_monotonic_increasing
+    assert list(listed.columns) == ["chapter", "title", "controls", "question"]

@@ -34,6 +34,8 @@ from mlteach.two_level_gibbs import IncompleteRows, Prior, State, default_prior,
 pd = lazy_import("pandas")
 
 CHAINS = 4
+# Data sets a chain could give at least: with fewer rounds R-hat would be noise.
+LEAST_KEPT = 5
 # Chains that differ more than this have not forgotten where they began.
 LARGEST_RHAT = 1.1
 # The chains begin with variances between clusters from a quarter to four times the guess.
@@ -134,7 +136,8 @@ def impute(
     m : int, default 20
         Data sets. They come from four chains in turn.
     burn, thin : int, default 200 and 50
-        Rounds of each chain before its first data set is on its way, and from one to the next.
+        Rounds of each chain before its first data set is on its way, and from one to the next. A
+        chain runs for at least five data sets, even if fewer are asked for.
     seed : int
         The same seed gives the same data sets.
     fill : int or "largest", optional
@@ -316,7 +319,7 @@ def _run(parts: list[_Group], m: int, burn: int, thin: int, seed: int, progress:
     # Imported here: the bar is a notebook's or a terminal's.
     from tqdm.auto import tqdm
 
-    keep = -(-m // CHAINS)
+    keep = max(LEAST_KEPT, -(-m // CHAINS))
     N = sum(len(part.at) for part in parts)
     values = np.empty((CHAINS * keep, N, parts[0].rows.p))
     factors = SPREAD ** np.linspace(-1.0, 1.0, CHAINS)

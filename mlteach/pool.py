@@ -78,17 +78,18 @@ def pool(results: Sequence[object], *, level: float = 0.95) -> pd.DataFrame:
     """
     results, notes = _usable(results)
     Q, U = _stack(results, "params"), _stack(results, "bse") ** 2
-    m, between = len(Q), Q.var(ddof=1)
-    extra = (1.0 + 1.0 / m) * between
-    total = U.mean() + extra
-    riv = extra / U.mean()
+    # What is missing in one result is missing in the pooled one.
+    m, U = len(Q), U.mean(skipna=False)
+    extra = (1.0 + 1.0 / m) * Q.var(ddof=1, skipna=False)
+    total = U + extra
+    riv = extra / U
     df = _degrees_of_freedom(m, extra / total, _complete_df(results, Q.columns))
-    table = coefficient_table(Q.mean(), np.sqrt(total), df, level)
+    table = coefficient_table(Q.mean(skipna=False), np.sqrt(total), df, level)
     table["riv"] = riv
     table["fmi"] = (riv + 2.0 / (df + 3.0)) / (riv + 1.0)
     without = list(table.index[table["se"].isna()])
     if without:
-        notes.append(f"No standard error in every data set: {', '.join(map(str, without))}.")
+        notes.append(f"Without a standard error in some data set: {', '.join(map(str, without))}.")
     table.attrs |= {"m": m, "notes": tuple(notes)}
     return table
 

@@ -180,15 +180,17 @@ def _by_bayes(
     formula, variance, data, association, between, prior, sampling
 ) -> LocationScalePosterior:
     # Imported here: only this needs what PyMC brings along.
-    from mlteach.location_scale_bayes import sample
+    from mlteach.location_scale_bayes import resolve_prior, sample
     from mlteach.location_scale_posterior import LocationScalePosterior
+    from mlteach.location_scale_priors import Effects
 
     d = location_scale_design(
         formula, variance, data, centre=between is None, most_scale_effects=None
     )
     functions = None if between is None else level_two_functions(d, between, association)
+    prior = resolve_prior(prior, d, Effects.of(d, association is True))
     idata = sample(d, prior=prior, association=association, functions=functions, **sampling)
-    result = LocationScalePosterior(d, idata, functions)
+    result = LocationScalePosterior(d, idata, functions, prior, FORMS[association])
     if not result.converged:
         warnings.warn(" ".join(result.notes), ConvergenceWarning, stacklevel=3)
     return result

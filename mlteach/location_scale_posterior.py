@@ -17,6 +17,7 @@ from mlteach.lazy import lazy_import
 from mlteach.location_scale_between import LevelTwoFunctions
 from mlteach.location_scale_design import SCALE
 from mlteach.location_scale_model import LocationScaleModel
+from mlteach.location_scale_priors import InverseWishart, WeakPrior
 from mlteach.location_scale_ratios import ratios_from_draws
 from mlteach.posterior_checks import CHUNK, DIC, diagnose, dic, with_log_likelihood
 from mlteach.results import Summary
@@ -41,17 +42,17 @@ class LocationScalePosterior(LocationScaleModel):
         Draws of beta, alpha, Omega, correlations, u and v, with named coordinates.
     functions : LevelTwoFunctions or None
         Level-2 functions of the random effects.
+    prior : WeakPrior or InverseWishart
+    form : {"none", "correlated", "linear", "quadratic"}
+        How the random effects of the two functions go together.
     """
 
     idata: arviz.InferenceData = field(repr=False)
-    functions: LevelTwoFunctions | None = field(default=None, repr=False)
+    functions: LevelTwoFunctions | None = field(repr=False)
+    prior: WeakPrior | InverseWishart = field(repr=False)
+    form: str = "correlated"
 
     # ---------------------------------------------------------------------------- what was fitted
-
-    @property
-    def prior(self) -> str:
-        """The prior, in words."""
-        return self.idata.posterior.attrs["prior"]
 
     def _draws(self, name: str) -> np.ndarray:
         """Draws of a quantity, chains and draws in one axis."""
@@ -99,6 +100,37 @@ class LocationScalePosterior(LocationScaleModel):
     @cached_property
     def components(self) -> pd.DataFrame:
         """Variances (rows named by effect) and correlations (rows ``a:b``); columns as ``mean``."""
+        return _described(self._component_draws())
+
+    def draws_of(self, parameter: str) -> np.ndarray:
+        """Draws of one parameter, shape (chains, draws).
+
+        Parameters
+        ----------
+        parameter : str
+            A row of ``components``; ``"mean:x"`` or ``"variance:x"`` for a coefficient; a row of
+            ``association``; ``"element | predictor"`` for a level-2 function.
+
+        Raises
+        ------
+        ModelError
+        """
+        post = self.idata.posterior
+        found = self._component_draws()
+        for name, prefix, dim in (
+            ("beta", "mean:", "coefficient"),
+            ("alpha", "variance:", "variance_coefficient"),
+            ("between", "", "function"),
+            ("association", "", "power"),
+        ):
+            if name in post:
+                labels = [f"{prefix}{x}" for x in post[dim].to_numpy()]
+                found |= {x: post[name].to_numpy()[..., k] for k, x in enumerate(labels)}
+        if parameter not in found:
+            raise ModelError(f"'{parameter}' is no parameter here. There are: {', '.join(found)}.")
+        return found[parameter]
+
+    def _component_draws(self) -> dict[str, np.ndarray]:
         d, names = len(self.effects), self.effects
         omega, rho = self.idata.posterior["Omega"], self.idata.posterior["correlations"]
         rows, columns = np.tril_indices(d, -1)
@@ -109,7 +141,7 @@ class LocationScalePosterior(LocationScaleModel):
                 pair = names[row] if row == col else f"{names[col]}:{names[row]}"
                 values = omega[..., row, row] if row == col else rho[..., place[row, col]]
                 parts[pair] = values.to_numpy()
-        return _described(parts)
+        return parts
 
     @cached_property
     def between(self) -> pd.DataFrame:
@@ -300,7 +332,7 @@ class LocationScalePosterior(LocationScaleModel):
             "Mean function": d.mean.formula.text,
             "Log variance function": d.variance_text.strip(),
             "Method": f"Bayes, {post.sizes['chain']} chains of {post.sizes['draw']} draws",
-            "Prior": self.prior,
+            "Prior": repr(self.prior),
             "Rows": f"{self.nobs}",
             "Clusters": f"{self.n_clusters} ({self.cluster})",
             "DIC": f"{self.dic.dic:.1f} (effective parameters {self.dic.p_d:.1f})",

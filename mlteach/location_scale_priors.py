@@ -13,6 +13,7 @@ standard deviation of its predictor), a scale effect on the log scale (a standar
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,6 +204,16 @@ class WeakPrior:
                 out = out + power * (xp.log(L[a, a]) - 0.5 * xp.log(sd2))
         return out
 
+    def variance_density(self, effects: Effects, k: int, at: np.ndarray) -> np.ndarray:
+        """Prior density of the variance of effect k, user's units, at values above zero."""
+        size = self.sizes(effects)[k] * effects.unit[k]
+        return np.exp(-0.5 * at / size**2) / np.sqrt(2.0 * np.pi * at) / size
+
+    def correlation_density(self, effects: Effects, a: int, b: int, at: np.ndarray) -> np.ndarray:
+        """Prior density of the correlation of effects a and b, at values within -1 and 1."""
+        power = self.lkj - 2.0 + 0.5 * _block_of(effects, a, b)
+        return _normalised(lambda rho: (1.0 - rho**2) ** power, at)
+
     def log_density_functions(self, xp, functions, effects: Effects, free):
         """Log density of the coefficients of level-2 functions (m,), in natural units.
 
@@ -219,7 +230,7 @@ class WeakPrior:
                 elif row == col:
                     out = out + 0.5 * x / level - 0.5 * xp.exp(x / level) / size[row] ** 2
                 else:
-                    block = next(len(b) for b in effects.blocks if row in b)
+                    block = _block_of(effects, row, col)
                     # log(1 - rho^2) = -2 log cosh z
                     log_cosh = xp.logaddexp(x / level, -x / level) - np.log(2.0)
                     out = out - 2.0 * (self.lkj - 1.0 + 0.5 * block) * log_cosh
@@ -235,6 +246,19 @@ class WeakPrior:
             L = sd[:, :, None] * C
             out[np.ix_(range(draws), block, block)] = L @ L.transpose(0, 2, 1)
         return out
+
+
+def _block_of(effects: Effects, a: int, b: int) -> int:
+    """Number of effects that vary together with these two."""
+    return next(len(block) for block in effects.blocks if a in block and b in block)
+
+
+def _normalised(density, at: np.ndarray) -> np.ndarray:
+    """A density of a correlation at some values, divided by its integral."""
+    # With rho = sin(angle) densities that are infinite at one have a finite integrand.
+    angle = 0.5 * np.pi * (2.0 * (np.arange(1000) + 0.5) / 1000 - 1.0)
+    total = np.mean(density(np.sin(angle)) * np.cos(angle)) * np.pi
+    return density(np.asarray(at, float)) / total
 
 
 def _lkj_factors(rng: np.random.Generator, d: int, eta: float, draws: int) -> np.ndarray:
@@ -293,6 +317,35 @@ class InverseWishart:
         back = np.argsort(effects.mean_first)
         scale = scale[np.ix_(back, back)] / np.outer(effects.unit, effects.unit)
         return scale[np.ix_(block, block)], df
+
+    def variance_density(self, effects: Effects, k: int, at: np.ndarray) -> np.ndarray:
+        """See :meth:`WeakPrior.variance_density`: an inverse gamma density."""
+        scale, df = self._marginal(effects, k, k)
+        shape, rate = 0.5 * (df - 1.0), 0.5 * scale[0, 0] * effects.unit[k] ** 2
+        log = shape * np.log(rate) - math.lgamma(shape) - (shape + 1.0) * np.log(at) - rate / at
+        return np.exp(log)
+
+    def correlation_density(self, effects: Effects, a: int, b: int, at: np.ndarray) -> np.ndarray:
+        """See :meth:`WeakPrior.correlation_density`; the variances are integrated out.
+
+        In polar coordinates of their inverse roots one angle is left, for a numerical integral.
+        """
+        scale, df = self._marginal(effects, a, b)
+        r = scale[0, 1] / np.sqrt(scale[0, 0] * scale[1, 1])
+        angle = np.sin(np.pi * (np.arange(500) + 0.5) / 500)
+
+        def density(rho: np.ndarray) -> np.ndarray:
+            inner = (angle / (1.0 - r * rho[:, None] * angle)) ** df / angle
+            return (1.0 - rho**2) ** (0.5 * (df - 3.0)) * inner.mean(axis=1)
+
+        return _normalised(density, at)
+
+    def _marginal(self, effects: Effects, a: int, b: int) -> tuple[np.ndarray, float]:
+        """Scale matrix and degrees of freedom of two effects of one block, natural units."""
+        block = next(block for block in effects.blocks if a in block and b in block)
+        scale, df = self.natural(effects, block)
+        at = [block.index(a), block.index(b)]
+        return scale[np.ix_(at, at)], df - len(block) + 2.0
 
     def log_density(self, xp, L, effects: Effects, block: tuple[int, ...]):
         """See :meth:`WeakPrior.log_density`; the Jacobian from Omega is 2^d prod L_ii^(d - i + 1).

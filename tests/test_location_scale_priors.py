@@ -181,3 +181,33 @@ def test_bad_scale_matrices_are_refused():
             InverseWishart(scale).natural(effects, (0, 1))
     with pytest.raises(ModelError, match="degrees of freedom"):
         InverseWishart(np.eye(2), df=1.0).natural(effects, (0, 1))
+
+
+@pytest.mark.parametrize("df", [None, 5.5])
+@pytest.mark.parametrize("kind", ["weak", "inverse-wishart"])
+def test_marginal_densities_are_those_of_the_draws(kind, df, hsb):
+    """Shares of draws in intervals against the integral of the density over them."""
+    d = location_scale_design("math ~ ses + (1 + ses | school)", "~ 1 + (1 | school)", hsb)
+    effects = Effects.of(d, True)
+    S = np.array([[9.0, 1.5, 0.3], [1.5, 2.0, -0.1], [0.3, -0.1, 0.2]])
+    prior = WeakPrior(lkj=df or 1.0) if kind == "weak" else InverseWishart(S, df)
+    draws = prior.draw(np.random.default_rng(1), effects, 40_000)
+    Omega = draws * np.outer(effects.unit, effects.unit)
+    for k in range(3):
+        edges = np.quantile(Omega[:, k, k], [0.1, 0.3, 0.5, 0.7, 0.9])
+        shares = _integrals(lambda x, k=k: prior.variance_density(effects, k, x), edges)
+        assert shares == pytest.approx(0.2, abs=0.012)
+    for a, b in ((0, 1), (2, 0), (1, 2)):
+        rho = Omega[:, a, b] / np.sqrt(Omega[:, a, a] * Omega[:, b, b])
+        edges = np.quantile(rho, [0.1, 0.3, 0.5, 0.7, 0.9])
+        shares = _integrals(lambda x, a=a, b=b: prior.correlation_density(effects, a, b, x), edges)
+        assert shares == pytest.approx(0.2, abs=0.012)
+
+
+def _integrals(density, edges):
+    """Integral of a density over each interval, by the midpoints of 2,000 parts."""
+    parts = (np.arange(2000) + 0.5) / 2000
+    widths = np.diff(edges)
+    return np.array(
+        [density(low + w * parts).mean() * w for low, w in zip(edges, widths, strict=False)]
+    )

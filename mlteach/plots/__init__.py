@@ -16,6 +16,7 @@ from mlteach.plots.fan import cluster_lines
 from mlteach.plots.location_scale import cluster_variances, effects_pairs
 from mlteach.plots.missing import missing_patterns
 from mlteach.plots.multigroup import group_quantities, level_ellipses
+from mlteach.plots.posterior import chains, prior_posterior
 from mlteach.plots.r_squared import r_squared
 from mlteach.plots.relations import within_between
 from mlteach.plots.shrinkage import shrinkage
@@ -25,6 +26,7 @@ from mlteach.plots.variance_lines import variance_lines
 __all__ = [
     "PALETTE",
     "caterpillar",
+    "chains",
     "cluster_dots",
     "cluster_lines",
     "cluster_variances",
@@ -36,6 +38,7 @@ __all__ = [
     "johnson_neyman",
     "level_ellipses",
     "missing_patterns",
+    "prior_posterior",
     "qq",
     "r_squared",
     "residual_spread",

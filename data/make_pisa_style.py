@@ -16,9 +16,9 @@ schools: variances and covariances within, intraclass correlations, variance rat
 the correlation of each missing value with the other variable.
 
 Not matched, because it cannot be: three of the four printed standard deviations. They are those of
-the raw data, the variances those of a file in which two thirds of the values were imputed; 0.77
-squared, for one, is less than 0.57 within plus 0.07 between. Not known, and therefore free: the
-shape of the distributions (normal here; PISA's scores take few values), the distribution of the
+the raw data, the variances those of a file in which more than half of the values were imputed; 1.29
+squared, for one, leaves nothing between schools if 1.68 lies within. Not known, and therefore free:
+the shape of the distributions (normal here; PISA's scores take few values), the distribution of the
 school sizes, the differences of response between schools, and the correlation between schools,
 which differs between the countries here so that, as published, the most complex model fits best.
 

@@ -84,14 +84,14 @@ def load_pisa(
 
     >>> import pandas as pd, pyreadstat, tempfile
     >>> import mlteach as mt
-    >>> students = pd.DataFrame({"CNT": ["ALB", "ALB", "FIN"], "CNTSCHID": [800001.0, 800001, 24601],
+    >>> students = pd.DataFrame({"CNT": ["ALB", "ALB", "FIN"], "CNTSCHID": [8001.0, 8001, 2461],
     ...                          "CNTSTUID": [1.0, 2, 3], "CREATAS": [0.5, 99, 1]})
     >>> file = tempfile.NamedTemporaryFile(suffix=".sav")
     >>> _ = pyreadstat.write_sav(students, file.name, missing_ranges={"CREATAS": [99]})
     >>> mt.load_pisa(file.name, countries="ALB", variables="CREATAS", weights=False)
       country  school  student  CREATAS
-    0     ALB  800001        1      0.5
-    1     ALB  800001        2      NaN
+    0     ALB    8001        1      0.5
+    1     ALB    8001        2      NaN
 
     References
     ----------

@@ -159,6 +159,18 @@ def test_memory_grows_with_the_columns_asked_for_only(tmp_path):
     assert peak < extra.nbytes / 2
 
 
+def test_chapter_can_run_on_a_file_in_place_of_the_synthetic_data(tmp_path):
+    """pisa_style, written as OECD would have: the table that comes back is the one of mt.load."""
+    style = mt.load("pisa_style")
+    codes = {"Albania": "ALB", "Ireland": "IRL"}
+    oecd = style.rename(columns={"school": "CNTSCHID", "student": "CNTSTUID"}).fillna(99.0)
+    oecd["CNT"] = oecd.pop("country").map(codes)
+    path = write(oecd.astype({"CNTSCHID": float, "CNTSTUID": float}), tmp_path / "style.sav")
+    names = {code: name for name, code in codes.items()}
+    table = load_pisa(path, names, weights=False)
+    pd.testing.assert_frame_equal(table, style, check_dtype=False)
+
+
 def test_layout_before_2015(coded, tmp_path):
     """Schools 00001, 00002 in every country, students 1 to 12."""
     old = coded.drop(columns=["CNTSCHID", "CNTSTUID", "CNTRYID"])

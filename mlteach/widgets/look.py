@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import matplotlib as mpl
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -28,6 +29,9 @@ STYLE = {
     "axes.facecolor": "none",
     "axes.labelsize": 13,
     "axes.linewidth": 1.0,
+    "axes.prop_cycle": cycler(
+        color=[PALETTE[c] for c in ("blue", "vermillion", "green", "orange")]
+    ),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",

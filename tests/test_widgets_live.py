@@ -1,0 +1,96 @@
+"""The live panel, without a browser: what the kernel sends when a control moves."""
+
+import pytest
+
+import mlteach as mt
+from mlteach.widgets import Choice, Panel, Slider, Widget, look
+from mlteach.widgets.explorer import WIDGET_VIEW
+from mlteach.widgets.live import LivePanel
+
+CONTROLS = (
+    Slider("n", "length", 1, 9, 1, 3, "cm"),
+    Slider("share", "share", 0.0, 1.0, 0.05, 0.5),
+    Choice("kind", "kind", ("thin", "thick")),
+)
+
+
+@pytest.fixture
+def calls() -> list[dict]:
+    return []
+
+
+@pytest.fixture
+def panel(calls: list[dict]) -> LivePanel:
+    def draw(n, share, kind):
+        calls.append({"n": n, "share": share, "kind": kind})
+        figure, (ax,) = look.figure()
+        ax.plot([0, n], [0, share])
+        return Panel(figure, {"sum": f"{n + share:.2f}"}, f"A {kind} line.")
+
+    widget = Widget("line", "A line", "How long?", CONTROLS, draw, surprise=True)
+    return LivePanel(widget, widget.values(n=5))
+
+
+def test_it_begins_where_it_is_told(panel: LivePanel, calls: list[dict]) -> None:
+    assert calls == [{"n": 5, "share": 0.5, "kind": "thin"}]
+    assert "<dd>5.50</dd>" in panel.readouts.value
+    assert 'aria-label="A thin line."' in panel.figure.value
+
+
+def test_a_moved_control_draws_once(panel: LivePanel, calls: list[dict]) -> None:
+    before = panel.figure.value
+    panel.controls["n"].value = 7
+    assert calls[1:] == [{"n": 7, "share": 0.5, "kind": "thin"}]
+    assert "<dd>7.50</dd>" in panel.readouts.value
+    assert panel.figure.value != before
+    panel.controls["kind"].value = "thick"
+    assert 'aria-label="A thick line."' in panel.figure.value
+    assert len(calls) == 3
+
+
+def test_reset_draws_once_and_comes_back(panel: LivePanel, calls: list[dict]) -> None:
+    before = panel.figure.value
+    panel.move_to({"n": 9, "share": 0.05, "kind": "thick"})
+    assert len(calls) == 2
+    reset, surprise = panel.box.children[-1].children
+    assert (reset.description, surprise.description) == ("Reset", "Surprise me")
+    reset.click()
+    assert len(calls) == 3
+    assert panel.figure.value == before
+    assert panel.values == {"n": 5, "share": 0.5, "kind": "thin"}
+    surprise.click()
+    assert len(calls) == 4
+    panel.widget.place(panel.values)  # raises off the grid
+
+
+def test_controls_have_the_range_and_the_words(panel: LivePanel) -> None:
+    n, share, kind = panel.controls.values()
+    assert (n.min, n.max, n.step, n.description) == (1, 9, 1, "length (cm)")
+    assert (share.min, share.max, share.step, share.readout_format) == (0.0, 1.0, 0.05, ".2f")
+    assert (kind.options, kind.description) == (("thin", "thick"), "kind")
+
+
+def test_no_widget_captures_output(panel: LivePanel) -> None:
+    """nbval cannot compare what an Output widget holds."""
+    kinds = {type(child).__name__ for child in panel.box.children}
+    assert kinds <= {"HTML", "IntSlider", "FloatSlider", "Dropdown", "HBox"}
+
+
+def test_bundle_holds_both_lives() -> None:
+    bundle = mt.explore("icc", tau2=4.0)._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html", WIDGET_VIEW}
+    assert 'data-widget="icc" data-module="mlteach.widgets.lessons.icc"' in bundle["text/html"]
+    assert "ICC: 0.33" in bundle["text/html"] and "ICC: 0.33" in bundle["text/plain"]
+    assert bundle[WIDGET_VIEW]["model_id"]
+
+
+def test_what_is_stored_does_not_change() -> None:
+    first, again = (mt.explore("icc")._repr_mimebundle_() for _ in range(2))
+    assert {k: v for k, v in first.items() if k != WIDGET_VIEW} == {
+        k: v for k, v in again.items() if k != WIDGET_VIEW
+    }
+
+
+def test_without_ipywidgets_there_is_still_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlteach.widgets.explorer.find_spec", lambda name: None)
+    assert set(mt.explore("icc")._repr_mimebundle_()) == {"text/plain", "text/html"}

@@ -1,0 +1,152 @@
+"""Three numbers that make a standard error wrong: cluster size and the ICCs of x and of y.
+
+In each of many simulated studies y has nothing to do with x, and OLS tests the slope as if all
+persons were independent. Of a study OLS needs sums of squares and products only. They are drawn
+themselves, means of clusters as normal and sums within clusters as Wishart, so that thousands of
+studies of any size take a moment.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from mlteach.design_effects import moulton_factor
+from mlteach.distributions import t_quantile, two_sided_t
+from mlteach.palette import PALETTE
+from mlteach.widgets.base import Panel, Widget
+from mlteach.widgets.controls import Slider
+from mlteach.widgets.look import figure
+
+CLUSTERS, STUDIES = 40, 2000
+SEED = 1986
+LEVEL = 0.95
+SIZES = np.geomspace(1, 100, 30)
+#: Of the bars, in critical values: one of them ends where the test begins to reject.
+EDGES = np.arange(-12, 13) / 2
+TICKS = np.arange(-10, 11, 5)
+
+
+@cache
+def products(n: int) -> np.ndarray:
+    """Sums of squares and products in each study, shape (STUDIES, 4, 4).
+
+    Of four independent standard normal parts: clusters' and members' part of x, then of y.
+    """
+    rng = np.random.default_rng(SEED)
+    means = rng.standard_normal((STUDIES, CLUSTERS, 4))
+    means[:, :, [1, 3]] /= n**0.5
+    means -= means.mean(axis=1, keepdims=True)
+    found = n * means.transpose(0, 2, 1) @ means
+    df = CLUSTERS * (n - 1)
+    if df:
+        # Bartlett: the Cholesky root of a Wishart matrix of two independent variables.
+        root = np.zeros((STUDIES, 2, 2))
+        root[:, 1, 0] = rng.standard_normal(STUDIES)
+        root[:, [0, 1], [0, 1]] = rng.chisquare([df, df - 1], (STUDIES, 2)) ** 0.5
+        found[:, 1::2, 1::2] += root @ root.transpose(0, 2, 1)
+    return found
+
+
+def simulated(n: int, icc_x: float, icc_y: float) -> tuple[np.ndarray, np.ndarray]:
+    """OLS slope of each study and the standard error that OLS claims for it."""
+    x = np.array([icc_x**0.5, (1 - icc_x) ** 0.5, 0.0, 0.0])
+    y = np.array([0.0, 0.0, icc_y**0.5, (1 - icc_y) ** 0.5])
+    sums = products(n)
+    xx, xy, yy = x @ (sums @ x).T, x @ (sums @ y).T, y @ (sums @ y).T
+    slope = xy / xx
+    return slope, ((yy - slope * xy) / (CLUSTERS * n - 2) / xx) ** 0.5
+
+
+def expected_alarms(factor: float) -> float:
+    """Share of rejections if a slope varies ``factor`` times as much as its standard error says."""
+    return float(two_sided_t(t_quantile(LEVEL, np.inf) / factor, np.inf))
+
+
+def promised(edges: np.ndarray, df: int) -> np.ndarray:
+    """Shares of the bars if t has the distribution that OLS takes for granted."""
+    tail = two_sided_t(edges, df) / 2
+    return np.diff(np.where(edges < 0, tail, 1 - tail))
+
+
+def draw(n: int, icc_x: float, icc_y: float) -> Panel:
+    """Draw standard errors by the size of the clusters, beside the tests of simulated studies."""
+    factor = moulton_factor(n, icc_x, icc_y)
+    slope, se = simulated(n, icc_x, icc_y)
+    df = CLUSTERS * n - 2
+    alarms = float((np.abs(slope / se) > t_quantile(LEVEL, df)).mean())
+
+    shown, (left, right) = figure((1, 1.1))
+    _draw_errors(left, n, icc_x, icc_y)
+    _draw_tests(right, slope / se, df, alarms)
+    readouts = {
+        "true SE / OLS SE": f"{factor:.2f}",
+        "in the simulation": f"{slope.std() / (se**2).mean() ** 0.5:.2f}",
+        "false alarms": f"{alarms:.1%}",
+        "expected by the formula": f"{expected_alarms(factor):.1%}",
+    }
+    return Panel(shown, readouts, _description(n, factor, alarms))
+
+
+def _draw_errors(ax, n: int, icc_x: float, icc_y: float) -> None:
+    ols = (CLUSTERS * SIZES) ** -0.5
+    factors = [moulton_factor(size, icc_x, icc_y) for size in SIZES]
+    ax.plot(SIZES, ols * factors, color=PALETTE["blue"], label="true")
+    ax.plot(SIZES, ols, "--", color=PALETTE["grey"], label="OLS")
+    claimed = (CLUSTERS * n) ** -0.5
+    true = claimed * moulton_factor(n, icc_x, icc_y)
+    ax.vlines(n, claimed, true, color=PALETTE["vermillion"], lw=3.5)
+    ax.plot(n, true, "o", ms=10, color=PALETTE["blue"])
+    ax.plot(n, claimed, "o", ms=8, color=PALETTE["grey"])
+    ax.set(title="Standard error", xlabel="members per cluster, n", ylabel="standardised SE")
+    ax.set(xscale="log", xlim=(0.85, 125), yscale="log", ylim=(0.0125, 0.3))
+    ax.set_xticks([1, 5, 20, 100], ["1", "5", "20", "100"])
+    ax.set_yticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
+    ax.minorticks_off()
+    ax.legend(loc="upper right", ncols=2, borderaxespad=0, handlelength=1.4, columnspacing=1)
+
+
+def _draw_tests(ax, t: np.ndarray, df: int, alarms: float) -> None:
+    edges = EDGES * t_quantile(LEVEL, df)
+    # The outermost bars hold what lies beyond them, too.
+    shares = np.histogram(np.clip(t, edges[0], edges[-1]), edges)[0] / len(t)
+    false = np.abs(EDGES[:-1] + EDGES[1:]) / 2 > 1
+    for which, colour in ((~false, "sky"), (false, "vermillion")):
+        ax.stairs(np.where(which, shares, 0.0), edges, fill=True, color=PALETTE[colour])
+    ax.stairs(promised(edges, df), edges, baseline=None, color=PALETTE["grey"], ls="--", lw=2.4)
+    ax.text(0.6, 0.86, f"{alarms:.0%}", color=PALETTE["vermillion"], fontsize=22,
+            transform=ax.transAxes)  # fmt: skip
+    ax.text(0.6, 0.77, "false alarms", color=PALETTE["vermillion"], transform=ax.transAxes)
+    ax.set(title=f"{STUDIES:,} studies without effect", xlabel="slope / OLS SE")
+    ax.set(xlim=(-12.2, 12.2), xticks=TICKS, ylim=(0, 0.42), yticks=[0, 0.2, 0.4])
+    ax.set_yticklabels(["0", "20%", "40%"])
+
+
+def _description(n: int, factor: float, alarms: float) -> str:
+    return (
+        f"Left, the standard error of the slope against members per cluster on logarithmic axes: "
+        f"with {n} members in each of {CLUSTERS} clusters the true one is {factor:.2f} times what "
+        f"OLS claims. Right, the slopes of {STUDIES:,} simulated studies without an effect, "
+        f"divided by their OLS standard error, beside the steps that OLS expects: {alarms:.1%} lie "
+        "so far out that a test at 5% rejects."
+    )
+
+
+WIDGET = Widget(
+    name="moulton",
+    title="How wrong is OLS?",
+    question=(
+        "Find a setting in which OLS calls about half of the studies significant. Then "
+        "mend the test by moving one slider only. How many of the three can do it?"
+    ),
+    controls=(
+        Slider("n", "members per cluster, n", 1, 100, 1, 20, grid=(1, 2, 5, 10, 20, 50, 100)),
+        Slider("icc_x", "ICC of x", 0.0, 1.0, 0.05, 1.0, grid=(0.0, 0.1, 0.25, 0.5, 0.75, 1.0)),
+        Slider(
+            "icc_y", "ICC of y", 0.0, 0.3, 0.01, 0.1, grid=(0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
+        ),
+    ),
+    draw=draw,
+    chapter=2,
+)

@@ -1,0 +1,169 @@
+"""Persons and their clusters' means: two slopes in one cloud, and what an aggregator sees of them.
+
+The draws are fixed and made exact. In these very points the persons of each cluster have the slope
+``within``, the cluster means the slope ``between``, and the share ``icc_x`` of the variance of x,
+which is 1, lies between clusters. So the slope of all persons is the mean of the two with weights
+1 − icc_x and icc_x.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from mlteach.palette import PALETTE
+from mlteach.widgets.base import Panel, Widget
+from mlteach.widgets.controls import Choice, Slider
+from mlteach.widgets.look import figure
+
+CLUSTERS, MEMBERS = 8, 12
+SEED = 1950
+#: Variances of y around the two lines, between clusters and within them.
+TAU2, SIGMA2 = 0.06, 0.25
+PERSONS, MEANS = "persons and clusters", "means of the clusters only"
+#: Persons stay inside at the steepest slopes.
+X_LIMIT, Y_LIMIT = 2.7, 4.0
+
+
+@cache
+def unit_draws(clusters: int, members: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Parts of x and of y: m and u (clusters,), d and e (clusters, members).
+
+    All standardised; m and u are uncorrelated, d and e have mean zero and are uncorrelated in each
+    cluster.
+    """
+    rng = np.random.default_rng(seed)
+    m = np.linspace(-1, 1, clusters)
+    d = np.array([rng.permutation(np.linspace(-1, 1, members)) for _ in range(clusters)])
+    u, e = rng.standard_normal(clusters), rng.standard_normal((clusters, members))
+    return tuple(
+        a.reshape(np.shape(b)) for a, b in zip(_pair(m, u) + _pair(d, e), (m, u, d, e), strict=True)
+    )
+
+
+def _pair(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
+    """Standardise two variables along their last axis, the second free of the first."""
+    first, second = (v - v.mean(axis=-1, keepdims=True) for v in (first, second))
+    first /= first.std(axis=-1, keepdims=True)
+    second -= (first * second).mean(axis=-1, keepdims=True) * first
+    return [first, second / second.std(axis=-1, keepdims=True)]
+
+
+def points(within: float, between: float, icc_x: float) -> tuple[np.ndarray, ...]:
+    """Two coordinates of the persons (clusters, members) and two of the means (clusters,)."""
+    m, u, d, e = unit_draws(CLUSTERS, MEMBERS, SEED)
+    mean_x, own_x = icc_x**0.5 * m, (1 - icc_x) ** 0.5 * d
+    mean_y = between * mean_x + TAU2**0.5 * u
+    y = mean_y[:, None] + within * own_x + SIGMA2**0.5 * e
+    return mean_x[:, None] + own_x, y, mean_x, mean_y
+
+
+def draw(within: float, between: float, icc_x: float, view: str) -> Panel:
+    """Draw the cloud with its lines, beside the slopes."""
+    x, y, mean_x, mean_y = points(within, between, icc_x)
+    sees_all = view == PERSONS
+    slopes = {"means": between}
+    slopes["all persons"] = icc_x * between + (1 - icc_x) * within if sees_all else None
+    slopes["within"] = within if sees_all else None
+    r = [_correlation(mean_x, mean_y), None, None]
+    if sees_all:
+        r[1:] = _correlation(x, y), _correlation(x - mean_x[:, None], y - mean_y[:, None])
+
+    shown, (left, right) = figure((1.4, 1))
+    if sees_all:
+        left.plot(x.ravel(), y.ravel(), "o", ms=3.5, mew=0, color=PALETTE["sky"])
+        ends = mean_x + (1 - icc_x) ** 0.5 * np.array([[-1.7], [1.7]])
+        left.plot(ends, mean_y + within * (ends - mean_x), color=PALETTE["blue"], lw=2.4)
+    left.plot(mean_x, mean_y, "o", ms=9, color=PALETTE["vermillion"])
+    ends = np.array([-2.2, 2.2]) * icc_x**0.5
+    left.plot(ends, between * ends, "--", color=PALETTE["vermillion"], lw=3)
+    left.set(title=view.capitalize(), xlabel="x", ylabel="y")
+    left.set(xlim=(-X_LIMIT, X_LIMIT), xticks=[-2, 0, 2])
+    left.set(ylim=(-Y_LIMIT, Y_LIMIT), yticks=[-4, -2, 0, 2, 4])
+    _draw_slopes(right, slopes)
+    names = ("correlation of the means", "of all persons", "within clusters")
+    readouts = {name: signed(value) for name, value in zip(names, r, strict=True)}
+    return Panel(shown, readouts, _description(sees_all, slopes, readouts))
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+
+
+def _draw_slopes(ax, slopes: dict[str, float | None]) -> None:
+    for k, (name, slope) in enumerate(slopes.items()):
+        colour = PALETTE[("vermillion", "black", "blue")[k]]
+        if slope is not None:
+            ax.barh(-k, slope, height=0.42, color=colour)
+            ax.plot([0, 0], [-k - 0.27, 0.27 - k], color=PALETTE["grey"], lw=1.5)
+        ax.text(-1.65, 0.36 - k, f"{name}: {signed(slope)}", color=colour)
+    ax.set(title="Slopes", xlabel="slope of y on x", xlim=(-1.7, 1.7), xticks=[-1, 0, 1])
+    ax.set(ylim=(-2.5, 0.75), yticks=[])
+    ax.spines["left"].set_visible(False)
+
+
+def signed(value: float | None) -> str:
+    """Two decimals with the sign that is printed in books; no minus before zero."""
+    if value is None:
+        return "unknown"
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def _description(sees_all: bool, slopes: dict[str, float | None], r: dict[str, str]) -> str:
+    means, persons, within = map(signed, slopes.values())
+    if not sees_all:
+        return (
+            f"Left, y against x of the means of {CLUSTERS} clusters, with their line: its slope is "
+            f"{means}, and their correlation {r['correlation of the means']}. Nothing is to be "
+            "seen of the persons."
+        )
+    return (
+        f"Left, y against x: {CLUSTERS} clusters of {MEMBERS} persons, each with its line, and "
+        f"their means. Right, the slopes as bars: {means} for the means, {persons} for all "
+        f"persons, {within} for persons of the same cluster. The means correlate "
+        f"{r['correlation of the means']}, all persons {r['of all persons']}, persons of the same "
+        f"cluster {r['within clusters']}."
+    )
+
+
+WIDGET = Widget(
+    name="aggregation",
+    title="What the means hide",
+    question=(
+        "Look at the means only: which of the sliders can you notice there, and which not? Then "
+        "let the means and all persons have correlations of opposite signs."
+    ),
+    controls=(
+        Slider(
+            "within",
+            "slope within clusters",
+            -1.0,
+            1.0,
+            0.1,
+            -0.5,
+            grid=(-1.0, -0.5, 0.0, 0.5, 1.0),
+        ),
+        Slider(
+            "between",
+            "slope of the means",
+            -1.5,
+            1.5,
+            0.1,
+            1.0,
+            grid=(-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5),
+        ),
+        Slider(
+            "icc_x",
+            "share of x between clusters",
+            0.05,
+            0.95,
+            0.05,
+            0.5,
+            grid=(0.05, 0.2, 0.5, 0.8, 0.95),
+        ),
+        Choice("view", "look at", (PERSONS, MEANS)),
+    ),
+    draw=draw,
+    chapter=2,
+)

@@ -329,23 +329,29 @@ def _run(parts: list[_Group], m: int, burn: int, thin: int, seed: int, progress:
         for k, part in enumerate(parts):
             chains = []
             for c, factor in enumerate(factors):
-                rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k, c)))
+                rngs = [
+                    np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k, c, use)))
+                    for use in range(2)
+                ]
                 # Data sets 1, 2, 3, ... come from chains 1, 2, 3, 4, 1, ...
-                chains.append(_chain(part, factor, burn, thin, values[c::CHAINS], rng))
+                chains.append(_chain(part, factor, burn, thin, values[c::CHAINS], *rngs))
                 bar.update(burn + thin * keep)
             draws.append(np.stack(chains))
     return values[:m], draws
 
 
-def _chain(part: _Group, factor: float, burn: int, thin: int, values, rng) -> np.ndarray:
-    """Run a chain that fills the group's rows of ``values`` (data sets, N, p); its draws."""
+def _chain(part: _Group, factor: float, burn: int, thin: int, values, rng, empty_rng) -> np.ndarray:
+    """Run a chain that fills the group's rows of ``values`` (data sets, N, p); its draws.
+
+    Rows without values have a generator of their own: adding some changes nothing else.
+    """
     draws = []
     chain = islice(gibbs(part.rows, part.prior, factor, rng), burn + thin * len(values))
     for k, state in enumerate(chain, start=1 - burn):
         if k >= 1:
             draws.append(state.parameters())
         if k >= 1 and k % thin == 0:
-            values[k // thin - 1, part.at] = _complete(part, state, rng)
+            values[k // thin - 1, part.at] = _complete(part, state, empty_rng)
     return np.array(draws)
 
 

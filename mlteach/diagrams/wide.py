@@ -217,7 +217,7 @@ def _values(parameters: Parameters, cluster: str, member: int) -> list[str]:
 def _draw_data(ax: Axes, header: list[str], rows: list[list[str]]) -> None:
     """A table with a shaded head; the columns of units in grey."""
     widths = np.array([max(len(name), 4) + 1.6 for name in header])
-    widths += 2.0 * np.array([name == "group" for name in header])
+    widths += 3.0 * np.array([name == "group" for name in header])
     edges = np.concatenate([[0.0], np.cumsum(widths)])
     for r, row in enumerate([header, *rows]):
         for c, text in enumerate(row):

@@ -315,6 +315,11 @@ def _check_separable(name, values, codes, J: int, where: str, by_position: bool)
             f"Variable '{name}' does not vary within clusters{where}: it belongs to the cluster "
             "and has no variance within."
         )
+    if len(means) < 2:
+        raise DataError(
+            f"Variable '{name}' is observed in one cluster only{where}: its variance between "
+            "clusters is unknown."
+        )
     if means.max() - means.min() <= ROUNDING:
         raise DataError(
             f"Variable '{name}' has the same mean in every cluster{where}: it was centred within "

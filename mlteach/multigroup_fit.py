@@ -9,22 +9,20 @@ elements, where a Cholesky factor would not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mlteach.multigroup_data import MultigroupData
 from mlteach.multigroup_deviance import GroupDeviance, MultigroupDeviance
 from mlteach.multigroup_model import MultigroupModel
-from mlteach.optim import OptRecord, minimize
+from mlteach.optim import Objective, OptRecord, minimize
 
 # Weights of the barrier in turn. At the last one the deviance is above that of the bound itself by
 # less than 1e-7 for each dimension of Between.
 BARRIERS = (1.0, 1e-2, 1e-4, 1e-6, 1e-8)
 # An eigenvalue of Between below this part of the scaled variance lies on the boundary.
 ZERO = 1e-5
-# A parameter whose direction is free by less than this does not move.
-HELD = 1e-6
 
 
 @dataclass(frozen=True)
@@ -35,29 +33,19 @@ class MultigroupFit:
     ----------
     theta : ndarray, shape (m,)
     hessian : ndarray, shape (m, m)
-        Of the deviance without the barrier.
+        Of the deviance; on the boundary with the barrier, whose curvature there is that of the
+        boundary itself.
     record : OptRecord
     deviance : MultigroupDeviance
-    free : ndarray, shape (m, k)
-        Directions in which the parameters can move: all, less those in which the bound holds a
-        Between matrix. Orthonormal columns.
+    is_on_boundary : bool
+        Whether a Between matrix is singular because the bound holds it.
     """
 
     theta: np.ndarray
     hessian: np.ndarray
     record: OptRecord
     deviance: MultigroupDeviance
-    free: np.ndarray
-
-    @property
-    def at_bound(self) -> np.ndarray:
-        """Parameters that the bound holds where they are, shape (m,) of bool."""
-        return np.abs(self.free).max(axis=1, initial=0.0) < HELD
-
-    @property
-    def is_on_boundary(self) -> bool:
-        """Whether a bound holds in any direction."""
-        return self.free.shape[1] < len(self.theta)
+    is_on_boundary: bool
 
 
 def fit_scaled(data: MultigroupData, model: MultigroupModel, bounded: bool) -> MultigroupFit:
@@ -75,13 +63,44 @@ def fit_scaled(data: MultigroupData, model: MultigroupModel, bounded: bool) -> M
     MultigroupFit
     """
     groups = [GroupDeviance(moments) for moments in data.moments()]
-    deviance = MultigroupDeviance(groups, model.index)
+    objective = deviance = MultigroupDeviance(groups, model.index)
     start = start_values(deviance)
-    record = minimize(deviance, start)
+    record = _minimum(deviance, start)
     if bounded and _smallest(deviance, record.end) < 0:
-        record = _within_bound(deviance, start)
-    free = _free_directions(deviance, record.end) if bounded else np.eye(deviance.size)
-    return MultigroupFit(record.end, deviance.hessian(record.end), record, deviance, free)
+        for kappa in BARRIERS:
+            objective = Barrier(deviance, kappa)
+            record = _minimum(objective, start)
+            start = record.end
+    on_boundary = objective is not deviance and _smallest(deviance, record.end) < ZERO
+    hessian = objective.hessian(record.end)
+    return MultigroupFit(record.end, hessian, record, deviance, on_boundary)
+
+
+def _minimum(objective: Objective, start: np.ndarray) -> OptRecord:
+    """Search with each parameter in units of its own curvature.
+
+    Where almost all variance lies on one level the parameters of the levels differ by orders of
+    magnitude.
+    """
+    diagonal = np.abs(np.diag(objective.hessian(start)))
+    unit = 1.0 / np.sqrt(np.maximum(diagonal, 1e-12 * diagonal.max()))
+    record = minimize(_Scaled(objective, unit), start / unit)
+    trace = [(theta * unit, value) for theta, value in record.trace]
+    return replace(record, start=start, end=record.end * unit, trace=trace)
+
+
+class _Scaled:
+    """An objective with its parameters in other units."""
+
+    def __init__(self, objective: Objective, unit: np.ndarray) -> None:
+        self.objective, self.unit = objective, unit
+
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = self.objective.value_and_gradient(theta * self.unit)
+        return value, gradient * self.unit
+
+    def hessian(self, theta: np.ndarray) -> np.ndarray:
+        return self.objective.hessian(theta * self.unit) * np.outer(self.unit, self.unit)
 
 
 def start_values(deviance: MultigroupDeviance) -> np.ndarray:
@@ -194,30 +213,3 @@ def _betweens(deviance: MultigroupDeviance, theta: np.ndarray):
 
 def _smallest(deviance: MultigroupDeviance, theta: np.ndarray) -> float:
     return min(float(np.linalg.eigvalsh(between)[0]) for _, between in _betweens(deviance, theta))
-
-
-def _within_bound(deviance: MultigroupDeviance, start: np.ndarray) -> OptRecord:
-    for kappa in BARRIERS:
-        record = minimize(Barrier(deviance, kappa), start)
-        start = record.end
-    return record
-
-
-def _free_directions(deviance: MultigroupDeviance, theta: np.ndarray) -> np.ndarray:
-    """Directions that keep the null directions of every Between matrix: its face of the cone."""
-    fixed = [np.zeros((0, deviance.size))]
-    for (at, between), group in zip(_betweens(deviance, theta), deviance.groups, strict=True):
-        values, vectors = np.linalg.eigh(between)
-        null = vectors[:, values < ZERO]
-        if not null.shape[1]:
-            continue
-        # Rows: the elements of (change of Between) times null, by the parameters.
-        rows = np.zeros((null.size, deviance.size))
-        for k, (r, c) in enumerate(zip(group.rows, group.cols, strict=True)):
-            change = np.zeros_like(between)
-            change[r, c] = change[c, r] = 1.0
-            rows[:, at[k]] = (change @ null).ravel()
-        fixed.append(rows)
-    constraints = np.concatenate(fixed)
-    _, sizes, rotation = np.linalg.svd(constraints)
-    return rotation[int(np.sum(sizes > 1e-8)) :].T

@@ -12,8 +12,8 @@ import numpy as np
 
 from mlteach.distributions import normal_quantile
 from mlteach.lazy import lazy_import
-from mlteach.multigroup_fit import BARRIERS, Barrier
-from mlteach.optim import Objective, minimize
+from mlteach.multigroup_deviance import MultigroupDeviance
+from mlteach.optim import minimize
 from mlteach.profile import crossing
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ pd = lazy_import("pandas")
 def profile_limits(fit: MultigroupResult, level: float) -> pd.DataFrame:
     """Profile limits of all parameters, in the units of the data.
 
-    A parameter that a bound holds, or without a standard error, has no limits (NaN).
+    A parameter without a standard error has no limits (NaN).
 
     Returns
     -------
@@ -33,12 +33,10 @@ def profile_limits(fit: MultigroupResult, level: float) -> pd.DataFrame:
         One row a parameter; columns lower, upper.
     """
     times, plus = fit._units
-    deviance = fit.fit.deviance
-    objective = Barrier(deviance, BARRIERS[-1]) if fit.bounded else deviance
     se = fit.bse.to_numpy() / times
     limits = np.full((len(se), 2), np.nan)
     for k in np.flatnonzero(np.isfinite(se)):
-        curve = _Curve(objective, fit.fit.theta, int(k))
+        curve = _Curve(fit.fit.deviance, fit.fit.theta, int(k))
         step = normal_quantile(level) * se[k]
         for side, stride in enumerate((-step, step)):
             limits[k, side] = crossing(
@@ -51,7 +49,7 @@ def profile_limits(fit: MultigroupResult, level: float) -> pd.DataFrame:
 class _Curve:
     """Deviance above its minimum with parameter k held at a value, all others at their best."""
 
-    def __init__(self, deviance: Objective, theta: np.ndarray, k: int) -> None:
+    def __init__(self, deviance: MultigroupDeviance, theta: np.ndarray, k: int) -> None:
         self.deviance, self.k, self.best = deviance, k, theta
         self.others = np.delete(np.arange(len(theta)), k)
         self.minimum = deviance.value_and_gradient(theta)[0]
@@ -74,7 +72,7 @@ class _Curve:
 class _Held:
     """The deviance as a function of all parameters but one."""
 
-    def __init__(self, deviance: Objective, k: int, value: float) -> None:
+    def __init__(self, deviance: MultigroupDeviance, k: int, value: float) -> None:
         self.deviance, self.k, self.held = deviance, k, value
 
     def _full(self, theta: np.ndarray) -> np.ndarray:

@@ -22,6 +22,9 @@ pd = lazy_import("pandas")
 
 NEGATIVE = "negative variance"
 HELD = "on the boundary"
+# In scaled units, where a variance is about 1: what the barrier leaves to a parameter that the
+# bound holds, and far below what the data could leave to any other.
+HELD_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,13 +134,23 @@ class MultigroupResult:
 
     @cached_property
     def _cov(self) -> np.ndarray:
-        """Inverse observed information in the free directions; NaN for what a bound holds."""
-        times, free = self._units[0], self.fit.free
-        inner = inverse_on_curved(free.T @ self.fit.hessian @ free)
-        out = 2.0 * free @ inner @ free.T * np.outer(times, times)
-        out[self.fit.at_bound] = np.nan
-        out[:, self.fit.at_bound] = np.nan
-        return out
+        """Inverse observed information; NaN for what a bound holds where it is."""
+        # The barrier is steep across the boundary: beside it all other directions look flat.
+        invert = np.linalg.inv if self.fit.is_on_boundary else inverse_on_curved
+        inner = 2.0 * invert(self.fit.hessian)
+        held = self._is_held(inner)
+        inner[held], inner[:, held] = np.nan, np.nan
+        return inner * np.outer(self._units[0], self._units[0])
+
+    def _is_held(self, scaled_cov: np.ndarray) -> np.ndarray:
+        """Parameters that the boundary does not let move: no variance is left to them."""
+        if not self.fit.is_on_boundary:
+            return np.zeros(len(scaled_cov), bool)
+        return np.diag(scaled_cov) < HELD_VARIANCE
+
+    @property
+    def _held(self) -> np.ndarray:
+        return np.isnan(np.diag(self._cov))
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of the estimates, from the observed information."""
@@ -167,6 +180,11 @@ class MultigroupResult:
         """
         check_level(level)
         if method == "profile":
+            if self.bounded:
+                raise ModelError(
+                    'A profile crosses the bound. Use method="wald", or profile the fit without '
+                    "bounded=True."
+                )
             from mlteach.multigroup_profile import profile_limits
 
             return profile_limits(self, level)
@@ -188,7 +206,7 @@ class MultigroupResult:
         table[["lower", "upper"]] = self.conf_int()
         variance = (table["left"] == table["right"]).to_numpy()
         flag = np.where(variance & (self.params < 0).to_numpy(), NEGATIVE, "")
-        table["flag"] = np.where(self.fit.at_bound, HELD, flag)
+        table["flag"] = np.where(self._held, HELD, flag)
         return table
 
     # ----------------------------------------------------------------------------------- matrices
@@ -387,7 +405,7 @@ class MultigroupResult:
                 and np.linalg.eigvalsh(matrix)[0] < -1e-9 * np.trace(matrix)
             ]
         if self.fit.is_on_boundary:
-            held = ", ".join(self.parameters.index[self.fit.at_bound])
+            held = ", ".join(self.parameters.index[self._held])
             notes.append(
                 "A Between matrix is on the boundary: "
                 + (f"{held} cannot move." if held else "a correlation is 1 or -1.")

@@ -186,7 +186,42 @@ def test_bound_holds_one_direction_only() -> None:
     se = fit.bse["between.y~~y"]
     assert se == pytest.approx(alone.bse["between.y~~y"], rel=0.15)
     assert any("on the boundary" in note for note in fit.notes)
-    # The profile stays inside the cone too, and so cannot go below zero.
-    limits = fit.conf_int(method="profile")
-    assert limits.loc["between.y~~y", "lower"] > 0
-    assert (limits["lower"] <= fit.params + 1e-8).all()
+    with pytest.raises(ModelError, match="crosses the bound"):
+        fit.conf_int(method="profile")
+
+
+def test_standard_errors_on_the_boundary_see_the_direction_turn() -> None:
+    """A correlation of 1: what is free are both standard deviations, checked by their own fit."""
+    rng = np.random.default_rng(2)
+    u = rng.normal(size=150)
+    y = np.stack([u, 0.7 * u], axis=1)[:, None] + rng.normal(size=(150, 3, 2))
+    data = pd.DataFrame(y.reshape(-1, 2), columns=["x", "y"]).assign(j=np.repeat(np.arange(150), 3))
+    unbounded = mt.fit_multigroup(["x", "y"], data, cluster="j")
+    fit = mt.fit_multigroup(["x", "y"], data, cluster="j", bounded=True)
+    if np.linalg.eigvalsh(unbounded.between["all"])[0] >= 0:
+        pytest.fail("these draws do not reach the boundary; take another seed")
+    deviance, at = fit.fit.deviance, fit.model.index[0]
+
+    def of_sds(point):
+        """Means, Within and the SDs a, b with Between = (a, b)'(a, b)."""
+        theta, (a, b) = np.empty(deviance.size), point[5:]
+        theta[at] = [*point[:5], a * a, a * b, b * b]
+        return deviance.value_and_gradient(theta)[0]
+
+    start = fit.fit.theta[at]
+    best = np.array([*start[:5], np.sqrt(start[5]), np.sqrt(start[7])])
+    H, step = np.empty((7, 7)), 1e-4 * np.eye(7)
+    for k in range(7):
+        for m in range(7):
+            H[k, m] = (
+                sum(
+                    sign * of_sds(best + i * step[k] + j * step[m])
+                    for i, j, sign in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))
+                )
+                / 4e-8
+            )
+    cov = 2 * np.linalg.inv(H)
+    scale = fit.data.scale
+    expected = 2 * best[5] * np.sqrt(cov[5, 5]) * scale[0] ** 2
+    assert fit.bse["between.x~~x"] == pytest.approx(expected, rel=1e-3)
+    assert fit.bse["within.x~~y"] == pytest.approx(np.sqrt(cov[3, 3]) * scale.prod(), rel=1e-3)

@@ -47,14 +47,3 @@ def test_profile_of_the_mean_matches_the_mixed_model(hsb) -> None:
     assert ours.loc["mean.math"].tolist() == pytest.approx(
         mixed.loc["Intercept", ["lower", "upper"]].tolist(), rel=1e-5
     )
-
-
-def test_nothing_for_what_a_bound_holds() -> None:
-    rng = np.random.default_rng(5)
-    half = rng.normal(size=(60, 1))
-    x = np.hstack([half, -half]) + rng.normal(scale=0.5, size=(60, 2))
-    data = pd.DataFrame({"x": x.ravel(), "pair": np.repeat(np.arange(60), 2)})
-    fit = mt.fit_multigroup("x", data, cluster="pair", bounded=True)
-    limits = fit.conf_int(method="profile")
-    assert limits.loc["between.x~~x"].isna().all()
-    assert limits.drop("between.x~~x").notna().all(axis=None)

@@ -3,8 +3,8 @@
 ``python benchmarks/run.py`` runs everything; ``python benchmarks/run.py hsb_empty digits`` runs the
 named parts and prints them without touching ``results.md``. Parts: hsb_empty, hsb_cross_level,
 satterthwaite, kenward_roger, centering, cr2, bootstrap_test, bootstrap_interval, variance_by_group,
-multigroup_wide, multigroup_two_level, multigroup_missing, million, location_scale, multigroup,
-import, digits.
+multigroup_wide, multigroup_two_level, multigroup_missing, million, location_scale, bayes, brms,
+multigroup, import, digits.
 
 Every package works in a fresh process on the same data, taking turns in three rounds of one run on
 one machine. Data are loaded and one call is made before the clock starts (a million rows get
@@ -319,6 +319,69 @@ def location_scale(r, folder):
     return [*lines, ""]
 
 
+def bayes(r, folder):
+    """Return the report on the posterior of location-scale models, collapsed against plain."""
+    lines = [
+        "### location-scale models, Bayes: location effects integrated out, or sampled",
+        "",
+        "hsb Models 1 to 4, weak priors, 4 chains of 1,000 draws after 1,000, each in a fresh "
+        "process. What is compared are effective draws a second of the worst parameter (of all "
+        "coefficients, variances and correlations), compilation and sampling counted.",
+        "",
+        "| model | sampled | compiling | sampling | worst effective draws | a second | ratio |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for model in ("1", "2", "3", "4"):
+        rate = {}
+        for kind in ("plain", "collapsed"):
+            a = call_python("mlteach", "bayes", 1, f"{model} {kind}")
+            rate[kind] = a["ess"] / (a["compiling"] + a["sampling"])
+            ratio = f"{rate['collapsed'] / rate['plain']:.1f} ×" if kind == "collapsed" else ""
+            lines.append(
+                f"| hsb {model} | {kind} | {seconds(a['compiling'])} | {seconds(a['sampling'])} | "
+                f"{a['ess']:.0f} ({a['worst']}) | {rate[kind]:.2f} | {ratio} |"
+            )
+    goals = "Goals: at least 5 × on Models 1 to 3, 2 × on Model 4; Model 2 collapsed under 60 s."
+    return [*lines, "", goals, ""]
+
+
+def brms(r, folder):
+    """Return the report on London's Model 2 by brms and by mlteach, with the same priors."""
+    lines = ["### london Model 2, Bayes: brms and mlteach, the same priors, 4 × 1,000 draws", ""]
+    there = r is not None and shutil.which("Rscript") and has_r_package("brms")
+    if not there:
+        return [*lines, "brms is not installed: left out.", ""]
+    target = Path(folder) / "brms.json"
+    script = REFERENCE / "make_brms.R"
+    subprocess.run(["Rscript", script, REFERENCE, target], capture_output=True, check=True)
+    stored = json.loads(target.read_text())
+    worst = min(stored["quantities"], key=lambda k: stored["quantities"][k]["ess"])
+    theirs = {
+        "compiling": stored["seconds_compiling"],
+        "sampling": stored["seconds_sampling"],
+        "ess": stored["quantities"][worst]["ess"],
+        "worst": worst,
+    }
+    answers = {"brms": theirs, "mlteach": call_python("mlteach", "bayes", 1, "london collapsed")}
+    lines += [
+        "| package | compiling | sampling | worst effective draws | a second | without compiling |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for package, a in answers.items():
+        whole = a["compiling"] + a["sampling"]
+        lines.append(
+            f"| {package} | {seconds(a['compiling'])} | {seconds(a['sampling'])} | {a['ess']:.0f} "
+            f"({a['worst']}) | {a['ess'] / whole:.2f} | {a['ess'] / a['sampling']:.2f} |"
+        )
+    return [*lines, ""]
+
+
+def has_r_package(name):
+    """Return whether R has a package."""
+    probe = ["Rscript", "-e", f"quit(status = !requireNamespace('{name}', quietly = TRUE))"]
+    return subprocess.run(probe, capture_output=True).returncode == 0
+
+
 def time_statement(statement):
     """Return its median time over fresh processes; the first run fills the disk cache."""
     probe = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
@@ -433,6 +496,8 @@ def main(names):
     parts = {name: lambda r, folder, n=name: timed(n, r, folder) for name in TIMED}
     parts |= {
         "location_scale": location_scale,
+        "bayes": bayes,
+        "brms": brms,
         "multigroup": multigroup,
         "import": import_time,
         "digits": digits,

@@ -69,6 +69,8 @@ def mlteach(task, repeats, file):
         return {"growth": multigroup_growth(mt), "pisa_style": pisa_style(mt, repeats)}
     if task.startswith("multigroup"):
         return mlteach_multigroup(mt, task, repeats, multigroup_rows(file))
+    if task == "bayes":
+        return location_scale_bayes(mt, *file.split())
     if task == "digits":
         return {"estimates": mlteach_digits(mt, json.loads(Path(file).read_text()))}
     data = hsb()
@@ -103,14 +105,14 @@ def mlteach_contextual(mt, data):
     return table.loc["latent_contextual", "estimate"]
 
 
-def location_scale_models(mt, repeats):
-    """Return {title: (times, log-likelihood)} of the published models."""
+def published_models():
+    """Return {title: (mean function, variance function, data)} of the published models."""
     schools, london = hsb(), pd.read_csv(ROOT / "data" / "london.csv")
     schools["sd_ses"] = schools.groupby("school")["ses"].transform("std")
     cross, slope = f"{CROSS} + (1 + ses_within | school)", "score16 ~ score11 + girl"
     sloped = f"{slope} + (1 + score11 | school)"
     one = "math ~ catholic + (1 | school)"
-    models = {
+    return {
         "hsb Model 1": (one, "~ catholic + (1 | school)", schools),
         "hsb Model 2": (cross, "~ catholic + (1 | school)", schools),
         "hsb Model 3": (cross, "~ catholic + mean_ses + sd_ses + (1 | school)", schools),
@@ -121,11 +123,38 @@ def location_scale_models(mt, repeats):
         "london Model 5": (sloped, "~ score11 + girl + (1 | school)", london),
         "london Model 6": (sloped, "~ score11 + girl + (1 + score11 | school)", london),
     }
+
+
+def location_scale_models(mt, repeats):
+    """Return {title: (times, log-likelihood)} of the published models."""
     out = {}
-    for title, model in models.items():
+    for title, model in published_models().items():
         times, llf = clock(lambda _, m=model: mt.fit_location_scale(*m).llf, repeats)
         out[title] = (times, llf)
     return out
+
+
+def location_scale_bayes(mt, model, kind):
+    """Return times and the fewest effective draws of a model, plain or collapsed."""
+    title = "london Model 2" if model == "london" else f"hsb Model {model}"
+    fit = mt.fit_location_scale(
+        *published_models()[title],
+        method="bayes",
+        collapsed=kind == "collapsed",
+        cores=2,
+        seed=1,
+        progress=False,
+    )
+    tables = {"mean:": fit.mean, "variance:": fit.log_variance, "": fit.components}
+    ess = pd.concat([table["ess"].rename(lambda x, p=p: p + x) for p, table in tables.items()])
+    attrs = fit.idata.posterior.attrs
+    return {
+        "compiling": attrs["seconds_compiling"],
+        "sampling": attrs["seconds_sampling"],
+        "ess": float(ess.min()),
+        "worst": ess.idxmin(),
+        "notes": list(fit.notes),
+    }
 
 
 def location_scale_growth(mt):

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Rebuild every reference value. Needs R with lme4, lmerTest, pbkrtest, numDeriv, minqa, nloptr,
-# jsonlite, digest, nlme, clubSandwich, performance, lavaan, mice and pan, and the project's Python
+# jsonlite, digest, nlme, clubSandwich, performance, brms, lavaan, mice and pan, and the project's Python
 # environment.
 # Usage: make_all.sh [python]. Takes about half an hour.
 set -eu
@@ -23,5 +23,6 @@ Rscript "$here/make_slopes.R" "$here"
 Rscript "$here/make_prediction.R" "$here"
 Rscript "$here/make_nlme_variance.R" "$here"
 Rscript "$here/make_imputation.R" "$here"
+Rscript "$here/make_brms.R" "$here"
 "$python" "$here/make_posterior.py"
 "$python" "$here/make_calibration.py"

@@ -1,6 +1,6 @@
 # Posterior of the inner-London Model 2 by brms -> brms.json: location-scale with correlated effects,
 # the priors of mlteach's WeakPrior. brms models log SD, which is half the log variance.
-# Usage: Rscript make_brms.R <folder>. Takes some minutes, most of them for the compiler.
+# Usage: Rscript make_brms.R <folder> [output]. Takes some minutes, most of them for the compiler.
 # Needs brms and rstan with a C++ compiler; where Boost or Eigen are not found inside the R packages
 # BH and RcppEigen, their folders are looked for below.
 
@@ -9,7 +9,8 @@ suppressMessages({
   library(rstan)
   library(jsonlite)
 })
-here <- commandArgs(trailingOnly = TRUE)[1]
+args <- commandArgs(trailingOnly = TRUE)
+here <- args[1]
 look <- function(...) Filter(file.exists, c(...))[1]
 rstan_options(
   boost_lib = look(file.path(system.file(package = "BH"), "include"), "/usr/include/boost/.."),
@@ -54,4 +55,5 @@ out <- list(
   seconds_compiling = compiled - started, seconds_sampling = sampled - compiled,
   quantities = rows
 )
-write_json(out, file.path(here, "brms.json"), auto_unbox = TRUE, digits = 10, pretty = TRUE)
+target <- if (length(args) > 1) args[2] else file.path(here, "brms.json")
+write_json(out, target, auto_unbox = TRUE, digits = 10, pretty = TRUE)

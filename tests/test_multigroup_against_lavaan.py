@@ -14,6 +14,7 @@ import mlteach as mt
 
 HERE = Path(__file__).parent / "reference"
 CASES = json.loads((HERE / "multigroup.json").read_text())["cases"]
+TWO_LEVEL = json.loads((HERE / "lavaan.json").read_text())["cases"]
 BALANCED = [case for case in CASES if "measures" in case["wide"]]
 LONG = [case for case in CASES if "long" in case]
 
@@ -190,3 +191,21 @@ def test_lavaan_two_level_stops_short_where_parameters_are_equal(case):
         assert gap < 1e-4
     elif "equal" in (case["within"], case["between"]):
         assert gap > 1e-3
+
+
+# "repelled" has no between effect: its predictor has a negative variance there.
+@pytest.mark.parametrize(
+    "case", [c for c in TWO_LEVEL if not c["level2"] and c["id"] != "repelled"], ids=by_id
+)
+def test_latent_regression_is_lavaan_two_level_path_model(case):
+    data = table(case["data"], case["sha256"])
+    variables = [case["y"], *case["both"]]
+    model = mt.fit_multigroup(variables, data, cluster=case["cluster"])
+    assert np.isclose(model.llf, case["path"]["logl"], rtol=LOGL)
+    effects = mt.latent_regression(model, case["y"], case["both"])
+    theirs = case["path"]["effects"]
+    for name, estimate in theirs["estimate"].items():
+        row = effects.loc[("all", *name.split(" ", 1))]
+        se = theirs["se"][name]
+        assert abs(row["estimate"] - estimate) < 1e-5 * se
+        assert np.isclose(row["se"], se, rtol=1e-5)

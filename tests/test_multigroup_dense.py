@@ -24,6 +24,7 @@ GRADIENT = 1e-9  # relative to the largest; complex steps on both sides
 HESSIAN = 1e-6  # relative to the largest; central differences of the dense gradient
 LOGL = 1e-8  # relative, of two fits of the same thing
 SAME = 1e-6  # of a standard error, between two fits of the same thing
+BOUND = 2e-6  # absolute; a barrier keeps off the bound, and the other search crawls near it
 SIZES = [(p, K) for p in range(1, 5) for K in range(1, 4)]
 
 
@@ -576,3 +577,52 @@ def test_wide_and_back(seed, C):
     position = "time" if C else None
     wide = mt.to_wide(data, ["x1", "x2"], cluster="cluster", group="group", position=position)
     assert same(fitted(data), fitted(mt.to_long(wide).reset_index()))
+
+
+# ---- with a bound -------------------------------------------------------------------------------
+def by_cholesky(fit, seed):
+    """Largest llf over matrices L L', by a search of SciPy's on the unbounded deviance."""
+    from scipy.optimize import minimize
+
+    deviance, p = fit.fit.deviance, len(fit.variables)
+    level = fit.model.table["level"].to_numpy()
+    mean, m = np.flatnonzero(level == "mean"), p * (p + 1) // 2
+    # Where the triangle of each matrix stands: Within of both groups, Between.
+    triangles = [at[p + k * m : p + (k + 1) * m] for at in fit.model.index for k in (0, 1)][:-1]
+    triangles = [triangles[0], triangles[2], triangles[1]]
+    low = np.tril_indices(p)
+
+    def value_and_slope(z):
+        roots = z[len(mean) :].reshape(3, p, p)
+        theta = np.empty(deviance.size)
+        theta[mean] = z[: len(mean)]
+        for at, L in zip(triangles, roots, strict=True):
+            theta[at] = (L @ L.T)[low]
+        value, gradient = deviance.value_and_gradient(theta)
+        slopes = np.zeros((3, p, p))
+        for M, at in zip(slopes, triangles, strict=True):
+            M[low] = gradient[at]
+        slopes = (slopes + slopes.swapaxes(1, 2)) @ roots
+        return value, np.r_[gradient[mean], slopes.ravel()]
+
+    rng, best = np.random.default_rng(seed), np.inf
+    for _ in range(4):
+        roots = np.eye(p) * [[[0.8]], [[0.8]], [[0.5]]] + 0.2 * rng.normal(size=(3, p, p))
+        z = np.r_[np.zeros(len(mean)), roots.ravel()]
+        done = minimize(value_and_slope, z, jac=True, method="L-BFGS-B", options={"gtol": 1e-8})
+        best = min(best, done.fun)
+    # To the units of the data.
+    return fit.llf + 0.5 * (deviance.value_and_gradient(fit.fit.theta)[0] - best)
+
+
+@pytest.mark.parametrize(("p", "seed"), [(1, 1), (2, 2), (2, 4), (3, 3)])
+def test_bounded_is_the_best_of_all_possible_matrices(p, seed):
+    data = frame(seed, p=p, J=12, missing=0.05, sizes=(1, 3))
+    # What lies between clusters is taken away from the first variable, and more than that.
+    means = data.groupby("cluster")["x1"].transform("mean")
+    data["x1"] -= 0.85 * means
+    free, bounded = fitted(data), fitted(data, bounded=True)
+    assert np.linalg.eigvalsh(free.between["A"])[0] < 0
+    assert np.linalg.eigvalsh(bounded.between["A"])[0] > -1e-9
+    assert bounded.llf < free.llf
+    assert abs(bounded.llf - by_cholesky(bounded, seed)) < BOUND

@@ -16,6 +16,7 @@ from scipy.stats import multivariate_normal
 
 from mlteach.errors import ModelError
 from mlteach.lavaan_syntax import lavaan_syntax
+from mlteach.multigroup import fit_multigroup
 from mlteach.wide import to_wide
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -25,6 +26,9 @@ CASES = STORED["cases"]
 MEMBERS = 3
 # Of a log-likelihood of some hundreds; lavaan's own sums are good to about 1e-10.
 LOG_LIKELIHOOD = 1e-7
+# lavaan stops where its objective is flat to 1e-10. (The groups here are of one size, so that its
+# two-level estimator reaches the maximum, too.)
+MAXIMUM = 1e-5
 
 
 def name_of(case):
@@ -96,6 +100,19 @@ def log_likelihood(case, long):
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_the_labels_mean_the_model(case, long):
     assert case["logl"] == pytest.approx(log_likelihood(case, long), abs=LOG_LIKELIHOOD)
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_the_syntax_is_the_model_of_fit_multigroup(case, long):
+    rows = long[long["group"].isin(case["groups"])]
+    rows = rows.assign(place=rows.groupby("cluster").cumcount() + 1)
+    settings = dict(case["settings"])
+    position = "place" if settings.pop("position", False) else None
+    fit = fit_multigroup(
+        case["variables"], rows, cluster="cluster", group="group", position=position, **settings
+    )
+    assert fit.n_parameters == case["npar"]
+    assert fit.llf == pytest.approx(case["logl"], abs=MAXIMUM)
 
 
 def test_two_parameters_never_share_a_label():

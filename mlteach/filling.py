@@ -40,7 +40,7 @@ def fill_clusters(
     Raises
     ------
     DataError
-        If there is a column ``added`` already, or an index of several levels.
+        If there is a column ``added`` already, a name twice, or an index of several levels.
     ModelError
         If ``fill`` is neither "largest" nor a whole number of 2 or more.
     """
@@ -58,7 +58,9 @@ def fill_clusters(
     new.index = _labels(data.index, len(new))
     varying = [name for name in data.columns if name not in constant]
     lost = [name for name in varying if data[name].dtype.kind in "iub"]
-    old = data.assign(**{name: data[name].convert_dtypes() for name in lost})
+    old = data.copy()
+    for name in lost:
+        old[name] = old[name].convert_dtypes()
     out = pd.concat([old, new])
     out[ADDED] = np.arange(len(out)) >= len(data)
     out.attrs = data.attrs
@@ -83,6 +85,9 @@ def _check_table(data: pd.DataFrame) -> None:
             f"The data have a column '{ADDED}', which fill= needs to mark the rows it adds: rename "
             "it first."
         )
+    if not data.columns.is_unique:
+        twice = data.columns[data.columns.duplicated()][0]
+        raise DataError(f"The data have more than one column named '{twice}'.")
     if isinstance(data.index, pd.MultiIndex):
         raise DataError("fill= adds rows to a table with one index; use data.reset_index().")
 

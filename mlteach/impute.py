@@ -174,7 +174,9 @@ def impute(
 
     Imputation assumes that values are missing at random given the variables of the model and the
     cluster. Full-information maximum likelihood, ``fit_multigroup``, assumes the same and needs no
-    imputation.
+    imputation. Rows added by ``fill`` bring no information, but a later model takes them for data:
+    where it holds parameters equal across groups, it weighs each cluster as if all its members had
+    answered, and its estimates move away from those of full information.
 
     Examples
     --------
@@ -367,8 +369,11 @@ def _complete(part: _Group, state: State, rng: np.random.Generator) -> np.ndarra
 
 def _completed(full, variables, values, imputed: np.ndarray) -> pd.DataFrame:
     """The table with missing values replaced, observed ones as they were."""
+    out = full.copy()
     complete = np.where(np.isnan(values), imputed, values)
-    return full.assign(**{name: complete[:, k] for k, name in enumerate(variables)})
+    for k, name in enumerate(variables):
+        out[name] = complete[:, k]
+    return out
 
 
 # ------------------------------------------------------------------------------ tables and notes
@@ -423,17 +428,19 @@ def _diagnose(draws: pd.DataFrame, thin: int) -> pd.DataFrame:
 
 
 def _prior_table(parts, variables, group: str | None) -> pd.DataFrame:
-    tables = {
-        part.label: pd.DataFrame(
-            {
-                "within": part.prior.within * part.scale**2,
-                "between": part.prior.between * part.scale**2,
-            },
-            index=pd.Index(variables, name="variable"),
-        )
+    """Guesses of all groups in the units of the data."""
+    column = "group" if group is None else group
+    rows = [
+        {
+            column: part.label,
+            "variable": name,
+            "within": part.prior.within[k] * part.scale[k] ** 2,
+            "between": part.prior.between[k] * part.scale[k] ** 2,
+        }
         for part in parts
-    }
-    return pd.concat(tables, names=["group" if group is None else group])
+        for k, name in enumerate(variables)
+    ]
+    return pd.DataFrame(rows).set_index([column, "variable"])
 
 
 def _notes(full, values, variables, parts: list[_Group]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ Barnard & Rubin (1999), which never exceed those of complete data.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -121,16 +121,17 @@ def _own_df(fit: object) -> object:
 
 def _usable(results: Sequence[object]) -> tuple[list, list[str]]:
     """Results that have converged, and notes on the others."""
-    if hasattr(results, "params"):
+    if hasattr(results, "params") or not isinstance(results, Iterable):
         raise ModelError(
-            "pool takes a list of results, one from each imputed data set; it got one."
+            "pool takes a list of results, one from each imputed data set; it got a single "
+            f"{type(results).__name__}."
         )
     results = list(results)
     for k, fit in enumerate(results, start=1):
         if not (hasattr(fit, "params") and hasattr(fit, "bse")):
             raise ModelError(
                 f"Result {k}, a {type(fit).__name__}, lacks params or bse: pool needs estimates "
-                "with standard errors."
+                "with standard errors, such as the fits that Imputations.fit(...) returns."
             )
     failed = [k for k, fit in enumerate(results, start=1) if not _converged(fit)]
     notes = []

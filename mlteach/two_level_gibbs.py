@@ -6,7 +6,8 @@ N rows with at least one of p variables, J clusters with at least one such row. 
 
     mu and u given Within and Between, from the observed values alone: mu without u, then u
     Between given u: inverse Wishart
-    Between and u together, given the standardised effects L^-1 u_j, with Between = L L'
+    Between and u together, given the standardised effects L^-1 u_j, with Between = L L' (left out
+        where a variable is observed in p clusters or fewer, too few to regress on p effects)
     the missing y given mu, u and Within, then Within given e = y - mu - u: inverse Wishart.
 
 This is the model of Schafer & Yucel (2002) without predictors, and the third step is what is added
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -85,6 +87,12 @@ class IncompleteRows:
     def J(self) -> int:
         """Number of clusters."""
         return len(self.counts)
+
+    @cached_property
+    def regressable(self) -> bool:
+        """Whether every variable is observed in more clusters than there are variables."""
+        clusters = ((self.counts @ self.masks) > 0).sum(axis=0)
+        return bool(clusters.min() > self.p)
 
     @property
     def p(self) -> int:
@@ -169,7 +177,8 @@ def gibbs_round(rows: IncompleteRows, prior: Prior, state: State, rng: np.random
     state.mu, state.u = draw_means(seen, state.between, rng)
     scale = np.diag(p * prior.between) + state.u.T @ state.u
     state.between = draw_inverse_wishart(p + rows.J, scale, rng)
-    draw_between_again(seen, prior, state, rng)
+    if rows.regressable:
+        draw_between_again(seen, prior, state, rng)
     state.e = rows.y - (state.mu + state.u)[rows.codes]
     complete_residuals(rows, state.e, state.within, rng)
     scale = np.diag(p * prior.within) + state.e.T @ state.e

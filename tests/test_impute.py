@@ -314,6 +314,24 @@ def test_one_to_four_variables(p):
     assert not imputed.data[0][names].isna().any(axis=None)
 
 
+@pytest.mark.parametrize("clusters", [2, 3, 4])
+def test_fewer_clusters_than_variables(clusters):
+    """The prior carries what so few clusters cannot tell."""
+    rng = np.random.default_rng(13)
+    g = np.repeat(np.arange(clusters), 8)
+    table = pd.DataFrame(rng.normal(size=(len(g), 4)), columns=list("abcd")).assign(cluster=g)
+    imputed = impute(table.mask(rng.random(table.shape) < 0.2).assign(cluster=g), list("abcd"))
+    assert np.isfinite(imputed.draws).all(axis=None)
+
+
+def test_names_of_columns_and_groups_that_are_no_text(data):
+    table = data.rename(columns={"x1": 0, "x2": ("a", 1)})
+    table["g"] = [("late", 1) if c > 30 else ("early", 0) for c in table["cluster"]]
+    imputed = impute(table, [0, ("a", 1)], group="g", fill=15)
+    plain = impute(data.assign(g=data["cluster"] > 30), group="g", fill=15)
+    np.testing.assert_array_equal(imputed.data[0][("a", 1)], plain.data[0]["x2"])
+
+
 def test_two_variables_that_never_meet_are_named():
     table = two_level(np.random.default_rng(12), J=20, n=6)
     first = table.index % 2 == 0
@@ -362,6 +380,8 @@ def test_index_with_repeated_labels(data):
             {"group": "odd"},
             "'odd' is missing",
         ),
+        ({"x2": lambda d: 1e-200 * d["x2"]}, {}, "Change its unit"),
+        ({"x2": lambda d: 1e200 * d["x2"]}, {}, "Change its unit"),
         ({"cluster": 1}, {}, "There is a single cluster:"),
         (
             {"odd": lambda d: d["cluster"] == 1},

@@ -168,6 +168,7 @@ def test_missing_standard_errors_are_named():
         (fits([[1.0]], [[1.0]]), "two results or more.*there are 1"),
         ([], "there are 0"),
         (fits([[1.0]], [[1.0]])[0], "a list of results"),
+        (None, "it got a single NoneType"),
         ([1.0, 2.0], "Result 1, a float, lacks params or bse"),
         (fits([[1.0], [1.0, 2.0]], [[1.0], [1.0, 2.0]]), "different parameters .x1."),
         ([Fit(np.ones(2), np.ones(2))] * 2, "pandas Series.*got ndarray"),

@@ -71,7 +71,7 @@ def test_mu_and_u_have_the_mean_and_covariance_of_the_dense_model():
     mu_hat = cov_mu @ X.T @ Vi @ y
     rng = np.random.default_rng(1)
     seen = Seen.from_rows(rows, WITHIN)
-    draws = [draw_means(seen, BETWEEN, rng) for _ in range(20_000)]
+    draws = [draw_means(seen, BETWEEN, rng) for _ in range(8_000)]
     mu = np.array([m for m, _ in draws])
     u = np.array([u.ravel() for _, u in draws])
     error = np.sqrt(np.diag(cov_mu) / len(mu))

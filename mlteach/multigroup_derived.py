@@ -1,8 +1,8 @@
 """Intraclass correlations, variance ratios and correlations of a multigroup model.
 
 Each is a function of the free parameters; its standard error comes from the delta method. Ratios
-have their interval on the log scale, correlations on Fisher's z scale, ICCs on their own, since an
-estimated variance between clusters may be negative.
+have their interval on the log scale, correlations on Fisher's z scale, ICCs on that of log(1 - ICC):
+no limit is above 1, and a lower one may be negative, as a variance between clusters may.
 """
 
 from __future__ import annotations
@@ -44,8 +44,15 @@ def icc_table(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFrame:
         total = b + w
         se = _delta(cov, {at_b: w / total**2, at_w: -b / total**2})
         name = left if position is None else f"{left}@{position}"
-        rows[name, group] = (b / total, se, b / total - z * se, b / total + z * se)
+        rows[name, group] = (b / total, se, *_icc_limits(b / total, z * se))
     return _table(rows, ["variable", "group"])
+
+
+def _icc_limits(icc: float, half: float) -> tuple[float, float]:
+    rest = 1.0 - icc
+    if rest <= 0:  # a negative Within, as a position may have
+        return icc - half, icc + half
+    return 1.0 - rest * np.exp(half / rest), 1.0 - rest * np.exp(-half / rest)
 
 
 def variance_ratios(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFrame:

@@ -32,7 +32,11 @@ def test_icc(fit) -> None:
     names = ("between.math~~math[Public]", "within.math~~math[Public]")
     se = numeric_se(fit, lambda p: p[names[0]] / (p[names[0]] + p[names[1]]))
     assert row["se"] == pytest.approx(se, rel=RELATIVE)
-    assert row["upper"] - row["estimate"] == pytest.approx(Z * se, rel=RELATIVE)
+    # The interval is made for log(1 - ICC), and so never reaches 1.
+    log_se = numeric_se(fit, lambda p: np.log(p[names[1]] / (p[names[0]] + p[names[1]])))
+    rest = 1.0 - row["estimate"]
+    assert row["upper"] == pytest.approx(1 - rest * np.exp(-Z * log_se), rel=RELATIVE)
+    assert row["lower"] == pytest.approx(1 - rest * np.exp(Z * log_se), rel=RELATIVE)
 
 
 def test_ratio_has_its_interval_on_the_log_scale(fit) -> None:

@@ -109,7 +109,8 @@ class LocationScalePosterior(LocationScaleModel):
         ----------
         parameter : str
             A row of ``components``; ``"mean:x"`` or ``"variance:x"`` for a coefficient; a row of
-            ``association``; ``"element | predictor"`` for a level-2 function.
+            ``association``; ``"element | predictor"`` for a level-2 function; ``"nu"``, the
+            degrees of freedom of t-distributed effects.
 
         Raises
         ------
@@ -126,6 +127,8 @@ class LocationScalePosterior(LocationScaleModel):
             if name in post:
                 labels = [f"{prefix}{x}" for x in post[dim].to_numpy()]
                 found |= {x: post[name].to_numpy()[..., k] for k, x in enumerate(labels)}
+        if "nu" in post:
+            found["nu"] = post["nu"].to_numpy()
         if parameter not in found:
             raise ModelError(f"'{parameter}' is no parameter here. There are: {', '.join(found)}.")
         return found[parameter]
@@ -140,7 +143,9 @@ class LocationScalePosterior(LocationScaleModel):
             for row in range(col, d):
                 pair = names[row] if row == col else f"{names[col]}:{names[row]}"
                 values = omega[..., row, row] if row == col else rho[..., place[row, col]]
-                parts[pair] = values.to_numpy()
+                # What the model fixes at zero is no component.
+                if np.ptp(values.to_numpy()) > 0.0:
+                    parts[pair] = values.to_numpy()
         return parts
 
     @cached_property

@@ -53,7 +53,7 @@ def _mixing(idata) -> tuple[bool, str]:
 
     if idata.posterior.sizes["chain"] < 2:
         return False, "There is one chain, and R-hat compares several: run four."
-    worst, at = _extreme(az.rhat(idata, var_names=_names(idata)), max)
+    worst, at = _extreme(az.rhat(_varying(idata)), max)
     fine = worst <= LARGEST_RHAT
     told = "the chains agree" if fine else "the chains disagree; take more draws (tune=, draws=)"
     return fine, f"R-hat is at most {worst:.3f} ({at}; at most {LARGEST_RHAT} is wanted): {told}."
@@ -63,7 +63,7 @@ def _effective_draws(idata) -> Iterator[tuple[bool, str]]:
     import arviz as az
 
     for method, what in (("bulk", "posterior means"), ("tail", "interval limits")):
-        ess = az.ess(idata, var_names=_names(idata), method=method)
+        ess = az.ess(_varying(idata), method=method)
         least, at = _extreme(ess, min)
         fine = least >= FEWEST_EFFECTIVE
         told = "enough" if fine else "too few, take more draws"
@@ -85,21 +85,27 @@ def _divergences(idata) -> tuple[bool, str]:
     )
 
 
-def _names(idata) -> list[str]:
-    post = idata.posterior
-    return [name for name in PARAMETERS if name in post and post[name].size]
+def _varying(idata):
+    """Every parameter by its label, as a data set; without those that are the same in all draws."""
+    import arviz as az
+
+    post, found = idata.posterior, {}
+    for name in PARAMETERS:
+        if name not in post:
+            continue
+        dims = post[name].dims[2:]
+        values = post[name].to_numpy()
+        for place in np.ndindex(values.shape[2:]):
+            draws = values[(..., *place)]
+            names = [str(post[dim].to_numpy()[k]) for dim, k in zip(dims, place, strict=True)]
+            if np.ptp(draws) > 0.0:
+                found[f"{name}[{', '.join(names)}]" if names else name] = draws
+    return az.convert_to_dataset(found)
 
 
 def _extreme(table, extreme) -> tuple[float, str]:
     """Largest or smallest entry of a data set, and the parameter it belongs to."""
-    found = []
-    for name, values in table.data_vars.items():
-        for place, value in np.ndenumerate(values.to_numpy()):
-            labels = [
-                str(values[dim].to_numpy()[k]) for dim, k in zip(values.dims, place, strict=True)
-            ]
-            found.append((float(value), f"{name}[{', '.join(labels)}]" if labels else name))
-    return extreme(found)
+    return extreme((float(values), name) for name, values in table.data_vars.items())
 
 
 # ------------------------------------------------------------------------------- fit and comparison

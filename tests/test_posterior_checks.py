@@ -98,3 +98,25 @@ def test_one_chain_is_not_enough(d):
     said = diagnose(draws(d, np.random.default_rng(6), (1, 2000)))
     assert "one chain" in said[0]
     assert said[-1] == "Do not use these draws yet."
+
+
+def test_what_the_model_fixes_is_not_judged(d):
+    """A correlation of zero by assumption has no R-hat; it must not hide or spoil the others."""
+    idata = draws(d, np.random.default_rng(8), (4, 500))
+    said = diagnose(idata)
+    idata.posterior["correlations"] = (("chain", "draw", "pair"), np.zeros((4, 500, 2)))
+    assert diagnose(idata) == said
+
+
+def test_effects_in_the_variance_function_count(d):
+    """gamma_1'u + gamma_2'u^2 stands in the log variance of all rows of the cluster."""
+    idata = draws(d, np.random.default_rng(9))
+    gamma = 0.1 * np.random.default_rng(10).standard_normal((2, 5, 4))
+    idata.posterior["association"] = (("chain", "draw", "power"), gamma)
+    ours = with_log_likelihood(idata, d).log_likelihood["y"].to_numpy()
+    beta, alpha, u, v = (idata.posterior[k].to_numpy()[1, 2] for k in ("beta", "alpha", "u", "v"))
+    more = u @ gamma[1, 2, :2] + u**2 @ gamma[1, 2, 2:]
+    at = d.mean.codes
+    mean = d.mean.X @ beta + (d.mean.Z * u[at]).sum(axis=1)
+    sd = np.exp(0.5 * (d.W @ alpha + (d.S * v[at]).sum(axis=1) + more[at]))
+    assert ours[1, 2] == pytest.approx(stats.norm(mean, sd).logpdf(d.mean.y))

@@ -12,15 +12,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import yaml
 from playwright.sync_api import Browser, BrowserContext, Page
-from website import browser, site  # noqa: F401
+from website import NOTEBOOKS, PAGES, ROOT, browser, site  # noqa: F401
 
-ROOT = Path(__file__).resolve().parents[1]
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-CHAPTERS = [entry["file"] for part in TOC["parts"] for entry in part["chapters"]]
-PAGES = [TOC["root"], *CHAPTERS, "genindex", "search"]
-NOTEBOOKS = [name for name in CHAPTERS if (ROOT / "book" / f"{name}.ipynb").is_file()]
 LOCAL_SCHEMES = ("file", "data", "blob", "about")
 #: Text in which LaTeX, or a role of MyST, was left as it was typed.
 RAW_MARKUP = re.compile(
@@ -40,8 +34,14 @@ VISIBLE_TEXT = """() => {
     return texts.filter(text => text.trim());
 }"""
 BROKEN_MATHS = "() => [...document.querySelectorAll('mjx-merror')].map(e => e.textContent)"
-IMAGES = """() => [...document.images].map(
-    image => ({alt: image.getAttribute("alt"), source: image.src, width: image.naturalWidth}))"""
+#: Pictures far down a page wait for the reader; here they are fetched at once.
+IMAGES = """async () => {
+    const images = [...document.images];
+    for (const image of images) image.loading = "eager";
+    await Promise.all(images.map(image => image.decode().catch(() => null)));
+    return images.map(
+        image => ({alt: image.getAttribute("alt"), source: image.src, width: image.naturalWidth}));
+}"""
 
 
 def look_at(page: Page, address: str) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from mlteach.widgets import Choice, Widget, find, look, table
+from mlteach.widgets import Choice, Slider, Widget, find, look, table
 from mlteach.widgets.catalogue import names
 from mlteach.widgets.svg import _VARIABLES, drawing
 
@@ -19,8 +19,9 @@ from mlteach.widgets.svg import _VARIABLES, drawing
 MOST_FRAMES = 550
 #: Most places at which one lesson is drawn here: all corners of five controls.
 MOST_PLACES = 32
-#: A panel is drawn in 50 ms on a quiet machine; ten times that is a mistake on any machine.
-SECONDS_A_PANEL = 0.5
+#: From a moved slider to the text of the new figure, in seconds of the processor: what a live panel
+#: may take without lagging behind the hand.
+SECONDS_A_MOVE = 0.15
 LEAST_FONT = 11.5
 RAW_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 
@@ -129,15 +130,17 @@ def test_figures_follow_the_controls(name: str) -> None:
 
 
 @LESSONS
-def test_panel_is_quick(name: str) -> None:
-    widget = find(name)
-    widget.panel()
-    took = []
-    for _ in range(3):
-        start = time.process_time()
+def test_a_move_is_quick(name: str) -> None:
+    """At other places than those that are known already, so that stored results do not help."""
+    widget, took = find(name), []
+    control = next(c for c in widget.controls if isinstance(c, Slider))
+    with look.style():
         widget.panel()
-        took.append(time.process_time() - start)
-    assert min(took) < SECONDS_A_PANEL
+        for value in control.values[:6]:
+            start = time.process_time()
+            drawing(widget.panel(**{control.name: value}).figure)
+            took.append(time.process_time() - start)
+    assert sorted(took)[len(took) // 2] < SECONDS_A_MOVE
 
 
 def test_table_lists_them_all() -> None:

@@ -5,15 +5,21 @@ running driver at a time.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+CHAPTERS = [entry["file"] for part in TOC["parts"] for entry in part["chapters"]]
+PAGES = [TOC["root"], *CHAPTERS, "genindex", "search"]
+NOTEBOOKS = [name for name in CHAPTERS if (ROOT / "book" / f"{name}.ipynb").is_file()]
 BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -42,3 +48,9 @@ def site() -> Path:
     if done.returncode:
         pytest.fail(f"make book failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
     return ROOT / "_build" / "html"
+
+
+def widgets_of(page: Path) -> list[str]:
+    """Names of the widgets that a page of the website shows."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r'class="mlteach-widget mlteach-twin" [^>]*data-widget="(\w+)"', text)

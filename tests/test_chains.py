@@ -1,4 +1,4 @@
-"""R-hat and effective sample size: against ArviZ, chains of known autocorrelation, and few draws."""
+"""R-hat and effective sample size: against ArviZ, chains of known autocorrelation, few draws."""
 
 import numpy as np
 import pytest

@@ -93,7 +93,7 @@ def lavaan_syntax(
     y ~ M.y*1
     """
     variables = (variables,) if isinstance(variables, str) else tuple(variables)
-    groups = ("all",) if groups is None else tuple(groups)
+    groups = ("all",) if groups is None else (groups,) if isinstance(groups, str) else tuple(groups)
     if form not in FORMS:
         raise ModelError(f'form={form!r} is not known; use "wide" or "two-level".')
     members = _members(n, form, position)
@@ -201,8 +201,11 @@ def _members(n, form: str, position: bool) -> tuple:
                 f"n={n!r}: the names of the positions are missing or not all different."
             )
         return tuple(map(str, n))
-    if isinstance(n, bool | str) or int(n) != n or n < 1:
-        raise ModelError(f"n={n!r} is not a number of members, 1, 2, 3, ...")
+    if isinstance(n, bool | str) or int(n) != n or n < 2:
+        raise ModelError(
+            f"n={n!r} is not a number of members, 2, 3, 4, ... (one member a cluster cannot tell "
+            "the variance within from that between)."
+        )
     return tuple(str(i) for i in range(1, int(n) + 1))
 
 

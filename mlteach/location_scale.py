@@ -122,31 +122,40 @@ def fit_location_scale(
     d = location_scale_design(formula, variance, data, centre=between is None)
     _check_reml(reml, d)
     _check_points(points)
+    result = _by_likelihood(d, association, between, points, reml)
+    if not result.converged:
+        warnings.warn(
+            f"'{result.formula}' {result.optimizer.status}. Try fewer random effects, or "
+            "predictors nearer to zero and of similar size.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+def _by_likelihood(
+    d: LocationScaleDesign,
+    association: bool | str,
+    between: str | Mapping[str, str] | None,
+    points: int | None,
+    reml: bool,
+) -> LocationScaleResult:
+    """Fit one Omega and correlated effects first; other forms start from there."""
     over_u = association == "quadratic" or (association == "linear" and not d.s_names)
-    degree = {"linear": 1, "quadratic": 2}.get(association)
-    map_ = association_map(d, degree) if over_u else None
+    map_ = association_map(d, 2 if association == "quadratic" else 1) if over_u else None
     common = CholeskyMap.from_blocks(d.s_blocks, d.mean.blocks, bool(association))
     some = POINTS[len(d.s_names)] if over_u or points is None else points
-    functions, search = None, [common, _start(d, common), some, reml]
-    deviance, record, hessian = maximise(d.rows, *search)
+    functions, kind = None, LocationScaleResult
+    deviance, record, hessian = maximise(d.rows, common, _start(d, common), some, reml)
     if over_u:
-        start = _from_correlated(map_, common, record.end)
+        kind, start = AssociationResult, _from_correlated(map_, common, record.end)
         points = ASSOCIATION_POINTS if points is None else points
         deviance, record, hessian = maximise(d.rows, map_, start, points)
     if between is not None:
         functions = level_two_functions(d, between, association)
         start = _from_common(functions, common, record.end)
         deviance, record, hessian = maximise(d.rows, functions.map, start, some, reml)
-    kind = AssociationResult if over_u else LocationScaleResult
-    result = kind(d, deviance, record, hessian, functions, FORMS[association])
-    if not record.converged:
-        warnings.warn(
-            f"'{result.formula}' {record.status}. Try fewer random effects, or predictors nearer "
-            "to zero and of similar size.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    return result
+    return kind(d, deviance, record, hessian, functions, FORMS[association])
 
 
 def _check_association(association: object, between: object, reml: bool) -> None:

@@ -89,18 +89,13 @@ def sample(
         )
     effects = Effects.of(d, association is True)
     prior = resolve_prior(prior, d, effects)
+    functions = _in_natural_units(functions, effects, prior)
+    settings: dict = {"student_t": student_t, "functions": functions}
     degree = _degree(association, effects)
-    if functions is not None:
-        if not isinstance(prior, WeakPrior):
-            raise ModelError("Level-2 functions have weak priors only: leave prior= out.")
-        functions = replace(functions, units=effects.unit)
-    collapsed = collapsed and not degree
+    if degree:
+        collapsed, settings["degree"] = False, degree
     clock = time.perf_counter()
-    settings = {"student_t": student_t, "functions": functions}
-    if collapsed:
-        model = collapsed_model(d, effects, prior, **settings)
-    else:
-        model = plain_model(d, effects, prior, **settings, degree=degree)
+    model = (collapsed_model if collapsed else plain_model)(d, effects, prior, **settings)
     sampler = _nutpie if importlib.util.find_spec("nutpie") else _pymc
     raw, compiled = sampler(model, draws, tune, chains, cores, seed, progress)
     sampled = time.perf_counter()
@@ -125,6 +120,14 @@ def _degree(association: bool | str, effects: Effects) -> int:
             f"intercept; it has {', '.join(effects.names[: effects.r])}. Use association=True."
         )
     return degree
+
+
+def _in_natural_units(
+    functions: LevelTwoFunctions | None, effects: Effects, prior: WeakPrior | InverseWishart
+) -> LevelTwoFunctions | None:
+    if functions is not None and not isinstance(prior, WeakPrior):
+        raise ModelError("Level-2 functions have weak priors only: leave prior= out.")
+    return None if functions is None else replace(functions, units=effects.unit)
 
 
 def resolve_prior(prior, d: LocationScaleDesign, effects: Effects) -> WeakPrior | InverseWishart:

@@ -134,14 +134,6 @@ def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Gen
         "u": effect[:, :, e.r :] * e.unit[e.r :],
         "v": effect[:, :, : e.r] * e.unit[: e.r],
     }
-    if draws.nu is not None:
-        posterior["nu"] = draws.nu
-    if draws.between is not None:
-        posterior["between"] = np.hstack(draws.functions.in_users_units(draws.between))
-    if draws.gamma is not None:
-        powers = np.repeat(np.arange(1, draws.gamma.shape[1] // e.q + 1), e.q)
-        units = np.tile(e.unit[e.r :], powers[-1]) ** powers
-        posterior["association"] = draws.gamma / units
     coords = {
         "coefficient": list(d.mean.x_names),
         "variance_coefficient": list(d.w_names),
@@ -152,18 +144,30 @@ def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Gen
         "mean_effect": names[: e.q],
         "scale_effect": names[e.q :],
     }
-    if draws.between is not None:
-        coords["function"] = [f"{a} | {b}" for a, b in draws.functions.labels]
-    if draws.gamma is not None:
-        ends = ["" if k == 1 else f"^{k}" for k in range(1, powers[-1] + 1)]
-        coords["power"] = [f"{SCALE}Intercept on {u}{end}" for end in ends for u in names[: e.q]]
+    more, named = _beyond(draws, names[: e.q])
     out = az.from_dict(
-        {k: x.reshape(*draws.shape, *x.shape[1:]) for k, x in posterior.items()},
-        coords=coords,
+        {k: x.reshape(*draws.shape, *x.shape[1:]) for k, x in (posterior | more).items()},
+        coords=coords | named,
         dims=DIMS,
     )
     out.add_groups({"sample_stats": raw.sample_stats})
     return out
+
+
+def _beyond(draws: Draws, mean_effects: list[str]) -> tuple[dict, dict]:
+    """What only some models have, in the user's units, and the names of its elements."""
+    e, posterior, coords = draws.effects, {}, {}
+    if draws.nu is not None:
+        posterior["nu"] = draws.nu
+    if draws.between is not None:
+        posterior["between"] = np.hstack(draws.functions.in_users_units(draws.between))
+        coords["function"] = [f"{a} | {b}" for a, b in draws.functions.labels]
+    if draws.gamma is not None:
+        powers = np.repeat(np.arange(1, draws.gamma.shape[1] // e.q + 1), e.q)
+        posterior["association"] = draws.gamma / np.tile(e.unit[e.r :], powers[-1]) ** powers
+        ends = ["" if k == 1 else f"^{k}" for k in range(1, powers[-1] + 1)]
+        coords["power"] = [f"{SCALE}Intercept on {u}{end}" for end in ends for u in mean_effects]
+    return posterior, coords
 
 
 def _omega(draws: Draws) -> np.ndarray:

@@ -68,13 +68,15 @@ def fit_location_scale(
     between : str or mapping of str to str, optional
         Level-2 functions for the random effects: ``"~ sector"`` lets all their log variances and
         (transformed) correlations differ by sector, ``{"Intercept": "~ sector"}`` only the ones
-        named; a correlation is named ``"Intercept:scale:Intercept"``.
+        named; a correlation is named ``"Intercept:scale:Intercept"``. By Bayes for weak priors,
+        whose ``between`` is that of their coefficients.
     association : {True, False, "linear", "quadratic"}, default True
         How the random effects of the two functions go together: they correlate, they do not, or
         the mean function's effect u itself enters the log variance, as ``gamma1 u + v`` or
         ``gamma1 u + gamma2 u**2 + v`` with v independent of u. "linear" is the correlated model in
-        other words (see ``fit.association``). "quadratic", and "linear" without a random effect in
-        the variance function, need u to be one random intercept.
+        other words (see ``fit.association``). By maximum likelihood "quadratic", and "linear"
+        without a random effect in the variance function, need u to be one random intercept; by
+        Bayes all location effects enter, and none is integrated out.
     points : int, optional
         Points of the adaptive Gauss-Hermite quadrature, a dimension; 15 for one random effect in
         the variance function, 9 for two, 21 where u is integrated numerically too.

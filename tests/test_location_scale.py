@@ -138,57 +138,6 @@ def test_clusters(model1, hsb):
     assert inside["shrunken"].corr(inside["raw"]) > 0.85
 
 
-def test_lr_tests(model1, hsb):
-    mixed = mt.fit_mixed("math ~ catholic + (1 | school)", hsb, reml=False)
-    fixed = fit_location_scale("math ~ catholic + (1 | school)", "~ catholic", hsb)
-    test = model1.lr_test(fixed)
-    assert test.df == 2
-    assert test.weights == (0.0, 0.5, 0.5)
-    assert np.isclose(test.statistic, 2 * (model1.llf - fixed.llf))
-    assert fixed.lr_test(mixed).p_mixture == fixed.lr_test(mixed).p
-    with pytest.raises(mt.ModelError, match="goes into the brackets"):
-        fixed.lr_test(model1)
-    with pytest.raises(mt.ModelError, match="by REML and the other by ML"):
-        fixed.lr_test(mt.fit_mixed("math ~ catholic + (1 | school)", hsb))
-    with pytest.raises(mt.ModelError, match="different rows"):
-        fixed.lr_test(mt.fit_mixed("math ~ 1 + (1 | school)", hsb[10:], reml=False))
-
-
-def test_variance_ratios(model1, hsb):
-    sectors = pd.DataFrame({"catholic": [0, 1]}, index=["public", "Catholic"])
-    table = model1.variance_ratios(sectors)
-    alpha = model1.log_variance.loc["catholic"]
-    ratio = table.loc["Catholic", ["ratio", "ratio_lower", "ratio_upper"]].to_numpy()
-    assert np.allclose(ratio, np.exp(alpha[["estimate", "lower", "upper"]]), rtol=1e-5)
-    assert (table.loc["public", ["ratio", "ratio_lower", "ratio_upper"]] == 1).all()
-    average = model1.predicted_variance(sectors, average=True)
-    assert np.allclose(table["variance"], average)
-    assert ((table["lower"] < average) & (average < table["upper"])).all()
-    # The median variance of public schools has the limits of its coefficient.
-    median = model1.variance_ratios(sectors, average=False).loc["public"]
-    limits = np.exp(model1.log_variance.loc["Intercept", ["estimate", "lower", "upper"]])
-    assert np.allclose(median[["variance", "lower", "upper"]], limits, rtol=1e-5)
-    with pytest.raises(mt.ModelError, match="level"):
-        model1.variance_ratios(sectors, level=95)
-
-
-def test_variance_ratios_where_omega_differs(hsb):
-    fit = fit_location_scale(
-        "math ~ catholic + (1 | school)",
-        "~ catholic + (1 | school)",
-        hsb,
-        between={"scale:Intercept": "~ catholic"},
-    )
-    sectors = pd.DataFrame({"catholic": [0, 1]})
-    public, catholic = (o.iloc[1, 1] for o in fit.random_at(sectors))
-    expected = np.exp(fit.log_variance.loc["catholic", "estimate"] + 0.5 * (catholic - public))
-    row = fit.variance_ratios(sectors).loc[1]
-    assert np.isclose(row["ratio"], expected)
-    # The average ratio is less certain than that of the medians: Omega is uncertain too.
-    median = fit.variance_ratios(sectors, average=False).loc[1]
-    assert row["ratio_upper"] / row["ratio_lower"] > median["ratio_upper"] / median["ratio_lower"]
-
-
 def test_no_association(hsb, model1):
     fit = fit_location_scale(
         "math ~ catholic + (1 | school)", "~ catholic + (1 | school)", hsb, association=False

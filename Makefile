@@ -16,7 +16,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 BOOK_FILES := $(shell find book mlteach data -type f -not -path '*/.*' -not -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve lab test chapters reference benchmarks lint format clean
+.PHONY: help env book serve lab test chapters simulation reference benchmarks lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "make %-12s%s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ test: $(ENV)  ## run pytest, then every chapter against its stored outputs
 
 chapters: $(ENV)  ## run every chapter again and store its outputs
 	$(BIN)/python book/_ext/chapters.py
+
+simulation: $(ENV)  ## run the stored simulation of chapter 16 again (takes ten minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python data/simulate.py
 
 reference: $(ENV)  ## compute the reference values again (needs R; takes half an hour)
 	sh tests/reference/make_all.sh $(abspath $(BIN))/python

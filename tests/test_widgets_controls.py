@@ -31,6 +31,9 @@ def test_whole_numbers_stay_whole() -> None:
     assert [type(v) for v in COUNT.values] == [int] * 5
     assert type(COUNT.checked(4.0)) is int
     assert type(SHARE.checked(0)) is float
+    assert [type(v) for v in Slider("x", "x", 0.0, 2.0, 0.5, 1.0, grid=(0, 1, 2)).values] == [
+        float
+    ] * 3
 
 
 def test_texts() -> None:

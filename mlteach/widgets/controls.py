@@ -90,7 +90,8 @@ class Slider:
     def values(self) -> tuple[float, ...]:
         """The values that the website offers."""
         if self.grid is not None:
-            return tuple(self.grid)
+            # As the live slider gives them: 5.0 where the steps are not whole.
+            return tuple(v if self.is_whole else float(v) for v in self.grid)
         steps = round((self.stop - self.start) / self.step)
         return tuple(self._on_step(self.start + k * self.step) for k in range(steps + 1))
 

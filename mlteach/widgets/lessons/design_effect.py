@@ -29,14 +29,12 @@ def draw(n: int, clusters: int, icc: float, price: int) -> Panel:
     gain = {"members": worth(2 * n + price, clusters, icc) / now, "clusters": 2.0}
 
     shown, (left, right) = figure((1.5, 1))
-    left.plot(SIZES, clusters * SIZES, "--", color=PALETTE["grey"], lw=1.8)
-    left.plot(SIZES, worth(SIZES, clusters, icc), color=PALETTE["blue"])
+    left.plot(SIZES, clusters * SIZES, "--", color=PALETTE["grey"], lw=1.8, label="members, N")
+    left.plot(SIZES, worth(SIZES, clusters, icc), color=PALETTE["blue"], label="effective N")
     left.vlines(n, now, clusters * n, color=PALETTE["vermillion"], lw=3.5)
     left.plot(n, now, "o", ms=10, color=PALETTE["blue"])
     left.plot(n, clusters * n, "o", ms=8, color=PALETTE["grey"])
-    side = "left" if n < 15 else "right"
-    for text, y, up in (("N", clusters * n, 8), ("effective N", now, -18)):
-        left.annotate(text, (n, y), (0, up), textcoords="offset points", ha=side)
+    left.legend(loc="upper left", borderaxespad=0.0, labelspacing=0.2)
     left.set(title="What the sample is worth", xlabel="members per cluster, n", ylabel="persons")
     left.set(xscale="log", xlim=(1.8, 112), yscale="log", ylim=(15, 25_000))
     left.set_xticks([2, 5, 10, 20, 50, 100], ["2", "5", "10", "20", "50", "100"])
@@ -60,14 +58,15 @@ def draw(n: int, clusters: int, icc: float, price: int) -> Panel:
 
 
 def _description(readouts: dict[str, str], clusters: int, n: int, gain: dict[str, float]) -> str:
-    better = max(gain, key=gain.get)
+    better = f"more {max(gain, key=gain.get)} pay more"
+    if round(gain["members"], 2) == gain["clusters"]:
+        better = "it makes no difference"
     return (
         f"Left, persons against members per cluster on logarithmic axes: {clusters} clusters of "
         f"{n} have {readouts['N']} members, on the dashed line, worth {readouts['effective N']} "
         f"independent persons, on the curve below; the bar between them is the design effect, "
         f"{readouts['design effect']}. Right, twice the money on more clusters multiplies the "
-        f"effective N by 2.00, on more members by {gain['members']:.2f}: more {better} "
-        "pay more."
+        f"effective N by 2.00, on more members by {gain['members']:.2f}: {better}."
     )
 
 

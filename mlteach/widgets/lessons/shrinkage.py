@@ -1,0 +1,128 @@
+"""Schools of ``hsb`` judged by a part of their students, and by how much to trust that part.
+
+The model shrinks the mean of n_j students by τ² / (τ² + σ²/n_j) towards the mean of all schools.
+Here both variances are guesses. The students that were not drawn open the envelope: how far off are
+the three kinds of pooling from what these score?
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from mlteach.data import load
+from mlteach.palette import PALETTE
+from mlteach.widgets.base import Panel, Widget
+from mlteach.widgets.controls import Slider
+from mlteach.widgets.look import figure
+
+SEED = 8
+#: Every fourth of the 160 schools, ordered by size, has an arrow; the errors are those of all.
+EVERY = 4
+LOWEST, HIGHEST = -4.0, 28.0
+
+
+@cache
+def schools() -> tuple[np.ndarray, ...]:
+    """Scores of each school, from the smallest to the largest."""
+    groups = load("hsb").groupby("school")["math"]
+    return tuple(sorted((rows.to_numpy() for _, rows in groups), key=len))
+
+
+@cache
+def parts(share: int, sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Students drawn in each school, their mean, and the mean of the others."""
+    rng = np.random.default_rng([SEED, sample])
+    n = np.array([max(1, round(len(scores) * share / 100)) for scores in schools()])
+    order = [rng.permutation(scores) for scores in schools()]
+    own = [scores[:k].mean() for scores, k in zip(order, n, strict=True)]
+    others = [scores[k:].mean() for scores, k in zip(order, n, strict=True)]
+    return n, np.array(own), np.array(others)
+
+
+def pooled(
+    own: np.ndarray, n: np.ndarray, tau2: float, sigma2: float
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Weights of the schools' own means, mean of all schools, and shrunken means."""
+    variance = tau2 + sigma2 / n
+    weight, grand = tau2 / variance, np.average(own, weights=1 / variance)
+    return weight, float(grand), grand + weight * (own - grand)
+
+
+def draw(tau2: float, sigma2: float, share: int, sample: int) -> Panel:
+    """Draw the arrows of a quarter of the schools, and the errors of all of them."""
+    n, own, others = parts(share, sample)
+    weight, grand, partial = pooled(own, n, tau2, sigma2)
+    guesses = {"grand mean": grand, "own mean": own, "shrunken mean": partial}
+    miss = {name: float(((g - others) ** 2).mean() ** 0.5) for name, g in guesses.items()}
+
+    shown, (left, right) = figure((1.45, 1))
+    _draw_arrows(left, own[::EVERY], partial[::EVERY], grand)
+    _draw_errors(right, miss)
+    readouts = {
+        "average weight of own mean": f"{weight.mean():.2f}",
+        "error of own means": f"{miss['own mean']:.2f} points",
+        "error of shrunken means": f"{miss['shrunken mean']:.2f} points",
+    }
+    return Panel(shown, readouts, _description(n, readouts, miss))
+
+
+def _draw_arrows(ax, own: np.ndarray, partial: np.ndarray, grand: float) -> None:
+    at = np.arange(len(own))
+    ax.axhline(grand, color=PALETTE["grey"], ls="--", lw=1.6)
+    ax.vlines(at, own, partial, color=PALETTE["light"], lw=2)
+    ax.plot(at, own, "o", ms=4.5, mew=0, color=PALETTE["sky"])
+    ax.plot(at, partial, "D", ms=5.5, mew=0, color=PALETTE["vermillion"])
+    ax.text(0, 25.7, "● own mean", color=PALETTE["sky"])
+    ax.text(17, 25.7, "◆ shrunken mean", color=PALETTE["vermillion"])
+    ax.set(title="A quarter of the schools", ylabel="mathematics")
+    ax.set(xlabel="schools, from small to large", xlim=(-1, len(own)), xticks=[])
+    ax.set(ylim=(LOWEST, HIGHEST), yticks=[0, 10, 20])
+
+
+def _draw_errors(ax, miss: dict[str, float]) -> None:
+    colours = [PALETTE[c] for c in ("grey", "sky", "vermillion")]
+    ax.barh(range(3), list(miss.values()), height=0.42, color=colours)
+    for k, (name, value) in enumerate(miss.items()):
+        ax.text(0.05, k + 0.3, f"{name}: {value:.2f}")
+    ax.set(title="Error, all schools", xlabel="points (RMS)")
+    ax.set(xlim=(0, 5), xticks=[0, 2, 4], ylim=(-0.4, 2.7), yticks=[])
+
+
+def _description(n: np.ndarray, readouts: dict[str, str], miss: dict[str, float]) -> str:
+    best = min(miss, key=miss.get)
+    return (
+        f"Left, arrows from the mean of the drawn students, {n.min()} to {n.max()} a school, to "
+        f"the shrunken mean, on average by a weight of {readouts['average weight of own mean']}. "
+        "Right, how far the guesses are from the mean of the students that were not drawn: grand "
+        f"mean {miss['grand mean']:.2f} points, own means {miss['own mean']:.2f}, shrunken means "
+        f"{miss['shrunken mean']:.2f}; the {best} is best."
+    )
+
+
+WIDGET = Widget(
+    name="shrinkage",
+    title="How far to draw in",
+    question=(
+        "You saw a tenth of the students. Move both variances until the shrunken means come "
+        "closest to what the other students score. Is there more than one place that does it? "
+        "And how much is left to gain if half of the students were seen?"
+    ),
+    controls=(
+        Slider(
+            "tau2",
+            "variance between, τ²",
+            0.0,
+            64.0,
+            0.5,
+            64.0,
+            grid=(0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0),
+        ),
+        Slider("sigma2", "variance within, σ²", 5, 80, 1, 20, grid=(10, 20, 40, 80)),
+        Slider("share", "students seen", 10, 50, 5, 10, "%", grid=(10, 25, 50)),
+        Slider("sample", "sample", 1, 9, 1, 1, grid=(1, 2, 3)),
+    ),
+    draw=draw,
+    chapter=8,
+)

@@ -57,7 +57,7 @@ class LocationScalePosterior(LocationScaleModel):
     def _draws(self, name: str) -> np.ndarray:
         """Draws of a quantity, chains and draws in one axis."""
         values = self.idata.posterior[name].to_numpy()
-        return values.reshape(-1, *values.shape[2:])
+        return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
 
     # ------------------------------------------------------------------------------------- tables
 

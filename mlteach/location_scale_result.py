@@ -305,6 +305,15 @@ class LocationScaleResult(LocationScaleModel):
         DataFrame, one row a group
             variance, lower, upper, ratio, ratio_lower, ratio_upper. Limits by the delta method, on
             the log scale.
+
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)",
+        ...                             "~ catholic + (1 | school)", mt.load("hsb"))
+        >>> sectors = pd.DataFrame({"catholic": [0, 1]}, index=["public", "Catholic"])
+        >>> fit.variance_ratios(sectors)[["variance", "ratio"]].round(2).loc["Catholic"].tolist()
+        [33.96, 0.77]
         """
         return ratios.ratios_by_delta(self, data, average, level)
 

@@ -188,7 +188,8 @@ def _flat(idata) -> dict[str, np.ndarray]:
     """Draws of what the conditional likelihood needs, chains and draws in one axis."""
     names = [n for n in ("beta", "alpha", "u", "v", "association") if n in idata.posterior]
     arrays = {name: idata.posterior[name].to_numpy() for name in names}
-    return {name: x.reshape(-1, *x.shape[2:]) for name, x in arrays.items()}
+    # A model may have no scale effects, and nothing has no size to be inferred.
+    return {k: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]) for k, x in arrays.items()}
 
 
 def _log_likelihood_chunks(flat, d: LocationScaleDesign) -> Iterator[np.ndarray]:

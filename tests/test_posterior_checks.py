@@ -120,3 +120,13 @@ def test_effects_in_the_variance_function_count(d):
     mean = d.mean.X @ beta + (d.mean.Z * u[at]).sum(axis=1)
     sd = np.exp(0.5 * (d.W @ alpha + (d.S * v[at]).sum(axis=1) + more[at]))
     assert ours[1, 2] == pytest.approx(stats.norm(mean, sd).logpdf(d.mean.y))
+
+
+def test_a_model_without_scale_effects(hsb):
+    rows = hsb[hsb["school"].isin(hsb["school"].unique()[:6])]
+    d = location_scale_design("math ~ ses + (1 + ses | school)", "~ ses", rows)
+    idata = draws(d, np.random.default_rng(11))
+    idata.posterior["v"] = (("chain", "draw", "cluster", "scale_effect"), np.zeros((2, 5, 6, 0)))
+    one = [idata.posterior[k].to_numpy()[0, 1] for k in ("beta", "alpha", "u", "v")]
+    assert deviances(idata, d)[0, 1] == pytest.approx(-2.0 * book(d, *one).sum())
+    assert np.isfinite(dic(idata, d).dic)

@@ -15,7 +15,9 @@ load_million <- function() {
 }
 load_multigroup <- function() {
   columns <- matrix(readBin(file, "double", file.size(file) / 8), ncol = 4)
-  setNames(as.data.frame(columns), c("group", "cluster", "x1", "x2"))
+  data <- setNames(as.data.frame(columns), c("group", "cluster", "x1", "x2"))
+  data$group <- c("ALB", "IRL")[data$group + 1] # lavaan takes "group: 1" for the first one
+  data
 }
 # One row a cluster: x1_1, x2_1, x1_2, ...
 multigroup_wide <- function(data) {

@@ -16,7 +16,8 @@ from mlteach.widgets import Slider, Widget, find, look
 from mlteach.widgets.svg import drawing
 
 NOTEBOOK = "widgets_live.ipynb"
-WIDGETS = ("icc", "design_effect", "moulton")
+STORED = "04_design_effects.ipynb"
+WIDGETS = ("icc", "design_effect", "shrinkage")
 #: From opening the notebook to the first panel: a few seconds, more on a busy machine.
 SECONDS_TO_FIRST_PANEL = 60
 MILLISECONDS_TO_SHOW = 10_000  # an update takes 0.1 s on a quiet machine
@@ -140,6 +141,24 @@ def test_every_slider_has_the_name_of_its_label(live: Live) -> None:
         if isinstance(control, Slider):
             name = live.row(control.name).locator(".noUi-handle").get_attribute("aria-label")
             assert name.startswith(control.label)
+
+
+def test_readouts_are_read_aloud(live: Live) -> None:
+    region = live.root.locator("[aria-live=polite]")
+    assert region.locator("dd").count() == live.root.locator("dd").count() > 0
+
+
+def test_a_stored_chapter_shows_the_text_before_it_runs(
+    lab: str, folder: Path, browser: Browser
+) -> None:
+    """And not that a model was not found."""
+    page = browser.new_context(viewport={"width": 1300, "height": 1200}).new_page()
+    page.goto(f"{lab}/lab/tree/{STORED}")
+    page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_START * 1000)
+    page.get_by_text('mt.explore("design_effect")').scroll_into_view_if_needed()
+    page.get_by_text("is a figure to be moved").wait_for()
+    assert page.get_by_text("model not found").count() == 0
+    page.context.close()
 
 
 def test_panels_keep_nobody_out(page: Page) -> None:

@@ -22,6 +22,8 @@ MOST_PLACES = 32
 #: From a moved slider to the text of the new figure, in seconds of the processor: what a live panel
 #: may take without lagging behind the hand.
 SECONDS_A_MOVE = 0.15
+SAMPLE = 4  # frames of each lesson whose drawing is timed
+SECONDS_TO_DRAW = 240  # all static widgets, cold
 LEAST_FONT = 11.5
 RAW_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 
@@ -141,6 +143,21 @@ def test_a_move_is_quick(name: str) -> None:
             drawing(widget.panel(**{control.name: value}).figure)
             took.append(time.process_time() - start)
     assert sorted(took)[len(took) // 2] < SECONDS_A_MOVE
+
+
+def test_the_website_s_figures_are_drawn_in_four_minutes() -> None:
+    """All of them on two processors, from a sample of each lesson."""
+    total = 0.0
+    with look.style():
+        for name in names():
+            widget = find(name)
+            sample = list(widget.grid())[:: max(1, widget.frames // SAMPLE)]
+            widget.panel()
+            start = time.process_time()
+            for values in sample:
+                drawing(widget.panel(**values).figure)
+            total += (time.process_time() - start) / len(sample) * widget.frames
+    assert total / 2 < SECONDS_TO_DRAW
 
 
 def test_table_lists_them_all() -> None:

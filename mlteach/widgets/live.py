@@ -19,14 +19,19 @@ from mlteach.widgets.controls import Control, Slider
 from mlteach.widgets.look import style
 
 # ipywidgets gives its sliders no accessible name, and has no setting for one. A style element says
-# when it has entered the page; then each handle takes the text of the label beside it.
+# when it has entered the page; then each handle takes the text of the label beside it, and the
+# readouts are read aloud when they change.
 NAME_THE_HANDLES = """
 const root = this.closest('.mlteach-live');
-const name = () => root.querySelectorAll('.widget-slider').forEach(slider => {
-  const label = slider.querySelector('.widget-label').textContent;
-  slider.querySelectorAll('.noUi-handle, .widget-readout').forEach(
-    part => part.setAttribute('aria-label', label));
-});
+const name = () => {
+  root.querySelectorAll('.widget-slider').forEach(slider => {
+    const label = slider.querySelector('.widget-label').textContent;
+    slider.querySelectorAll('.noUi-handle, .widget-readout').forEach(
+      part => part.setAttribute('aria-label', label));
+  });
+  root.querySelectorAll('.mlteach-widget-readouts').forEach(
+    readouts => readouts.parentElement.setAttribute('aria-live', 'polite'));
+};
 name();
 new MutationObserver(name).observe(root, {childList: true, subtree: true});
 """.replace("\n", " ").strip()

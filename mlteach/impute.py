@@ -22,6 +22,7 @@ from mlteach.chains import autocorrelation, effective_size, split_rhat
 from mlteach.errors import ConvergenceWarning, DataError, ModelError
 from mlteach.filling import ADDED, fill_clusters
 from mlteach.lazy import lazy_import
+from mlteach.long_table import check_one_group
 from mlteach.missing import (
     check_variables,
     group_rows,
@@ -204,7 +205,7 @@ def impute(
     for column in others:
         refuse_missing(data, column)
     if group is not None:
-        _refuse_crossing(data, cluster, group)
+        check_one_group(data, cluster, group)
     full = data if fill is None else fill_clusters(data, variables, cluster, group, fill)
     values = incomplete_values(full, variables, "impute")
     if not np.isnan(values).any():
@@ -239,18 +240,6 @@ def _check_numbers(**named: tuple[object, int]) -> None:
         whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         if not whole or value < least:
             raise ModelError(f"{name}={value!r} is not a whole number of {least} or more.")
-
-
-def _refuse_crossing(data: pd.DataFrame, cluster: str, group: str) -> None:
-    groups = data.groupby(cluster, observed=True)[group].nunique()
-    crossing = groups.index[groups > 1]
-    if len(crossing):
-        named = ", ".join(str(c) for c in crossing[:5]) + (", ..." if len(crossing) > 5 else "")
-        raise DataError(
-            f"{len(crossing)} clusters of '{cluster}' lie in more than one group of '{group}' "
-            f"({named}). If groups number their clusters alike, make ids that differ: "
-            f"data['{group}'].astype(str) + data['{cluster}'].astype(str)."
-        )
 
 
 # ----------------------------------------------------------------------------- one group at a time

@@ -14,6 +14,7 @@ import numpy as np
 from mlteach.design import check_columns
 from mlteach.errors import DataError, shown
 from mlteach.lazy import lazy_import
+from mlteach.long_table import numeric_values
 
 pd = lazy_import("pandas")
 
@@ -158,19 +159,13 @@ def incomplete_values(data: pd.DataFrame, variables: list[str], where: str) -> n
     DataError
         If a column is not numeric, infinite somewhere, missing everywhere, or constant.
     """
-    out = np.empty((len(data), len(variables)))
-    for k, name in enumerate(variables):
-        column = data[name]
-        if not _numeric(column):
+    for name in variables:
+        if pd.api.types.is_bool_dtype(data[name]):
             raise DataError(
-                f"{where} needs numbers in '{name}', which has the type {column.dtype}. Use "
-                "pd.to_numeric(...) for numbers kept as text, or code categories as numbers."
+                f"{where}: '{name}' is true or false, and a normal model imputes numbers. Code it "
+                "as 0 and 1 if that is meant."
             )
-        out[:, k] = column.to_numpy(dtype=float, na_value=np.nan)
-        if np.isinf(out[:, k]).any():
-            at = shown(data.index[np.isinf(out[:, k]).argmax()])
-            raise DataError(f"{where}: '{name}' has infinite values, the first in row {at}.")
-    return out
+    return numeric_values(data, variables)
 
 
 def refuse_without_variation(values: np.ndarray, variables: list[str], place: str) -> None:
@@ -194,15 +189,6 @@ def refuse_without_variation(values: np.ndarray, variables: list[str], place: st
                 f"'{name}' spans {np.ptp(seen):.1g}{place}: its squares are beyond what a computer "
                 "can count with. Change its unit."
             )
-
-
-def _numeric(column: pd.Series) -> bool:
-    types = pd.api.types
-    return (
-        types.is_numeric_dtype(column)
-        and not types.is_bool_dtype(column)
-        and not types.is_complex_dtype(column)
-    )
 
 
 def patterns_of(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

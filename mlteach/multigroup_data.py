@@ -14,6 +14,7 @@ import numpy as np
 from mlteach.design import check_columns
 from mlteach.errors import DataError, ModelError
 from mlteach.lazy import lazy_import
+from mlteach.long_table import group_of_clusters, numeric_values
 from mlteach.multigroup_deviance import GroupMoments, group_moments
 
 pd = lazy_import("pandas")
@@ -115,7 +116,7 @@ def multigroup_data(
     twice = [name for name in (*variables, *others) if (*variables, *others).count(name) > 1]
     if twice:
         raise ModelError(f"Column '{twice[0]}' has two roles in the model; it can have one.")
-    columns = [_numbers(data[name], name) for name in variables]
+    columns = list(numeric_values(data, variables).T)
     table, columns, notes = _rows_that_count(data[others], columns, variables)
     Y, offset, scale = _standardised(columns, variables)
     of_group, groups = (np.zeros(len(Y), int), (ALL,)) if group is None else _factor(table[group])
@@ -123,7 +124,7 @@ def multigroup_data(
         (np.zeros(len(Y), int), ()) if position is None else _factor(table[position], in_order=True)
     )
     codes, labels = pd.factorize(table[cluster], sort=True)
-    of_cluster = _nested(codes, labels, of_group, cluster, group)
+    of_cluster = group_of_clusters(codes, labels, of_group, cluster, group)
     if position is not None:
         _check_positions(codes, labels, cells, positions, cluster, position)
     parts = [np.flatnonzero(of_group == k) for k in range(len(groups))]
@@ -155,23 +156,6 @@ def _names(variables: Sequence[str]) -> tuple:
     if not variables:
         raise ModelError("variables= is empty; name at least one column.")
     return variables
-
-
-def _numbers(values: pd.Series, name: str) -> np.ndarray:
-    """A numeric column as floats, NaN where missing."""
-    if not pd.api.types.is_numeric_dtype(values) or values.dtype.kind == "c":
-        raise DataError(
-            f"Variable '{name}' is of type {values.dtype}, not a number. Convert it first, for "
-            "example with pd.to_numeric, or code categories as 0 and 1."
-        )
-    out = values.to_numpy(dtype=float, na_value=np.nan)
-    if np.isinf(out).any():
-        rows = ", ".join(str(r) for r in values.index[np.isinf(out)][:5])
-        raise DataError(
-            f"Variable '{name}' has {np.isinf(out).sum()} infinite value(s), first in row(s) "
-            f"{rows}. Set them to missing (NaN) or correct them."
-        )
-    return out
 
 
 def _rows_that_count(ids: pd.DataFrame, columns: list, variables: tuple):
@@ -227,21 +211,6 @@ def _factor(values: pd.Series, *, in_order: bool = False) -> tuple[np.ndarray, t
 
 
 # ----------------------------------------------------------------------------------- the structure
-
-
-def _nested(codes, labels, of_group, cluster: str, group: str | None) -> np.ndarray:
-    """Group of each cluster, which must be one."""
-    first = np.zeros(len(labels), int)
-    first[codes[::-1]] = of_group[::-1]
-    crossed = np.unique(codes[of_group != first[codes]])
-    if len(crossed):
-        names = ", ".join(str(labels[k]) for k in crossed[:5])
-        raise DataError(
-            f"{len(crossed)} cluster(s) of '{cluster}' are in more than one group of '{group}': "
-            f"{names}. A cluster belongs to one group. If ids start again in each group, make "
-            f'them unique: data["{group}"].astype(str) + "-" + data["{cluster}"].astype(str).'
-        )
-    return first
 
 
 def _check_positions(codes, labels, cells, positions, cluster: str, position: str) -> None:

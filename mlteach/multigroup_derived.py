@@ -1,8 +1,8 @@
 """Intraclass correlations, variance ratios and correlations of a multigroup model.
 
 Each is a function of the free parameters; its standard error comes from the delta method. Ratios
-have their interval on the log scale, correlations on Fisher's z scale, ICCs on that of log(1 - ICC):
-no limit is above 1, and a lower one may be negative, as a variance between clusters may.
+have their interval on the log scale, correlations on Fisher's z scale, ICCs on that of
+log(1 - ICC): no limit is above 1, and a lower one may be negative, as a variance between may.
 """
 
 from __future__ import annotations

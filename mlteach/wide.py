@@ -19,15 +19,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlteach.design import check_columns, check_type
+from mlteach.design import check_columns
 from mlteach.errors import DataError, shown
 from mlteach.lazy import lazy_import
+from mlteach.long_table import check_one_group, listed, numeric_values
 
 pd = lazy_import("pandas")
-
-# Cases that an error names before it says how many more there are.
-NAMED_CASES = 5
-
 
 # --------------------------------------------------------------------------------- long to wide
 
@@ -93,7 +90,7 @@ def to_wide(
     codes, clusters = pd.factorize(data[cluster])
     members, positions = _members(data, codes, cluster, position)
     values = np.full((len(clusters), len(positions), len(variables)), np.nan)
-    values[codes, members] = _numbers(data, variables)
+    values[codes, members] = numeric_values(data, variables)
     columns = _columns(variables, positions, group)
     index = pd.Index(clusters, name=cluster)
     wide = pd.DataFrame(values.reshape(len(clusters), -1), index=index, columns=columns)
@@ -208,7 +205,7 @@ def to_long(
     positions = _positions_of(wide, variables, attrs)
     columns = [f"{x}_{i}" for i in positions for x in variables]
     check_columns(wide, [*columns, *([group] if group is not None else [])], "to_long")
-    values = _numbers(wide, columns).reshape(len(wide) * len(positions), len(variables))
+    values = numeric_values(wide, columns).reshape(len(wide) * len(positions), len(variables))
     keep = ~np.isnan(values).all(axis=1)
     long = pd.DataFrame(values, columns=variables)
     name = attrs.get("position", "position")
@@ -232,7 +229,7 @@ def _cluster_of(wide: pd.DataFrame, cluster: str | None) -> tuple[str, np.ndarra
     twice = ids[ids.duplicated()]
     if len(twice):
         raise DataError(
-            f"{_listed(twice.unique())} stand(s) in more than one row of the wide table. It has "
+            f"{listed(twice.unique())} stand(s) in more than one row of the wide table. It has "
             f"one row a {name}: is the table in long format already?"
         )
     return name, ids.to_numpy()
@@ -283,9 +280,9 @@ def check_long(
         raise DataError(f"{where}: the data have no rows.")
     for name in roles:
         _check_present(data[name], name)
-    _numbers(data, variables)
+    numeric_values(data, variables)
     if group is not None:
-        _check_one_group(data, cluster, group)
+        check_one_group(data, cluster, group)
 
 
 def as_list(variables: str | Sequence[str]) -> list[str]:
@@ -298,42 +295,8 @@ def _check_present(values: pd.Series, name: str) -> None:
     if missing.any():
         raise DataError(
             f"{missing.sum()} row(s) have no {name}, first in row(s) "
-            f"{_listed(values.index[missing])}. Fill it in, or leave these rows out: "
+            f"{listed(values.index[missing])}. Fill it in, or leave these rows out: "
             f"data.dropna(subset=['{name}'])."
-        )
-
-
-def _numbers(data: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """Values of numeric columns as floats, shape (N, len(columns)); missing ones are NaN."""
-    for name in columns:
-        check_type(data[name], name)
-        if not pd.api.types.is_numeric_dtype(data[name].dtype):
-            example = next((v for v in data[name] if not pd.isna(v)), None)
-            raise DataError(
-                f"Column '{name}' is not numeric (it holds {shown(example)}); only numbers have "
-                "variances. Code it as 0 and 1, or leave it out."
-            )
-    values = data[list(columns)].to_numpy(dtype=float, na_value=np.nan)
-    infinite = np.isinf(values)
-    if infinite.any():
-        rows, at = np.nonzero(infinite)
-        raise DataError(
-            f"Column '{columns[at[0]]}' has infinite values, first in row {data.index[rows[0]]}. "
-            "Set them to missing (NaN) or correct them."
-        )
-    return values
-
-
-def _check_one_group(data: pd.DataFrame, cluster: str, group: str) -> None:
-    counts = data.groupby(cluster, sort=False, observed=True)[group].nunique()
-    several = counts.index[counts > 1]
-    if len(several):
-        groups = data.loc[data[cluster] == several[0], group].unique()
-        raise DataError(
-            f"{len(several)} {cluster}(s) stand in more than one {group}: {_listed(several)} "
-            f"({shown(several[0])} in {_listed(groups)}). A cluster belongs to one group; if ids "
-            f"start again in each {group}, join them: data['{cluster}'] = data['{group}']"
-            f".astype(str) + data['{cluster}'].astype(str)."
         )
 
 
@@ -346,9 +309,3 @@ def _refuse_twice(data, codes, number, cluster: str, position: str) -> None:
             f"{position} {shown(row[position])} of {cluster} {shown(row[cluster])} (row "
             f"{data.index[twice][0]}). A member stands in one row."
         )
-
-
-def _listed(values: Sequence) -> str:
-    """The first few of many, as a reader writes them."""
-    first = ", ".join(shown(value) for value in list(values)[:NAMED_CASES])
-    return f"{first}, ..." if len(values) > NAMED_CASES else first

@@ -357,8 +357,8 @@ def test_index_with_repeated_labels(data):
 @pytest.mark.parametrize(
     ("change", "options", "said"),
     [
-        ({"x2": "a"}, {}, "numbers in 'x2'"),
-        ({"x2": lambda d: d["x2"].where(d["x2"] < 4, np.inf)}, {}, "infinite values"),
+        ({"x2": "a"}, {}, "'x2' is not numeric"),
+        ({"x2": lambda d: d["x2"].where(d["x2"] < 4, np.inf)}, {}, "infinite value"),
         ({"x2": np.nan}, {}, "'x2' has no observed value"),
         ({"x2": lambda d: d["x2"].where(d["cluster"] % 2 == 0)}, {"group": "odd"}, "group 1"),
         ({"x2": lambda d: d["x2"].mask(d["x2"].notna(), 3.0)}, {}, "single value 3"),
@@ -391,7 +391,7 @@ def test_index_with_repeated_labels(data):
         (
             {"odd": lambda d: d.index % 2},
             {"group": "odd"},
-            r"60 clusters .* in more than one group",
+            r"60 cluster\(s\) of .* are in more than one group",
         ),
         ({}, {"cluster": "school"}, "'school'"),
         ({}, {"variables": ["x1", "cluster"]}, "'cluster' more than once"),

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mlteach"
 #: A module may import from the rows above its own, never from its own row or below.
 ROWS = (
     "chains errors equations lazy linalg optim palette",
-    "collapsed data effect_functions distributions examples formula multigroup_deviance pisa",
+    "collapsed data effect_functions distributions examples formula long_table multigroup_deviance pisa",
     "design filling marginal multigroup_model results study_run",
     "association center missing moments multigroup_data nesting study_store wide",
     "deviance location_scale_design location_scale_fit location_scale_graph multigroup_fit wide_moments",

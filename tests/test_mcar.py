@@ -139,7 +139,7 @@ def test_rate_of_rejections_with_and_without_clustered_gaps():
         ({}, ["x1"], "two variables or more"),
         ({"x2": np.nan}, VARIABLES, "'x2' has no observed value"),
         ({"x2": 1.0}, VARIABLES, "'x2' has the single value 1"),
-        ({"x2": "a"}, VARIABLES, "numbers in 'x2'"),
+        ({"x2": "a"}, VARIABLES, "'x2' is not numeric"),
     ],
 )
 def test_refuses_data(data, change, variables, said):

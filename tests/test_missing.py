@@ -111,13 +111,13 @@ def test_numbers_of_any_type_become_floats(dtype):
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        (["1", "2", "3"], "has the type str"),
+        (["1", "2", "3"], "of type str"),
         (np.array([1, 2, None], dtype=object), "type object"),
-        ([True, False, True], "type bool"),
-        (pd.array([True, None, False], dtype="boolean"), "type boolean"),
+        ([True, False, True], "true or false"),
+        (pd.array([True, None, False], dtype="boolean"), "true or false"),
         (pd.Categorical([1, 2, 3]), "type category"),
         (pd.to_datetime(["2020-01-01"] * 3), "type datetime"),
-        ([1.0, np.inf, np.nan], "infinite values, the first in row 1"),
+        ([1.0, np.inf, np.nan], r"1 infinite value\(s\), first in row\(s\) 1"),
         ([1 + 1j, 2, 3], "type complex"),
     ],
 )

@@ -158,7 +158,7 @@ def run_study(
     >>> grid
     <Study: 3 conditions of 500 replications from seed 1, 0 failed>
     >>> grid.summary(pd.Series({"mean": 1.0}))["coverage"].round(2).tolist()
-    [0.87, 0.94, 0.99]
+    [0.82, 0.89, 0.95]
 
     References
     ----------

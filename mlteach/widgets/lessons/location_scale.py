@@ -1,0 +1,143 @@
+"""Schools that differ in level and in spread, and the two ways to say how large "the" variance is.
+
+    level   u_j ~ N(0, 0.36),    spread   log σ²_j = α₀ + α₁ w_j + v_j,   v_j ~ N(0, σ²_v)
+
+w_j is 0 or 1, a kind of school. The left picture has fixed draws of twelve schools, made exact: u
+and v have their variances and their correlation in these very schools, and v has none with w. The
+right one has no draws: the variance of every school of the population, from the narrowest to the
+widest.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from mlteach.distributions import two_sided_t
+from mlteach.lazy import lazy_import
+from mlteach.palette import PALETTE
+from mlteach.widgets.base import Panel, Widget
+from mlteach.widgets.controls import Slider
+from mlteach.widgets.look import figure
+
+special = lazy_import("scipy.special")
+
+SCHOOLS, TAU = 12, 0.6
+SEED = 43
+#: Half of a normal distribution lies within the first, 80% within the second, in SDs.
+HALF, MOST = 0.6745, 1.2816
+LIMIT, HIGHEST = 5.4, 5.0
+RANKS = np.linspace(0.02, 0.98, 49)
+KINDS = (("blue", "o", "-"), ("orange", "D", "--"))
+
+
+@cache
+def standard_effects() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two uncorrelated standard effects of the schools, the first in order, and their w."""
+    w = np.arange(SCHOOLS) % 2
+    scores = special.ndtri((np.arange(SCHOOLS) + 0.5) / SCHOOLS)
+    other = np.random.default_rng(SEED).permutation(scores)
+    z = np.linalg.qr(np.column_stack([scores, w - w.mean(), other]))[0] * SCHOOLS**0.5
+    first, _, second = (z * np.sign(z[-1])).T
+    return first, second, w
+
+
+def median_and_average(alpha: float, sigma_v: float) -> tuple[float, float]:
+    """Variance in the median school, and the average of the schools' variances."""
+    return float(np.exp(alpha)), float(np.exp(alpha + sigma_v**2 / 2))
+
+
+def below_average(sigma_v: float) -> float:
+    """Share of the schools whose variance is less than the average: Φ(σᵥ / 2)."""
+    return 1 - float(two_sided_t(sigma_v / 2, np.inf)) / 2
+
+
+def draw(alpha0: float, alpha1: float, sigma_v: float, correlation: float) -> Panel:
+    """Draw twelve schools by their mean, and all schools by their variance."""
+    first, second, w = standard_effects()
+    v = sigma_v * (correlation * first + (1 - correlation**2) ** 0.5 * second)
+    sigma = np.exp((alpha0 + alpha1 * w + v) / 2)
+    shown, (left, right) = figure((1.1, 1))
+    _draw_schools(left, TAU * first, sigma, w)
+    _draw_variances(right, alpha0, alpha1, sigma_v)
+    median, average = median_and_average(alpha0, sigma_v)
+    readouts = {
+        "median variance, w = 0": f"{median:.2f}",
+        "average variance, w = 0": f"{average:.2f}",
+        "w = 1 to w = 0": f"× {np.exp(alpha1):.2f}",
+        "schools below the average": f"{below_average(sigma_v):.0%}",
+    }
+    return Panel(shown, readouts, _description(readouts, sigma))
+
+
+def _draw_schools(ax, u: np.ndarray, sigma: np.ndarray, w: np.ndarray) -> None:
+    at = np.arange(1, SCHOOLS + 1)
+    for kind, (colour, marker, _) in enumerate(KINDS):
+        x, y, s = (values[w == kind] for values in (at, u, sigma))
+        ax.vlines(x, y - MOST * s, y + MOST * s, color=PALETTE[colour], lw=1.6)
+        ax.vlines(x, y - HALF * s, y + HALF * s, color=PALETTE[colour], lw=8)
+        ax.plot(x, y, marker, ms=5, color="white")
+        ax.text(1 + 3 * kind, 4.6, f"w = {kind}", color=PALETTE[colour])
+    ax.set(title="Students: middle 50% and 80%", xlabel="schools, ordered by mean")
+    ax.set(ylabel="score", xlim=(0.3, SCHOOLS + 0.7), xticks=[])
+    ax.set(ylim=(-LIMIT, LIMIT), yticks=[-4, -2, 0, 2, 4])
+
+
+def _draw_variances(ax, alpha0: float, alpha1: float, sigma_v: float) -> None:
+    for kind, (colour, _, dash) in enumerate(KINDS):
+        alpha = alpha0 + alpha1 * kind
+        variance = np.exp(alpha + sigma_v * special.ndtri(RANKS))
+        ax.plot(RANKS, variance, dash, color=PALETTE[colour])
+        median, average = median_and_average(alpha, sigma_v)
+        ax.plot(0.5, median, "o", ms=9, color=PALETTE[colour])
+        ax.plot(below_average(sigma_v), average, "^", ms=11, color=PALETTE[colour])
+    ax.text(0.03, 4.6, "● median  ▲ average")
+    ax.set(title="Variance in a school", xlabel="schools, by variance", ylabel="variance, σ²")
+    ax.set(xlim=(0, 1), ylim=(0, HIGHEST), yticks=[0, 1, 2, 3, 4])
+    ax.set_xticks([0, 0.5, 1], ["0", "50%", "100%"])
+
+
+def _description(readouts: dict[str, str], sigma: np.ndarray) -> str:
+    median, average, factor, below = readouts.values()
+    return (
+        f"Left, {SCHOOLS} schools ordered by their mean, with standard deviations of their "
+        f"students from {sigma.min():.2f} to {sigma.max():.2f}. Right, the variance in a school "
+        f"against its rank: for w = 0 the median is {median} and the average {average}, and "
+        f"{below} of the schools lie below the average; for w = 1 all variances are {factor}."
+    )
+
+
+WIDGET = Widget(
+    name="location_scale",
+    title="Schools that differ in spread",
+    question=(
+        "Let σᵥ grow, and keep the average variance for w = 0 at 1.00: which slider has to follow, "
+        "and what happens to the median? Then make the schools with high means the mixed "
+        "ones. Does that change the right picture?"
+    ),
+    controls=(
+        Slider(
+            "alpha0",
+            "log variance, α₀",
+            -0.4,
+            0.3,
+            0.02,
+            -0.08,
+            grid=(-0.32, -0.18, -0.08, 0.0, 0.2),
+        ),
+        Slider("alpha1", "effect of w, α₁", -0.5, 0.5, 0.05, 0.5, grid=(-0.5, 0.0, 0.5)),
+        Slider(
+            "sigma_v",
+            "SD of log variance, σᵥ",
+            0.0,
+            0.8,
+            0.05,
+            0.4,
+            grid=(0.0, 0.2, 0.4, 0.6, 0.8),
+        ),
+        Slider("correlation", "corr(u, v)", -0.9, 0.9, 0.1, 0.0, grid=(-0.8, 0.0, 0.8)),
+    ),
+    draw=draw,
+    chapter=10,
+)

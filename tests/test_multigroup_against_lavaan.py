@@ -21,10 +21,10 @@ LONG = [case for case in CASES if "long" in case]
 # Tolerances with their reasons. lavaan's estimates were taken to the root of its own gradient.
 LOGL = 1e-9  # relative, and LOGL_APART absolute: the promise of the project
 LOGL_APART = 1e-6
-ESTIMATE = 1e-6  # of a standard error; numbers printed with any sense have three digits of one
-STANDARD_ERROR = 1e-6  # relative; lavaan's are numerical second derivatives
+ESTIMATE = 1e-9  # of a standard error; rounding of two searches that end on the gradient
+STANDARD_ERROR = 1e-7  # relative; lavaan's are numerical second derivatives
 MEASURE = 1e-7  # relative and absolute, of chi-square and indices
-LIMIT = 2e-5  # absolute; lavaan's root search for the limits of RMSEA stops early
+LIMIT = 2e-6  # absolute; lavaan's root search for the limits of RMSEA stops early
 
 MEASURES = {
     "chi2": "chisq",

@@ -81,13 +81,13 @@ def test_moving_zero_moves_no_line():
 
 def test_the_question_has_an_answer():
     """With a correlation of −1 all lines meet, and only σ² is left there."""
-    place = {"tau00": 0.6, "tau11": 0.3, "rho": -1.0, "zero": 0.0}
+    place = {"tau00": 0.6, "tau11": 0.2, "rho": -1.0, "zero": 0.0}
     assert WIDGET.place(place) >= 0
     meeting = number(WIDGET.panel(**place).readouts["variance lowest at"])
     assert -2 < meeting < 2
-    assert between(2**0.5, 0.6, 0.3, -1.0) == pytest.approx(0, abs=ROUNDING)
+    assert between(3**0.5, 0.6, 0.2, -1.0) == pytest.approx(0, abs=ROUNDING)
     dot = WIDGET.panel(**place).figure.axes[1].lines[3]
-    assert dot.get_xydata()[0] == pytest.approx([2**0.5, SIGMA2])
+    assert dot.get_xydata()[0] == pytest.approx([3**0.5, SIGMA2])
 
 
 def test_nothing_leaves_the_axes():

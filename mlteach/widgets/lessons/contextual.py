@@ -95,7 +95,7 @@ WIDGET = Widget(
         Choice("centred", "subtracted from x", (SCHOOL_MEAN, CONSTANT)),
         Slider("within", "within effect", -1.0, 2.0, 0.1, 1.0, grid=[k / 2 for k in range(-2, 5)]),
         Slider(
-            "between", "between effect", -2.0, 3.0, 0.1, 3.0, grid=[k / 2 for k in range(-4, 7)]
+            "between", "between effect", -2.0, 3.0, 0.1, 2.5, grid=[k / 2 for k in range(-4, 7)]
         ),
     ),
     draw=draw,

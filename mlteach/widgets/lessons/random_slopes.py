@@ -49,7 +49,7 @@ def draw(tau00: float, tau11: float, rho: float, zero: float) -> Panel:
     lowest = -tau01 / tau11 if tau11 else None
     here = float(between(zero, tau00, tau11, rho))
     correlation = None
-    if here * tau11 > 1e-12:
+    if here * tau11 > 1e-12:  # else one of the two is zero, or its rounding
         correlation = (tau01 + zero * tau11) / (here * tau11) ** 0.5
 
     shown, (left, right) = figure((1, 1))
@@ -118,7 +118,7 @@ WIDGET = Widget(
         Slider(
             "tau00", "variance of heights at x = 0, τ₀₀", 0.0, 1.5, 0.1, 0.6, grid=(0.2, 0.6, 1.2)
         ),
-        Slider("tau11", "variance of slopes, τ₁₁", 0.0, 0.5, 0.05, 0.3, grid=(0.0, 0.1, 0.3)),
+        Slider("tau11", "variance of slopes, τ₁₁", 0.0, 0.5, 0.05, 0.2, grid=(0.0, 0.2, 0.5)),
         Slider(
             "rho",
             "correlation at x = 0, ρ",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,8 +34,9 @@ class MultigroupModel:
     variables, groups : tuple
     positions : tuple
         Labels of the positions; empty without.
-    table : DataFrame
-        One row a free parameter, indexed by its name; columns level, left, right, position, group.
+    keys : tuple
+        For each free parameter (level, left, right, position, group): position None without
+        positions, group None where it is equal in all groups.
     index : tuple of ndarray of int
         For each group, the free parameter behind each of its own parameters, in the order of
         :class:`~mlteach.multigroup_deviance.GroupDeviance`.
@@ -44,8 +46,18 @@ class MultigroupModel:
     variables: tuple
     groups: tuple
     positions: tuple
-    table: pd.DataFrame
+    keys: tuple
     index: tuple[np.ndarray, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the free parameters."""
+        return [_name(*key) for key in self.keys]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a free parameter, by name; columns level, left, right, (position,) group."""
+        return _table(self.keys, self.positions)
 
 
 def multigroup_model(
@@ -94,12 +106,11 @@ def multigroup_model(
         np.array([number[_free(key, group, groups, kinds, shared)] for key in own])
         for group in groups
     ]
-    table = _table(list(number), positions)
     title = f"within {within}, between {between}, means {means}"
     title += "".join(f", {text} equal" for text in _listed(equal))
     names = (tuple(variables), tuple(groups), tuple(positions))
     return MultigroupModel(
-        title + (", by position" if positions else ""), *names, table, tuple(index)
+        title + (", by position" if positions else ""), *names, tuple(number), tuple(index)
     )
 
 
@@ -121,9 +132,11 @@ def elements(variables: Sequence[str], positions: Sequence):
     yield from (("between", b, a, None) for a, b in pairs)
 
 
-def _table(rows: list[tuple], positions: Sequence) -> pd.DataFrame:
+def _table(rows: Sequence[tuple], positions: Sequence) -> pd.DataFrame:
     columns = ["level", "left", "right", "position", "group"]
-    table = pd.DataFrame(rows, columns=columns, index=[_name(*row) for row in rows], dtype=object)
+    table = pd.DataFrame(
+        list(rows), columns=columns, index=[_name(*row) for row in rows], dtype=object
+    )
     table.loc[table["level"] == "mean", "right"] = ""
     table["group"] = ["all" if group is None else group for *_, group in rows]
     table["position"] = ["" if position is None else position for *_, position, _ in rows]

@@ -73,7 +73,7 @@ class MultigroupResult:
     @property
     def n_parameters(self) -> int:
         """Free parameters."""
-        return len(self.model.table)
+        return len(self.model.keys)
 
     @property
     def optimizer(self) -> OptRecord:
@@ -120,7 +120,7 @@ class MultigroupResult:
             zip(self.variables, zip(self.data.offset, self.data.scale, strict=True), strict=True)
         )
         times, plus = [], []
-        for level, left, right in self.model.table[["level", "left", "right"]].to_numpy():
+        for level, left, right, *_ in self.model.keys:
             mean = level == "mean"
             times.append(of[left][1] * (1.0 if mean else of[right][1]))
             plus.append(of[left][0] if mean else 0.0)
@@ -130,7 +130,7 @@ class MultigroupResult:
     def params(self) -> pd.Series:
         """Free parameters by name."""
         times, plus = self._units
-        return pd.Series(self.fit.theta * times + plus, index=self.model.table.index)
+        return pd.Series(self.fit.theta * times + plus, index=self.model.names)
 
     @cached_property
     def _cov(self) -> np.ndarray:
@@ -154,7 +154,7 @@ class MultigroupResult:
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of the estimates, from the observed information."""
-        names = self.model.table.index
+        names = self.model.names
         return pd.DataFrame(self._cov, index=names, columns=names)
 
     @cached_property

@@ -121,7 +121,9 @@ def _control(control: Control, value: float | str) -> ipw.DescriptionWidget:
     """Make one control; its label keeps its whole length."""
     label = {"description": control.label, "style": {"description_width": "15rem"}}
     if not isinstance(control, Slider):
-        return ipw.Dropdown(options=control.values, value=value, **label)
+        # As wide as its options need.
+        width = {"width": "max-content"}
+        return ipw.Dropdown(options=control.values, value=value, layout=width, **label)
     if control.unit:
         label["description"] = f"{control.label} ({control.unit})"
     made = ipw.IntSlider if control.is_whole else ipw.FloatSlider

@@ -21,8 +21,8 @@ JUDGED = [
     )
 ] + [f"{kind}_{level}" for kind in ("coverage", "negVar") for level in ("B", "W", "W_1", "W_2")]
 FEWEST_INSIDE = 34  # of 36 conditions
-#: What chance did to one criterion, in both directions. Another 4,000 replications of each condition
-#: with seed 17 cover 93.95, 94.26 and 94.96 percent: between the two studies in all three.
+#: What chance did to one criterion, in both directions. Another 4,000 replications of each, with
+#: seed 17, cover 93.95, 94.26 and 94.96 percent: between the two studies in all three.
 DEVIATIONS = {"coverage_B": [5, 6, 36]}
 
 

@@ -5,7 +5,7 @@ import pytest
 import mlteach as mt
 from mlteach.widgets.lessons.variance_explained import (
     AS_IT_IS,
-    DIFFERENCE,
+    DEVIATION,
     IN,
     OUT,
     WIDGET,
@@ -34,7 +34,7 @@ def test_published_variances():
 def test_all_predictors_by_hand():
     """Variances and shares of the largest model, computed from its own fit."""
     hsb = mt.center(mt.load("hsb"), "ses", cluster="school")
-    values = {"ses": DIFFERENCE, "minority": IN, "mean_ses": IN, "sector": IN}
+    values = {"ses": DEVIATION, "minority": IN, "mean_ses": IN, "sector": IN}
     formula = "math ~ ses_within + minority + mean_ses + catholic"
     fit = mt.fit_random_intercept(formula, hsb, cluster="school")
     empty = mt.fit_empty("math", hsb, cluster="school")
@@ -63,7 +63,7 @@ def test_a_property_of_the_school_leaves_the_variance_within_alone():
 
 def test_the_question_has_answers():
     """τ² grows with SES minus the school's mean, and with minority or SES beside the mean SES."""
-    assert tau2(ses=DIFFERENCE) > tau2()
+    assert tau2(ses=DEVIATION) > tau2()
     assert tau2(mean_ses=IN, minority=IN) > tau2(mean_ses=IN)
     assert tau2(mean_ses=IN, ses=AS_IT_IS) > tau2(mean_ses=IN)
     assert tau2(minority=IN) < tau2(minority=OUT)
@@ -73,7 +73,7 @@ def test_with_the_mean_in_both_codings_of_ses_are_one_model():
     """Chapter 6: the two formulas are two spellings."""
     one, other = (
         explained(formula_of(**(WIDGET.start | {"mean_ses": IN, "ses": how})))
-        for how in (AS_IT_IS, DIFFERENCE)
+        for how in (AS_IT_IS, DEVIATION)
     )
     assert one == pytest.approx(other, rel=1e-5)
 

@@ -21,7 +21,7 @@ CLUSTERS, MEMBERS = 8, 12
 SEED = 1950
 #: Variances of y around the two lines, between clusters and within them.
 TAU2, SIGMA2 = 0.06, 0.25
-PERSONS, MEANS = "persons and clusters", "means of the clusters only"
+PERSONS, MEANS = "persons and clusters", "cluster means only"
 #: Persons stay inside at the steepest slopes.
 X_LIMIT, Y_LIMIT = 2.7, 4.0
 

@@ -13,7 +13,7 @@ from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.lessons.aggregation import signed
 from mlteach.widgets.look import figure
 
-CONSTANT, SCHOOL_MEAN = "a constant, or nothing", "the school's mean"
+CONSTANT, SCHOOL_MEAN = "constant", "school mean"
 SIDES = ("within", "contextual", "between")
 COLOURS = dict(zip(SIDES, ("blue", "black", "vermillion"), strict=True))
 DASHES = dict(zip(SIDES, ("-", ":", "--"), strict=True))

@@ -78,11 +78,11 @@ def draw(sector: str, mean_ses: float, schools: int, level: str) -> Panel:
     _draw_slopes(right, sector, schools, found, band)
     right.plot([mean_ses] * 2, here[["lower", "upper"]], color=PALETTE["black"], lw=2.4)
     right.plot(mean_ses, here["estimate"], "o", ms=10, color=PALETTE["black"])
-    bounds = [b for b in found.bounds if found.observed[0] <= b <= found.observed[1]]
+    bounds = [bound for bound in found.bounds if MEANS[0] < bound < MEANS[1]]
     readouts = {
         "slope": signed(here["estimate"]),
         "interval": f"{signed(here['lower'])} to {signed(here['upper'])}",
-        "interval touches zero at": " and ".join(map(signed, bounds)) or "none in the data",
+        "interval touches zero at": " and ".join(map(signed, bounds)) or "none",
     }
     return Panel(shown, readouts, _description(sector, mean_ses, schools, level, readouts))
 
@@ -130,8 +130,8 @@ def _description(
 ) -> str:
     slope, interval, bounds = readouts.values()
     where = f"touches zero at a mean SES of {bounds}"
-    if bounds == "none in the data":
-        where = "does not touch zero within the data"
+    if bounds == "none":
+        where = f"does not touch zero between {signed(MEANS[0])} and {signed(MEANS[1])}"
     return (
         f"Left, expected math against SES from the school's mean, in {sector} schools with a mean "
         f"SES of {signed(mean_ses)}, a line with its {level} band, and dashed the same for the "

@@ -61,7 +61,7 @@ def draw(tau00: float, tau11: float, rho: float, zero: float) -> Panel:
         "intercept variance": f"{here:.2f}",
         "correlation with the slope": "none" if correlation is None else signed(correlation),
         "share between clusters": f"{here / (here + SIGMA2):.0%}",
-        "variance lowest at": "no place" if lowest is None else f"x = {signed(lowest)}",
+        "variance lowest at": "nowhere" if lowest is None else f"x = {signed(lowest)}",
     }
     return Panel(shown, readouts, _description(readouts, zero, curve))
 
@@ -97,7 +97,7 @@ def _mark_zero(ax, zero: float) -> None:
 
 def _description(readouts: dict[str, str], zero: float, curve: np.ndarray) -> str:
     variance, correlation, share, lowest = readouts.values()
-    lowest = "the same everywhere" if lowest == "no place" else f"lowest at {lowest}"
+    lowest = "the same everywhere" if lowest == "nowhere" else f"lowest at {lowest}"
     correlation = "no correlation" if correlation == "none" else f"a correlation of {correlation}"
     return (
         f"Left, the lines of {CLUSTERS} clusters and their average, from x = −2 to 2. Right, the "

@@ -87,10 +87,12 @@ def _draw_balance(ax, within: float, between: float, smushed: float, phi: float)
     ax.plot([within, between], [0, 0], color=PALETTE["grey"], lw=3.5)
     effects = (("within", within, phi, "blue"), ("between", between, 1 - phi, "vermillion"))
     for k, (name, slope, share, colour) in enumerate(effects):
-        ax.plot(slope, 0, "o", ms=LARGEST * share**0.5, color=PALETTE[colour])
+        # Where both slopes are equal, the smaller circle lies on the larger one.
+        size = {"ms": LARGEST * share**0.5, "zorder": 4 - share}
+        ax.plot(slope, 0, "o", color=PALETTE[colour], **size)
         text = f"{name} {signed(slope)}, weight {share:.2f}"
         ax.text(-1.25, 0.92 - 0.22 * k, text, color=PALETTE[colour])
-    ax.plot([smushed, smushed], [-0.2, 0], color=PALETTE["black"], lw=2.4)
+    ax.plot([smushed, smushed], [-0.2, 0], color=PALETTE["black"], lw=2.4, zorder=5)
     ax.plot(smushed, -0.28, "^", ms=18, color=PALETTE["black"])
     ax.text(-1.25, -0.72, f"smushed {signed(smushed)}", color=PALETTE["black"])
     ax.set(title="The balance", xlabel="slope", xlim=(-1.3, 1.3), xticks=[-1, 0, 1])

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OUT, IN = "out", "in"
-AS_IT_IS, DIFFERENCE = "in, as it is", "in, minus the school's mean"
+AS_IT_IS, DEVIATION = "in, as it is", "in, as deviation"
 #: Column by control and option.
 COLUMNS = {
-    "ses": {AS_IT_IS: "ses", DIFFERENCE: "ses_within"},
+    "ses": {AS_IT_IS: "ses", DEVIATION: "ses_within"},
     "minority": {IN: "minority"},
     "mean_ses": {IN: "mean_ses"},
     "sector": {IN: "catholic"},
@@ -127,7 +127,7 @@ WIDGET = Widget(
     controls=(
         Choice("mean_ses", "school: mean SES", (OUT, IN)),
         Choice("sector", "school: sector", (OUT, IN)),
-        Choice("ses", "student: SES", (OUT, AS_IT_IS, DIFFERENCE)),
+        Choice("ses", "student: SES", (OUT, AS_IT_IS, DEVIATION)),
         Choice("minority", "student: minority", (OUT, IN)),
     ),
     draw=draw,

@@ -1,0 +1,220 @@
+"""The wide table of variables, members, clusters and groups, and the covariances of its columns.
+
+The table has a row a cluster and p·n columns. What the two-level model says of their covariance
+matrix is a pattern of equal entries, which the package's model and its labels define. What a sample
+can say of it is its rank, which is counted in the matrix of drawn data.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
+
+from mlteach.lavaan_syntax import parameter_labels
+from mlteach.lazy import lazy_import
+from mlteach.multigroup_model import multigroup_model
+from mlteach.palette import PALETTE
+from mlteach.wide_moments import wide_moments, wide_requirement
+from mlteach.widgets.base import Panel, Widget
+from mlteach.widgets.controls import Choice, Slider
+from mlteach.widgets.look import figure
+
+pd = lazy_import("pandas")
+
+SEED = 13
+VARIABLES = ("x1", "x2", "x3")
+#: Number of groups, and what is equal in them within and between clusters.
+GROUPS = {
+    "one group": (1, "equal", "equal"),
+    "two, all equal": (2, "equal", "equal"),
+    "two, within free": (2, "free", "equal"),
+    "two, all free": (2, "free", "free"),
+}
+#: The pairs of variables, in the colours of the chapter's figures.
+COLOURS = {
+    (0, 0): "blue",
+    (1, 1): "orange",
+    (0, 1): "green",
+    (2, 2): "purple",
+    (0, 2): "sky",
+    (1, 2): "vermillion",
+}
+#: Of an entry that holds between-cluster (co)variance only.
+PALE = 0.4
+MOST_ROWS = 32
+#: In the right picture: the matrices' left sides, top and size by number of groups, and the height.
+LEFTS, TOPS, SIDES, HEIGHT = (0.0, 21.0), {1: 3.0, 2: 5.4}, {1: 22.0, 2: 18.5}, 35.3
+
+
+@cache
+def sample(p: int, n: int, clusters: int, groups: int) -> pd.DataFrame:
+    """Draw a table with one row a member, of variables that share something in each cluster."""
+    rng = np.random.default_rng([SEED, p, n, clusters, groups])
+    cluster = np.repeat(np.arange(clusters), n)
+    u, e = rng.standard_normal((clusters, p)), rng.standard_normal((clusters * n, p))
+    table = pd.DataFrame(0.5 * u[cluster] + e, columns=VARIABLES[:p])
+    return table.assign(cluster=cluster, group=1 + cluster * groups // clusters)
+
+
+@cache
+def requirement(p: int, n: int, clusters: int, groups: int) -> tuple[int, int, bool, int]:
+    """Columns, rows of a group, whether these are enough, and rank of the covariance matrix.
+
+    The first group stands for both: they have the same number of clusters.
+    """
+    data, variables = sample(p, n, clusters, groups), VARIABLES[:p]
+    need = wide_requirement(data, variables, cluster="cluster", group="group").loc[1]
+    S = wide_moments(data, variables, cluster="cluster", group="group")[1].cov
+    rank = np.linalg.matrix_rank(S.to_numpy())
+    return int(need["columns"]), int(need["rows"]), bool(need["enough"]), int(rank)
+
+
+@cache
+def labels(p: int, groups: str) -> tuple[dict, ...]:
+    """For each group, the label of an element by (level, a, b); equal labels, equal parameters."""
+    number, within, between = GROUPS[groups]
+    names = VARIABLES[:p]
+    model = multigroup_model(names, tuple(range(number)), within=within, between=between)
+    return tuple(
+        {
+            (level, names.index(left), names.index(right)): label
+            for (level, left, right, _), label in group.items()
+            if level != "mean"
+        }
+        for group in parameter_labels(model)
+    )
+
+
+def draw(p: int, n: int, clusters: int, groups: str) -> Panel:
+    """Draw the wide table beside the pattern of the covariance matrix of its columns."""
+    number = GROUPS[groups][0]
+    columns, rows, enough, rank = requirement(p, n, clusters, number)
+    left_over = len({label for group in labels(p, groups) for label in group.values()})
+    entries = number * columns * (columns + 1) // 2
+
+    shown, (left, right) = figure((1, 1.7))
+    _draw_table(left, p, n, clusters, number)
+    for k in range(number):
+        _draw_rank(right, k, number, rank, columns)
+        _draw_pattern(right, p, n, k, groups)
+    _write_key(right, number)
+    readouts = {
+        "columns, p·n": str(columns),
+        "rows of a group": str(rows),
+        "rank of its matrix": f"{rank}, " + ("full" if enough else f"{columns} needed"),
+        "(co)variances in the model": f"{left_over} for {entries}",
+    }
+    return Panel(shown, readouts, _description(p, n, clusters, groups, readouts, enough))
+
+
+def squares(corners: list[tuple[float, float]], width: float, height: float) -> Path:
+    """Many boxes as one path, which is one element in the file of a figure."""
+    steps = np.array([(0, 0), (width, 0), (width, height), (0, height), (0, 0)])
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
+    vertices = (np.array(corners, dtype=float)[:, None] + steps).reshape(-1, 2)
+    return Path(vertices, codes * len(corners))
+
+
+def _draw_table(ax, p: int, n: int, clusters: int, number: int) -> None:
+    for a in range(p):
+        path = squares([(i * p + a, 0) for i in range(n)], 0.9, clusters)
+        ax.add_patch(PathPatch(path, color=PALETTE[COLOURS[a, a]], lw=0))
+        ax.text(15.6 + 3.2 * a, 31.5, VARIABLES[a], color=PALETTE[COLOURS[a, a]])
+    ax.hlines(range(1, clusters), 0, p * n, color="white", lw=0.8)
+    ax.vlines([i * p for i in range(1, n)], 0, clusters, color="white", lw=2)
+    rows = clusters // number
+    for k in range(number):
+        ax.text(p * n + 0.7, (k + 0.5) * rows, f"{rows} rows", va="center")
+    if number > 1:
+        ax.hlines(rows, -0.6, p * n + 0.6, color=PALETTE["black"], lw=2.4)
+    ax.set(title="Wide table", xlabel="columns", ylabel="clusters")
+    ax.set(xlim=(-1, 25), xticks=[0, 5, 10, 15], ylim=(MOST_ROWS, 0), yticks=[0, 10, 20, 30])
+
+
+def _draw_pattern(ax, p: int, n: int, group: int, groups: str) -> None:
+    """Entries of one colour and strength are equal; a dot marks what only this group has."""
+    own, number = labels(p, groups), GROUPS[groups][0]
+    x, y, side = LEFTS[group], TOPS[number], SIDES[number]
+    cell = side / (p * n)
+    for (a, b), is_same in product([pair for pair in COLOURS if max(pair) < p], (True, False)):
+        at = cell * np.array(places(p, n, a, b, is_same)) + (x, y)
+        alpha = 1 if is_same else PALE
+        path = squares(at, cell, cell)
+        ax.add_patch(PathPatch(path, color=PALETTE[COLOURS[a, b]], alpha=alpha, lw=0))
+        levels = ("within", "between") if is_same else ("between",)
+        if group and any(own[0][level, a, b] != own[group][level, a, b] for level in levels):
+            ax.plot(*(at + cell / 2).T, "o", ms=1.2 + 0.9 * cell, mew=0, color=PALETTE["black"])
+    cuts = side * np.arange(1, n) / n
+    ax.hlines(y + cuts, x, x + side, color="white", lw=2.4)
+    ax.vlines(x + cuts, y, y + side, color="white", lw=2.4)
+
+
+def places(p: int, n: int, a: int, b: int, is_same: bool) -> list[tuple[int, int]]:
+    """Columns and rows of the covariances of variables a and b, of one member or of two."""
+    return [
+        (j * p + column, i * p + row)
+        for i, j in product(range(n), repeat=2)
+        if (i == j) == is_same
+        for row, column in sorted({(a, b), (b, a)})
+    ]
+
+
+def _draw_rank(ax, group: int, number: int, rank: int, columns: int) -> None:
+    """A bar as wide as the matrix, filled as far as its rank goes."""
+    x, top, side = LEFTS[group], TOPS[number], SIDES[number]
+    if number > 1:
+        ax.text(x, top - 3.6, f"group {group + 1}")
+    weight = "normal" if rank == columns else "bold"
+    ax.text(x, top - 1.0, f"rank {rank} of {columns}", weight=weight)
+    box = {"ec": PALETTE["grey"], "lw": 1.4}
+    y = top + side + 0.9
+    ax.add_patch(Rectangle((x, y), side, 1.4, fc="none", **box))
+    ax.add_patch(Rectangle((x, y), side * rank / columns, 1.4, fc=PALETTE["grey"], **box))
+
+
+def _write_key(ax, number: int) -> None:
+    ax.text(0, 30.2, "strong: within + between")
+    ax.text(0, 32.7, "pale: between")
+    ax.text(0, 35.2, "dot: of group 2 alone" if number > 1 else "")
+    ax.set(title="Covariances of the columns", xticks=[], yticks=[])
+    ax.set(xlim=(-0.6, 39.6), ylim=(HEIGHT, 0))
+    ax.spines[:].set_visible(False)
+
+
+def _description(
+    p: int, n: int, clusters: int, groups: str, readouts: dict[str, str], enough: bool
+) -> str:
+    columns, rows, rank, entries = readouts.values()
+    number = GROUPS[groups][0]
+    whose = "one group" if number == 1 else f"each of two groups ({groups.split(', ')[1]})"
+    model, free = entries.split(" for ")
+    return (
+        f"Left, a table of {clusters} rows, one a cluster, and {columns} columns, for {p} "
+        f"variable{'s' * (p > 1)} of {n} members. Right, the pattern of the covariance matrix of "
+        f"the columns in {whose}: of {free} (co)variances the model leaves {model} different "
+        f"ones. Estimated from {rows} rows the matrix has rank {rank}: there are "
+        f"{'' if enough else 'not '}clusters enough."
+    )
+
+
+WIDGET = Widget(
+    name="wide_format",
+    title="People as columns",
+    question=(
+        "Eight clusters and eight columns do not give the matrix its full rank. How many clusters "
+        "do, and how many once they are split into two groups? Which controls add to the "
+        "(co)variances of the model, and which to the columns only?"
+    ),
+    controls=(
+        Slider("p", "variables, p", 1, 3, 1, 2),
+        Slider("n", "members of a cluster, n", 2, 5, 1, 4),
+        Slider("clusters", "clusters, g", 8, 32, 2, 8, grid=(8, 10, 14, 18, 26, 32)),
+        Choice("groups", "groups", tuple(GROUPS)),
+    ),
+    draw=draw,
+    chapter=13,
+)

@@ -28,7 +28,7 @@ special = lazy_import("scipy.special")
 PROBABILITIES = (np.arange(200) + 0.5) / 200
 EDGES = np.linspace(0, 4, 17)
 #: The number of a mean stays that far from the ends of the axis.
-MEANS_AT = (0.75, 3.0)
+MEANS_AT = (1.0, 3.0)
 METHODS = {"ML": "vermillion", "REML": "blue"}
 
 

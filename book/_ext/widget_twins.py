@@ -25,8 +25,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.osutil import relative_uri
 
+from mlteach.errors import ModelError
 from mlteach.widgets import page
-from mlteach.widgets.twin import ASSETS, Twin, make_twin, panel
+from mlteach.widgets.twin import ASSETS, Twin, kept_twin, make_twin, panel
 
 FOLDER = "_static/widgets/"
 PLACEHOLDER = re.compile(
@@ -47,14 +48,23 @@ class Workshop:
         self.pool: ProcessPoolExecutor | None = None
 
     def order(self, module: str, name: str) -> Future[Twin]:
-        """Have a twin made, if it is not already."""
+        """Have a twin made, if it is not already; one that was drawn before needs no process."""
         if (module, name) not in self.twins:
-            if self.pool is None:
-                # Sphinx has threads; a fork of it might wait for one of them for ever.
-                context = multiprocessing.get_context("spawn")
-                self.pool = ProcessPoolExecutor(os.cpu_count(), mp_context=context)
-            self.twins[module, name] = self.pool.submit(make_twin, module, name, self.cache)
+            if kept := kept_twin(module, name, self.cache):
+                self.twins[module, name] = Future()
+                self.twins[module, name].set_result(kept)
+            else:
+                self.twins[module, name] = self._processes().submit(
+                    make_twin, module, name, self.cache
+                )
         return self.twins[module, name]
+
+    def _processes(self) -> ProcessPoolExecutor:
+        if self.pool is None:
+            # Sphinx has threads; a fork of it might wait for one of them for ever.
+            context = multiprocessing.get_context("spawn")
+            self.pool = ProcessPoolExecutor(os.cpu_count(), mp_context=context)
+        return self.pool
 
     def close(self) -> None:
         """End the processes."""
@@ -81,7 +91,10 @@ def put_twins(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for k, (node, match) in enumerate(placeholders(doctree), start=1):
         twin = app.mlteach_workshop.order(match["module"], match["name"]).result()
         values = json.loads(unescape(match["values"]))
-        html = panel(twin, values, f"widget-{k}", folder)
+        try:
+            html = panel(twin, values, f"widget-{k}", folder)
+        except ModelError as error:
+            raise ModelError(f"Page {docname}: {error}") from error
         node.replace_self(nodes.raw("", html, format="html", classes=["output", "text_html"]))
         store(twin, Path(app.outdir) / FOLDER)
 

@@ -51,6 +51,16 @@ class Twin:
         }
 
 
+def kept_twin(module: str, name: str, cache: Path) -> Twin | None:
+    """Take a twin from a folder, if it was drawn before and nothing has changed since."""
+    widget = _importable(module, name)
+    key = f"{name}-{fingerprint(widget)}"
+    stored = cache / f"{key}.json"
+    if not stored.is_file():
+        return None
+    return Twin(widget, key, Frames(**json.loads(stored.read_text(encoding="utf-8"))))
+
+
 def make_twin(module: str, name: str, cache: Path) -> Twin:
     """Take a twin from a folder, or draw it and keep it there.
 
@@ -70,22 +80,24 @@ def make_twin(module: str, name: str, cache: Path) -> Twin:
     ModelError
         If the widget was defined in a notebook, where a later build cannot find it.
     """
+    if kept := kept_twin(module, name, cache):
+        return kept
+    widget = _importable(module, name)
+    made = Twin(widget, f"{name}-{fingerprint(widget)}", draw_frames(widget))
+    cache.mkdir(parents=True, exist_ok=True)
+    for old in cache.glob(f"{name}-*.json"):
+        old.unlink()
+    (cache / f"{made.key}.json").write_text(json.dumps(asdict(made.frames)), encoding="utf-8")
+    return made
+
+
+def _importable(module: str, name: str) -> Widget:
     if module == "__main__":
         raise ModelError(
             f"Widget {name!r} is defined in a notebook. Move its drawing function to a module, so "
             "that the website can draw it too."
         )
-    widget = in_module(module, name)
-    key = f"{name}-{fingerprint(widget)}"
-    stored = cache / f"{key}.json"
-    if stored.is_file():
-        return Twin(widget, key, Frames(**json.loads(stored.read_text(encoding="utf-8"))))
-    frames = draw_frames(widget)
-    cache.mkdir(parents=True, exist_ok=True)
-    for old in cache.glob(f"{name}-*.json"):
-        old.unlink()
-    stored.write_text(json.dumps(asdict(frames)), encoding="utf-8")
-    return Twin(widget, key, frames)
+    return in_module(module, name)
 
 
 # --------------------------------------------------------------------------------------- its panel

@@ -123,7 +123,7 @@ def _draw_table(ax, p: int, n: int, clusters: int, number: int) -> None:
     for a in range(p):
         path = squares([(i * p + a, 0) for i in range(n)], 0.9, clusters)
         ax.add_patch(PathPatch(path, color=PALETTE[COLOURS[a, a]], lw=0))
-        ax.text(15.6 + 3.2 * a, 31.5, VARIABLES[a], color=PALETTE[COLOURS[a, a]])
+        ax.text(15.4 + 3.7 * a, 31.5, VARIABLES[a], color=PALETTE[COLOURS[a, a]])
     ax.hlines(range(1, clusters), 0, p * n, color="white", lw=0.8)
     ax.vlines([i * p for i in range(1, n)], 0, clusters, color="white", lw=2)
     rows = clusters // number

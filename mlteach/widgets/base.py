@@ -161,9 +161,9 @@ class Widget:
 
     def panel(self, **given: object) -> Panel:
         """Draw: figure, readouts and description at some values, the others as at the start."""
-        from mlteach.widgets import look
+        from mlteach.widgets.look import style
 
-        with look.style():
+        with style():
             return self._checked(self.draw(**self.values(**given)))
 
     def _checked(self, panel: object) -> Panel:

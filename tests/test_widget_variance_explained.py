@@ -12,14 +12,24 @@ from mlteach.widgets.lessons.variance_explained import (
     explained,
     formula_of,
     percent,
+    sample_of,
 )
 
 ROUNDING = 1e-9
 PRINTED = 0.005 + 1e-9
 
 
-def tau2(**values):
-    return explained(formula_of(**(WIDGET.start | values)))[0]
+ALL = 70
+
+
+def found(students=ALL, **values):
+    """What the lesson computes with some predictors in."""
+    start = {name: value for name, value in WIDGET.start.items() if name != "students"}
+    return explained(students, formula_of(**(start | values)))
+
+
+def tau2(students=ALL, **values):
+    return found(students, **values)[0]
 
 
 def test_published_variances():
@@ -54,11 +64,10 @@ def test_all_predictors_by_hand():
 
 
 def test_a_property_of_the_school_leaves_the_variance_within_alone():
-    empty = explained("math ~ 1")
+    empty = found()
     for values in ({"mean_ses": IN}, {"sector": IN}):
-        found = explained(formula_of(**(WIDGET.start | values)))
-        assert found[0] < 0.8 * empty[0]
-        assert found[1] == pytest.approx(empty[1], rel=1e-3)
+        assert found(**values)[0] < 0.8 * empty[0]
+        assert found(**values)[1] == pytest.approx(empty[1], rel=1e-3)
 
 
 def test_the_question_has_answers():
@@ -69,12 +78,19 @@ def test_the_question_has_answers():
     assert tau2(minority=IN) < tau2(minority=OUT)
 
 
+def test_fewer_students_make_the_rise_larger():
+    """What a predictor within schools takes from σ², divided by n, is what τ² gets."""
+    rises = {n: -found(n, ses=DEVIATION)[2] for n in (5, 10, 20, 70)}
+    assert sorted(rises.values(), reverse=True) == list(rises.values())
+    empty, model = found(10), found(10, ses=DEVIATION)
+    # All schools have ten students or more: the samples are balanced, and the formula is exact.
+    assert set(sample_of(10).groupby("school").size()) == {10}
+    assert model[0] - empty[0] == pytest.approx((empty[1] - model[1]) / 10, rel=1e-5)
+
+
 def test_with_the_mean_in_both_codings_of_ses_are_one_model():
     """Chapter 6: the two formulas are two spellings."""
-    one, other = (
-        explained(formula_of(**(WIDGET.start | {"mean_ses": IN, "ses": how})))
-        for how in (AS_IT_IS, DEVIATION)
-    )
+    one, other = (found(students=20, mean_ses=IN, ses=how) for how in (AS_IT_IS, DEVIATION))
     assert one == pytest.approx(other, rel=1e-5)
 
 

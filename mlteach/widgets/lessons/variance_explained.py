@@ -1,7 +1,9 @@
-"""Predictors enter a model of 7,185 students, and take their part of each variance.
+"""Predictors enter a model of students in schools, and take their part of each variance.
 
-Every figure is a fit to the data ``hsb`` by REML. The proportions are those of ``r_squared``: of
-both variances against the empty model, and the squared correlation of scores and predictions.
+Every figure is a fit by REML to the data ``hsb``, or to the first students of each school in a
+fixed random order; means of schools are those of the students who are in. The proportions are those
+of ``r_squared``: of both variances against the empty model, and the squared correlation of scores
+and predictions.
 """
 
 from __future__ import annotations
@@ -9,19 +11,23 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mlteach.data import load
-from mlteach.mixed import fit_empty, fit_random_intercept
+from mlteach.mixed import fit_random_intercept
 from mlteach.mixed_result import MixedResult
 from mlteach.palette import PALETTE
 from mlteach.r_squared import r_squared
 from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Choice
+from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.look import figure
 
 if TYPE_CHECKING:
     import pandas as pd
 
 OUT, IN = "out", "in"
+EMPTY = "math ~ 1"
+SEED = 1982
 AS_IT_IS, DEVIATION = "in, as it is", "in, as deviation"
 #: Column by control and option.
 COLUMNS = {
@@ -33,37 +39,39 @@ COLUMNS = {
 
 
 @cache
-def students() -> pd.DataFrame:
-    """The data with SES minus the school's mean."""
+def sample_of(most: int) -> pd.DataFrame:
+    """At most so many students of each school, with the mean of SES and the deviation from it."""
     hsb = load("hsb")
-    return hsb.assign(ses_within=hsb["ses"] - hsb["mean_ses"])
+    order = np.random.default_rng(SEED).permutation(len(hsb))
+    chosen = hsb.iloc[order].groupby("school").head(most).sort_index()
+    means = chosen.groupby("school")["ses"].transform("mean")
+    return chosen.assign(mean_ses=means, ses_within=chosen["ses"] - means)
 
 
 @cache
-def empty_model() -> MixedResult:
-    """The model without predictors."""
-    return fit_empty("math", students(), cluster="school")
+def fit_to(most: int, formula: str) -> MixedResult:
+    """A model of these students' scores."""
+    return fit_random_intercept(formula, sample_of(most), cluster="school")
 
 
 @cache
-def explained(formula: str) -> tuple[float, float, float, float, float]:
+def explained(most: int, formula: str) -> tuple[float, float, float, float, float]:
     """Variances τ² and σ² of a model, the share of each that it explains, and its total R²."""
-    fit = fit_random_intercept(formula, students(), cluster="school")
-    found = r_squared(fit, empty_model())
+    found = r_squared(fit_to(most, formula), fit_to(most, EMPTY))
     return (*found.pseudo["model"], *found.pseudo["r2"], found.total)
 
 
 def formula_of(**values: str) -> str:
     """The model in which these predictors are."""
     names = [COLUMNS[name][value] for name, value in values.items() if value != OUT]
-    return f"math ~ {' + '.join(names) or '1'}"
+    return f"math ~ {' + '.join(names)}" if names else EMPTY
 
 
-def draw(ses: str, minority: str, mean_ses: str, sector: str) -> Panel:
+def draw(mean_ses: str, sector: str, ses: str, minority: str, students: int) -> Panel:
     """Draw the two variances, and beside them the explained shares."""
     formula = formula_of(ses=ses, minority=minority, mean_ses=mean_ses, sector=sector)
-    tau2, sigma2, r2_tau, r2_sigma, total = explained(formula)
-    before = empty_model().variances["estimate"]
+    tau2, sigma2, r2_tau, r2_sigma, total = explained(students, formula)
+    before = fit_to(students, EMPTY).variances["estimate"]
 
     shown, (left, right) = figure((1.1, 1))
     _draw_variances(left, (tau2, sigma2), before)
@@ -85,7 +93,7 @@ def _draw_variances(ax, now: tuple[float, float], before) -> None:
         ax.barh(-k, empty, height=0.42, color=PALETTE["light"])
         ax.barh(-k, value, height=0.42, color=colour)
         ax.text(0, 0.34 - k, f"{name}: {value:.2f}", color=colour)
-    ax.set(title="Variance of math", xlabel="points² (grey: empty)", xlim=(0, 41))
+    ax.set(title="Variance of math", xlabel="points² (grey: empty)", xlim=(0, 43))
     ax.set(xticks=[0, 10, 20, 30, 40], ylim=(-1.5, 0.75), yticks=[])
     ax.spines["left"].set_visible(False)
 
@@ -111,8 +119,8 @@ def _description(formula: str, tau2: float, sigma2: float, before, shares: list[
     empty_tau2, empty_sigma2 = before
     return (
         f"Left, the two variances of the model {formula} as bars, before those of the empty model "
-        f"in grey: {tau2:.2f} of {empty_tau2:.2f} are left between schools, {sigma2:.2f} of "
-        f"{empty_sigma2:.2f} within schools. Right, the shares explained: {shares[0]} of the "
+        f"in grey: {tau2:.2f} between schools instead of {empty_tau2:.2f}, {sigma2:.2f} within "
+        f"schools instead of {empty_sigma2:.2f}. Right, the shares explained: {shares[0]} of the "
         f"variance between, {shares[1]} of that within, and a total R² of {shares[2]}."
     )
 
@@ -122,13 +130,14 @@ WIDGET = Widget(
     title="What explains what?",
     question=(
         "Which predictors lower σ², which τ², which both? Find two cases in which τ² grows when a "
-        "predictor enters."
+        "predictor enters. Is it more with fewer students in a school?"
     ),
     controls=(
         Choice("mean_ses", "school: mean SES", (OUT, IN)),
         Choice("sector", "school: sector", (OUT, IN)),
         Choice("ses", "student: SES", (OUT, AS_IT_IS, DEVIATION)),
         Choice("minority", "student: minority", (OUT, IN)),
+        Slider("students", "students per school, at most", 5, 70, 5, 70, grid=(5, 10, 20, 70)),
     ),
     draw=draw,
     chapter=5,

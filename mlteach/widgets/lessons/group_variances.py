@@ -104,7 +104,7 @@ WIDGET = Widget(
         Slider("icc", "ICC of group 1", 0.05, 0.5, 0.01, 0.16, grid=(0.05, 0.1, 0.16, 0.3, 0.5)),
         Slider(
             "vr_within",
-            "variance ratio within, 1 to 2",
+            "ratio within, group 1 / 2",
             0.5,
             5.0,
             0.05,
@@ -113,7 +113,7 @@ WIDGET = Widget(
         ),
         Slider(
             "vr_between",
-            "variance ratio between, 1 to 2",
+            "ratio between, group 1 / 2",
             0.5,
             5.0,
             0.05,

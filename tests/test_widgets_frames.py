@@ -139,7 +139,9 @@ def test_the_fingerprint_knows_the_data_of_the_package(package: str, tmp_path: P
     before = fingerprint(widget)
     (tmp_path / "codebook.json").write_text("{}")
     monkeypatch.setattr("mlteach.data.folder", lambda: tmp_path)
-    assert fingerprint(widget) != before
+    other = fingerprint(widget)
+    (tmp_path / "my_simulation.csv").write_text("1\n")
+    assert len({before, other, fingerprint(widget)}) == 3
 
 
 def test_a_widget_of_a_notebook_cannot_be_drawn_later(tmp_path: Path) -> None:

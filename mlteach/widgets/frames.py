@@ -30,6 +30,8 @@ MOST_FRAMES = 1500
 CHUNK_BYTES = 250_000
 #: A widget that is larger should have fewer figures, or fewer points in them.
 MOST_BYTES = 1_500_000
+#: Stored results that lessons read beside the data sets.
+TABLES = (".csv", ".npz")
 #: Other packages on which the text of a figure depends.
 PACKAGES = ("matplotlib", "numpy", "scipy")
 
@@ -176,10 +178,11 @@ def _sources(module: str) -> set[Path]:
         waiting |= set(_imports(name)) - set(found)
     files = set(found.values())
     if "mlteach.data" in found:
-        # The codebook holds the SHA-256 of every data file.
+        # The codebook holds the SHA-256 of every data set; other tables stand for themselves.
         from mlteach.data import folder
 
         files.add(folder() / "codebook.json")
+        files |= {path for path in folder().glob("*simulation*") if path.suffix in TABLES}
     return files
 
 

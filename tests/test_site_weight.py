@@ -29,7 +29,7 @@ def own_files(site: Path, browser: Browser, name: str) -> dict[str, int]:
     return {
         path.name: path.stat().st_size
         for path in paths
-        if path.suffix == ".html" or path.name == "mlteach.css" or path.parent.name in ours
+        if path.suffix == ".html" or path.stem == "mlteach" or path.parent.name in ours
     }
 
 

@@ -1,7 +1,8 @@
 """Side by side with R and statsmodels: times, memory, correct digits -> ``results.md``.
 
 ``python benchmarks/run.py`` runs everything; ``python benchmarks/run.py hsb_empty digits`` runs the
-named parts and prints them without touching ``results.md``. Parts: hsb_empty, hsb_cross_level,
+named parts, prints them and puts them in place of their sections in ``results.md``; with
+``--print`` before the names the file stays as it is. Parts: hsb_empty, hsb_cross_level,
 satterthwaite, kenward_roger, centering, cr2, bootstrap_test, bootstrap_interval, variance_by_group,
 multigroup_wide, multigroup_two_level, multigroup_missing, million, location_scale, bayes, brms,
 multigroup, import, digits.
@@ -491,8 +492,9 @@ def installed_python(package):
     return any(metadata.distributions(name=package))
 
 
-def main(names):
-    """Run the named parts, or all and write ``results.md``."""
+def main(arguments):
+    """Run the named parts, or all, and write their sections of ``results.md``."""
+    names = [name for name in arguments if name != "--print"]
     parts = {name: lambda r, folder, n=name: timed(n, r, folder) for name in TIMED}
     parts |= {
         "location_scale": location_scale,
@@ -506,22 +508,29 @@ def main(names):
     if unknown:
         sys.exit(f"No part named {', '.join(unknown)}. Parts: {', '.join(parts)}.")
     r = r_versions()
-    lines = [
+    file = HERE / "results.md"
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names or parts:
+            section = "\n".join(parts[name](r, folder))
+            print(section, flush=True)
+            if "--print" not in arguments:
+                file.write_text(report(machine(r), file.read_text(encoding="utf-8"), section))
+
+
+def report(versions, text, section):
+    """Return the report with one section replaced, or added at its end."""
+    sections = {part.partition("\n")[0]: part for part in text.split("\n### ")[1:]}
+    new = section.strip().removeprefix("### ")
+    sections[new.partition("\n")[0]] = new
+    head = [
         "# mlteach side by side",
         "",
         "Written by `python benchmarks/run.py`; do not edit.",
         "",
-        *machine(r),
-        "All packages took turns in this run; times are medians.",
-        "",
+        *versions,
+        "The packages of a section took turns in one run; times are medians.",
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names or parts:
-            section = parts[name](r, folder)
-            print("\n".join(section), flush=True)
-            lines += section
-    if not names:
-        (HERE / "results.md").write_text("\n".join(lines))
+    return "\n\n### ".join(["\n".join(head), *(part.strip() for part in sections.values())]) + "\n"
 
 
 if __name__ == "__main__":

@@ -11,18 +11,22 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mlteach"
 #: A module may import from the rows above its own, never from its own row or below.
 ROWS = (
     "chains errors equations lazy linalg optim palette",
-    "collapsed data effect_functions distributions examples formula long_table multigroup_deviance pisa",
+    "collapsed data effect_functions distributions examples formula long_table "
+    "multigroup_deviance pisa",
     "design filling marginal multigroup_model results study_run",
     "association center missing moments multigroup_data nesting study_store wide",
-    "deviance location_scale_design location_scale_fit location_scale_graph multigroup_fit wide_moments",
-    "location_scale_between location_scale_factor location_scale_model location_scale_priors posterior_checks two_level_gibbs",
+    "deviance location_scale_design location_scale_fit location_scale_graph multigroup_fit "
+    "wide_moments",
+    "location_scale_between location_scale_factor location_scale_model location_scale_priors "
+    "posterior_checks two_level_gibbs",
     "effects inference location_scale_draws location_scale_plain sandwich search separate_fits",
     "bootstrap location_scale_bayes profile",
     "account comparison location_scale_lr location_scale_ratios mixed_estimates smushing",
     "intervals prediction two_level_normal variance_function",
     "location_scale_clusters location_scale_components mcar multigroup_clusters multigroup_derived",
     "multigroup_nesting multigroup_profile wide_fit",
-    "hypotheses impute lavaan_syntax location_scale_posterior location_scale_result multigroup_result",
+    "hypotheses impute lavaan_syntax location_scale_posterior location_scale_result "
+    "multigroup_result",
     "location_scale_association mixed_result multigroup",
     "latent mixed pool",
     "centering_formula checks column_icc compare design_effects diagrams effect_sizes",

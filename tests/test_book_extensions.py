@@ -7,8 +7,10 @@ from pathlib import Path
 from types import ModuleType
 
 import nbformat
+import numpy as np
 import pytest
 from docutils import nodes
+from PIL import Image
 
 import mlteach as mt
 from mlteach.widgets import Choice, Panel, Slider, Widget, explore, look
@@ -87,3 +89,29 @@ def test_views_of_live_widgets_are_not_stored() -> None:
     cell.outputs = [nbformat.v4.new_output("execute_result", data, execution_count=1)]
     stored = chapters.normalise(nbformat.v4.new_notebook(cells=[cell]))
     assert set(stored.cells[0].outputs[0].data) == {"text/plain", "text/html"}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_pictures_get_a_palette(tmp_path: Path, mode: str) -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.choice(
+        np.array([[255, 255, 255], [0, 114, 178], [213, 94, 0]], "uint8"), (200, 300)
+    )
+    picture = Image.fromarray(pixels).convert(mode)
+    picture.save(tmp_path / "figure.png")
+    before = (tmp_path / "figure.png").stat().st_size
+    shrink = extension("finish").shrink
+    for _ in range(2):
+        shrink(tmp_path / "figure.png")
+        with Image.open(tmp_path / "figure.png") as small:
+            assert small.mode == "P"
+            np.testing.assert_array_equal(np.asarray(small.convert("RGB")), pixels)
+    assert (tmp_path / "figure.png").stat().st_size < before
+
+
+def test_transparent_pictures_stay(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (20, 20), (0, 114, 178, 100))
+    picture.save(tmp_path / "figure.png")
+    before = (tmp_path / "figure.png").read_bytes()
+    extension("finish").shrink(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes() == before

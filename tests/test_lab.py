@@ -20,7 +20,7 @@ from website import browser  # noqa: F401
 BOOK = Path(__file__).resolve().parents[1] / "book"
 CHAPTER = "03_empty_model.ipynb"
 SECONDS_TO_START = 90  # JupyterLab takes 5 to 15 s, more on a busy machine
-SECONDS_TO_RUN = 180  # a chapter may take 45 s
+SECONDS_TO_RUN = 300  # a chapter takes 10 s, and many times that on a busy machine
 
 
 def free_port() -> int:
@@ -99,7 +99,10 @@ def run_all_and_save(page: Page, notebook: Path) -> nbformat.NotebookNode:
         page.wait_for_timeout(1500)
         page.keyboard.press("Control+s")
         page.wait_for_timeout(500)
-        stored = nbformat.read(notebook, as_version=4)
+        try:
+            stored = nbformat.read(notebook, as_version=4)
+        except nbformat.reader.NotJSONError:  # Lab is writing it
+            continue
         code = [cell for cell in stored.cells if cell.cell_type == "code"]
         failed = any(out.output_type == "error" for cell in code for out in cell.outputs)
         if failed or code[-1].execution_count:

@@ -48,6 +48,12 @@ def test_last_touches(finished, written: str, wanted: str) -> None:
     assert finished(written) == wanted
 
 
+def test_state_of_live_widgets_goes(finished) -> None:
+    state = '<script type="application/vnd.jupyter.widget-state+json">{"state": {}}</script>\n'
+    kept = "<script>1</script>"
+    assert finished(f"<p>{state}{kept}{state}</p>") == f"<p>{kept}</p>"
+
+
 def test_pictures_wait_and_keep_their_place(finished) -> None:
     touched = finished(PICTURE)
     assert touched.startswith('<img loading="lazy" width="800" height="400" alt="A plot."')

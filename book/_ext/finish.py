@@ -25,6 +25,10 @@ SUPERFLUOUS = re.compile(
     r'|(?<=data-mode="dark")\s+title="Dark"'
     r'|(?<=data-mode="auto")\s+title="System Settings"'
 )
+#: The state of live widgets, which the run of a chapter leaves and no page needs.
+STATE = re.compile(
+    r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>\s*', re.DOTALL
+)
 #: A picture of an output. Its size as attributes keeps its place free until it comes.
 PICTURE = re.compile(
     r'<img (?P<rest>alt="[^"]*" src="[^"]*_images/[^"]*" '
@@ -37,7 +41,7 @@ def finished(text: str) -> str:
 
     Doing it twice does no more than doing it once: what has been replaced is not found again.
     """
-    text = SUPERFLUOUS.sub("", text)
+    text = SUPERFLUOUS.sub("", STATE.sub("", text))
     lazy = r'<img loading="lazy" width="\g<width>" height="\g<height>" \g<rest>'
     return PICTURE.sub(lazy, text)
 

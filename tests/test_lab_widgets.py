@@ -153,7 +153,8 @@ def test_a_stored_chapter_shows_the_text_before_it_runs(
 ) -> None:
     """And not that a model was not found."""
     page = browser.new_context(viewport={"width": 1300, "height": 1200}).new_page()
-    page.goto(f"{lab}/lab/tree/{STORED}")
+    # A workspace of its own: the tabs of other tests stay out.
+    page.goto(f"{lab}/lab/workspaces/stored/tree/{STORED}")
     page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_START * 1000)
     page.get_by_text('mt.explore("design_effect")').scroll_into_view_if_needed()
     page.get_by_text("is a figure to be moved").wait_for()

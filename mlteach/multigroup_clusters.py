@@ -46,7 +46,7 @@ def cluster_effects(fit: MultigroupResult, k: int) -> pd.DataFrame:
 
 
 def simulated(fit: MultigroupResult, rng: np.random.Generator) -> pd.DataFrame:
-    """New values for the rows of a fit, in the order of the table."""
+    """New values for the rows of a fit, group by group."""
     if not isinstance(rng, np.random.Generator):
         raise ModelError(f"simulate needs a generator: np.random.default_rng(1), not {rng!r}.")
     tables = []

@@ -179,7 +179,6 @@ class Barrier:
         self.deviance, self.kappa = deviance, kappa
         group = deviance.groups[0]
         p = group.moments.p
-        self.rows, self.cols = group.rows, group.cols
         self.basis = np.zeros((group.m, p, p))
         self.basis[np.arange(group.m), group.rows, group.cols] = 1.0
         self.basis[np.arange(group.m), group.cols, group.rows] = 1.0

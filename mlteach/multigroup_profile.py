@@ -13,6 +13,7 @@ import numpy as np
 from mlteach.distributions import normal_quantile
 from mlteach.lazy import lazy_import
 from mlteach.multigroup_deviance import MultigroupDeviance
+from mlteach.multigroup_fit import MultigroupFit
 from mlteach.optim import minimize
 from mlteach.profile import crossing
 
@@ -36,7 +37,7 @@ def profile_limits(fit: MultigroupResult, level: float) -> pd.DataFrame:
     se = fit.bse.to_numpy() / times
     limits = np.full((len(se), 2), np.nan)
     for k in np.flatnonzero(np.isfinite(se)):
-        curve = _Curve(fit.fit.deviance, fit.fit.theta, int(k))
+        curve = _Curve(fit.fit, int(k))
         step = normal_quantile(level) * se[k]
         for side, stride in enumerate((-step, step)):
             limits[k, side] = crossing(
@@ -49,14 +50,13 @@ def profile_limits(fit: MultigroupResult, level: float) -> pd.DataFrame:
 class _Curve:
     """Deviance above its minimum with parameter k held at a value, all others at their best."""
 
-    def __init__(self, deviance: MultigroupDeviance, theta: np.ndarray, k: int) -> None:
-        self.deviance, self.k, self.best = deviance, k, theta
-        self.others = np.delete(np.arange(len(theta)), k)
-        self.minimum = deviance.value_and_gradient(theta)[0]
-        hessian = deviance.hessian(theta)
+    def __init__(self, fit: MultigroupFit, k: int) -> None:
+        self.deviance, self.k, self.best = fit.deviance, k, fit.theta
+        self.others = np.delete(np.arange(len(fit.theta)), k)
+        self.minimum = fit.record.f_end
         # How the others move with the held one, to first order: a start next to the solution.
         self.drift = -np.linalg.solve(
-            hessian[np.ix_(self.others, self.others)], hessian[self.others, k]
+            fit.hessian[np.ix_(self.others, self.others)], fit.hessian[self.others, k]
         )
 
     def __call__(self, value: float) -> float:

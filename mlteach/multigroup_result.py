@@ -370,8 +370,8 @@ class MultigroupResult:
         Returns
         -------
         DataFrame
-            The variables with the cluster, group and position columns, and the row labels of the
-            data.
+            The variables with the cluster, group and position columns; the rows group by group,
+            under the row labels of the data.
 
         Raises
         ------

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlteach.lazy import lazy_import
 from mlteach.multigroup_model import elements
 
 if TYPE_CHECKING:
     from mlteach.multigroup_result import MultigroupResult
+
+pd = lazy_import("pandas")
 
 
 def different_rows(a: MultigroupResult, b: MultigroupResult) -> str:
@@ -25,14 +28,17 @@ def different_rows(a: MultigroupResult, b: MultigroupResult) -> str:
         )
     if a.data.cluster != b.data.cluster:
         return f"The clusters differ ('{a.data.cluster}' and '{b.data.cluster}')."
-    rows, other = _values(a, a.variables), _values(b, a.variables)
+    rows, other = _sorted_rows(a, a), _sorted_rows(b, a)
     if len(rows) != len(other):
         return (
             f"The models use {len(rows)} and {len(other)} rows: numbers from different rows cannot "
             "be compared. Fit both to one table, without rows that lack a cluster or a group."
         )
-    if not np.allclose(rows, other, rtol=1e-10, atol=1e-10, equal_nan=True):
+    values = list(a.variables)
+    if not np.allclose(rows[values], other[values], rtol=0.0, atol=1e-8, equal_nan=True):
         return "The models were fitted to different values. Fit both to one table."
+    if not np.array_equal(rows[a.data.cluster], other[b.data.cluster]):
+        return "The models were fitted to other clusters of the same values. Fit both to one table."
     return ""
 
 
@@ -53,12 +59,14 @@ def not_nested(small: MultigroupResult, big: MultigroupResult) -> str:
     return ""
 
 
-def _values(fit: MultigroupResult, variables: tuple) -> np.ndarray:
-    """Values of all rows in the units of the data, sorted by row label where that can be done."""
-    order = [fit.variables.index(name) for name in variables]
-    rows = np.concatenate(fit.data.Y) * fit.data.scale + fit.data.offset
-    index = fit.data.index[0].append(list(fit.data.index[1:]))
-    return rows[index.argsort()][:, order]
+def _sorted_rows(fit: MultigroupResult, units: MultigroupResult) -> pd.DataFrame:
+    """Values in the units of one of the fits, and clusters; sorted, since groups order the rows."""
+    values = np.concatenate(fit.data.Y) * fit.data.scale + fit.data.offset
+    table = pd.DataFrame(values, columns=list(fit.variables))[list(units.variables)]
+    table = ((table - units.data.offset) / units.data.scale).round(9)
+    labels = [ids[codes] for ids, codes in zip(fit.data.labels, fit.data.codes, strict=True)]
+    table[fit.data.cluster] = [str(label) for part in labels for label in part]
+    return table.sort_values([*units.variables, fit.data.cluster], ignore_index=True)
 
 
 def _keys(fit: MultigroupResult):

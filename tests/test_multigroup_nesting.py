@@ -67,3 +67,14 @@ def test_other_rows_are_refused(hsb, fits) -> None:
     assert "different values" in different_rows(fits["both"], moved)
     other = mt.fit_multigroup(["math"], hsb, cluster="school")
     assert "variables differ" in different_rows(fits["both"], other)
+
+
+def test_row_labels_do_not_matter_and_clusters_do(hsb) -> None:
+    twice = hsb.set_axis([0] * len(hsb))
+    small = mt.fit_multigroup(["math", "ses"], twice, cluster="school")
+    big = mt.fit_multigroup(["math", "ses"], twice.sample(frac=1.0, random_state=1),
+                            cluster="school", group="sector")  # fmt: skip
+    assert different_rows(small, big) == ""
+    moved = hsb.assign(school=np.roll(hsb["school"], 3))
+    other = mt.fit_multigroup(["math", "ses"], moved, cluster="school")
+    assert "other clusters" in different_rows(small, other)

@@ -136,6 +136,19 @@ def test_moved_by_mouse(live: Live) -> None:
     live.root.get_by_role("button", name="Reset").click()
 
 
+def test_two_panels_moved_at_a_time(page: Page) -> None:
+    """JupyterLab may deliver them in two threads, and each figure keeps its own style."""
+    roots = page.locator(".mlteach-live")
+    panels = [Live(find(name), roots.nth(at)) for at, name in enumerate(WIDGETS)]
+    for key in ["ArrowRight", "ArrowLeft"] * 3:
+        for panel in panels:
+            panel.row(panel.widget.controls[0].name).locator(".noUi-handle").focus()
+            page.keyboard.press(key)
+            panel.root.get_by_role("button", name="Reset").click()
+    for panel in panels:
+        panel.check()
+
+
 def test_every_slider_has_the_name_of_its_label(live: Live) -> None:
     for control in live.widget.controls:
         if isinstance(control, Slider):

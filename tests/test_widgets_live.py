@@ -1,9 +1,12 @@
 """The live panel, without a browser: what the kernel sends when a control moves."""
 
+import threading
+from types import SimpleNamespace
+
 import pytest
 
 import mlteach as mt
-from mlteach.widgets import Choice, Panel, Slider, Widget, look
+from mlteach.widgets import Choice, Panel, Slider, Widget, live, look
 from mlteach.widgets.explorer import WIDGET_VIEW
 from mlteach.widgets.live import LivePanel
 
@@ -61,6 +64,31 @@ def test_reset_draws_once_and_comes_back(panel: LivePanel, calls: list[dict]) ->
     surprise.click()
     assert len(calls) == 4
     panel.widget.place(panel.values)  # raises off the grid
+
+
+def test_moves_that_come_in_another_thread_are_drawn_once_in_that_of_the_cells(
+    panel: LivePanel, calls: list[dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads that draw at a time spoil each other's style, and that of a cell."""
+    later = []
+    loop = SimpleNamespace(add_callback=later.append)
+    shell = SimpleNamespace(kernel=SimpleNamespace(io_loop=loop))
+    monkeypatch.setattr(live, "get_ipython", lambda: shell)
+
+    def move() -> None:
+        panel.controls["n"].value = 6
+        panel.reset()
+        panel.controls["n"].value = 8
+
+    before = panel.figure.value
+    thread = threading.Thread(target=move)
+    thread.start()
+    thread.join()
+    assert (len(calls), panel.figure.value, len(later)) == (1, before, 1)
+    later.pop()()
+    assert calls[1:] == [{"n": 8, "share": 0.5, "kind": "thin"}]
+    panel.controls["n"].value = 9  # in the thread of the cells: at once
+    assert (len(calls), later) == (3, [])
 
 
 def test_controls_have_the_range_and_the_words(panel: LivePanel) -> None:

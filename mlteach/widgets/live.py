@@ -3,15 +3,22 @@
 It is made of widgets that hold HTML and are replaced as a whole, never of ``interact`` or
 ``Output``: no flicker, no captured print, and a notebook that is compared output by output stays
 comparable.
+
+It draws in the thread of the cells only: matplotlib's settings belong to the whole process, and
+JupyterLab delivers the moves of a slider in a thread of their own, at times in two. A figure drawn
+there would lend its style to a cell that is drawing, or to another panel. While a cell runs, the
+panels wait.
 """
 
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from itertools import count
 
 import ipywidgets as ipw
+from IPython import get_ipython
 
 from mlteach.widgets import page
 from mlteach.widgets.base import Values, Widget
@@ -52,11 +59,11 @@ class LivePanel:
     def __init__(self, widget: Widget, start: Values) -> None:
         self.widget, self.start = widget, start
         self._prefix = f"live-{next(_numbers)}-"
-        self._is_moving = False
+        self._is_moving = self._is_due = False
         self.controls = {c.name: _control(c, start[c.name]) for c in widget.controls}
         self.figure, self.readouts = ipw.HTML(), ipw.HTML()
         for control in self.controls.values():
-            control.observe(self._draw, "value")
+            control.observe(self._moved, "value")
         self._draw()
         head = f'<style onload="{NAME_THE_HANDLES}">{page.stylesheet()}</style>{page.head(widget)}'
         children = [ipw.HTML(head), *self.controls.values(), self.figure, self.readouts]
@@ -80,7 +87,7 @@ class LivePanel:
         for name, value in values.items():
             self.controls[name].value = value
         self._is_moving = False
-        self._draw()
+        self._moved()
 
     def reset(self) -> None:
         """Go back to the start."""
@@ -90,9 +97,19 @@ class LivePanel:
         """Go to a place of the grid that nobody has chosen."""
         self.move_to({c.name: random.choice(c.values) for c in self.widget.controls})
 
-    def _draw(self, _: object = None) -> None:
-        if self._is_moving:
+    def _moved(self, _: object = None) -> None:
+        """Draw now, or as soon as the thread of the cells is free: once, however often it moved."""
+        if self._is_moving or self._is_due:
             return
+        kernel = getattr(get_ipython(), "kernel", None)
+        if kernel is None or threading.current_thread() is threading.main_thread():
+            self._draw()
+        else:
+            self._is_due = True
+            kernel.io_loop.add_callback(self._draw)
+
+    def _draw(self) -> None:
+        self._is_due = False
         with style():
             panel = self.widget.panel(**self.values)
             figure = page.figure(panel, self._prefix)

@@ -85,9 +85,10 @@ def fit_location_scale(
     method : {"ml", "bayes"}
         "bayes" needs PyMC, and takes seconds to a minute; see
         :func:`mlteach.location_scale_bayes.sample`.
-    prior : "weak", "inverse-wishart" or a prior, default "weak"
-        With ``method="bayes"``: half-normal and LKJ on the data's own scale, or an inverse-Wishart
-        built on separate fits of the clusters, as in published analyses.
+    prior : "weak", "inverse-wishart", "flat" or a prior, default "weak"
+        With ``method="bayes"``: half-normal and LKJ on the data's own scale, an inverse-Wishart
+        built on separate fits of the clusters, as in published analyses, or every covariance matrix
+        as likely as any other.
     **sampling
         With ``method="bayes"``: draws, chains, tune, seed, progress, cores, collapsed, student_t.
 

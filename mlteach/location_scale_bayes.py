@@ -24,7 +24,7 @@ from mlteach.location_scale_draws import Draws, inference_data
 from mlteach.location_scale_factor import sampled_factor
 from mlteach.location_scale_graph import ClusterProducts, RowProducts, condition, products, spread
 from mlteach.location_scale_plain import plain_model
-from mlteach.location_scale_priors import NU_PRIOR, Effects, InverseWishart, WeakPrior
+from mlteach.location_scale_priors import NU_PRIOR, Effects, FlatPrior, Prior, WeakPrior
 from mlteach.separate_fits import inverse_wishart_from_separate_fits
 
 DEGREES = {"linear": 1, "quadratic": 2}
@@ -33,7 +33,7 @@ DEGREES = {"linear": 1, "quadratic": 2}
 def sample(
     d: LocationScaleDesign,
     *,
-    prior: str | WeakPrior | InverseWishart = "weak",
+    prior: str | Prior = "weak",
     collapsed: bool = True,
     association: bool | str = True,
     functions: LevelTwoFunctions | None = None,
@@ -50,7 +50,7 @@ def sample(
     Parameters
     ----------
     d : LocationScaleDesign
-    prior : "weak", "inverse-wishart", WeakPrior or InverseWishart
+    prior : "weak", "inverse-wishart", "flat", WeakPrior, InverseWishart or FlatPrior
         "inverse-wishart" is built on separate fits of the clusters, as in published analyses; see
         :func:`mlteach.separate_fits.inverse_wishart_from_separate_fits`.
     collapsed : bool, default True
@@ -123,28 +123,33 @@ def _degree(association: bool | str, effects: Effects) -> int:
 
 
 def _in_natural_units(
-    functions: LevelTwoFunctions | None, effects: Effects, prior: WeakPrior | InverseWishart
+    functions: LevelTwoFunctions | None, effects: Effects, prior: Prior
 ) -> LevelTwoFunctions | None:
     if functions is not None and not isinstance(prior, WeakPrior):
         raise ModelError("Level-2 functions have weak priors only: leave prior= out.")
     return None if functions is None else replace(functions, units=effects.unit)
 
 
-def resolve_prior(prior, d: LocationScaleDesign, effects: Effects) -> WeakPrior | InverseWishart:
+def resolve_prior(prior, d: LocationScaleDesign, effects: Effects) -> Prior:
     """A prior from its name; priors themselves are passed on.
 
     Raises
     ------
     ModelError
     """
-    if isinstance(prior, WeakPrior | InverseWishart):
+    if prior == "flat":
+        prior = FlatPrior()
+    if isinstance(prior, FlatPrior):
+        prior.check(effects, len(d.rows.n))
+    if isinstance(prior, Prior):
         return prior
     if prior == "weak":
         return WeakPrior()
     if prior == "inverse-wishart":
         return inverse_wishart_from_separate_fits(d, effects)
     raise ModelError(
-        f"prior must be 'weak', 'inverse-wishart', a WeakPrior or an InverseWishart, not {prior!r}."
+        "prior must be 'weak', 'inverse-wishart', 'flat', a WeakPrior, an InverseWishart or a "
+        f"FlatPrior, not {prior!r}."
     )
 
 
@@ -154,7 +159,7 @@ def resolve_prior(prior, d: LocationScaleDesign, effects: Effects) -> WeakPrior 
 def collapsed_model(
     d: LocationScaleDesign,
     effects: Effects,
-    prior: WeakPrior | InverseWishart,
+    prior: Prior,
     *,
     student_t: bool = False,
     functions: LevelTwoFunctions | None = None,

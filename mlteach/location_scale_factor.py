@@ -15,7 +15,7 @@ from mlteach.location_scale_graph import total
 
 if TYPE_CHECKING:
     from mlteach.location_scale_between import LevelTwoFunctions
-    from mlteach.location_scale_priors import Effects, InverseWishart, WeakPrior
+    from mlteach.location_scale_priors import Effects, Prior, WeakPrior
 
 Entries = dict[tuple[int, int], Any]
 
@@ -26,7 +26,7 @@ LEAST_LEFT = 1e-10
 
 
 def sampled_factor(
-    effects: Effects, prior: WeakPrior | InverseWishart, functions: LevelTwoFunctions | None
+    effects: Effects, prior: Prior, functions: LevelTwoFunctions | None
 ) -> Entries:
     """Entries of L in natural units, with their prior, inside a PyMC model."""
     if functions is not None:

@@ -12,13 +12,20 @@ import numpy as np
 from mlteach.location_scale_between import LevelTwoFunctions
 from mlteach.location_scale_design import LocationScaleDesign
 from mlteach.location_scale_factor import Entries, sampled_factor
-from mlteach.location_scale_priors import NU_PRIOR, Effects, InverseWishart, WeakPrior
+from mlteach.location_scale_priors import (
+    NU_PRIOR,
+    Effects,
+    FlatPrior,
+    InverseWishart,
+    Prior,
+    WeakPrior,
+)
 
 
 def plain_model(
     d: LocationScaleDesign,
     effects: Effects,
-    prior: WeakPrior | InverseWishart,
+    prior: Prior,
     *,
     student_t: bool = False,
     functions: LevelTwoFunctions | None = None,
@@ -40,7 +47,8 @@ def plain_model(
         alpha = pm.Normal("alpha_s", 0.0, prior.alpha, shape=rows.W.shape[1])
         z = pm.Normal("z", 0.0, 1.0, shape=(J, effects.d))
         if functions is None:
-            L = pm.Deterministic("L", _factor(effects, prior))
+            flat = isinstance(prior, FlatPrior)
+            L = pm.Deterministic("L", (_flat if flat else _factor)(effects, prior))
             effect = z @ L.T
         else:
             effect = _by_cluster(sampled_factor(effects, prior, functions), z, effects.d)
@@ -69,7 +77,7 @@ def _by_cluster(L: Entries, z, d: int):
     return pt.stack(rows, axis=1)
 
 
-def _factor(effects: Effects, prior: WeakPrior | InverseWishart):
+def _factor(effects: Effects, prior: Prior):
     """Lower-triangular factor L (d, d) of Omega, block by block."""
     from pytensor import tensor as pt
 
@@ -78,6 +86,16 @@ def _factor(effects: Effects, prior: WeakPrior | InverseWishart):
     for k, block in enumerate(effects.blocks):
         at = slice(block[0], block[-1] + 1)
         L = L[at, at].set(build(f"block_{k}", effects, prior, block))
+    return L
+
+
+def _flat(effects: Effects, prior: FlatPrior):
+    """L with a density and no name: a flat prior is no distribution."""
+    from pytensor import tensor as pt
+
+    L = pt.zeros((effects.d, effects.d))
+    for place, value in sampled_factor(effects, prior, None).items():
+        L = L[place].set(value)
     return L
 
 

@@ -17,7 +17,7 @@ from mlteach.lazy import lazy_import
 from mlteach.location_scale_between import LevelTwoFunctions
 from mlteach.location_scale_design import SCALE
 from mlteach.location_scale_model import LocationScaleModel
-from mlteach.location_scale_priors import InverseWishart, WeakPrior
+from mlteach.location_scale_priors import Prior
 from mlteach.location_scale_ratios import ratios_from_draws
 from mlteach.posterior_checks import CHUNK, DIC, diagnose, dic, with_log_likelihood
 from mlteach.results import Summary
@@ -42,14 +42,14 @@ class LocationScalePosterior(LocationScaleModel):
         Draws of beta, alpha, Omega, correlations, u and v, with named coordinates.
     functions : LevelTwoFunctions or None
         Level-2 functions of the random effects.
-    prior : WeakPrior or InverseWishart
+    prior : WeakPrior, InverseWishart or FlatPrior
     form : {"none", "correlated", "linear", "quadratic"}
         How the random effects of the two functions go together.
     """
 
     idata: arviz.InferenceData = field(repr=False)
     functions: LevelTwoFunctions | None = field(repr=False)
-    prior: WeakPrior | InverseWishart = field(repr=False)
+    prior: Prior = field(repr=False)
     form: str = "correlated"
 
     # ---------------------------------------------------------------------------- what was fitted

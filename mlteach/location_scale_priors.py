@@ -1,11 +1,12 @@
 """Priors of the location-scale model, and the units in which they are stated.
 
-The effects of a cluster, scale effects first, have Omega = L L' with L lower triangular. Both kinds
-of prior are densities of L, so that one sampler serves both:
+The effects of a cluster, scale effects first, have Omega = L L' with L lower triangular. All kinds
+of prior are densities of L, so that one sampler serves all:
 
 * :class:`WeakPrior`: half-normal standard deviations, correlations after Lewandowski, Kurowicka and
   Joe (LKJ);
-* :class:`InverseWishart`: p(Omega) ~ |Omega|^-(df + d + 1)/2 exp(-tr(S Omega^-1) / 2).
+* :class:`InverseWishart`: p(Omega) ~ |Omega|^-(df + d + 1)/2 exp(-tr(S Omega^-1) / 2);
+* :class:`FlatPrior`: p(Omega) ~ 1.
 
 Effects are measured in natural units: a location effect in standard deviations of the outcome (a
 standard deviation of its predictor), a scale effect on the log scale (a standard deviation of its).
@@ -378,3 +379,46 @@ class InverseWishart:
             sample = stats.invwishart(df, scale).rvs(draws, random_state=rng)
             out[np.ix_(range(draws), block, block)] = sample.reshape(draws, len(block), len(block))
         return out
+
+
+@dataclass(frozen=True)
+class FlatPrior:
+    """Every covariance matrix of the effects as likely as any other: p(Omega) ~ 1.
+
+    No distribution, since its integral is infinite; the posterior is one. It seems to say nothing,
+    but holds that a variance is larger than any that one can name: with few clusters, or where they
+    say little about a variance, its posterior mean is far above other estimates.
+
+    Parameters
+    ----------
+    beta, alpha : float, default 10
+        As in :class:`WeakPrior`.
+
+    References
+    ----------
+    Browne (2006), Computational Statistics & Data Analysis 50(7), 1655-1677.
+    """
+
+    beta: float = 10.0
+    alpha: float = 10.0
+
+    def log_density(self, xp, L, effects: Effects, block: tuple[int, ...]):
+        """See :meth:`InverseWishart.log_density`; what is left is the Jacobian."""
+        return sum((len(block) - i) * xp.log(L[a, a]) for i, a in enumerate(block))
+
+    @staticmethod
+    def check(effects: Effects, clusters: int) -> None:
+        """Raise ModelError if the clusters are too few for posterior means to exist.
+
+        Given the effects Omega is inverse-Wishart with J - d - 1 degrees of freedom, which has a
+        mean if they are more than d + 1.
+        """
+        d = max(map(len, effects.blocks), default=0)
+        if clusters <= 2 * d + 2:
+            raise ModelError(
+                f"prior='flat' needs more than {2 * d + 2} clusters for {d} random effects; there "
+                f"are {clusters}. Use prior='weak'."
+            )
+
+
+Prior = WeakPrior | InverseWishart | FlatPrior

@@ -13,7 +13,13 @@ from mlteach.errors import ModelError
 from mlteach.location_scale_bayes import collapsed_model, resolve_prior, sample
 from mlteach.location_scale_design import location_scale_design
 from mlteach.location_scale_graph import condition, products, spread
-from mlteach.location_scale_priors import NU_PRIOR, Effects, InverseWishart, WeakPrior
+from mlteach.location_scale_priors import (
+    NU_PRIOR,
+    Effects,
+    FlatPrior,
+    InverseWishart,
+    WeakPrior,
+)
 
 az = pytest.importorskip("arviz")
 pm = pytest.importorskip("pymc")
@@ -59,7 +65,9 @@ def collapsed(d):
 
 
 @pytest.mark.parametrize("student_t", [False, True])
-@pytest.mark.parametrize("prior", [WeakPrior(), InverseWishart(np.diag([4.0, 0.5]))])
+@pytest.mark.parametrize(
+    "prior", [WeakPrior(), InverseWishart(np.diag([4.0, 0.5])), FlatPrior()], ids=repr
+)
 def test_log_density_is_likelihood_times_priors(d, prior, student_t):
     effects = Effects.of(d, True)
     model = collapsed_model(d, effects, prior, student_t=student_t)
@@ -129,6 +137,26 @@ def test_plain_and_collapsed_agree(d, collapsed):
         assert np.sqrt((_errors_apart(plain, collapsed, name) ** 2).mean()) < 1.6, name
 
 
+def test_plain_and_collapsed_agree_under_a_flat_prior(d):
+    """The plain model has it as a potential; the others are named distributions there."""
+    flat = [sample(d, prior="flat", collapsed=c, **SETTINGS) for c in (True, False)]
+    for name in ("beta", "alpha", "Omega", "correlations"):
+        assert _errors_apart(*flat, name).max() < MOST_ERRORS, name
+
+
+def test_a_flat_prior_has_a_posterior_that_is_known(d):
+    """Given the effects, Omega is inverse-Wishart with J - d - 1 degrees of freedom."""
+    post = sample(d, prior="flat", **SETTINGS).posterior
+    effects = np.concatenate([post["u"], post["v"]], axis=-1)
+    squares = effects.swapaxes(-1, -2) @ effects
+    J, k = len(d.rows.n), 2
+    given = squares / (J - k - 1 - k - 1)
+    # Both have the same mean (Rao and Blackwell), and differ by the noise of the draws only.
+    off = post["Omega"] - given
+    errors = az.mcse(off.to_dataset(name="off"))["off"].to_numpy()
+    assert (np.abs(off.mean(("chain", "draw"))) < MOST_ERRORS * errors).all()
+
+
 def _errors_apart(one, other, name, squares=False):
     """Differences of posterior means (or variances) in Monte Carlo standard errors."""
     means, errors = [], []
@@ -180,11 +208,25 @@ def test_ranks_of_simulated_parameters_are_uniform():
 def test_bad_priors_are_refused(d):
     effects = Effects.of(d, True)
     with pytest.raises(ModelError, match="'weak'"):
-        resolve_prior("flat", d, effects)
+        resolve_prior("strong", d, effects)
     with pytest.raises(ModelError, match="shape"):
         sample(d, prior=InverseWishart(np.eye(3)))
     assert resolve_prior("weak", d, effects) == WeakPrior()
     assert resolve_prior("inverse-wishart", d, effects).scale.shape == (2, 2)
+    assert resolve_prior("flat", d, effects) == FlatPrior()
+
+
+def test_few_clusters_have_no_mean_under_a_flat_prior(data):
+    """Omega given the effects of six clusters is inverse-Wishart with three degrees of freedom."""
+    for clusters, refused in ((6, True), (7, False)):
+        few = data[data["g"].isin(data["g"].unique()[:clusters])]
+        d = location_scale_design("y ~ x + (1 | g)", "~ 1 + (1 | g)", few)
+        effects = Effects.of(d, True)
+        if refused:
+            with pytest.raises(ModelError, match="more than 6 clusters for 2 random effects"):
+                resolve_prior("flat", d, effects)
+        else:
+            resolve_prior(FlatPrior(), d, effects)
 
 
 def test_few_clusters_have_no_fits_of_their_own(data):

@@ -6,7 +6,7 @@ from scipy import stats
 
 from mlteach.errors import ModelError
 from mlteach.location_scale_design import location_scale_design
-from mlteach.location_scale_priors import Effects, InverseWishart, WeakPrior
+from mlteach.location_scale_priors import Effects, FlatPrior, InverseWishart, WeakPrior
 
 # Jacobians by central differences; log densities of order ten.
 NUMERICAL = 1e-6
@@ -79,6 +79,17 @@ def test_inverse_wishart_density_is_that_of_scipy(size):
         textbook = stats.invwishart(size + 1.5, scale).logpdf(L @ L.T)
         textbook += log_jacobian(covariances, L)
         off.append(prior.log_density(np, L, effects, effects.blocks[0]) - textbook)
+    assert np.ptp(off) < NUMERICAL
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_flat_density_is_the_jacobian(size):
+    rng = np.random.default_rng(size)
+    effects, off = effects_of(size), []
+    for _ in range(5):
+        L = factor(size, rng)
+        ours = FlatPrior().log_density(np, L, effects, effects.blocks[0])
+        off.append(ours - log_jacobian(covariances, L))
     assert np.ptp(off) < NUMERICAL
 
 

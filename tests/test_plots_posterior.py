@@ -11,7 +11,7 @@ from mlteach import plots
 from mlteach.location_scale_design import location_scale_design
 from mlteach.location_scale_draws import Draws, inference_data
 from mlteach.location_scale_posterior import LocationScalePosterior
-from mlteach.location_scale_priors import Effects, InverseWishart, WeakPrior
+from mlteach.location_scale_priors import Effects, FlatPrior, InverseWishart, WeakPrior
 
 az = pytest.importorskip("arviz")
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # ArviZ announces its next version
@@ -101,6 +101,8 @@ def test_bad_requests_are_named(fit, hsb):
     for figure in (plots.chains, plots.prior_posterior):
         with pytest.raises(mt.ModelError, match="needs a model fitted by Bayes"):
             figure(ml, "Intercept")
+    with pytest.raises(mt.ModelError, match="A flat prior has no density"):
+        plots.prior_posterior(replace(fit, prior=FlatPrior()), "Intercept")
     with pytest.raises(mt.ModelError, match="upper=-1"):
         plots.prior_posterior(fit, "Intercept", upper=-1)
 

@@ -16,11 +16,18 @@ MODELS = json.loads((HERE / "posterior.json").read_text())["models"]
 # The publications do not print the scale matrix of their inverse-Wishart prior. The slope variance
 # of High School and Beyond leans on it: .26 with the guess from separate fits, .33 with a guess of
 # .40 (hsb_2_stated, which meets everything, but .40 was chosen to do so). Its correlations and the
-# small variances of Model 4 follow. Why London's correlations and variances of Models 2 to 5 differ
-# is not known: no scale matrix that was tried meets all of them.
+# small variances of Model 4 follow. The talk on London states no prior; with a flat one everything is
+# met, with the paper's the correlation of slope and variance would be .62 and not .76.
 SLOPE = {"mean/slope_variance", "mean/intercept_slope_correlation"}
 NOT_MET = {
     "hsb_2": SLOPE,
+    # Not the prior of London's models either.
+    "hsb_2_flat": SLOPE
+    | {
+        "mean/intercept_variance",
+        "cross/corr_intercept_intercept",
+        "cross/corr_slope_intercept",
+    },
     "hsb_3": SLOPE,
     "hsb_4": SLOPE
     | {
@@ -29,10 +36,6 @@ NOT_MET = {
         "cross/corr_intercept_slope",
         "cross/corr_slope_slope",
     },
-    "london_2": {"log_variance/intercept_variance"},
-    "london_3": {"log_variance/intercept_variance"},
-    "london_4": {"cross/corr_intercept_intercept", "cross/corr_slope_intercept"},
-    "london_5": {"cross/corr_intercept_intercept", "cross/corr_slope_intercept"},
 }
 
 
@@ -67,6 +70,8 @@ def test_published_numbers_are_met_but_for_the_named(model):
 
 
 def test_every_model_is_there():
-    assert {"hsb_1", "hsb_2_stated", *NOT_MET} == set(MODELS)
-    slope = [MODELS[k]["mean/slope_variance"] for k in ("hsb_2", "hsb_2_stated")]
-    assert slope[0][0] < 0.30 < slope[1][0]
+    london = {f"london_{number}" for number in (2, 3, 4, 5)}
+    assert {"hsb_1", "hsb_2_stated", *NOT_MET, *london} == set(MODELS)
+    entries = ("hsb_2", "hsb_2_stated", "hsb_2_flat")
+    slope = [MODELS[k]["mean/slope_variance"][0] for k in entries]
+    assert slope[0] < 0.30 < slope[1] < 0.36 < slope[2]

@@ -11,7 +11,7 @@ from scipy import stats
 
 from mlteach.errors import DataError, ModelError
 from mlteach.location_scale_posterior import LocationScalePosterior
-from mlteach.location_scale_priors import Effects
+from mlteach.location_scale_priors import Effects, FlatPrior
 from mlteach.plots.base import (
     PALETTE,
     SERIES,
@@ -155,7 +155,7 @@ def prior_posterior(
     Raises
     ------
     ModelError
-        If the model has no such variance or correlation.
+        If the model has no such variance or correlation, or its prior is flat.
     """
     draws = _need_posterior(fit, "prior_posterior").draws_of(parameter).ravel()
     variance, density = _prior_density(fit, parameter)
@@ -194,6 +194,11 @@ def _prior_density(fit: LocationScalePosterior, parameter: str):
         raise ModelError(
             "The variances and correlations of this model are level-2 functions, whose prior is "
             "that of their coefficients; prior_posterior is for models with one Omega."
+        )
+    if isinstance(fit.prior, FlatPrior):
+        raise ModelError(
+            "A flat prior has no density to be drawn: its integral is infinite. prior_posterior is "
+            "for the priors 'weak' and 'inverse-wishart'."
         )
     effects = Effects.of(fit.design, fit.form == "correlated")
     if parameter in effects.names:

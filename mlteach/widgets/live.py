@@ -62,7 +62,8 @@ class LivePanel:
         self.widget, self.start = widget, start
         self._prefix = f"live-{next(_numbers)}-"
         self._is_moving = self._is_due = False
-        self.controls = {c.name: _control(c, start[c.name]) for c in widget.controls}
+        width = f"{max(len(_label(c)) for c in widget.controls)}ch"
+        self.controls = {c.name: _control(c, start[c.name], width) for c in widget.controls}
         self.figure, self.readouts = ipw.HTML(), ipw.HTML()
         for control in self.controls.values():
             control.observe(self._moved, "value")
@@ -152,15 +153,19 @@ def _button(text: str, action: Callable[[], None]) -> ipw.Button:
     return button
 
 
-def _control(control: Control, value: float | str) -> ipw.DescriptionWidget:
-    """Make one control; its label keeps its whole length."""
-    label = {"description": control.label, "style": {"description_width": "15rem"}}
+def _label(control: Control) -> str:
+    """What stands beside a control."""
+    unit = getattr(control, "unit", "")
+    return f"{control.label} ({unit})" if unit else control.label
+
+
+def _control(control: Control, value: float | str, label_width: str) -> ipw.DescriptionWidget:
+    """Make one control."""
+    label = {"description": _label(control), "style": {"description_width": label_width}}
     if not isinstance(control, Slider):
         # As wide as its options need.
         width = {"width": "max-content"}
         return ipw.Dropdown(options=control.values, value=value, layout=width, **label)
-    if control.unit:
-        label["description"] = f"{control.label} ({control.unit})"
     made = ipw.IntSlider if control.is_whole else ipw.FloatSlider
     numbers = {"d": control.is_whole, f".{control.decimals}f": not control.is_whole}
     return made(

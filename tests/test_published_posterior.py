@@ -16,8 +16,8 @@ MODELS = json.loads((HERE / "posterior.json").read_text())["models"]
 # The publications do not print the scale matrix of their inverse-Wishart prior. The slope variance
 # of High School and Beyond leans on it: .26 with the guess from separate fits, .33 with a guess of
 # .40 (hsb_2_stated, which meets everything, but .40 was chosen to do so). Its correlations and the
-# small variances of Model 4 follow. The talk on London states no prior; with a flat one everything is
-# met, with the paper's the correlation of slope and variance would be .62 and not .76.
+# small variances of Model 4 follow. The talk on London states no prior; with a flat one everything
+# is met, with the paper's the correlation of slope and variance would be .62 and not .76.
 SLOPE = {"mean/slope_variance", "mean/intercept_slope_correlation"}
 NOT_MET = {
     "hsb_2": SLOPE,

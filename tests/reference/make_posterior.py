@@ -42,7 +42,8 @@ MODELS = {
 #: The paper on High School and Beyond states its prior. The talk on inner London does not: a flat
 #: one meets what it prints, and the paper's does not.
 PRIOR = {"hsb": "inverse-wishart", "london": "flat"}
-#: The guess of the slope variance raised from .23 to .40 meets what is published; London's does not.
+#: The guess of the slope variance raised from .23 to .40 meets what is published, London's prior
+#: does not.
 OTHER = {
     "hsb_2_stated": InverseWishart(3.0 * np.diag([2.42, 0.40, 0.0205])),
     "hsb_2_flat": "flat",

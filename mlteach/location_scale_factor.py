@@ -25,9 +25,7 @@ START = -1.0
 LEAST_LEFT = 1e-10
 
 
-def sampled_factor(
-    effects: Effects, prior: Prior, functions: LevelTwoFunctions | None
-) -> Entries:
+def sampled_factor(effects: Effects, prior: Prior, functions: LevelTwoFunctions | None) -> Entries:
     """Entries of L in natural units, with their prior, inside a PyMC model."""
     if functions is not None:
         return _by_level_two(effects, prior, functions)

@@ -104,13 +104,15 @@ class Effects:
     def entries(self, xp, free) -> dict[tuple[int, int], Any]:
         """Entries of L from free numbers (..., m), one for each of :attr:`places`.
 
-        Row i of L is sd_i (y, 1) / sqrt(1 + |y|^2): log sd_i takes the place of the diagonal, y of
-        what is left of it. Where sd_i is near zero y is free, as the correlations are.
+        Row i of L is sd_i (y, 1) / sqrt(1 + |y|^2) with y = sinh z: log sd_i takes the place of the
+        diagonal, z of what is left of it. Where sd_i is near zero z is free, as the correlations
+        are. Of two effects tanh z is the correlation; y itself would have tails as heavy as a t
+        distribution's, in which a sampler gets stuck.
         """
         L, k = {}, 0
         for block in self.blocks:
             for i, a in enumerate(block):
-                y, sd = [free[..., k + m] for m in range(i)], xp.exp(free[..., k + i])
+                y, sd = [xp.sinh(free[..., k + m]) for m in range(i)], xp.exp(free[..., k + i])
                 corner = sd * (1.0 + sum(x * x for x in y)) ** -0.5
                 L |= {(a, b): x * corner for b, x in zip(block[:i], y, strict=True)}
                 L[a, a] = corner
@@ -118,9 +120,16 @@ class Effects:
         return L
 
     def log_jacobian(self, xp, L) -> Any:
-        """Log determinant of the derivative of L by its free numbers: the sum of i log L_ii."""
-        rows = [(i + 1.0, a) for block in self.blocks for i, a in enumerate(block)]
-        return sum(i * xp.log(L[a, a]) for i, a in rows)
+        """Log determinant of the derivative of L by its free numbers.
+
+        It is the sum of i log L_ii, and of log cosh z for what is left of the diagonal.
+        """
+        out = 0.0
+        for block in self.blocks:
+            for i, a in enumerate(block):
+                out = out + (i + 1.0) * xp.log(L[a, a])
+                out = out + 0.5 * sum(xp.log1p((L[a, b] / L[a, a]) ** 2) for b in block[:i])
+        return out
 
     def factors(self, free: np.ndarray) -> np.ndarray:
         """L (S, d, d) from its free numbers (S, m)."""

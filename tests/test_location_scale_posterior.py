@@ -100,7 +100,7 @@ def test_loo_is_within_reach(fit):
         ({"method": "bayes", "association": "cubic"}, "association='cubic' is not known"),
         ({"method": "bayes", "reml": True}, "are for method='ml' only"),
         ({"method": "bayes", "burnin": 3}, "'burnin' is no setting; the sampler has draws"),
-        ({"method": "bayes", "prior": "flat"}, "prior must be 'weak', 'inverse-wishart'"),
+        ({"method": "bayes", "prior": "strong"}, "prior must be 'weak', 'inverse-wishart'"),
     ],
 )
 def test_settings_of_the_other_method_are_refused(settings, message, data):

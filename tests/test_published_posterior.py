@@ -25,6 +25,7 @@ NOT_MET = {
     "hsb_2_flat": SLOPE
     | {
         "mean/intercept_variance",
+        "log_variance/intercept_variance",
         "cross/corr_intercept_intercept",
         "cross/corr_slope_intercept",
     },

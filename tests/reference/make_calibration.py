@@ -54,7 +54,8 @@ def simulate(d, effects, rng):
 def quantities(d, effects, raw, rng):
     """The same quantities for each draw."""
     draws = Draws.of(raw, effects)
-    Omega = draws.L @ draws.L.transpose(0, 2, 1)
+    L = draws.L[:, 0]
+    Omega = L @ L.transpose(0, 2, 1)
     post = inference_data(d, draws, raw, rng).posterior
     u0, v0 = (post[k].to_numpy().reshape(-1, 30)[:, 0] for k in ("u", "v"))
     effect = [u0 / effects.unit[1], v0 / effects.unit[0]]

@@ -40,7 +40,7 @@ from mlteach.simple_slopes import johnson_neyman, simple_slopes
 from mlteach.study import Study, run_study
 from mlteach.wide import to_long, to_wide
 from mlteach.wide_moments import wide_moments, wide_requirement
-from mlteach.widgets import Explorer, explore
+from mlteach.widgets import Explorer, explore, run_button
 
 __version__ = "0.1.0"
 
@@ -97,6 +97,7 @@ __all__ = [
     "plots",
     "pool",
     "r_squared",
+    "run_button",
     "run_study",
     "shrinkage",
     "simple_slopes",

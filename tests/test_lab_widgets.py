@@ -18,6 +18,7 @@ from mlteach.widgets.svg import drawing
 NOTEBOOK = "widgets_live.ipynb"
 STORED = "04_design_effects.ipynb"
 WIDGETS = ("icc", "design_effect", "shrinkage")
+BUTTON = 'mt.run_button("Count", lambda press: f"pressed {press} times")'
 #: From opening the notebook to the first panel: a few seconds, more on a busy machine.
 SECONDS_TO_FIRST_PANEL = 60
 MILLISECONDS_TO_SHOW = 10_000  # an update takes 0.1 s on a quiet machine
@@ -76,7 +77,7 @@ class Live:
 @pytest.fixture(scope="module")
 def page(lab: str, folder: Path, browser: Browser) -> Iterator[Page]:
     """A notebook with three widgets, opened and run, with a note of every error in the console."""
-    cells = ["import mlteach as mt", *(f'mt.explore("{name}")' for name in WIDGETS)]
+    cells = ["import mlteach as mt", *(f'mt.explore("{name}")' for name in WIDGETS), BUTTON]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
     notebook.metadata = nbformat.read(folder / "03_empty_model.ipynb", as_version=4).metadata
     nbformat.write(notebook, folder / NOTEBOOK)
@@ -147,6 +148,12 @@ def test_two_panels_moved_at_a_time(page: Page) -> None:
             panel.root.get_by_role("button", name="Reset").click()
     for panel in panels:
         panel.check()
+
+
+def test_a_button_runs_its_task_at_each_press(page: Page) -> None:
+    for press in (1, 2):
+        page.get_by_role("button", name="Count").click()
+        page.get_by_text(f"pressed {press} times").wait_for()
 
 
 def test_every_slider_has_the_name_of_its_label(live: Live) -> None:

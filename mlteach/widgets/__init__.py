@@ -8,7 +8,7 @@ The machinery knows nothing of multilevel models and serves any notebook:
 
 * ``controls`` and ``base`` declare a widget, ``look`` gives its figures size, letters and colours;
 * ``svg`` turns a figure into text, ``page`` writes what both lives have in common;
-* ``live`` is the panel in Jupyter;
+* ``live`` is the panel in Jupyter, ``button`` what runs too long to follow a slider;
 * ``frames`` draws all figures of the website, ``twin`` stores them and writes the panel that shows
   them, which ``assets/twin.js`` moves;
 * ``lessons`` holds the widgets of the book, one a module.
@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mlteach.widgets.base import Panel, Widget
+from mlteach.widgets.button import RunButton, run_button
 from mlteach.widgets.catalogue import find, table
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.explorer import Explorer, explore
@@ -28,7 +29,18 @@ from mlteach.widgets.explorer import Explorer, explore
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Choice", "Explorer", "Panel", "Slider", "Widget", "explore", "find", "table"]
+__all__ = [
+    "Choice",
+    "Explorer",
+    "Panel",
+    "RunButton",
+    "Slider",
+    "Widget",
+    "explore",
+    "find",
+    "run_button",
+    "table",
+]
 
 
 class _Catalogue(ModuleType):

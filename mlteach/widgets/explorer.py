@@ -11,6 +11,7 @@ from mlteach.widgets.base import Panel, Values, Widget, listed
 from mlteach.widgets.catalogue import find, names
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+VIEW_VERSION = {"version_major": 2, "version_minor": 0}
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,8 +49,8 @@ class Explorer:
         if find_spec("ipywidgets"):
             from mlteach.widgets.live import live_panel
 
-            view = {"version_major": 2, "version_minor": 0}
-            bundle[WIDGET_VIEW] = view | {"model_id": live_panel(self.widget, self.values).model_id}
+            live = live_panel(self.widget, self.values)
+            bundle[WIDGET_VIEW] = VIEW_VERSION | {"model_id": live.model_id}
         return bundle
 
 

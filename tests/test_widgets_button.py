@@ -22,7 +22,7 @@ def test_each_press_runs_the_task_and_shows_what_it_returns() -> None:
     face.click()
     assert "<td>2</td>" in place.value
     face.click()
-    assert place.value == "<pre>&lt;three&gt;</pre>"
+    assert "<pre>&lt;three&gt;</pre>" in place.value
     assert presses == [(k, True, "Run: running …") for k in (1, 2, 3)]
     assert (face.description, face.disabled) == ("Run", False)
 

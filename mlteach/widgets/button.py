@@ -58,7 +58,9 @@ def live_button(button: RunButton):
         try:
             result = button.task(len(presses))
             as_html = getattr(result, "_repr_html_", None)
-            place.value = as_html() if as_html else f"<pre>{escape(str(result))}</pre>"
+            shown = as_html() if as_html else f"<pre>{escape(str(result))}</pre>"
+            # JupyterLab's own look of a table among the outputs of a cell.
+            place.value = f'<div class="jp-RenderedHTMLCommon">{shown}</div>'
         except Exception as error:
             # A traceback would go nowhere: the cell has ended long ago.
             words = f"{type(error).__name__}: {error}"

@@ -13,11 +13,12 @@ import pytest
 HERE = Path(__file__).parent / "reference"
 MEAN, SD, DIC = 0.15, 0.10, 5.0
 MODELS = json.loads((HERE / "posterior.json").read_text())["models"]
-# The publications do not print the scale matrix of their inverse-Wishart prior. The slope variance
-# of High School and Beyond leans on it: .26 with the guess from separate fits, .33 with a guess of
-# .40 (hsb_2_stated, which meets everything, but .40 was chosen to do so). Its correlations and the
-# small variances of Model 4 follow. The talk on London states no prior; with a flat one everything
-# is met, with the paper's the correlation of slope and variance would be .62 and not .76.
+# The paper on High School and Beyond does not print the guess of its inverse-Wishart prior. The
+# variances of slopes lean on it: .26 with ours from separate fits, .33 with a guess of .40; in
+# Model 4 also .013 and .016 (guess .020). With both guesses, 1.75 times ours, everything is met
+# (the entries "stated"), but they were chosen to do so. The talk on London states no prior; with a
+# flat one everything is met, with the paper's the correlation of slope and variance would be .62
+# and not .76.
 SLOPE = {"mean/slope_variance", "mean/intercept_slope_correlation"}
 NOT_MET = {
     "hsb_2": SLOPE,
@@ -32,7 +33,6 @@ NOT_MET = {
     "hsb_3": SLOPE,
     "hsb_4": SLOPE
     | {
-        "log_variance/intercept_variance",
         "log_variance/slope_variance",
         "cross/corr_intercept_slope",
         "cross/corr_slope_slope",
@@ -72,7 +72,8 @@ def test_published_numbers_are_met_but_for_the_named(model):
 
 def test_every_model_is_there():
     london = {f"london_{number}" for number in (2, 3, 4, 5)}
-    assert {"hsb_1", "hsb_2_stated", *NOT_MET, *london} == set(MODELS)
+    stated = {f"hsb_{number}_stated" for number in (2, 3, 4)}
+    assert {"hsb_1", *stated, *NOT_MET, *london} == set(MODELS)
     entries = ("hsb_2", "hsb_2_stated", "hsb_2_flat")
     slope = [MODELS[k]["mean/slope_variance"][0] for k in entries]
     assert slope[0] < 0.30 < slope[1] < 0.36 < slope[2]

@@ -104,12 +104,12 @@ class LivePanel:
         """Draw now, or as soon as the thread of the cells is free: once, however often it moved."""
         if self._is_moving or self._is_due:
             return
-        kernel = getattr(get_ipython(), "kernel", None)
-        if kernel is None or threading.current_thread() is threading.main_thread():
+        loop = getattr(getattr(get_ipython(), "kernel", None), "io_loop", None)
+        if loop is None or threading.current_thread() is threading.main_thread():
             self._draw()
         else:
             self._is_due = True
-            kernel.io_loop.add_callback(self._draw)
+            loop.add_callback(self._draw)
 
     def _draw(self) -> None:
         self._is_due = False

@@ -46,12 +46,12 @@ def plain_model(
         beta = pm.Normal("beta_s", 0.0, prior.beta, shape=rows.X.shape[1])
         alpha = pm.Normal("alpha_s", 0.0, prior.alpha, shape=rows.W.shape[1])
         z = pm.Normal("z", 0.0, 1.0, shape=(J, effects.d))
-        if functions is None:
-            flat = isinstance(prior, FlatPrior)
-            L = pm.Deterministic("L", (_flat if flat else _factor)(effects, prior))
-            effect = z @ L.T
+        # A flat prior is no distribution and has no name: its L comes by entries too.
+        if functions is not None or isinstance(prior, FlatPrior):
+            effect = _by_entries(sampled_factor(effects, prior, functions), z, effects.d)
         else:
-            effect = _by_cluster(sampled_factor(effects, prior, functions), z, effects.d)
+            L = pm.Deterministic("L", _factor(effects, prior))
+            effect = z @ L.T
         if student_t:
             nu = pm.Gamma("nu", *NU_PRIOR)
             precision = pm.Gamma("precision", 0.5 * nu, 0.5 * nu, shape=J)
@@ -69,15 +69,15 @@ def plain_model(
     return model
 
 
-def _by_cluster(L: Entries, z, d: int):
-    """Effects (J, d) from entries of L that are vectors over clusters."""
+def _by_entries(L: Entries, z, d: int):
+    """Effects (J, d) from entries of L, numbers or vectors over clusters."""
     from pytensor import tensor as pt
 
     rows = [sum(L[a, b] * z[:, b] for b in range(a + 1) if (a, b) in L) for a in range(d)]
     return pt.stack(rows, axis=1)
 
 
-def _factor(effects: Effects, prior: Prior):
+def _factor(effects: Effects, prior: WeakPrior | InverseWishart):
     """Lower-triangular factor L (d, d) of Omega, block by block."""
     from pytensor import tensor as pt
 
@@ -86,16 +86,6 @@ def _factor(effects: Effects, prior: Prior):
     for k, block in enumerate(effects.blocks):
         at = slice(block[0], block[-1] + 1)
         L = L[at, at].set(build(f"block_{k}", effects, prior, block))
-    return L
-
-
-def _flat(effects: Effects, prior: FlatPrior):
-    """L with a density and no name: a flat prior is no distribution."""
-    from pytensor import tensor as pt
-
-    L = pt.zeros((effects.d, effects.d))
-    for place, value in sampled_factor(effects, prior, None).items():
-        L = L[place].set(value)
     return L
 
 

@@ -77,3 +77,6 @@ def test_every_model_is_there():
     entries = ("hsb_2", "hsb_2_stated", "hsb_2_flat")
     slope = [MODELS[k]["mean/slope_variance"][0] for k in entries]
     assert slope[0] < 0.30 < slope[1] < 0.36 < slope[2]
+    # What chapter 11 quotes.
+    assert slope[2] == pytest.approx(0.39, abs=0.01)
+    assert MODELS["hsb_2_flat"]["cross/corr_slope_intercept"][0] == pytest.approx(0.55, abs=0.02)

@@ -1,14 +1,15 @@
 """The live panel, without a browser: what the kernel sends when a control moves."""
 
+import gc
 import threading
 from types import SimpleNamespace
 
 import pytest
 
 import mlteach as mt
-from mlteach.widgets import Choice, Panel, Slider, Widget, live, look
+from mlteach.widgets import Choice, Panel, Slider, Widget, look, turns
 from mlteach.widgets.explorer import WIDGET_VIEW
-from mlteach.widgets.live import LivePanel
+from mlteach.widgets.live import LivePanel, live_panel
 
 CONTROLS = (
     Slider("n", "length", 1, 9, 1, 3, "cm"),
@@ -73,7 +74,7 @@ def test_moves_that_come_in_another_thread_are_drawn_once_in_that_of_the_cells(
     later = []
     loop = SimpleNamespace(add_callback=later.append)
     shell = SimpleNamespace(kernel=SimpleNamespace(io_loop=loop))
-    monkeypatch.setattr(live, "get_ipython", lambda: shell)
+    monkeypatch.setattr(turns, "get_ipython", lambda: shell)
 
     def move() -> None:
         panel.controls["n"].value = 6
@@ -89,6 +90,28 @@ def test_moves_that_come_in_another_thread_are_drawn_once_in_that_of_the_cells(
     assert calls[1:] == [{"n": 8, "share": 0.5, "kind": "thin"}]
     panel.controls["n"].value = 9  # in the thread of the cells: at once
     assert (len(calls), later) == (3, [])
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_garbage_is_left_while_a_figure_is_drawn(fails: bool) -> None:
+    seen = []
+
+    def draw(x):
+        seen.append(gc.isenabled())
+        if fails and x == 2:
+            raise ValueError("x is two")
+        figure, (ax,) = look.figure()
+        ax.plot([0, x])
+        return Panel(figure, {"x": f"{x}"}, "A line.")
+
+    panel = live_panel(Widget("line", "A", "B?", [Slider("x", "x", 1, 3, 1, 1)], draw), {"x": 1})
+    if fails:
+        with pytest.raises(ValueError, match="x is two"):
+            panel.controls["x"].value = 2
+    panel.controls["x"].value = 3  # drawn, also after one that failed
+    assert "<dd>3</dd>" in panel.readouts.value
+    assert not any(seen)
+    assert gc.isenabled()
 
 
 def test_controls_have_the_range_and_the_words(panel: LivePanel) -> None:

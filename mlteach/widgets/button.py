@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from importlib.util import find_spec
+from itertools import count
 from typing import Any
 
 from mlteach.errors import ModelError
@@ -49,14 +50,18 @@ def live_button(button: RunButton):
     """
     import ipywidgets as ipw
 
-    face = ipw.Button(description=button.text, layout={"width": "max-content"})
-    place, presses = ipw.HTML(), []
+    from mlteach.widgets.turns import in_turn
 
-    def run(_: object) -> None:
+    face = ipw.Button(description=button.text, layout={"width": "max-content"})
+    place, presses = ipw.HTML(), count(1)
+
+    def press(_: object) -> None:
         face.disabled, face.description = True, f"{button.text}: running …"
-        presses.append(None)
+        in_turn(run)
+
+    def run() -> None:
         try:
-            result = button.task(len(presses))
+            result = button.task(next(presses))
             as_html = getattr(result, "_repr_html_", None)
             shown = as_html() if as_html else f"<pre>{escape(str(result))}</pre>"
             # JupyterLab's own look of a table among the outputs of a cell.
@@ -68,7 +73,7 @@ def live_button(button: RunButton):
         finally:
             face.disabled, face.description = False, button.text
 
-    face.on_click(run)
+    face.on_click(press)
     return ipw.VBox([face, place])
 
 

@@ -3,29 +3,23 @@
 It is made of widgets that hold HTML and are replaced as a whole, never of ``interact`` or
 ``Output``: no flicker, no captured print, and a notebook that is compared output by output stays
 comparable.
-
-It draws in the thread of the cells only: matplotlib's settings belong to the whole process, and
-JupyterLab delivers the moves of a slider in a thread of their own, at times in two. A figure drawn
-there would lend its style to a cell that is drawing, or to another panel. While a cell runs, the
-panels wait.
 """
 
 from __future__ import annotations
 
 import gc
 import random
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 
 import ipywidgets as ipw
-from IPython import get_ipython
 
 from mlteach.widgets import page
 from mlteach.widgets.base import Values, Widget
 from mlteach.widgets.controls import Control, Slider
 from mlteach.widgets.look import style
+from mlteach.widgets.turns import in_turn
 
 # ipywidgets gives its sliders no accessible name, and has no setting for one. A style element says
 # when it has entered the page; then each handle takes the text of the label beside it, and the
@@ -101,15 +95,10 @@ class LivePanel:
         self.move_to({c.name: random.choice(c.values) for c in self.widget.controls})
 
     def _moved(self, _: object = None) -> None:
-        """Draw now, or as soon as the thread of the cells is free: once, however often it moved."""
-        if self._is_moving or self._is_due:
-            return
-        loop = getattr(getattr(get_ipython(), "kernel", None), "io_loop", None)
-        if loop is None or threading.current_thread() is threading.main_thread():
-            self._draw()
-        else:
+        """Draw in turn with the cells: once, however often it has moved until then."""
+        if not (self._is_moving or self._is_due):
             self._is_due = True
-            loop.add_callback(self._draw)
+            in_turn(self._draw)
 
     def _draw(self) -> None:
         self._is_due = False

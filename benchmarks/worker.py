@@ -159,7 +159,7 @@ def location_scale_bayes(mt, model, kind):
 
 def location_scale_growth(mt):
     """Return {rows: (seconds of a fit, seconds of its search)} for 1,000 clusters."""
-    from mlteach import location_scale
+    from mlteach.location_scale import fit as location_scale
 
     spent = []
     maximise = location_scale.maximise
@@ -201,7 +201,7 @@ def mlteach_multigroup(mt, task, repeats, data):
 
 def multigroup_growth(mt):
     """Return {rows: seconds of fit and search, complete and with missing values}."""
-    from mlteach import multigroup_fit
+    from mlteach.multigroup import search as multigroup_fit
 
     spent = []
     minimize = multigroup_fit.minimize

@@ -26,7 +26,7 @@ from pathlib import Path
 import make_pisa_style
 import pandas as pd
 
-from mlteach.data import values_text
+from mlteach.data.shipped import values_text
 
 HERE = Path(__file__).resolve().parent
 DENOMINATIONS = {1: "public", 2: "Protestant", 3: "Catholic", 4: "non-denominational"}

@@ -139,7 +139,7 @@ def calibrate(rounds: int = 10) -> dict:
 
 def estimates(table: pd.DataFrame) -> dict:
     """Observed means and the variance components of the published model, as in PUBLISHED."""
-    from mlteach import fit_multigroup  # which itself needs the data folder
+    from mlteach import fit_multigroup
 
     fit = fit_multigroup(VARIABLES, table, cluster="school", group="country")
     means = table.groupby("country")[list(VARIABLES)].mean()

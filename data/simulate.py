@@ -10,8 +10,8 @@ are.
 import os
 from time import perf_counter
 
-from mlteach.study import run_study
-from mlteach.wf_simulation import SEED, conditions, draw_groups, fit_groups, store_run
+from mlteach.published.wf_simulation import SEED, conditions, draw_groups, fit_groups, store_run
+from mlteach.study.study import run_study
 
 REPLICATIONS = 1000
 WORKERS = 2

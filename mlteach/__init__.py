@@ -3,14 +3,11 @@
 import importlib
 from types import ModuleType
 
-from mlteach.center import center
-from mlteach.centering import CenteringResult, fit_centering
-from mlteach.checks import check
-from mlteach.column_icc import column_icc
-from mlteach.compare import compare
-from mlteach.data import codebook, datasets, load
-from mlteach.design_effects import ICC, design_effect, effective_n, icc, moulton_factor
-from mlteach.effect_sizes import cohens_d, effect_sizes, partial_r
+from mlteach.centering.center import center
+from mlteach.centering.fit import CenteringResult, fit_centering
+from mlteach.data.pisa import load_pisa
+from mlteach.data.shipped import codebook, datasets, load
+from mlteach.data.simulated import simulate_within_between
 from mlteach.errors import (
     ConvergenceWarning,
     DataError,
@@ -19,27 +16,30 @@ from mlteach.errors import (
     MLTeachError,
     ModelError,
 )
-from mlteach.examples import simulate_within_between
-from mlteach.impute import Imputations, impute
-from mlteach.latent import latent_regression
-from mlteach.lavaan_syntax import lavaan_syntax
-from mlteach.location_scale import fit_location_scale
-from mlteach.location_scale_result import LocationScaleResult
-from mlteach.mcar import little_mcar
-from mlteach.missing import missing_patterns
-from mlteach.mixed import fit_empty, fit_mixed, fit_random_intercept, fit_random_slope
-from mlteach.mixed_result import MixedResult
-from mlteach.multigroup import fit_multigroup
-from mlteach.multigroup_result import MultigroupResult
-from mlteach.pisa import load_pisa
-from mlteach.pool import pool
-from mlteach.pooling import PoolingComparison, compare_pooling
-from mlteach.r_squared import r_squared
-from mlteach.shrinkage import shrinkage
-from mlteach.simple_slopes import johnson_neyman, simple_slopes
-from mlteach.study import Study, run_study
-from mlteach.wide import to_long, to_wide
-from mlteach.wide_moments import wide_moments, wide_requirement
+from mlteach.exercises.check import check
+from mlteach.location_scale.fit import fit_location_scale
+from mlteach.location_scale.result import LocationScaleResult
+from mlteach.missing.impute import Imputations, impute
+from mlteach.missing.mcar import little_mcar
+from mlteach.missing.patterns import missing_patterns
+from mlteach.missing.rubin import pool
+from mlteach.mixed.fit import fit_empty, fit_mixed, fit_random_intercept, fit_random_slope
+from mlteach.mixed.result import MixedResult
+from mlteach.multigroup.fit import fit_multigroup
+from mlteach.multigroup.latent import latent_regression
+from mlteach.multigroup.lavaan import lavaan_syntax
+from mlteach.multigroup.result import MultigroupResult
+from mlteach.multigroup.wide import to_long, to_wide
+from mlteach.multigroup.wide_moments import wide_moments, wide_requirement
+from mlteach.questions.column_icc import column_icc
+from mlteach.questions.compare import compare
+from mlteach.questions.cross_validation import PoolingComparison, compare_pooling
+from mlteach.questions.design_effects import ICC, design_effect, effective_n, icc, moulton_factor
+from mlteach.questions.effect_sizes import cohens_d, effect_sizes, partial_r
+from mlteach.questions.r_squared import r_squared
+from mlteach.questions.shrinkage import shrinkage
+from mlteach.questions.simple_slopes import johnson_neyman, simple_slopes
+from mlteach.study.study import Study, run_study
 from mlteach.widgets import Explorer, explore, run_button
 
 __version__ = "0.1.0"

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-from mlteach.data import load
+from mlteach.data.shipped import load
 
 # Twenty examples a property keep the whole suite at minutes; no deadline, because a busy machine
 # is not a wrong answer.

@@ -2,14 +2,14 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.places import ROOT
+
 #: Packages that conda-forge calls otherwise than PyPI, conda's name first.
 CONDA_NAMES = {"matplotlib-base": "matplotlib"}
 

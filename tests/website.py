@@ -15,7 +15,8 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.places import ROOT
+
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = [entry["file"] for part in TOC["parts"] for entry in part["chapters"]]
 PAGES = [TOC["root"], *CHAPTERS, "genindex", "search"]

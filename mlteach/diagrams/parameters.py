@@ -16,8 +16,8 @@ from matplotlib.colors import to_rgb
 
 from mlteach.diagrams.base import OKABE_ITO
 from mlteach.errors import ModelError
-from mlteach.lavaan_syntax import parameter_labels
-from mlteach.multigroup_model import multigroup_model
+from mlteach.multigroup.lavaan import parameter_labels
+from mlteach.multigroup.model import multigroup_model
 
 MOST_VARIABLES = 3  # six pairs, as many colours as all eyes tell apart
 HATCHES = ("", "///", "...", "xx")

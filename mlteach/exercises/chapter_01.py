@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.mixed import fit_empty
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.mixed.fit import fit_empty
 
 
 def _constant_columns(table: pd.DataFrame, cluster: str) -> pd.Index:

@@ -11,10 +11,10 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.design_effects import moulton_factor
-from mlteach.mixed import fit_random_intercept
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.mixed.fit import fit_random_intercept
+from mlteach.questions.design_effects import moulton_factor
 
 # ------------------------------------------------------------- 2.1: two standard errors in `london`
 

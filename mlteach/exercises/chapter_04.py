@@ -10,10 +10,10 @@ from functools import cache
 
 from scipy import stats
 
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.design_effects import design_effect, effective_n, icc, moulton_factor
-from mlteach.mixed import MixedResult, fit_empty
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.mixed.fit import MixedResult, fit_empty
+from mlteach.questions.design_effects import design_effect, effective_n, icc, moulton_factor
 
 
 @cache

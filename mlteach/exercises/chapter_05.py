@@ -10,11 +10,11 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.effect_sizes import cohens_d, partial_r
-from mlteach.mixed import MixedResult, fit_random_intercept
-from mlteach.r_squared import r_squared
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.mixed.fit import MixedResult, fit_random_intercept
+from mlteach.questions.effect_sizes import cohens_d, partial_r
+from mlteach.questions.r_squared import r_squared
 
 
 @cache

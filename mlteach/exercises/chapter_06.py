@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from mlteach.centering import CenteringResult, fit_centering
-from mlteach.checks import Exercise
-from mlteach.data import load
+from mlteach.centering.fit import CenteringResult, fit_centering
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
 
 
 @cache

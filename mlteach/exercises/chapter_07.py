@@ -10,11 +10,11 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.center import center
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.mixed import MixedResult, fit_mixed
-from mlteach.simple_slopes import johnson_neyman, simple_slopes
+from mlteach.centering.center import center
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.mixed.fit import MixedResult, fit_mixed
+from mlteach.questions.simple_slopes import johnson_neyman, simple_slopes
 
 
 @cache

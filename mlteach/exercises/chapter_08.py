@@ -11,9 +11,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.mixed import MixedResult, fit_mixed
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.mixed.fit import MixedResult, fit_mixed
 
 
 @cache

@@ -9,12 +9,12 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.center import center
-from mlteach.checks import Exercise
-from mlteach.compare import compare
-from mlteach.data import load
-from mlteach.distributions import chi2_sf
-from mlteach.mixed import MixedResult, fit_mixed
+from mlteach.centering.center import center
+from mlteach.core.distributions import chi2_sf
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.mixed.fit import MixedResult, fit_mixed
+from mlteach.questions.compare import compare
 
 MAIN = "math ~ ses_within + mean_ses + catholic"
 

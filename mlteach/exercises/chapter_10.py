@@ -9,11 +9,11 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.location_scale import fit_location_scale
-from mlteach.location_scale_result import LocationScaleResult
-from mlteach.mixed import fit_mixed
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.location_scale.fit import fit_location_scale
+from mlteach.location_scale.result import LocationScaleResult
+from mlteach.mixed.fit import fit_mixed
 
 
 @cache

@@ -9,12 +9,12 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.centering import center
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.lazy import lazy_import
-from mlteach.location_scale import fit_location_scale
-from mlteach.location_scale_result import LocationScaleResult
+from mlteach.centering.fit import center
+from mlteach.core.lazy import lazy_import
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.location_scale.fit import fit_location_scale
+from mlteach.location_scale.result import LocationScaleResult
 
 stats = lazy_import("scipy.stats")
 

@@ -10,12 +10,12 @@ from functools import cache, partial
 
 import numpy as np
 
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.design_effects import moulton_factor
-from mlteach.location_scale import fit_location_scale
-from mlteach.spurious_precision import draw_schools, fit_models, truth
-from mlteach.study import run_study
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.location_scale.fit import fit_location_scale
+from mlteach.published.spurious_precision import draw_schools, fit_models, truth
+from mlteach.questions.design_effects import moulton_factor
+from mlteach.study.study import run_study
 
 
 def _factor(n: float, icc_x: float, sigma2_v: float, tails: bool = True) -> float:

@@ -10,10 +10,10 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.mixed import MixedResult, fit_empty
-from mlteach.wide import to_wide
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.mixed.fit import MixedResult, fit_empty
+from mlteach.multigroup.wide import to_wide
 
 # ------------------------------------------------------------------- 13.1 two averages of a matrix
 

@@ -9,11 +9,11 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.latent import latent_regression
-from mlteach.multigroup import fit_multigroup
-from mlteach.multigroup_result import MultigroupResult
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.multigroup.fit import fit_multigroup
+from mlteach.multigroup.latent import latent_regression
+from mlteach.multigroup.result import MultigroupResult
 
 # ------------------------------------------------------------------------------------ 14.1 counts
 

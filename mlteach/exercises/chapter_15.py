@@ -10,10 +10,10 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.checks import Exercise
-from mlteach.data import load
-from mlteach.multigroup import fit_multigroup
-from mlteach.multigroup_result import MultigroupResult
+from mlteach.data.shipped import load
+from mlteach.exercises.check import Exercise
+from mlteach.multigroup.fit import fit_multigroup
+from mlteach.multigroup.result import MultigroupResult
 
 SCALES = ["CREATAS", "GROSAGR"]
 COVARIANCE = "within.CREATAS~~GROSAGR"

@@ -10,8 +10,8 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.checks import Exercise
-from mlteach.wf_simulation import stored_run
+from mlteach.exercises.check import Exercise
+from mlteach.published.wf_simulation import stored_run
 
 
 def _bracket(icc: float, n: float) -> float:

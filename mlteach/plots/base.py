@@ -21,11 +21,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlteach.design import check_columns
+from mlteach.core.design import check_columns
+from mlteach.core.palette import PALETTE
 from mlteach.errors import DataError, DataWarning, ModelError
-from mlteach.location_scale_result import LocationScaleResult
-from mlteach.mixed_result import MixedResult
-from mlteach.palette import PALETTE
+from mlteach.location_scale.result import LocationScaleResult
+from mlteach.mixed.result import MixedResult
 
 # In this order neighbours differ in lightness too: dark, light, black, ...
 SERIES = tuple(

@@ -9,11 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
-from mlteach.design import check_columns
+from mlteach.core.design import check_columns
 from mlteach.errors import DataError
-from mlteach.location_scale_design import SCALE
-from mlteach.location_scale_result import LocationScaleResult
-from mlteach.mixed_result import MixedResult
+from mlteach.location_scale.design import SCALE
+from mlteach.location_scale.result import LocationScaleResult
+from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     SERIES,

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from mlteach.errors import ModelError
-from mlteach.location_scale_result import LocationScaleResult
-from mlteach.mixed_result import MixedResult
+from mlteach.location_scale.result import LocationScaleResult
+from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     axes_or_new,

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
 from mlteach.errors import ModelError
-from mlteach.mixed_result import MixedResult
+from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     SERIES,
@@ -26,7 +26,7 @@ from mlteach.plots.base import (
 )
 from mlteach.plots.caterpillar import cluster_categories
 from mlteach.plots.slopes import DASHES
-from mlteach.slope_line import columns_with
+from mlteach.questions.slope_line import columns_with
 
 
 def cluster_lines(

@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
-from mlteach.distributions import normal_quantile
+from mlteach.core.distributions import normal_quantile
 from mlteach.errors import ModelError
-from mlteach.location_scale_clusters import cluster_means
-from mlteach.location_scale_design import SCALE
-from mlteach.location_scale_result import LocationScaleResult
-from mlteach.mixed_result import MixedResult
+from mlteach.location_scale.clusters import cluster_means
+from mlteach.location_scale.design import SCALE
+from mlteach.location_scale.result import LocationScaleResult
+from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     SERIES,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
 from mlteach.errors import ModelError
-from mlteach.multigroup_result import MultigroupResult
+from mlteach.multigroup.result import MultigroupResult
 from mlteach.plots.base import (
     PALETTE,
     SERIES,

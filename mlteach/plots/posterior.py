@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from mlteach.errors import DataError, ModelError
-from mlteach.location_scale_posterior import LocationScalePosterior
-from mlteach.location_scale_priors import Effects, FlatPrior
+from mlteach.location_scale.bayes.posterior import LocationScalePosterior
+from mlteach.location_scale.bayes.priors import Effects, FlatPrior
 from mlteach.plots.base import (
     PALETTE,
     SERIES,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mlteach.mixed_result import MixedResult
+from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     Fill,
@@ -18,7 +18,7 @@ from mlteach.plots.base import (
     stacked_bars,
 )
 from mlteach.plots.estimates import Fits
-from mlteach.r_squared import r_squared as decompose
+from mlteach.questions.r_squared import r_squared as decompose
 
 # Part of the decomposition to the words of the legend and its fill. What is between clusters is
 # blue, what is a slope green, the residual orange, as in variance_bar.

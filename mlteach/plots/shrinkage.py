@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 
-from mlteach.distributions import chi2_quantile
+from mlteach.core.distributions import chi2_quantile
 from mlteach.errors import ModelError
-from mlteach.mixed_result import MixedResult
+from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     axes_or_new,
@@ -25,7 +25,7 @@ from mlteach.plots.base import (
     number,
     sample_clusters,
 )
-from mlteach.shrinkage import shrinkage as pooled
+from mlteach.questions.shrinkage import shrinkage as pooled
 
 # The ellipse holds this share of the clusters of the estimated distribution.
 SHARE = 0.95

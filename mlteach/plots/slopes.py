@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from mlteach.errors import ModelError
-from mlteach.mixed_result import MixedResult
+from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
     SERIES,
@@ -22,10 +22,10 @@ from mlteach.plots.base import (
     need_share,
     number,
 )
-from mlteach.simple_slopes import JohnsonNeyman, contrast_table
-from mlteach.simple_slopes import johnson_neyman as bounds_of
-from mlteach.simple_slopes import simple_slopes as slopes_of
-from mlteach.slope_line import SlopeLine
+from mlteach.questions.simple_slopes import JohnsonNeyman, contrast_table
+from mlteach.questions.simple_slopes import johnson_neyman as bounds_of
+from mlteach.questions.simple_slopes import simple_slopes as slopes_of
+from mlteach.questions.slope_line import SlopeLine
 
 #: Lines that differ without colour too, one for each of SERIES.
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), "-.", (0, (8, 2, 1, 2)), (0, (3, 3)))
@@ -57,7 +57,8 @@ def simple_slopes(
     x, by : str
         Predictor and moderator.
     at : sequence, optional
-        Values of the moderator, at most six; by default those of :func:`mlteach.simple_slopes`.
+        Values of the moderator, at most six; by default those of
+        :func:`mlteach.questions.simple_slopes`.
     hold : mapping of str to value, optional
         Values of other moderators of x.
     level : float, default 0.95
@@ -74,7 +75,7 @@ def simple_slopes(
     Raises
     ------
     ModelError
-        As :func:`mlteach.simple_slopes`, and for more than six values.
+        As :func:`mlteach.questions.simple_slopes`, and for more than six values.
 
     Examples
     --------

@@ -13,9 +13,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
 from mlteach.errors import ModelError
-from mlteach.location_scale_clusters import cluster_means
-from mlteach.location_scale_design import SCALE
-from mlteach.location_scale_result import LocationScaleResult
+from mlteach.location_scale.clusters import cluster_means
+from mlteach.location_scale.design import SCALE
+from mlteach.location_scale.result import LocationScaleResult
 from mlteach.plots.base import (
     PALETTE,
     SERIES,
@@ -28,7 +28,7 @@ from mlteach.plots.base import (
 )
 from mlteach.plots.caterpillar import cluster_categories
 from mlteach.plots.slopes import DASHES
-from mlteach.slope_line import columns_with
+from mlteach.questions.slope_line import columns_with
 
 # Places along x at which a curve is drawn.
 POINTS = 41

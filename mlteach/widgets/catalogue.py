@@ -6,8 +6,8 @@ import importlib
 import pkgutil
 from functools import cache
 
+from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
-from mlteach.lazy import lazy_import
 from mlteach.widgets.base import Widget
 
 pd = lazy_import("pandas")

@@ -177,9 +177,9 @@ def _sources(module: str) -> set[Path]:
         found[name] = _file(name)
         waiting |= set(_imports(name)) - set(found)
     files = set(found.values())
-    if "mlteach.data" in found:
+    if "mlteach.data.shipped" in found:
         # The codebook holds the SHA-256 of every data set; other tables stand for themselves.
-        from mlteach.data import folder
+        from mlteach.data.shipped import folder
 
         files.add(folder() / "codebook.json")
         files |= {path for path in folder().glob("*simulation*") if path.suffix in TABLES}

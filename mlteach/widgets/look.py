@@ -16,7 +16,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlteach.palette import PALETTE
+from mlteach.core.palette import PALETTE
 
 #: Inches. At the width of a book's column a letter is twice as large as in the text.
 WIDTH, HEIGHT = 6.4, 3.5

@@ -21,7 +21,7 @@ from xml.sax.saxutils import escape, quoteattr
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from mlteach.palette import PALETTE
+from mlteach.core.palette import PALETTE
 
 #: What stands for the page's own prefix in every id.
 ID = "@@"

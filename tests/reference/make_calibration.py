@@ -16,11 +16,11 @@ import nutpie
 import pandas as pd
 import pytensor
 
-from mlteach.location_scale_bayes import collapsed_model
-from mlteach.location_scale_design import location_scale_design
-from mlteach.location_scale_draws import Draws, inference_data
-from mlteach.location_scale_graph import products
-from mlteach.location_scale_priors import Effects, WeakPrior
+from mlteach.location_scale.bayes.draws import Draws, inference_data
+from mlteach.location_scale.bayes.graph import products
+from mlteach.location_scale.bayes.priors import Effects, WeakPrior
+from mlteach.location_scale.bayes.sample import collapsed_model
+from mlteach.location_scale.design import location_scale_design
 
 REPLICATIONS, DRAWS, THIN = 200, 990, 10
 PRIOR = WeakPrior(beta=1.0, alpha=0.5, mean_sd=1.0, log_variance_sd=0.5)

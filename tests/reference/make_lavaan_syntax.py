@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mlteach.lavaan_syntax import lavaan_syntax
+from mlteach.multigroup.lavaan import lavaan_syntax
 
 GROUPS, CLUSTERS, MEMBERS = ("one", "two words", "3"), 40, 3
 FREE_EQUAL = ("free", "equal")

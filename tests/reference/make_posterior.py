@@ -18,10 +18,10 @@ import arviz as az
 import numpy as np
 
 import mlteach as mt
-from mlteach.location_scale_bayes import sample
-from mlteach.location_scale_design import location_scale_design
-from mlteach.location_scale_priors import InverseWishart
-from mlteach.posterior_checks import dic
+from mlteach.location_scale.bayes.checks import dic
+from mlteach.location_scale.bayes.priors import InverseWishart
+from mlteach.location_scale.bayes.sample import sample
+from mlteach.location_scale.design import location_scale_design
 
 HERE = Path(__file__).parent
 CROSS = (

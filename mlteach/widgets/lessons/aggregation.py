@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.palette import PALETTE
+from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.look import figure

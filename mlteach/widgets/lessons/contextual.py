@@ -7,7 +7,7 @@ centred.
 
 from __future__ import annotations
 
-from mlteach.palette import PALETTE
+from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.lessons.aggregation import signed

@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlteach.center import center
-from mlteach.data import load
-from mlteach.mixed import fit_mixed
-from mlteach.mixed_result import MixedResult
-from mlteach.palette import PALETTE
-from mlteach.simple_slopes import JohnsonNeyman, contrast_table, johnson_neyman, simple_slopes
-from mlteach.slope_line import SlopeLine
+from mlteach.centering.center import center
+from mlteach.core.palette import PALETTE
+from mlteach.data.shipped import load
+from mlteach.mixed.fit import fit_mixed
+from mlteach.mixed.result import MixedResult
+from mlteach.questions.simple_slopes import (
+    JohnsonNeyman,
+    contrast_table,
+    johnson_neyman,
+    simple_slopes,
+)
+from mlteach.questions.slope_line import SlopeLine
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.lessons.aggregation import signed

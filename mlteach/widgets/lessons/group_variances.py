@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.palette import PALETTE
+from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Slider
 from mlteach.widgets.look import figure

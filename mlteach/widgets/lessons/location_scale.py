@@ -14,9 +14,9 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.distributions import two_sided_t
-from mlteach.lazy import lazy_import
-from mlteach.palette import PALETTE
+from mlteach.core.distributions import two_sided_t
+from mlteach.core.lazy import lazy_import
+from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Slider
 from mlteach.widgets.look import figure

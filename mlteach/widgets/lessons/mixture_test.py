@@ -13,9 +13,9 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.distributions import chi2_quantile, chi2_sf
-from mlteach.inference import likelihood_ratio_test
-from mlteach.palette import PALETTE
+from mlteach.core.distributions import chi2_quantile, chi2_sf
+from mlteach.core.lr_test import likelihood_ratio_test
+from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.look import figure

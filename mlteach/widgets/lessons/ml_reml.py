@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlteach.distributions import chi2_sf
-from mlteach.lazy import lazy_import
-from mlteach.palette import PALETTE
+from mlteach.core.distributions import chi2_sf
+from mlteach.core.lazy import lazy_import
+from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Slider
 from mlteach.widgets.look import figure

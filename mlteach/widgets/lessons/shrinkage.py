@@ -11,8 +11,8 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.data import load
-from mlteach.palette import PALETTE
+from mlteach.core.palette import PALETTE
+from mlteach.data.shipped import load
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Slider
 from mlteach.widgets.look import figure

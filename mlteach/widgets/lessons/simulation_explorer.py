@@ -11,13 +11,13 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.distributions import normal_quantile
+from mlteach.core.distributions import normal_quantile
+from mlteach.core.lazy import lazy_import
+from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
-from mlteach.lazy import lazy_import
-from mlteach.palette import PALETTE
-from mlteach.study import Study
-from mlteach.wf_criteria import agreement, criteria
-from mlteach.wf_simulation import BETWEEN, VR, G, N, conditions, stored_run, truth
+from mlteach.published.wf_criteria import agreement, criteria
+from mlteach.published.wf_simulation import BETWEEN, VR, G, N, conditions, stored_run, truth
+from mlteach.study.study import Study
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.look import figure

@@ -14,9 +14,9 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.design_effects import moulton_factor
-from mlteach.distributions import normal_quantile, two_sided_t
-from mlteach.palette import PALETTE
+from mlteach.core.distributions import normal_quantile, two_sided_t
+from mlteach.core.palette import PALETTE
+from mlteach.questions.design_effects import moulton_factor
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Slider
 from mlteach.widgets.look import figure

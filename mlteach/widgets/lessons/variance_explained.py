@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlteach.data import load
-from mlteach.mixed import fit_random_intercept
-from mlteach.mixed_result import MixedResult
-from mlteach.palette import PALETTE
-from mlteach.r_squared import r_squared
+from mlteach.core.palette import PALETTE
+from mlteach.data.shipped import load
+from mlteach.mixed.fit import fit_random_intercept
+from mlteach.mixed.result import MixedResult
+from mlteach.questions.r_squared import r_squared
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.look import figure

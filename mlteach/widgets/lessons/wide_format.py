@@ -14,11 +14,11 @@ import numpy as np
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
-from mlteach.lavaan_syntax import parameter_labels
-from mlteach.lazy import lazy_import
-from mlteach.multigroup_model import multigroup_model
-from mlteach.palette import PALETTE
-from mlteach.wide_moments import wide_moments, wide_requirement
+from mlteach.core.lazy import lazy_import
+from mlteach.core.palette import PALETTE
+from mlteach.multigroup.lavaan import parameter_labels
+from mlteach.multigroup.model import multigroup_model
+from mlteach.multigroup.wide_moments import wide_moments, wide_requirement
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.look import figure

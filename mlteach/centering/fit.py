@@ -1,0 +1,408 @@
+"""What the slope of a level-1 predictor means: one formula, fitted in every centring at once.
+
+A predictor that varies within and between clusters can have a different effect on each level:
+
+    y_ij = b_0 + within (x_ij - mean_j) + between mean_j + u_j + e_ij
+
+``contextual = between - within`` is what two equal persons differ by when their clusters' means
+differ by one. A model with x alone has one slope for both, a weighted ("smushed") mean of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlteach.centering.center import center, cluster_means
+from mlteach.centering.formula import (
+    CenteringFormula,
+    centering_formula,
+    check_between,
+    complete_rows,
+)
+from mlteach.core.design import design, varies_within
+from mlteach.core.formula import parse
+from mlteach.core.lazy import lazy_import
+from mlteach.core.linalg import ThetaMap
+from mlteach.core.moments import cluster_moments
+from mlteach.core.summary import Summary, coefficient_table
+from mlteach.errors import FormulaError, ModelError
+from mlteach.mixed.deviance import ProfiledDeviance
+from mlteach.mixed.fit import fit_mixed
+from mlteach.mixed.result import MixedResult
+from mlteach.multigroup.latent import LatentRegression, regress_first
+from mlteach.multigroup.two_level_normal import fit_two_level_normal
+
+if TYPE_CHECKING:
+    from mlteach.mixed.hypotheses import HypothesisTest
+
+pd = lazy_import("pandas")
+
+EFFECTS = (
+    "smushed",
+    "within",
+    "between",
+    "contextual",
+    "latent_within",
+    "latent_between",
+    "latent_contextual",
+    "fixed_effects",
+)
+
+
+@dataclass(frozen=True, repr=False)
+class CenteringResult:
+    """One predictor, every meaning of its slope; shows as text and as HTML.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Rows smushed, within, between, contextual, latent_within, latent_between,
+        latent_contextual, fixed_effects; columns estimate, se, df, t, p, lower, upper. With several
+        predictors the first level of the index is the predictor.
+    specifications : DataFrame
+        Which effect a coefficient is, by model specification: rows (centring of the level-1
+        predictor, predictors in the model); columns with the kind of effect, estimate and se at
+        level 1 and at level 2.
+    phi : Series
+        Per predictor, the weight of the within effect in the smushed one:
+        ``smushed = phi within + (1 - phi) between`` for the variances of the smushed model. With
+        several predictors the weights are a matrix, of which this is the diagonal.
+    hausman : HypothesisTest
+        Whether all contextual effects are zero (Mundlak's form of the Hausman test).
+    latent : LatentRegression
+        The two-level normal model behind the latent rows, with the reliability of cluster means.
+    random_slopes : DataFrame
+        With ``slopes``: the random part under constant- and cluster-mean-centring.
+    fits : dict of str to MixedResult
+        smushed (x alone), within (deviation alone), between (cluster mean alone), within_between
+        (both parts: the REWB model), contextual (x and the cluster mean: Mundlak's model).
+    data : DataFrame
+        The rows used, with the centred columns.
+    notes : tuple of str
+        What a reader should know.
+    """
+
+    table: pd.DataFrame
+    specifications: pd.DataFrame
+    phi: pd.Series
+    hausman: HypothesisTest
+    latent: LatentRegression
+    random_slopes: pd.DataFrame
+    fits: dict[str, MixedResult] = field(repr=False)
+    data: pd.DataFrame = field(repr=False)
+    notes: tuple[str, ...]
+
+    def summary(self) -> Summary:
+        """Put the tables under each other."""
+        fit = self.fits["within_between"]
+        facts = {
+            "Outcome": fit.outcome,
+            "Method": "REML" if fit.reml else "ML",
+            "Rows": f"{fit.nobs} in {fit.n_clusters} clusters ({fit.cluster})",
+            "Weight of within in smushed": ", ".join(
+                f"{name} {value:.3f}" for name, value in self.phi.items()
+            ),
+            "Reliability of the cluster means": ", ".join(
+                f"{name} {'not known' if np.isnan(value) else f'{value:.3f}'}"
+                for name, value in zip(self.phi.index, self.latent.reliability, strict=True)
+            ),
+            "All contextual effects zero": self.hausman.summary().facts["F"],
+        }
+        tables = {
+            "What the slope can mean": self.table,
+            "Which effect a coefficient is, by specification": self.specifications,
+        }
+        if len(self.random_slopes):
+            tables["The random slope under both centrings"] = self.random_slopes
+        return Summary("Within, between and contextual effects", facts, tables, self.notes)
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+def fit_centering(
+    formula: str,
+    data: pd.DataFrame,
+    *,
+    cluster: str,
+    slopes: Sequence[str] = (),
+    reml: bool = True,
+    ddf: str = "satterthwaite",
+) -> CenteringResult:
+    """Fit a model with its level-1 predictors in every centring, and say what each slope means.
+
+    Parameters
+    ----------
+    formula : str
+        Fixed part, for example ``"math ~ ses"`` or ``"math ~ ses + minority + sector"``. Numeric
+        columns that vary within clusters are split; level-2 predictors stay as they are.
+    data : DataFrame
+        One row a level-1 unit. All models use the rows without a missing value in any column.
+    cluster : str
+        Column that says which cluster a row belongs to.
+    slopes : sequence of str, optional
+        Level-1 predictors whose slope varies over clusters.
+    reml : bool, default True
+        Restricted maximum likelihood; the latent rows are always by maximum likelihood.
+    ddf : str, default "satterthwaite"
+        As for :func:`fit_mixed`. Latent rows have z-tests, fixed_effects N - J - k.
+
+    Returns
+    -------
+    CenteringResult
+
+    Raises
+    ------
+    FormulaError
+        A random part, no intercept, or a level-1 predictor inside a product or a function.
+    DataError
+        As :func:`fit_mixed` and :func:`center`.
+    ModelError
+        No level-1 predictor, or one without variation between clusters.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> ses = mt.fit_centering("math ~ ses", mt.load("hsb"), cluster="school")
+    >>> ses.table["estimate"].head(4).round(3).to_dict()
+    {'smushed': 2.39, 'within': 2.191, 'between': 5.866, 'contextual': 3.675}
+
+    References
+    ----------
+    Hoffman & Walters (2022), Annual Review of Psychology 73,
+    doi:10.1146/annurev-psych-020821-103525, for the specifications. Raudenbush & Bryk (2002),
+    Hierarchical Linear Models, chapter 5, for the weight. Mundlak (1978), Econometrica 46(1),
+    doi:10.2307/1913646. Ludtke et al. (2008), Psychological Methods 13(3), doi:10.1037/a0012869.
+    """
+    spec = centering_formula(formula, data, cluster, _named(slopes))
+    rows, notes = complete_rows(spec, data)
+    rows = center(rows, spec.predictors, cluster)
+    check_between(spec, rows)
+    fits = {
+        name: fit_mixed(spec.formula(name), rows, reml=reml, ddf=ddf, smushed_note=False)
+        for name in ("smushed", "within", "between", "within_between", "contextual")
+    }
+    latent = _latent(spec, fits["within_between"])
+    contextual = fits["within_between"].test(_contextual_contrasts(spec, fits["within_between"]))
+    table = _table(spec, fits, contextual.table, latent)
+    return CenteringResult(
+        table=table,
+        specifications=_specifications(spec, fits),
+        phi=_phi(spec, fits["smushed"], rows),
+        hausman=contextual,
+        latent=latent,
+        random_slopes=_random_slopes(spec, fits),
+        fits=fits,
+        data=rows,
+        notes=(*notes, *_notes(spec, fits, latent)),
+    )
+
+
+def _named(slopes: str | Sequence[str] | None) -> list[str]:
+    """Names of the random slopes as a list."""
+    if slopes is None or isinstance(slopes, str):
+        return [slopes] if slopes else []
+    if not isinstance(slopes, Sequence):
+        raise FormulaError(
+            f"slopes needs names of level-1 predictors, for example slopes=['ses']; got {slopes!r}."
+        )
+    return list(slopes)
+
+
+# ---------------------------------------------------------------------------------- the eight rows
+
+
+def _contextual_contrasts(spec: CenteringFormula, fit: MixedResult) -> np.ndarray:
+    """Between minus within for each predictor, shape (k, p)."""
+    names = list(fit.params.index)
+    C = np.zeros((len(spec.predictors), len(names)))
+    for row, x in zip(C, spec.predictors, strict=True):
+        row[names.index(f"{x}_between")], row[names.index(f"{x}_within")] = 1.0, -1.0
+    return C
+
+
+def _table(spec, fits, contextual: pd.DataFrame, latent: LatentRegression) -> pd.DataFrame:
+    both, smushed = fits["within_between"].coefficients, fits["smushed"].coefficients
+    fixed, se = _fixed_effects(spec, fits["within_between"]), latent.se
+    tables = {}
+    for k, x in enumerate(spec.predictors):
+        rows = {
+            "smushed": smushed.loc[x],
+            "within": both.loc[f"{x}_within"],
+            "between": both.loc[f"{x}_between"],
+            "contextual": contextual.iloc[k],
+        }
+        for part in ("within", "between", "contextual"):
+            estimate = pd.Series([getattr(latent, part)[k]])
+            free = estimate.where(estimate.isna(), np.inf)
+            rows[f"latent_{part}"] = coefficient_table(
+                estimate, pd.Series([se[part][k]]), free
+            ).loc[0]
+        rows["fixed_effects"] = fixed.iloc[k]
+        tables[x] = pd.DataFrame(rows).T.loc[list(EFFECTS)]
+    if len(tables) == 1:
+        return tables[spec.predictors[0]]
+    return pd.concat(tables, names=["predictor", "effect"])
+
+
+def _fixed_effects(spec: CenteringFormula, fit: MixedResult) -> pd.DataFrame:
+    """Least squares with a dummy a cluster: deviations of y on deviations of x (Frisch-Waugh)."""
+    d = fit.design
+    X = d.X[:, [d.x_names.index(f"{x}_within") for x in spec.predictors]]
+    y = d.y - cluster_means(d.y, d.codes, len(d.labels))
+    scale = np.sqrt((X**2).sum(axis=0))
+    Q, R = np.linalg.qr(X / scale)
+    beta = np.linalg.solve(R, Q.T @ y)
+    resid = y - X / scale @ beta
+    df = len(y) - len(d.labels) - X.shape[1]
+    if df < 1:
+        raise ModelError(
+            f"{len(y)} rows in {len(d.labels)} clusters leave no degrees of freedom for the "
+            "within effect; more rows a cluster are needed."
+        )
+    R_inv = np.linalg.inv(R)
+    se = np.sqrt(resid @ resid / df * (R_inv**2).sum(axis=1)) / scale
+    names = list(spec.predictors)
+    as_series = [pd.Series(v, index=names) for v in (beta / scale, se, np.full(len(names), df))]
+    return coefficient_table(*as_series)
+
+
+def _latent(spec: CenteringFormula, fit: MixedResult) -> LatentRegression:
+    """The two-level normal model of outcome and predictors, given the level-2 predictors."""
+    d = fit.design
+    at = {name: k for k, name in enumerate(d.x_names)}
+    parts = [d.X[:, [at[f"{x}_{part}"] for x in spec.predictors]] for part in ("within", "between")]
+    between = [f"{x}_between" for x in spec.predictors]
+    level2 = [k for name, k in at.items() if name not in between and not varies_within(d)[k]]
+    first = np.unique(d.codes, return_index=True)[1]
+    W = d.X[np.ix_(first, level2)]
+    names = (spec.outcome, *spec.predictors)
+    return regress_first(
+        fit_two_level_normal(np.column_stack([d.y, sum(parts)]), W, d.codes, names)
+    )
+
+
+# --------------------------------------------------------------------------------------- the weight
+
+
+def _phi(spec: CenteringFormula, smushed: MixedResult, rows) -> pd.Series:
+    """Weight of the within effects in the smushed ones, at the smushed model's variances.
+
+    With M the information on (within, between), smushed is the generalised mean
+    ``(M_ww + M_wb + M_bw + M_bb)^-1 [(M_ww + M_bw) within + (M_bb + M_wb) between]``.
+    """
+    split = parse(spec.formula("within_between").split(" + (")[0] + _random_part(smushed))
+    d = design(split, rows)
+    moments = cluster_moments(d)
+    problem = ProfiledDeviance(moments, ThetaMap.from_blocks(d.blocks), smushed.reml)
+    T_inv = np.linalg.inv(moments.scaling.T)
+    psi = T_inv @ (smushed.tau.to_numpy() / smushed.sigma2) @ T_inv.T
+    state = problem.state(problem.map.theta_from_psi(psi))
+    cov = moments.scaling.cov_beta(state.S_inv)
+    k = len(spec.predictors)
+    at = [d.x_names.index(f"{x}_{part}") for part in ("within", "between") for x in spec.predictors]
+    M = np.linalg.inv(cov[np.ix_(at, at)])
+    both = M[:k] + M[k:]
+    weight = np.linalg.solve(both[:, :k] + both[:, k:], both[:, :k])
+    return pd.Series(np.diag(weight), index=list(spec.predictors), name="phi")
+
+
+def _random_part(fit: MixedResult) -> str:
+    return f" + ({fit.design.formula.random[0].effects} | {fit.cluster})"
+
+
+# --------------------------------------------------------------------------------------- the tables
+
+
+def _specifications(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.DataFrame:
+    """The table "predictor effect type by model specification", with numbers."""
+    layout = {
+        ("cluster mean", "level 1 only"): ("within", "within", ""),
+        ("cluster mean", "level 2 only"): ("between", "", "between"),
+        ("cluster mean", "both"): ("within_between", "within", "between"),
+        ("constant", "level 1 only"): ("smushed", "smushed", ""),
+        ("constant", "level 2 only"): ("between", "", "between"),
+        ("constant", "both"): ("contextual", "within", "contextual"),
+    }
+    tables = {}
+    for x in spec.predictors:
+        rows = {}
+        for (centred_at, included), (name, effect1, effect2) in layout.items():
+            level1 = f"{x}_within" if centred_at == "cluster mean" else x
+            row1 = _estimate(fits[name], level1 if effect1 else None)
+            row2 = _estimate(fits[name], f"{x}_between" if effect2 else None)
+            rows[centred_at, included] = (effect1, *row1, effect2, *row2)
+        columns = ["level1_effect", "level1", "level1_se", "level2_effect", "level2", "level2_se"]
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        table.index = pd.MultiIndex.from_tuples(rows, names=["centred_at", "in_model"])
+        tables[x] = table
+    if len(tables) == 1:
+        return tables[spec.predictors[0]]
+    return pd.concat(tables, names=["predictor"])
+
+
+def _estimate(fit: MixedResult, name: str | None) -> tuple[float, float]:
+    return (np.nan, np.nan) if name is None else (fit.params[name], fit.bse[name])
+
+
+def _random_slopes(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.DataFrame:
+    """Variance components of the random-slope models; one row a model and slope."""
+    models = {
+        "constant, level 1 only": ("smushed", "{}"),
+        "constant, both": ("contextual", "{}"),
+        "cluster mean, both": ("within_between", "{}_within"),
+    }
+    rows = {}
+    for x in spec.slopes:
+        for label, (name, column) in models.items():
+            v, slope = fits[name].variances, column.format(x)
+            rows[x, label] = (
+                v.loc["Intercept", "estimate"],
+                v.loc[slope, "estimate"],
+                v.loc[f"Intercept:{slope}", "correlation"],
+                fits[name].sigma2,
+                fits[name].deviance,
+            )
+    columns = ["intercept_variance", "slope_variance", "correlation", "residual", "deviance"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    if rows:
+        table.index = pd.MultiIndex.from_tuples(rows, names=["slope", "centred_at"])
+    return table
+
+
+def _notes(spec: CenteringFormula, fits, latent: LatentRegression) -> list[str]:
+    told: dict[str, list[str]] = {}
+    for name in ("within_between", "contextual", "smushed"):
+        for note in fits[name].notes[:1]:
+            told.setdefault(note, []).append(f"'{name}'")
+    notes = [f"In {', '.join(names)}: {note}" for note, names in told.items()]
+    if spec.slopes:
+        notes.append(
+            "With a random slope, centring at a constant and at the cluster mean are different "
+            "models, not two forms of one: the slope of an unsplit predictor has a smushed "
+            "variance. Contextual effects are from the cluster-mean-centred model."
+        )
+    return [*notes, *_latent_notes(spec, latent)]
+
+
+def _latent_notes(spec: CenteringFormula, latent: LatentRegression) -> list[str]:
+    """Why latent rows are empty, if they are."""
+    if not latent.model.optimizer.converged:
+        return [f"The latent model {latent.model.optimizer.status}; its rows are empty."]
+    if not np.isnan(latent.between).any():
+        return []
+    flat = [x for x, b in zip(spec.predictors, latent.reliability, strict=True) if np.isnan(b)]
+    why = (
+        f"{', '.join(flat)}: differences between clusters are no larger than sampling within "
+        "clusters explains."
+        if flat
+        else "The true cluster means of the predictors are collinear."
+    )
+    return [f"{why} There are no latent means to regress on, so the latent rows are empty."]

@@ -1,0 +1,174 @@
+"""The formula of :func:`mlteach.fit_centering` taken apart: what is split, and what stays.
+
+Level-1 predictors must be plain numeric columns, because a part of a product or of a function is
+not the product or function of the parts; level-2 predictors may be anything a formula can say.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlteach.centering.center import varies_between_clusters
+from mlteach.core.design import check_columns, complete_in
+from mlteach.core.formula import parse, read_part, variables
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import DataWarning, FormulaError, ModelError
+
+pd = lazy_import("pandas")
+
+
+@dataclass(frozen=True)
+class CenteringFormula:
+    """The parts of the formula.
+
+    Attributes
+    ----------
+    text, outcome, cluster : str
+    predictors : tuple of str
+        Level-1 predictors, to be split.
+    level2 : tuple of str
+        Level-2 terms, left as they are.
+    columns : tuple of str
+        All columns the models use.
+    slopes : tuple of str
+        Level-1 predictors whose slope varies.
+    """
+
+    text: str
+    outcome: str
+    predictors: tuple[str, ...]
+    level2: tuple[str, ...]
+    columns: tuple[str, ...]
+    cluster: str
+    slopes: tuple[str, ...]
+
+    def formula(self, name: str) -> str:
+        """Formula of one of the five models."""
+        parts = {
+            "smushed": ["{}"],
+            "within": ["{}_within"],
+            "between": ["{}_between"],
+            "within_between": ["{}_within", "{}_between"],
+            "contextual": ["{}", "{}_between"],
+        }[name]
+        terms = [part.format(x) for part in parts for x in self.predictors]
+        random = [] if name == "between" else [parts[0].format(x) for x in self.slopes]
+        fixed = " + ".join([*terms, *self.level2])
+        return f"{self.outcome} ~ {fixed} + ({' + '.join(['1', *random])} | {self.cluster})"
+
+
+def centering_formula(
+    text: str, data: pd.DataFrame, cluster: str, slopes: list[str]
+) -> CenteringFormula:
+    """Read a formula, and tell its level-1 from its level-2 predictors.
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError
+    """
+    model = parse(text)
+    if model.random:
+        raise FormulaError(
+            f"'{text}' has a random part; give only the fixed part here, and the predictors "
+            "whose slopes vary in slopes=."
+        )
+    terms = [str(term) for term in read_part(text, model.fixed)]
+    if "1" not in terms:
+        raise FormulaError(
+            f"'{text}' has no intercept; within and between effects need one. Leave out '0 +'."
+        )
+    needed = sorted(variables(model.outcome) | variables(model.fixed))
+    columns = tuple(dict.fromkeys([*needed, cluster]))
+    check_columns(data, list(columns), f"the formula '{text}'")
+    _check_names(variables(model.fixed))
+    predictors, level2 = _by_level([t for t in terms if t != "1"], data, cluster)
+    if not predictors:
+        raise ModelError(
+            f"'{text}' has no predictor that varies within '{cluster}': there is nothing to "
+            "split. Level-2 predictors have a between effect only; use fit_mixed."
+        )
+    unknown = [name for name in slopes if name not in predictors]
+    if unknown:
+        raise FormulaError(
+            f"slopes names '{unknown[0]}', which is not among the level-1 predictors of "
+            f"'{text}': {', '.join(predictors)}."
+        )
+    return CenteringFormula(
+        text, model.outcome, tuple(predictors), tuple(level2), columns, cluster, tuple(slopes)
+    )
+
+
+def _check_names(columns: set[str]) -> None:
+    """Refuse names that need back quotes: their two parts would need them too."""
+    for name in sorted(columns):
+        if not name.isidentifier():
+            plain = re.sub(r"\W+", "_", name)
+            raise FormulaError(
+                f"'{name}' is no plain name, and fit_centering makes names of it. Rename the "
+                f"column first: data.rename(columns={{'{name}': '{plain}'}})."
+            )
+
+
+def _by_level(terms: list[str], data, cluster: str) -> tuple[list[str], list[str]]:
+    """Level-1 predictors (plain columns) and level-2 terms, in the order of the formula."""
+    predictors, level2 = [], []
+    for term in terms:
+        varying = [name for name in sorted(variables(term)) if _varies(data, name, cluster)]
+        if not varying:
+            level2.append(term)
+        elif term == varying[0]:
+            predictors.append(term)
+        else:
+            raise FormulaError(
+                f"'{term}' uses the level-1 predictor '{varying[0]}' inside a product or a "
+                "function, which has no within and between part of its own. Make a numeric column "
+                "of it first, or use mt.center and fit_mixed."
+            )
+    return predictors, level2
+
+
+def _varies(data, column: str, cluster: str) -> bool:
+    pairs = data[[column, cluster]].dropna().drop_duplicates()
+    return bool(pairs[cluster].duplicated().any())
+
+
+def complete_rows(spec: CenteringFormula, data: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Rows with a value in every column that any of the models uses, and a note on the others."""
+    rows, note = complete_in(data, spec.columns)
+    if not note:
+        return rows[list(spec.columns)], []
+    note += " Cluster means are of the rows used."
+    warnings.warn(note, DataWarning, stacklevel=3)
+    return rows[list(spec.columns)], [note]
+
+
+def check_between(spec: CenteringFormula, rows: pd.DataFrame) -> None:
+    """Refuse predictors whose cluster means do not differ, or are in the formula already.
+
+    Raises
+    ------
+    ModelError
+    """
+    for x in spec.predictors:
+        if not varies_between_clusters(rows[x].to_numpy(float), rows[f"{x}_between"].to_numpy()):
+            raise ModelError(
+                f"'{x}' has the same mean in every {spec.cluster} (is it centred within clusters "
+                "already?): its slope is a within effect, and there is no other to compare it with."
+            )
+        for term in spec.level2:
+            if term in rows and _same_up_to_constant(rows[term], rows[f"{x}_between"]):
+                raise ModelError(
+                    f"'{term}' is the {spec.cluster} mean of '{x}', which fit_centering adds by "
+                    f"itself: leave '{term}' out of the formula."
+                )
+
+
+def _same_up_to_constant(a, b) -> bool:
+    if not pd.api.types.is_numeric_dtype(a.dtype):
+        return False
+    difference = a.to_numpy(float) - b.to_numpy(float)
+    return float(np.ptp(difference)) <= 1e-9 * float(np.ptp(b))

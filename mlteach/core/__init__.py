@@ -1,0 +1,1 @@
+"""What all models share: rows, small matrices, one optimiser, how results look."""

@@ -1,0 +1,56 @@
+"""Where a profile of the deviance crosses a level: the ends of a profile interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from scipy import optimize
+
+from mlteach.core.distributions import chi2_quantile
+
+# Where a limit is searched before it is declared infinite: this many times the distance that a
+# quadratic deviance would need.
+REACH = 12
+
+
+def crossing(
+    curve: Callable[[float], float], best: float, step: float, level: float, bound: float
+) -> float:
+    """Find where a profile rises by the chi-square quantile, going from ``best`` along ``step``.
+
+    Parameters
+    ----------
+    curve : callable
+        Profile deviance above its minimum.
+    best : float
+        Where the curve is zero.
+    step : float
+        First stride; its sign is the direction.
+    level : float
+        Confidence level.
+    bound : float
+        End of the parameter space in that direction (may be infinite).
+
+    Returns
+    -------
+    float
+        The limit, or ``bound`` if the curve never rises so far.
+    """
+    target = chi2_quantile(level, 1)
+    # A search from another start may differ in the last digits: one value a point, so that the
+    # bracket found here is still a bracket for the root search.
+    curve = cache(curve)
+    inner, outer = best, best + step
+    for _ in range(REACH):
+        outer = min(outer, bound) if step > 0 else max(outer, bound)
+        if curve(outer) >= target:
+            return float(
+                optimize.brentq(
+                    lambda x: curve(x) - target, inner, outer, xtol=abs(step) * 1e-8, rtol=1e-10
+                )
+            )
+        if outer == bound:
+            return float(bound)
+        inner, outer = outer, outer + 2.0 * (outer - best)
+    return float(bound)

@@ -1,0 +1,106 @@
+"""What every reader of a long table asks of it: numbers are numbers, a cluster is in one group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import DataError, shown
+
+pd = lazy_import("pandas")
+
+# Cases that an error names before it says that there are more.
+NAMED_CASES = 5
+
+
+def numeric_values(data: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Numeric columns as floats, NaN where missing, shape (N, len(columns)).
+
+    Parameters
+    ----------
+    data : DataFrame
+    columns : sequence of str
+        In the data.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    DataError
+        If a column is not of numbers, or infinite somewhere.
+    """
+    values = np.empty((len(data), len(columns)))
+    for k, name in enumerate(columns):
+        column = data[name]
+        if not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "c":
+            example = next((value for value in column if not pd.isna(value)), None)
+            raise DataError(
+                f"Column '{name}' is not numeric (it is of type {column.dtype} and holds "
+                f"{shown(example)}); only numbers have variances. Convert numbers kept as text "
+                "with pd.to_numeric, code categories as 0 and 1, or leave it out."
+            )
+        values[:, k] = column.to_numpy(dtype=float, na_value=np.nan)
+        infinite = np.isinf(values[:, k])
+        if infinite.any():
+            raise DataError(
+                f"Column '{name}' has {infinite.sum()} infinite value(s), first in row(s) "
+                f"{listed(data.index[infinite])}. Set them to missing (NaN) or correct them."
+            )
+    return values
+
+
+def group_of_clusters(
+    codes: np.ndarray, labels: Sequence, of_group: np.ndarray, cluster: str, group: str | None
+) -> np.ndarray:
+    """Group of each cluster, which must be one.
+
+    Parameters
+    ----------
+    codes, of_group : ndarray of int, shape (N,)
+        Cluster and group of each row.
+    labels : sequence, length J
+        Clusters.
+    cluster, group : str
+        What the columns are called.
+
+    Returns
+    -------
+    ndarray of int, shape (J,)
+
+    Raises
+    ------
+    DataError
+        Names the clusters that are in several groups.
+    """
+    first = np.zeros(len(labels), int)
+    first[codes[::-1]] = of_group[::-1]
+    crossed = np.unique(codes[of_group != first[codes]])
+    if len(crossed):
+        names = listed([labels[k] for k in crossed])
+        raise DataError(
+            f"{len(crossed)} cluster(s) of '{cluster}' are in more than one group of '{group}': "
+            f"{names}. A cluster belongs to one group. If ids start again in each group, make "
+            f'them unique: data["{group}"].astype(str) + "-" + data["{cluster}"].astype(str).'
+        )
+    return first
+
+
+def check_one_group(data: pd.DataFrame, cluster: str, group: str) -> None:
+    """Refuse a table in which a cluster is in several groups.
+
+    Raises
+    ------
+    DataError
+    """
+    codes, labels = pd.factorize(data[cluster])
+    group_of_clusters(codes, labels, pd.factorize(data[group])[0], cluster, group)
+
+
+def listed(values: Sequence) -> str:
+    """The first few of many, as a reader writes them."""
+    first = ", ".join(shown(value) for value in list(values)[:NAMED_CASES])
+    return f"{first}, ..." if len(values) > NAMED_CASES else first

@@ -1,0 +1,416 @@
+"""Per-cluster sufficient statistics, taken in one pass over the rows.
+
+For cluster j let Z_j = Q_j R_j be the thin QR factorisation of its random-effects design. The
+two-level likelihood needs the rows only through
+
+* R_j (q, q), upper triangular,
+* B_j = Q_j' [X_j y_j] (q, k): what the random effects can reach of the predictors and the outcome,
+* E = sum_j [X_j y_j]'(I - Q_j Q_j')[X_j y_j] (k, k): what they cannot reach.
+
+Cross-products G_j = D_j'D_j carry the same information, but E would then be a difference of large
+numbers; here it is summed from residuals, so an intraclass correlation of .99999999 costs no digit.
+Statistics of disjoint sets of clusters add up: rows are worked through in chunks of whole clusters.
+
+Columns are centred and scaled first (:class:`Scaling`), because an offset of a million would
+otherwise use up half of the digits of float64. ``k = p + 1``, the outcome last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mlteach.core.design import Design
+from mlteach.core.linalg import dependent_columns
+from mlteach.errors import DataError, ModelError
+
+# Rows worked on at a time: small enough that temporaries stay far below the size of big data.
+CHUNK_ROWS = 65_536
+# A column of Z is taken as dependent in a cluster when less than this part of its length is left.
+RANK_TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The linear maps between the user's units and the fitter's.
+
+    Scaled quantities carry a subscript s: ``X_s = X A``, ``Z_s = Z T`` and
+    ``y_s = (y - X b0) / scale``; so ``beta = b0 + scale * A beta_s`` and
+    ``u = scale * T u_s``.
+
+    Attributes
+    ----------
+    A : ndarray, shape (p, p)
+    T : ndarray, shape (q, q)
+    b0 : ndarray, shape (p,)
+        Ordinary least squares, in the user's units.
+    scale : float
+        Residual standard deviation of ordinary least squares.
+    """
+
+    A: np.ndarray
+    T: np.ndarray
+    b0: np.ndarray
+    scale: float
+
+    def beta(self, beta_s: np.ndarray) -> np.ndarray:
+        """Coefficients in the user's units."""
+        return self.b0 + self.scale * (self.A @ beta_s)
+
+    def cov_beta(self, cov_s: np.ndarray) -> np.ndarray:
+        """Covariance matrix of the coefficients in the user's units."""
+        return self.scale**2 * self.A @ cov_s @ self.A.T
+
+    def tau(self, tau_s: np.ndarray) -> np.ndarray:
+        """Covariance matrix of the random effects in the user's units."""
+        return self.scale**2 * self.T @ tau_s @ self.T.T
+
+
+@dataclass(frozen=True)
+class ClusterMoments:
+    """Sufficient statistics of a two-level model, in scaled units.
+
+    Attributes
+    ----------
+    n : ndarray of int, shape (J,)
+        Rows per cluster.
+    R : ndarray, shape (J, q, q)
+    B : ndarray, shape (J, q, p + 1)
+    E : ndarray, shape (p + 1, p + 1)
+    scaling : Scaling
+    """
+
+    n: np.ndarray
+    R: np.ndarray
+    B: np.ndarray
+    E: np.ndarray
+    scaling: Scaling
+
+    @property
+    def J(self) -> int:
+        """Number of clusters."""
+        return len(self.n)
+
+    @property
+    def N(self) -> int:
+        """Number of rows."""
+        return int(self.n.sum())
+
+    @property
+    def q(self) -> int:
+        """Number of random effects."""
+        return self.R.shape[1]
+
+    @property
+    def p(self) -> int:
+        """Number of fixed effects."""
+        return self.B.shape[2] - 1
+
+
+def solve_within(m: ClusterMoments, right: np.ndarray) -> np.ndarray:
+    """Least-squares coefficients on Z_j of what has ``right_j = Q_j' w``: ``R_j^-1 right_j``.
+
+    Parameters
+    ----------
+    m : ClusterMoments
+    right : ndarray, shape (J, q, k)
+
+    Returns
+    -------
+    ndarray, shape (J, q, k)
+        NaN in clusters whose Z_j has dependent columns.
+    """
+    full = (np.diagonal(m.R, axis1=1, axis2=2) > 0).all(axis=1)[:, None, None]
+    return np.where(full, np.linalg.solve(np.where(full, m.R, np.eye(m.q)), right), np.nan)
+
+
+def cluster_moments(
+    design: Design, *, centre: bool = True, chunk_rows: int = CHUNK_ROWS
+) -> ClusterMoments:
+    """Reduce the rows of a model to its per-cluster statistics.
+
+    Parameters
+    ----------
+    design : Design
+        From :func:`mlteach.core.design.design`.
+    centre : bool, default True
+        Centre the columns of Z; False keeps their zero, so that the variances of the scaled
+        random effects are those of the user's up to units.
+    chunk_rows : int
+        Rows worked on at a time; a larger cluster is still worked on whole.
+
+    Returns
+    -------
+    ClusterMoments
+
+    Raises
+    ------
+    ModelError
+        If predictors or random effects are constant or collinear; they are named.
+    """
+    X_standard = standardise(design.X, design.x_names, "predictor")
+    Z_standard = _standardise_blocks(design, centre)
+    offset, b_s, scale = _least_squares(design, X_standard)
+    scaling = Scaling(
+        A=X_standard.matrix,
+        T=Z_standard.matrix,
+        b0=X_standard.matrix @ b_s + offset * X_standard.constant,
+        scale=scale,
+    )
+    n = np.bincount(design.codes, minlength=len(design.labels))
+    order = _order(design.codes, len(n))
+    starts = np.concatenate([[0], np.cumsum(n)])
+    R, B, E = [], [], 0.0
+    for first, last in _chunks(starts, chunk_rows):
+        rows = slice(starts[first], starts[last])
+        rows = rows if order is None else order[rows]
+        X = X_standard(design.X[rows])
+        y = (design.y[rows] - offset - b_s @ X) / scale
+        R_c, B_c, E_c = _reduce(
+            Z_standard(design.Z[rows]),
+            np.vstack([X, y]),
+            starts[first:last] - starts[first],
+            n[first:last],
+        )
+        R.append(R_c)
+        B.append(B_c)
+        E = E + E_c
+    return ClusterMoments(n=n, R=np.concatenate(R), B=np.concatenate(B), E=E, scaling=scaling)
+
+
+class OutcomeMoments:
+    """Moments of the same rows with other outcomes: what does not depend on y is kept.
+
+    The scaling stays that of the moments it starts from. A scaling serves numerical accuracy only,
+    so one that fits another outcome of the same size does as well.
+
+    Parameters
+    ----------
+    design : Design
+    moments : ClusterMoments
+        Of this design, from :func:`cluster_moments` with ``centre=True``.
+    """
+
+    def __init__(self, design: Design, moments: ClusterMoments) -> None:
+        self.moments = moments
+        self._order = _order(design.codes, moments.J)
+        rows = slice(None) if self._order is None else self._order
+        n = moments.n
+        self._starts = np.concatenate([[0], np.cumsum(n)[:-1]])
+        Z = _standardise_blocks(design, True)(design.Z[rows])
+        self._Q = _orthonormal(Z, moments.R, n)
+        # The part of X that the random effects cannot reach; a cross-product with it gives E.
+        X = standardise(design.X, design.x_names, "predictor")(design.X[rows])
+        for a, Q in enumerate(self._Q):
+            X -= Q * np.repeat(moments.B[:, a, :-1].T, n, axis=1)
+        self._X_left = X
+        self._center = design.X[rows] @ moments.scaling.b0
+
+    def __call__(self, y: np.ndarray) -> ClusterMoments:
+        """Moments with the outcome ``y``, shape (N,), in the order of the design's rows."""
+        m = self.moments
+        y = ((y if self._order is None else y[self._order]) - self._center) / m.scaling.scale
+        B, E = m.B.copy(), m.E.copy()
+        for a, Q in enumerate(self._Q):
+            B[:, a, -1] = np.add.reduceat(Q * y, self._starts)
+            y = y - Q * np.repeat(B[:, a, -1], m.n)
+        E[-1, :-1] = E[:-1, -1] = self._X_left @ y
+        E[-1, -1] = y @ y
+        return replace(m, B=B, E=E)
+
+
+def _orthonormal(Z: np.ndarray, R: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Q of Z_j = Q_j R_j for known R; Z (q, rows) is overwritten. Dependent columns are zero."""
+    for a in range(len(Z)):
+        for b in range(a):
+            Z[a] -= Z[b] * np.repeat(R[:, b, a], n)
+        length = R[:, a, a]
+        Z[a] *= np.repeat(np.where(length > 0, 1.0, 0.0) / np.where(length > 0, length, 1.0), n)
+    return Z
+
+
+def _order(codes: np.ndarray, J: int) -> np.ndarray | None:
+    """Row order that brings clusters together; None if they are together already."""
+    if (codes[1:] >= codes[:-1]).all():
+        return None
+    # NumPy sorts 16-bit integers by radix, in linear time.
+    small = codes.astype(np.uint16) if J <= 2**16 else codes
+    return np.argsort(small, kind="stable")
+
+
+def _chunks(starts: np.ndarray, chunk_rows: int):
+    """Consecutive ranges of clusters of about ``chunk_rows`` rows."""
+    first, J = 0, len(starts) - 1
+    while first < J:
+        last = int(np.searchsorted(starts, starts[first] + chunk_rows, side="right")) - 1
+        last = min(max(last, first + 1), J)
+        yield first, last
+        first = last
+
+
+def _reduce(Z, W, starts, n):
+    """R, B and E of one chunk by Gram-Schmidt within clusters; Z and W are overwritten.
+
+    Z is (q, rows) and W (k, rows), rows sorted by cluster; ``starts`` says where clusters begin.
+    """
+    q, J = len(Z), len(n)
+    R, B = np.zeros((J, q, q)), np.zeros((J, q, len(W)))
+    length2 = np.add.reduceat(Z * Z, starts, axis=1)
+    for a in range(q):
+        left2 = np.add.reduceat(Z[a] * Z[a], starts)
+        keep = left2 > np.maximum(RANK_TOLERANCE**2 * length2[a], n * 1e-26)
+        norm = np.sqrt(np.where(keep, left2, 1.0))
+        Q = Z[a] * np.repeat(keep / norm, n)
+        R[:, a, a] = norm * keep
+        for b in range(a + 1, q):
+            R[:, a, b] = np.add.reduceat(Q * Z[b], starts)
+            Z[b] -= Q * np.repeat(R[:, a, b], n)
+        for c in range(len(W)):
+            B[:, a, c] = np.add.reduceat(Q * W[c], starts)
+            W[c] -= Q * np.repeat(B[:, a, c], n)
+    return R, B, W @ W.T
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Centring and scaling of columns, applied to rows at a time.
+
+    Attributes
+    ----------
+    means, size : ndarray, shape (p,)
+        What is subtracted from a column, and what it is then divided by.
+    constant : ndarray, shape (p,)
+        Coefficients that reproduce a column of ones (zero if there is no intercept).
+    """
+
+    means: np.ndarray
+    size: np.ndarray
+    constant: np.ndarray
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """Standardised columns of some rows, as a contiguous (p, rows) array."""
+        return (X.T - self.means[:, None]) / self.size[:, None]
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The same as a matrix A: standardised rows are ``X A``, shape (p, p)."""
+        return (np.eye(len(self.size)) - np.outer(self.constant, self.means)) / self.size
+
+
+def _row_chunks(N: int):
+    return (slice(k, k + CHUNK_ROWS) for k in range(0, N, CHUNK_ROWS))
+
+
+def standardise(X: np.ndarray, names, kind: str, centre: bool = True) -> Standard:
+    """Find means and sizes, and refuse constant or collinear columns by name."""
+    p, N = X.shape[1], len(X)
+    intercept, constant, means = _constant(X), np.zeros(p), np.zeros(p)
+    if intercept is not None:
+        constant[intercept] = 1.0 / X[0, intercept]
+        if centre:
+            means = np.array([X[:, k].mean() for k in range(p)])
+            means[intercept] = 0.0
+    shift = Standard(means, np.ones(p), constant)
+    gram = sum(W @ W.T for W in (shift(X[rows]) for rows in _row_chunks(N)))
+    size = np.sqrt(np.diag(gram) / N)
+    largest = np.maximum(X.max(axis=0), -X.min(axis=0))
+    flat = size <= 1e-14 * largest
+    if flat.any():
+        raise ModelError(
+            f"The {kind} '{names[int(np.argmax(flat))]}' is constant in the rows used, so its "
+            "effect cannot be told from the intercept. Leave it out."
+        )
+    correlations = gram / np.outer(size, size) / N
+    dependent = dependent_columns(correlations)
+    if dependent:
+        raise ModelError(_collinear(names, dependent[0], correlations, kind))
+    return Standard(means, size, constant)
+
+
+def _standardise_blocks(design: Design, centre: bool) -> Standard:
+    """Standardise Z; a column is centred only where its block has an intercept to take it up."""
+    q = design.Z.shape[1]
+    means, size, constant = np.zeros(q), np.ones(q), np.zeros(q)
+    for block in design.blocks:
+        at = list(block)
+        names = [design.z_names[k] for k in at]
+        columns = slice(at[0], at[-1] + 1)
+        part = standardise(design.Z[:, columns], names, "random effect", centre)
+        means[at], size[at], constant[at] = part.means, part.size, part.constant
+    return _Blocks(means, size, constant, design.blocks)
+
+
+@dataclass(frozen=True)
+class _Blocks(Standard):
+    """Standardisation within blocks of columns."""
+
+    blocks: tuple[tuple[int, ...], ...]
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Block-diagonal matrix T: standardised rows are ``Z T``, shape (q, q)."""
+        out = np.zeros((len(self.size),) * 2)
+        for block in self.blocks:
+            at = np.ix_(block, block)
+            out[at] = super().matrix[at]
+        return out
+
+
+def _least_squares(design: Design, standard: Standard) -> tuple[float, np.ndarray, float]:
+    """Offset, standardised coefficients and residual SD of ordinary least squares.
+
+    The offset is taken off by plain subtraction, which is exact where least squares would round;
+    a second round on the residuals gives the coefficients their last digits.
+    """
+    X, y = design.X, design.y
+    N, p = X.shape
+    if p >= N:
+        raise ModelError(
+            f"{N} row(s) cannot determine {p} coefficients; fewer predictors or more data are "
+            "needed."
+        )
+    offset = float(y[0]) if standard.constant.any() else 0.0
+    b = np.zeros(p)
+    for _ in range(2):
+        gram, cross = np.zeros((p, p)), np.zeros(p)
+        for rows in _row_chunks(N):
+            W = standard(X[rows])
+            gram += W @ W.T
+            cross += W @ (y[rows] - offset - b @ W)
+        b = b + np.linalg.solve(gram, cross)
+    rss = sum(
+        float(np.sum((y[rows] - offset - b @ standard(X[rows])) ** 2)) for rows in _row_chunks(N)
+    )
+    scale = float(np.sqrt(rss / (N - p)))
+    _check_spread(scale, design)
+    return offset, b, scale
+
+
+def _constant(X: np.ndarray) -> int | None:
+    """Position of the intercept: the first column that is constant and not zero."""
+    for k in range(X.shape[1]):
+        if X[0, k] != 0 and (X[:, k] == X[0, k]).all():
+            return k
+    return None
+
+
+def _collinear(names, bad: int, correlations: np.ndarray, kind: str) -> str:
+    """Say which column is determined by which others."""
+    before = correlations[:bad, :bad]
+    weights = np.linalg.lstsq(before, correlations[:bad, bad], rcond=None)[0]
+    partners = [name for name, w in zip(names, weights, strict=False) if abs(w) > 1e-6]
+    of = ", ".join(f"'{name}'" for name in partners) or "other columns"
+    return (
+        f"The {kind} '{names[bad]}' is an exact linear combination of {of}: collinear columns "
+        "have no separate effects. Leave one of them out."
+    )
+
+
+def _check_spread(scale: float, design: Design) -> None:
+    size = float(np.abs(design.y).max())
+    if not scale > 1e-15 * size:
+        raise DataError(
+            f"The outcome '{design.formula.outcome}' is reproduced exactly by the fixed effects: "
+            "there is no residual variance to divide between the levels."
+        )

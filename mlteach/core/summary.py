@@ -1,0 +1,160 @@
+"""How results look: coefficient tables and the two-sided summary, as text and as HTML.
+
+Nothing is estimated here. A summary is a title, a few facts, and named tables: the model for the
+means, the model for the variance, and notes for the reader.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mlteach.core.distributions import t_quantile, two_sided_t
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import ModelError
+
+pd = lazy_import("pandas")
+
+# Name of the level-1 variance in every table of variance components.
+RESIDUAL = "Residual"
+
+
+def coefficient_table(
+    estimate: pd.Series, se: pd.Series, df: pd.Series, level: float = 0.95
+) -> pd.DataFrame:
+    """Estimates with their t-tests and confidence limits.
+
+    Parameters
+    ----------
+    estimate, se, df : Series, shape (p,)
+        Degrees of freedom may be infinite: then t is a z.
+    level : float, default 0.95
+        Confidence level of ``lower`` and ``upper``.
+
+    Returns
+    -------
+    DataFrame
+        One row a coefficient; columns estimate, se, df, t, p, lower, upper.
+
+    Examples
+    --------
+    >>> one = pd.Series([2.0], index=["x"])
+    >>> coefficient_table(one, one / 2, one * np.inf).round(3).loc["x", "p"]
+    np.float64(0.0)
+    """
+    check_level(level)
+    t = estimate / se
+    half = t_quantile(level, df) * se
+    return pd.DataFrame(
+        {
+            "estimate": estimate,
+            "se": se,
+            "df": df,
+            "t": t,
+            "p": two_sided_t(t, df),
+            "lower": estimate - half,
+            "upper": estimate + half,
+        }
+    )
+
+
+def check_level(level: float) -> None:
+    """Refuse a confidence level outside (0, 1).
+
+    Raises
+    ------
+    ModelError
+    """
+    if not (isinstance(level, float | np.floating) and 0.0 < level < 1.0):
+        raise ModelError(
+            f"A confidence level lies between 0 and 1, for example 0.95; got {level!r}."
+        )
+
+
+def format_p(p: float) -> str:
+    """A p-value to three decimals, with a floor instead of a zero.
+
+    Examples
+    --------
+    >>> format_p(0.0412), format_p(1e-9)
+    ('0.041', '<0.001')
+    """
+    if np.isnan(p):
+        return ""
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
+
+
+def format_number(value: float, digits: int = 4) -> str:
+    """A number with a fixed count of decimals where that shows it, otherwise in short form."""
+    if np.isnan(value):
+        return ""
+    if np.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if value != 0 and not 10.0**-digits * 5 <= abs(value) < 1e6:
+        return f"{value:.{digits}g}"
+    return f"{value:.{digits}f}"
+
+
+def format_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table as text, each column formatted for reading."""
+    formats = {"p": format_p, "p_mixture": format_p, "p_bootstrap": format_p}
+    out = {}
+    for name, column in table.items():
+        if column.dtype.kind != "f":
+            out[name] = column.astype(str)
+            continue
+        short = 1 if name == "df" else 2 if name in ("t", "z") else 4
+        shape = formats.get(name, lambda v, short=short: format_number(v, short))
+        out[name] = [shape(v) for v in column]
+    return pd.DataFrame(out, index=table.index)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A printable account of a fit; shows as text in a terminal and as HTML in a notebook.
+
+    Attributes
+    ----------
+    title : str
+    facts : dict of str to str
+        Short facts about the fit, in order.
+    tables : dict of str to DataFrame
+        Caption to table.
+    notes : sequence of str
+        What the reader should know.
+    """
+
+    title: str
+    facts: dict[str, str]
+    tables: dict[str, pd.DataFrame]
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    def __str__(self) -> str:
+        width = max(len(k) for k in self.facts) + 2
+        lines = [self.title, "=" * len(self.title)]
+        lines += [f"{k + ':':<{width}}{v}" for k, v in self.facts.items()]
+        for caption, table in self.tables.items():
+            lines += ["", caption, format_table(table).to_string()]
+        if self.notes:
+            lines += [""] + [f"Note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        facts = "".join(
+            f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in self.facts.items()
+        )
+        tables = "".join(
+            f"<h5>{html.escape(caption)}</h5>{format_table(table).to_html(border=0)}"
+            for caption, table in self.tables.items()
+        )
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
+        notes = f'<ul class="notes">{notes}</ul>' if notes else ""
+        return (
+            f'<div class="mlteach-summary"><p class="title">{html.escape(self.title)}</p>'
+            f"<dl>{facts}</dl>{tables}{notes}</div>"
+        )

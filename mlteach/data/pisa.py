@@ -1,0 +1,378 @@
+"""OECD's PISA student files: some countries and some variables out of a very wide SPSS file.
+
+A PISA file has a row for every student of every country and more than a thousand columns. Only the
+columns asked for are kept while it is read, and only the rows of the countries asked for after
+that. Students without an answer have a code that stands for the reason ("No Response"); the codes
+become missing values, and the reasons are counted.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import DataError, shown
+
+pd = lazy_import("pandas")
+
+COUNTRY, WEIGHT = "CNT", "W_FSTUWT"
+# Identifiers since PISA 2015, numbers that differ between all countries; and those before, text
+# that starts again in every country.
+IDENTIFIERS = (("CNTSCHID", "CNTSTUID"), ("SCHOOLID", "STIDSTD"))
+# Labels of PISA's codes, which count as missing even if the file does not declare them so.
+REASONS = ("valid skip", "not reached", "not applicable", "n/a", "invalid", "no response")
+REASONS += ("missing", "miss")
+BLANK = "blank"
+KEYS = ("country", "school", "student")
+# Values read at one go: a whole PISA file with up to 8 columns, since a second pass skips the rows
+# of the first one only by decompressing them, and less than half a GiB of memory.
+VALUES_AT_ONCE = 6_000_000
+
+
+def load_pisa(
+    path: str | Path,
+    countries: str | Sequence[str] | Mapping[str, str] = ("ALB", "IRL"),
+    variables: str | Sequence[str] = ("CREATAS", "GROSAGR"),
+    weights: bool = True,
+) -> pd.DataFrame:
+    """Read some countries and variables from OECD's SPSS file of PISA students.
+
+    The file is not part of mlteach: OECD offers it for download (PISA 2022:
+    CY08MSP_STU_QQQ.SAV). Needs pyreadstat.
+
+    Parameters
+    ----------
+    path : str or Path
+        The student questionnaire file, unzipped (.sav).
+    countries : str, sequence of str, or mapping, default ("ALB", "IRL")
+        Country codes as in the column CNT. A mapping gives each code the name it is to have in the
+        table: ``{"ALB": "Albania", "IRL": "Ireland"}``.
+    variables : str or sequence of str, default ("CREATAS", "GROSAGR")
+        Numeric columns of the file, written as there.
+    weights : bool, default True
+        Whether to keep the final student weight.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a student, in the order of the file; columns ``country``, ``school``, ``student``,
+        the variables (NaN where missing) and ``weight``. `attrs["codebook"]` has the file's labels
+        of the columns, `attrs["missing"]` the counts behind `missing_rates`, and `attrs["notes"]`
+        a sentence on how much is missing.
+
+    Raises
+    ------
+    DataError
+        No file there or no SPSS file; pyreadstat is not installed; a country or variable that is
+        not in the file (with what is); a text variable; a school in two countries, a student twice.
+
+    Notes
+    -----
+    Files before PISA 2015 number schools and students by country (SCHOOLID, STIDSTD): there the
+    code of the country is put in front, as in ``ALB-00012``.
+
+    Examples
+    --------
+    A file in PISA's layout with three students stands in for OECD's.
+
+    >>> import pandas as pd, pyreadstat, tempfile
+    >>> import mlteach as mt
+    >>> students = pd.DataFrame({"CNT": ["ALB", "ALB", "FIN"], "CNTSCHID": [8001.0, 8001, 2461],
+    ...                          "CNTSTUID": [1.0, 2, 3], "CREATAS": [0.5, 99, 1]})
+    >>> file = tempfile.NamedTemporaryFile(suffix=".sav")
+    >>> _ = pyreadstat.write_sav(students, file.name, missing_ranges={"CREATAS": [99]})
+    >>> mt.load_pisa(file.name, countries="ALB", variables="CREATAS", weights=False)
+      country  school  student  CREATAS
+    0     ALB    8001        1      0.5
+    1     ALB    8001        2      NaN
+
+    References
+    ----------
+    OECD (2023). PISA 2022 Database. https://www.oecd.org/pisa/data/2022database/
+    """
+    names = _country_names(countries)
+    variables = _variables(variables)
+    path = _existing(Path(path))
+    header = _header(path)
+    columns = _columns(header, variables, weights, path)
+    _check_numeric(header, variables)
+    raw = _read(path, columns, list(names))
+    reasons = {name: _reasons(raw[name], name, header) for name in variables}
+    table = _table(raw, reasons, names)
+    _check_identifiers(table)
+    table.attrs["codebook"] = {
+        new: header.column_names_to_labels[old] or old for new, old in columns.items()
+    }
+    table.attrs["missing"] = {name: _counts(why, table["country"]) for name, why in reasons.items()}
+    table.attrs["notes"] = (_note(table, variables),)
+    return table
+
+
+def missing_rates(pisa: pd.DataFrame) -> pd.DataFrame:
+    """Count, by country, the missing values of each variable, and the reasons the file gives.
+
+    Parameters
+    ----------
+    pisa : DataFrame
+        As `load_pisa` returned it: the counts are those of the file as it was read.
+
+    Returns
+    -------
+    DataFrame
+        One row a (variable, country); columns `students`, `missing`, `share` and one a reason
+        (`blank`: there was no code).
+
+    Raises
+    ------
+    DataError
+        If the table does not come from `load_pisa`.
+
+    Examples
+    --------
+    As in `load_pisa`, three students stand in for OECD's file.
+
+    >>> import pandas as pd, pyreadstat, tempfile
+    >>> students = pd.DataFrame({"CNT": ["ALB"] * 3, "CNTSCHID": [1.0, 1, 2],
+    ...                          "CNTSTUID": [1.0, 2, 3], "CREATAS": [0.5, 99, 1]})
+    >>> file = tempfile.NamedTemporaryFile(suffix=".sav")
+    >>> _ = pyreadstat.write_sav(students, file.name, missing_ranges={"CREATAS": [99]},
+    ...                          variable_value_labels={"CREATAS": {99.0: "No Response"}})
+    >>> pisa = load_pisa(file.name, countries="ALB", variables="CREATAS", weights=False)
+    >>> missing_rates(pisa)[["students", "missing", "No Response"]]
+                      students  missing  No Response
+    variable country
+    CREATAS  ALB             3        1            1
+    """
+    if "missing" not in pisa.attrs:
+        raise DataError(
+            "The table has no counts of PISA's missing codes: missing_rates takes the table that "
+            "load_pisa returned. For other data there is missing_patterns."
+        )
+    counts = {
+        (variable, country): facts
+        for variable, by_country in pisa.attrs["missing"].items()
+        for country, facts in by_country.items()
+    }
+    table = pd.DataFrame.from_dict(counts, orient="index").fillna(0).astype(int)
+    table.index = pd.MultiIndex.from_tuples(counts, names=["variable", "country"])
+    table.insert(2, "share", table["missing"] / table["students"])
+    return table
+
+
+# ---------------------------------------------------------------------------------------- the call
+
+
+def _country_names(countries: str | Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """Name that each code is to have; the code itself where there is no mapping."""
+    if isinstance(countries, Mapping):
+        names = {str(code): str(name) for code, name in countries.items()}
+    else:
+        codes = [countries] if isinstance(countries, str) else list(countries)
+        names = {str(code): str(code) for code in codes}
+    if not names:
+        raise DataError('countries is empty; name at least one, as in countries=("ALB", "IRL").')
+    if len(set(names.values())) < len(names):
+        raise DataError(f"countries gives two codes the same name: {names}.")
+    return names
+
+
+def _variables(variables: str | Sequence[str]) -> list[str]:
+    variables = [variables] if isinstance(variables, str) else list(variables)
+    if not variables:
+        raise DataError('variables is empty; name at least one, as in variables=("CREATAS",).')
+    if len(set(variables)) < len(variables):
+        raise DataError(f"variables names a column twice: {', '.join(variables)}.")
+    taken = {*KEYS, "weight"} & set(variables)
+    if taken:
+        raise DataError(f"{sorted(taken)} is the name of a column that load_pisa makes itself.")
+    return variables
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise DataError(
+            f"There is no file {path.resolve()}. load_pisa reads OECD's student questionnaire file "
+            "in SPSS format, which has to be downloaded from OECD's PISA pages and unzipped."
+        )
+    if path.suffix.lower() == ".zip":
+        raise DataError(f"{path} is a zip archive. Unzip it and give the path of the .sav in it.")
+    return path
+
+
+# ---------------------------------------------------------------------------------------- the file
+
+
+def _pyreadstat():
+    if importlib.util.find_spec("pyreadstat") is None:
+        raise DataError(
+            "Reading SPSS files needs the package pyreadstat, which is not installed. "
+            "Install it, for instance with: pip install 'mlteach[book]'."
+        )
+    import pyreadstat
+
+    return pyreadstat
+
+
+def _header(path: Path) -> SimpleNamespace:
+    """Read names, labels and missing codes of all columns, and no data."""
+    pyreadstat = _pyreadstat()
+    with _readable(path):
+        _, header = pyreadstat.read_sav(path, metadataonly=True, user_missing=True)
+    return header
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say of a file that cannot be read which file it was, and what can be."""
+    pyreadstat = _pyreadstat()
+    try:
+        yield
+    except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError) as error:
+        raise DataError(
+            f"{path} cannot be read as an SPSS file ({error}). load_pisa reads .sav files, and "
+            "whole ones: download the file again if its size is not the one that OECD states; "
+            "OECD's SAS and text files have to be converted first."
+        ) from error
+
+
+def _columns(header, variables: list[str], weights: bool, path: Path) -> dict[str, str]:
+    """Column of the file, as spelled there, for each column of the table."""
+    spelled = {name.upper(): name for name in header.column_names}
+    identifiers = [pair for pair in IDENTIFIERS if set(pair) <= set(spelled)]
+    if COUNTRY not in spelled or not identifiers:
+        new, old = (" and ".join(pair) for pair in IDENTIFIERS)
+        raise DataError(
+            f"{path} is no PISA student file: it needs the columns {COUNTRY}, {new} (before 2015: "
+            f"{old})."
+        )
+    if weights and WEIGHT not in spelled:
+        raise DataError(f"{path} has no column {WEIGHT}. With weights=False none is looked for.")
+    unknown = [name for name in variables if name not in header.column_names]
+    if unknown:
+        raise DataError(_unknown_variables(unknown, spelled, path))
+    names = dict(zip(KEYS, (COUNTRY, *identifiers[0]), strict=True))
+    columns = {column: spelled[name] for column, name in names.items()}
+    columns |= {name: name for name in variables}
+    return columns | ({"weight": spelled[WEIGHT]} if weights else {})
+
+
+def _unknown_variables(unknown: list[str], spelled: dict[str, str], path: Path) -> str:
+    hints = []
+    for name in unknown:
+        close = get_close_matches(str(name).upper(), spelled, n=3)
+        meant = f" (close: {', '.join(spelled[match] for match in close)})" if close else ""
+        hints.append(f"{name}{meant}")
+    return f"{path} has {len(spelled)} columns, but not {'; '.join(hints)}."
+
+
+def _check_numeric(header, variables: list[str]) -> None:
+    text = [name for name in variables if header.readstat_variable_types[name] == "string"]
+    if text:
+        raise DataError(
+            f"{', '.join(text)}: text in the file. load_pisa reads numeric variables only."
+        )
+
+
+def _read(path: Path, columns: dict[str, str], codes: list[str]) -> pd.DataFrame:
+    """Rows of the countries under the table's column names, missing codes as they are."""
+    kept, seen = [], set()
+    for chunk in _chunks(path, list(columns.values())):
+        # usecols keeps the order of the file, not the one asked for.
+        chunk = chunk[list(columns.values())].set_axis(list(columns), axis=1)
+        chunk["country"] = chunk["country"].astype(str).str.strip()
+        seen |= set(chunk["country"])
+        kept.append(chunk[chunk["country"].isin(codes)])
+    unknown = [code for code in codes if code not in seen]
+    if unknown:
+        raise DataError(
+            f"{path} has no students of {', '.join(unknown)}. Its countries are: "
+            f"{', '.join(sorted(seen)) or 'none, the file has no rows'}."
+        )
+    return pd.concat(kept, ignore_index=True)
+
+
+def _chunks(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
+    pyreadstat = _pyreadstat()
+    rows = max(VALUES_AT_ONCE // len(columns), 1)
+    options = {"usecols": columns, "user_missing": True, "disable_datetime_conversion": True}
+    with _readable(path):
+        for chunk, _ in pyreadstat.read_file_in_chunks(
+            pyreadstat.read_sav, path, chunksize=rows, **options
+        ):
+            yield chunk
+
+
+# --------------------------------------------------------------------------------------- the table
+
+
+def _reasons(values: pd.Series, variable: str, header) -> np.ndarray:
+    """Why each value is missing, in the words of the file; "" where it is there."""
+    reasons = np.where(values.isna(), BLANK, "").astype(object)
+    labels = header.variable_value_labels.get(variable, {})
+    for bounds in header.missing_ranges.get(variable, []):
+        inside = values.between(bounds["lo"], bounds["hi"]).to_numpy()
+        for code in np.unique(values[inside]):
+            reasons[(values == code).to_numpy()] = labels.get(code, f"code {code:g}")
+    for code, label in labels.items():
+        if label.strip().lower() in REASONS:
+            reasons[(values == code).to_numpy()] = label
+    return reasons
+
+
+def _table(raw: pd.DataFrame, reasons: dict, names: dict[str, str]) -> pd.DataFrame:
+    table = raw.copy()
+    for variable, why in reasons.items():
+        table[variable] = table[variable].astype(float).where(why == "")
+    for key in ("school", "student"):
+        table[key] = _identifier(raw[key], raw["country"])
+    table["country"] = table["country"].map(names)
+    return table
+
+
+def _identifier(ids: pd.Series, country: pd.Series) -> pd.Series:
+    """Whole numbers as such; text, which starts again in every country, behind the country."""
+    if pd.api.types.is_numeric_dtype(ids):
+        if ids.isna().any():
+            raise DataError(f"{ids.isna().sum()} students have no {ids.name} number in the file.")
+        return ids.astype("int64")
+    return country + "-" + ids.astype(str).str.strip()
+
+
+def _check_identifiers(table: pd.DataFrame) -> None:
+    per_school = table.groupby("school")["country"].nunique()
+    shared = per_school.index[per_school > 1]
+    if len(shared):
+        raise DataError(
+            f"School {shown(shared[0])} is in two countries"
+            + (f", and so are {len(shared) - 1} more" if len(shared) > 1 else "")
+            + ". The identifiers of the file are not those of a PISA student file."
+        )
+    twice = table["student"][table["student"].duplicated()]
+    if len(twice):
+        raise DataError(
+            f"{len(twice)} student identifiers occur more than once, the first is "
+            f"{shown(twice.iloc[0])}. A PISA student file has one row a student."
+        )
+
+
+def _counts(reasons: np.ndarray, country: pd.Series) -> dict[str, dict[str, int]]:
+    """Students, missing values and each reason's share of them, by country."""
+    counts = {}
+    for name, why in pd.Series(reasons).groupby(country.to_numpy(), sort=False):
+        missing = why[why != ""].value_counts()
+        counts[name] = {"students": len(why), "missing": int(missing.sum())}
+        counts[name] |= {reason: int(n) for reason, n in missing.items()}
+    return counts
+
+
+def _note(table: pd.DataFrame, variables: list[str]) -> str:
+    shares = ", ".join(f"{name} {table[name].isna().mean():.0%}" for name in variables)
+    schools = table["school"].nunique()
+    return f"{len(table):,} students of {schools:,} schools. Missing: {shares}."

@@ -1,0 +1,104 @@
+"""The factor L of Omega in a model that is sampled: one for all clusters, or by level-2 functions.
+
+Entries are those of :mod:`mlteach.location_scale.bayes.graph`, numbers or vectors over clusters.
+With level-2 functions log variances and atanh correlations are sampled. Correlations of three
+effects or more may exclude each other: where they do, the density is zero (Leckie et al. 2014).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlteach.location_scale.bayes.graph import total
+
+if TYPE_CHECKING:
+    from mlteach.location_scale.bayes.priors import Effects, Prior, WeakPrior
+    from mlteach.location_scale.level_two import LevelTwoFunctions
+
+Entries = dict[tuple[int, int], Any]
+
+# Where log SDs start: small variances; the sampler grows them more easily than it shrinks them.
+START = -1.0
+# What is left of an effect beside those before it: less is outside the cone.
+LEAST_LEFT = 1e-10
+
+
+def sampled_factor(effects: Effects, prior: Prior, functions: LevelTwoFunctions | None) -> Entries:
+    """Entries of L in natural units, with their prior, inside a PyMC model."""
+    if functions is not None:
+        return _by_level_two(effects, prior, functions)
+    import pymc as pm
+    from pytensor import tensor as pt
+
+    start = [START * (a == b) for a, b in effects.places]
+    free = pm.Flat("factor", shape=len(start), initval=np.array(start))
+    L = effects.entries(pt, free)
+    density = total(prior.log_density(pt, L, effects, block) for block in effects.blocks)
+    pm.Potential("prior_factor", density + effects.log_jacobian(pt, L))
+    return L
+
+
+def _by_level_two(effects: Effects, prior: WeakPrior, functions: LevelTwoFunctions) -> Entries:
+    import pymc as pm
+    from pytensor import tensor as pt
+
+    map_ = functions.map
+    start = [
+        2.0 * START * (row == col) * standard.constant
+        for row, col, standard in zip(map_.rows, map_.cols, functions.standards, strict=True)
+    ]
+    free = pm.Flat("functions", shape=map_.m, initval=np.concatenate(start))
+    L, left = level_two_factor(pt, functions, free)
+    pm.Potential("prior_functions", prior.log_density_functions(pt, functions, effects, free))
+    if left is not None:
+        pm.Potential("inside", pt.switch(pt.all(left > LEAST_LEFT), 0.0, -np.inf))
+    return L
+
+
+def level_two_factor(xp, functions: LevelTwoFunctions, free) -> tuple[Entries, Any]:
+    """Entries of L from the coefficients (..., m), vectors over clusters along the last axis.
+
+    Returns
+    -------
+    dict
+        Entry of L by its place; zero elements of Omega have none above their block.
+    vector or None
+        Smallest remaining variance of a cluster's effects, of standard deviation one; at most zero
+        is outside the cone. None where two effects correlate at most: there is nothing to exclude.
+    """
+    map_ = functions.map
+    log_sd, rho = {}, {}
+    for row, col, value in zip(
+        map_.rows, map_.cols, level_two_values(functions, free), strict=True
+    ):
+        if row == col:
+            log_sd[row] = 0.5 * value
+        else:
+            rho[row, col] = xp.tanh(value)
+    C, left = {}, []
+    for a in range(map_.r + map_.q):
+        for b in range(a):
+            if (a, b) in rho:
+                shared = [C[a, k] * C[b, k] for k in range(b) if (a, k) in C and (b, k) in C]
+                C[a, b] = (rho[a, b] - sum(shared)) / C[b, b]
+        rest = 1.0 - sum(C[a, b] ** 2 for b in range(a) if (a, b) in C)
+        if sum((a, b) in C for b in range(a)) > 1:
+            left.append(rest)
+            rest = xp.maximum(rest, LEAST_LEFT)
+        C[a, a] = rest**0.5
+    smallest = None
+    for rest in left:
+        smallest = rest if smallest is None else xp.minimum(smallest, rest)
+    return {(a, b): xp.exp(log_sd[a]) * x for (a, b), x in C.items()}, smallest
+
+
+def level_two_values(functions: LevelTwoFunctions, free) -> list[Any]:
+    """Values of each function in each cluster, from coefficients (..., m)."""
+    out, start = [], 0
+    for G in functions.map.designs:
+        part = free[..., start : start + G.shape[1]]
+        start += G.shape[1]
+        out.append(total(part[..., k, None] * G[:, k] for k in range(G.shape[1])))
+    return out

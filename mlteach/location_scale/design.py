@@ -1,0 +1,206 @@
+"""From two formulas and a table to the rows of a location-scale model, in scaled units.
+
+The mean function is a mixed model's formula, the variance function the right-hand side of another
+with the same clusters; both are evaluated on the rows that are complete in all columns of either.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mlteach.core.design import Design, check_columns, complete_in, design, new_rows
+from mlteach.core.formula import ModelFormula, parse, variables
+from mlteach.core.lazy import lazy_import
+from mlteach.core.moments import Scaling, cluster_moments, standardise
+from mlteach.errors import DataWarning, FormulaError, ModelError, shown
+from mlteach.location_scale.likelihood import Rows
+
+pd = lazy_import("pandas")
+
+MOST_SCALE_EFFECTS = 2
+# Effects of the variance function carry this prefix wherever both functions share a table.
+SCALE = "scale:"
+
+
+@dataclass(frozen=True)
+class LocationScaleDesign:
+    """Both functions of a location-scale model.
+
+    Attributes
+    ----------
+    mean : Design
+        Mean function: y, X, Z, codes, labels.
+    W : ndarray, shape (N, k)
+        Fixed part of the variance function, user's units.
+    S : ndarray, shape (N, r)
+        Its random part.
+    w_names, s_names : tuple of str
+    s_blocks : tuple of tuple of int
+        Columns of S that vary together.
+    variance : Design
+        Of the variance function, for the rows of other tables.
+    variance_text : str
+        The variance function as given.
+    rows : Rows
+        Everything in scaled units, sorted by cluster.
+    scaling : Scaling
+        Of the mean function: ``beta = b0 + scale A beta_s``, ``u = scale T u_s``.
+    A_w : ndarray, shape (k, k)
+        ``alpha = A_w alpha_s + 2 log(scale) ones``.
+    ones : ndarray, shape (k,)
+        Coefficients that reproduce 1 in the variance function.
+    T_s : ndarray, shape (r, r)
+        ``v = T_s v_s``.
+    order : ndarray of int, shape (N,)
+        Positions in the table of the sorted rows.
+    data : DataFrame
+        The rows used.
+    dropped_note : str
+        How many rows were left out, and why; empty if none was.
+    """
+
+    mean: Design
+    W: np.ndarray
+    S: np.ndarray
+    w_names: tuple[str, ...]
+    s_names: tuple[str, ...]
+    s_blocks: tuple[tuple[int, ...], ...]
+    variance: Design
+    variance_text: str
+    rows: Rows
+    scaling: Scaling
+    A_w: np.ndarray
+    ones: np.ndarray
+    T_s: np.ndarray
+    order: np.ndarray
+    data: pd.DataFrame = field(repr=False)
+    dropped_note: str
+
+    def new_variance_rows(self, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Evaluate the variance function's W and S on other rows.
+
+        Raises
+        ------
+        DataError
+        """
+        W, S = new_rows(self.variance, data)
+        return W, S[:, : self.S.shape[1]]
+
+
+def location_scale_design(
+    formula: str,
+    variance: str,
+    data: pd.DataFrame,
+    *,
+    centre: bool = True,
+    most_scale_effects: int | None = MOST_SCALE_EFFECTS,
+) -> LocationScaleDesign:
+    """Evaluate both formulas on the rows that both can use.
+
+    ``centre`` moves the zeros of the random effects' predictors where that is only a
+    reparametrisation; ``most_scale_effects`` is what quadrature can afford, None for no limit.
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError
+    """
+    mean_formula = parse(formula)
+    if not mean_formula.random:
+        raise FormulaError(
+            f"The mean function '{formula}' has no random part; add one, such as '(1 | school)'."
+        )
+    variance_formula, is_random = _variance_formula(variance, mean_formula)
+    data, note = _complete(mean_formula, variance_formula, data)
+    if note:
+        warnings.warn(note, DataWarning, stacklevel=3)
+    mean, var = design(mean_formula, data), design(variance_formula, data)
+    S = var.Z if is_random else np.zeros((len(var.y), 0))
+    s_names, s_blocks = (var.z_names, var.blocks) if is_random else ((), ())
+    _check(mean, S, s_names, most_scale_effects)
+    moments = cluster_moments(mean, centre=centre)
+    scaling = moments.scaling
+    W_standard = standardise(var.X, var.x_names, "predictor of the variance")
+    if not W_standard.constant.any():
+        raise FormulaError(f"The variance function '{variance}' needs its intercept.")
+    T_s = _scale_units(S, s_names, centre)
+    order = np.argsort(mean.codes, kind="stable")
+    n = np.bincount(mean.codes)
+    rows = Rows(
+        y=((mean.y - mean.X @ scaling.b0) / scaling.scale)[order],
+        X=(mean.X @ scaling.A)[order],
+        Z=(mean.Z @ scaling.T)[order],
+        W=(var.X @ W_standard.matrix)[order],
+        S=(S @ T_s)[order],
+        starts=np.concatenate([[0], np.cumsum(n)[:-1]]),
+        n=n,
+    )
+    return LocationScaleDesign(
+        mean, var.X, S, var.x_names, s_names, s_blocks, var,
+        variance, rows, scaling,
+        W_standard.matrix, W_standard.constant, T_s, order, data, note,
+    )  # fmt: skip
+
+
+def _variance_formula(variance: str, mean: ModelFormula) -> tuple[ModelFormula, bool]:
+    """The variance function as a formula of a mixed model, and whether it has a random part."""
+    if not isinstance(variance, str) or not variance.strip().startswith("~"):
+        raise FormulaError(
+            f"The variance function is the right-hand side of a formula, such as '~ sector + "
+            f"(1 | {mean.cluster})', not {variance!r}."
+        )
+    formula = parse(f"{mean.outcome} {variance.strip()}")
+    if not formula.random:
+        return parse(f"{formula.text} + (1 | {mean.cluster})"), False
+    if formula.cluster != mean.cluster:
+        raise FormulaError(
+            f"The mean function has the clusters '{mean.cluster}', the variance function "
+            f"'{formula.cluster}'; both must have the same."
+        )
+    return formula, True
+
+
+def _complete(
+    mean: ModelFormula, variance: ModelFormula, data: pd.DataFrame
+) -> tuple[pd.DataFrame, str]:
+    """Rows that are complete in the columns of both functions, and a note on the others."""
+    formulas = (mean, variance)
+    columns = sorted(
+        set().union(
+            *(variables(part) for f in formulas for part in (f.outcome, f.fixed)),
+            *(variables(term.effects) for f in formulas for term in f.random),
+        )
+    )
+    columns = [*columns, mean.cluster]
+    check_columns(data, columns, "the two functions")
+    return complete_in(data, columns)
+
+
+def _check(mean: Design, S: np.ndarray, s_names: tuple[str, ...], most: int | None) -> None:
+    if most is not None and S.shape[1] > most:
+        raise ModelError(
+            f"The variance function has {S.shape[1]} random effects ({', '.join(s_names)}); by "
+            f"maximum likelihood there may be {most}. Use method='bayes', or fewer."
+        )
+    n = np.bincount(mean.codes)
+    J = len(n)
+    if J < 2 or len(mean.y) == J:
+        raise ModelError(
+            f"'{mean.formula.cluster}' has {J} clusters for {len(mean.y)} rows: variances between "
+            "and within clusters need at least two clusters, and some with several rows."
+        )
+    if S.shape[1] and (n == 1).mean() > 0.5:
+        first = mean.labels[int(np.argmax(n == 1))]
+        raise ModelError(
+            f"{int((n == 1).sum())} of {J} clusters have one row (first {shown(first)}), and one "
+            "row has no variance of its own: a random variance cannot be told from them. Leave "
+            "the random part out of the variance function."
+        )
+
+
+def _scale_units(S: np.ndarray, names: tuple[str, ...], centre: bool) -> np.ndarray:
+    if not S.shape[1]:
+        return np.zeros((0, 0))
+    return standardise(S, names, "random effect of the variance", centre).matrix

@@ -1,0 +1,258 @@
+"""Location-scale models: random effects in the mean and in the log of the level-1 variance.
+
+    y_ij = x'beta + z'u_j + e_ij,   log Var(e_ij) = w'alpha + s'v_j,   (u_j, v_j) ~ N(0, Omega)
+
+A fit goes two formulas -> rows in scaled units -> start values from the mixed model with one
+level-1 variance -> maximum of the collapsed likelihood -> result.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import ConvergenceWarning, ModelError
+from mlteach.location_scale.association import AssociationMap, start_association
+from mlteach.location_scale.association_result import AssociationResult, association_map
+from mlteach.location_scale.design import LocationScaleDesign, location_scale_design
+from mlteach.location_scale.effects import CholeskyMap
+from mlteach.location_scale.level_two import LevelTwoFunctions, level_two_functions
+from mlteach.location_scale.result import LocationScaleResult
+from mlteach.location_scale.search import maximise, start_values
+from mlteach.mixed.fit import fit_mixed
+
+if TYPE_CHECKING:
+    from mlteach.location_scale.bayes.posterior import LocationScalePosterior
+
+pd = lazy_import("pandas")
+
+# Quadrature points a dimension, by the number of random effects in the variance function.
+POINTS = {0: 1, 1: 15, 2: 9}
+# With u in the variance function: where it bends much, fewer lose the fourth decimal.
+ASSOCIATION_POINTS = 21
+FORMS = {False: "none", True: "correlated", "linear": "linear", "quadratic": "quadratic"}
+SAMPLING = ("draws", "chains", "tune", "seed", "progress", "cores", "collapsed", "student_t")
+
+
+def fit_location_scale(
+    formula: str,
+    variance: str,
+    data: pd.DataFrame,
+    *,
+    between: str | Mapping[str, str] | None = None,
+    association: bool | str = True,
+    points: int | None = None,
+    reml: bool = False,
+    method: str = "ml",
+    prior: str | object = "weak",
+    **sampling: object,
+) -> LocationScaleResult | LocationScalePosterior:
+    """Fit a location-scale model by maximum likelihood or by Bayes.
+
+    Parameters
+    ----------
+    formula : str
+        Mean function, as for :func:`fit_mixed`:
+        ``"score16 ~ score11 + (1 + score11 | school)"``.
+    variance : str
+        Log variance function, the right-hand side only: ``"~ score11 + (1 | school)"``. It may
+        have up to two random effects; with none (``"~ sector"``) the variance differs by its
+        predictors alone.
+    data : DataFrame
+        One row a level-1 unit. Rows with a missing value in a column of either function are left
+        out and announced by a ``DataWarning``.
+    between : str or mapping of str to str, optional
+        Level-2 functions for the random effects: ``"~ sector"`` lets all their log variances and
+        (transformed) correlations differ by sector, ``{"Intercept": "~ sector"}`` only the ones
+        named; a correlation is named ``"Intercept:scale:Intercept"``. By Bayes for weak priors,
+        whose ``between`` is that of their coefficients.
+    association : {True, False, "linear", "quadratic"}, default True
+        How the random effects of the two functions go together: they correlate, they do not, or
+        the mean function's effect u itself enters the log variance, as ``gamma1 u + v`` or
+        ``gamma1 u + gamma2 u**2 + v`` with v independent of u. "linear" is the correlated model in
+        other words (see ``fit.association``). By maximum likelihood "quadratic", and "linear"
+        without a random effect in the variance function, need u to be one random intercept; by
+        Bayes all location effects enter, and none is integrated out.
+    points : int, optional
+        Points of the adaptive Gauss-Hermite quadrature, a dimension; 15 for one random effect in
+        the variance function, 9 for two, 21 where u is integrated numerically too.
+    reml : bool, default False
+        Restricted maximum likelihood, for variance functions without random effects.
+    method : {"ml", "bayes"}
+        "bayes" needs PyMC, and takes seconds to a minute; see
+        :func:`mlteach.location_scale.bayes.sample.sample`.
+    prior : "weak", "inverse-wishart", "flat" or a prior, default "weak"
+        With ``method="bayes"``: half-normal and LKJ on the data's own scale, an inverse-Wishart
+        built on separate fits of the clusters, as in published analyses, or every covariance matrix
+        as likely as any other.
+    **sampling
+        With ``method="bayes"``: draws, chains, tune, seed, progress, cores, collapsed, student_t.
+
+    Returns
+    -------
+    LocationScaleResult or, by Bayes, LocationScalePosterior
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError
+        As :func:`fit_mixed`; for other clusters in the two functions, for more than two random
+        effects in the variance function, and where clusters of one row cannot carry one.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_location_scale("math ~ sector + (1 | school)", "~ sector + (1 | school)",
+    ...                             mt.load("hsb"))
+    >>> round(fit.llf, 4)
+    -23507.1303
+    >>> fit.log_variance["estimate"].round(3).to_dict()
+    {'Intercept': 3.518, 'sector[T.Public]': 0.265}
+
+    References
+    ----------
+    Hedeker, Mermelstein & Demirtas (2008), Biometrics 64(2), doi:10.1111/j.1541-0420.2007.00924.x.
+    Leckie, French, Charlton & Browne (2014), Journal of Educational and Behavioral Statistics
+    39(5), doi:10.3102/1076998614546494.
+    """
+    _check_method(method, points, reml, prior, sampling)
+    _check_association(association, between, reml)
+    if method == "bayes":
+        return _by_bayes(formula, variance, data, association, between, prior, sampling)
+    d = location_scale_design(formula, variance, data, centre=between is None)
+    _check_reml(reml, d)
+    _check_points(points)
+    result = _by_likelihood(d, association, between, points, reml)
+    if not result.converged:
+        warnings.warn(
+            f"'{result.formula}' {result.optimizer.status}. Try fewer random effects, or "
+            "predictors nearer to zero and of similar size.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+def _by_likelihood(
+    d: LocationScaleDesign,
+    association: bool | str,
+    between: str | Mapping[str, str] | None,
+    points: int | None,
+    reml: bool,
+) -> LocationScaleResult:
+    """Fit one Omega and correlated effects first; other forms start from there."""
+    over_u = association == "quadratic" or (association == "linear" and not d.s_names)
+    map_ = association_map(d, 2 if association == "quadratic" else 1) if over_u else None
+    common = CholeskyMap.from_blocks(d.s_blocks, d.mean.blocks, bool(association))
+    some = POINTS[len(d.s_names)] if over_u or points is None else points
+    functions, kind = None, LocationScaleResult
+    deviance, record, hessian = maximise(d.rows, common, _start(d, common), some, reml)
+    if over_u:
+        kind, start = AssociationResult, _from_correlated(map_, common, record.end)
+        points = ASSOCIATION_POINTS if points is None else points
+        deviance, record, hessian = maximise(d.rows, map_, start, points)
+    if between is not None:
+        functions = level_two_functions(d, between, association)
+        start = _from_common(functions, common, record.end)
+        deviance, record, hessian = maximise(d.rows, functions.map, start, some, reml)
+    return kind(d, deviance, record, hessian, functions, FORMS[association])
+
+
+def _check_association(association: object, between: object, reml: bool) -> None:
+    if not isinstance(association, bool | str) or association not in FORMS:
+        raise ModelError(
+            f"association={association!r} is not known; choose True (correlated effects), False "
+            "(none), 'linear' or 'quadratic' (u in the variance function)."
+        )
+    if isinstance(association, str) and (between is not None or reml):
+        other = "between=" if between is not None else "reml=True"
+        raise ModelError(
+            f"association={association!r} does not go with {other}: leave one of them out."
+        )
+
+
+def _check_method(method, points, reml, prior, sampling) -> None:
+    """Refuse settings of one method given to the other."""
+    if method not in ("ml", "bayes"):
+        raise ModelError(f"method={method!r} is not known; choose 'ml' or 'bayes'.")
+    if method == "ml" and (sampling or prior != "weak"):
+        given = ", ".join([*sampling, *(["prior"] if prior != "weak" else [])])
+        raise ModelError(f"{given} is for method='bayes' only; method is 'ml'.")
+    if method == "bayes" and (points is not None or reml):
+        raise ModelError("points and reml are for method='ml' only.")
+    unknown = [name for name in sampling if name not in SAMPLING]
+    if unknown:
+        raise ModelError(f"'{unknown[0]}' is no setting; the sampler has {', '.join(SAMPLING)}.")
+
+
+def _by_bayes(
+    formula, variance, data, association, between, prior, sampling
+) -> LocationScalePosterior:
+    # Imported here: only this needs what PyMC brings along.
+    from mlteach.location_scale.bayes.posterior import LocationScalePosterior
+    from mlteach.location_scale.bayes.priors import Effects
+    from mlteach.location_scale.bayes.sample import resolve_prior, sample
+
+    d = location_scale_design(
+        formula, variance, data, centre=between is None, most_scale_effects=None
+    )
+    functions = None if between is None else level_two_functions(d, between, association)
+    prior = resolve_prior(prior, d, Effects.of(d, association is True))
+    idata = sample(d, prior=prior, association=association, functions=functions, **sampling)
+    result = LocationScalePosterior(d, idata, functions, prior, FORMS[association])
+    if not result.converged:
+        warnings.warn(" ".join(result.notes), ConvergenceWarning, stacklevel=3)
+    return result
+
+
+def _check_reml(reml: bool, d: LocationScaleDesign) -> None:
+    if reml and d.s_names:
+        raise ModelError(
+            "REML is for variance functions without random effects: with them the coefficients "
+            "cannot be integrated out in closed form. Leave reml= out; with many clusters ML and "
+            "REML hardly differ."
+        )
+
+
+def _check_points(points: int | None) -> None:
+    whole = isinstance(points, int) and not isinstance(points, bool)
+    if points is not None and not (whole and 3 <= points <= 101):
+        raise ModelError(f"points={points!r} is not a whole number from 3 to 101.")
+
+
+def _from_correlated(map_: AssociationMap, common: CholeskyMap, theta: np.ndarray) -> np.ndarray:
+    """Start values with u in the variance function from the fit of correlated effects."""
+    at = len(theta) - common.m
+    return np.concatenate([theta[:at], start_association(map_, common.L(theta[at:]))])
+
+
+def _from_common(functions: LevelTwoFunctions, common: CholeskyMap, theta: np.ndarray):
+    """Start values of level-2 functions: the covariance matrix that all clusters have in common."""
+    L = common.L(theta[len(theta) - common.m :])
+    omega = L @ L.T
+    # A variance of zero has no logarithm, a correlation of one no transformed value.
+    variance = np.maximum(np.diag(omega), 1e-4)
+    size = np.sqrt(np.outer(variance, variance))
+    parts = [theta[: len(theta) - common.m]]
+    map_ = functions.map
+    for row, col, standard in zip(map_.rows, map_.cols, functions.standards, strict=True):
+        rho = np.clip(omega[row, col] / size[row, col], -0.9, 0.9)
+        level = np.log(variance[row]) if row == col else np.arctanh(rho)
+        parts.append(level * standard.constant)
+    return np.concatenate(parts)
+
+
+def _start(d: LocationScaleDesign, cholesky: CholeskyMap):
+    """Start values from the mixed model with one level-1 variance."""
+    mixed = fit_mixed(d.mean.formula.text, d.data, reml=False)
+    problem, state = mixed.problem, mixed.problem.state(mixed.theta)
+    Lambda = problem.map.Lambda(mixed.theta)
+    sigma2 = state.rss / problem.nu
+    # The mixed model centres its random effects' columns; this model may not.
+    to_mine = np.linalg.solve(d.scaling.T, problem.moments.scaling.T)
+    tau = to_mine @ (sigma2 * Lambda @ Lambda.T) @ to_mine.T
+    u = state.t @ (Lambda @ Lambda.T) @ to_mine.T
+    return start_values(d.rows, cholesky, state.beta, tau, u)

@@ -1,0 +1,207 @@
+"""Level-2 functions of a location-scale model: reading them, and their units.
+
+Each element of Omega (a variance named like its effect, a correlation ``a:b``) has a formula of
+level-2 predictors, ``~ 1`` unless asked for. The functions are fitted to scaled effects; a scaling
+moves the intercept of a log variance and leaves correlations as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlteach.core.design import Design, design, new_rows, varies_within
+from mlteach.core.formula import parse
+from mlteach.core.lazy import lazy_import
+from mlteach.core.moments import Standard, standardise
+from mlteach.errors import FormulaError, ModelError
+from mlteach.location_scale.design import SCALE, LocationScaleDesign
+from mlteach.location_scale.effects import FunctionMap, free_pattern, functions_to_omega
+
+pd = lazy_import("pandas")
+
+# A log variance this low (of a scaled effect) is that of zero, a Fisher's z this high that of one.
+LOG_ZERO, Z_ONE = -14.0, 5.0
+
+
+@dataclass(frozen=True)
+class LevelTwoFunctions:
+    """The level-2 functions of a model, in the user's and in scaled units.
+
+    Attributes
+    ----------
+    map : FunctionMap
+        In scaled units, effects in the order of the likelihood (scale effects first).
+    names : tuple of str
+        Name of each element, with mean effects first inside a pair.
+    designs : tuple of Design
+        Of each function's predictors; the same object where formulas are the same.
+    units : ndarray, shape (d,)
+        Size in the user's units of an effect of one in the units of the fit.
+    standards : tuple of Standard
+        Scaling of each function's predictors.
+    """
+
+    map: FunctionMap
+    names: tuple[str, ...]
+    designs: tuple[Design, ...]
+    units: np.ndarray
+    standards: tuple[Standard, ...]
+
+    def in_users_units(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Coefficients (..., k_e) of each function, from theta (..., m)."""
+        return [
+            part @ self.standards[k].matrix.T + self.shift(k)
+            for k, part in enumerate(self.map.pieces(theta))
+        ]
+
+    @property
+    def labels(self) -> list[tuple[str, str]]:
+        """Element and predictor of every coefficient."""
+        return [
+            (name, predictor)
+            for name, own in zip(self.names, self.designs, strict=True)
+            for predictor in own.x_names
+        ]
+
+    def shift(self, k: int) -> np.ndarray:
+        """What the units of the effects add to the coefficients of function k."""
+        row, col = self.map.rows[k], self.map.cols[k]
+        add = 2.0 * np.log(self.units[row]) if row == col else 0.0
+        return add * self.standards[k].constant
+
+    def coefficients(
+        self, theta: np.ndarray, cov: np.ndarray
+    ) -> list[tuple[str, str, float, float]]:
+        """Element, predictor, estimate and SE of every coefficient, user's units."""
+        start, all_se = 0, []
+        for standard, width in zip(self.standards, self.map.widths, strict=True):
+            at = slice(start, start + width)
+            all_se.append(np.sqrt(np.diag(standard.matrix @ cov[at, at] @ standard.matrix.T)))
+            start += width
+        values, se = np.concatenate(self.in_users_units(theta)), np.concatenate(all_se)
+        return [(*label, *row) for label, *row in zip(self.labels, values, se, strict=True)]
+
+    def at_boundary(self, theta: np.ndarray) -> list[str]:
+        """Elements that are at the boundary in some cluster, as far as numbers can tell."""
+        values = [
+            G @ part for G, part in zip(self.map.designs, self.map.pieces(theta), strict=True)
+        ]
+        return [
+            name
+            for name, value, row, col in zip(
+                self.names, values, self.map.rows, self.map.cols, strict=True
+            )
+            if (value.min() < LOG_ZERO if row == col else np.abs(value).max() > Z_ONE)
+        ]
+
+    def omega(self, theta: np.ndarray, data: pd.DataFrame | None = None) -> np.ndarray:
+        """Covariance matrices at rows of level-2 predictors, user's units, mean effects first.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (..., m)
+        data : DataFrame, optional
+            By default the mean of the predictors over clusters: one matrix.
+
+        Returns
+        -------
+        ndarray, shape (..., rows, d, d)
+        """
+        values = []
+        for k, coefficient in enumerate(self.in_users_units(theta)):
+            if data is None:
+                first = np.unique(self.designs[k].codes, return_index=True)[1]
+                G = self.designs[k].X[first].mean(axis=0, keepdims=True)
+            else:
+                G = new_rows(self.designs[k], data)[0]
+            values.append(coefficient @ G.T)
+        d = len(self.units)
+        omega = functions_to_omega(values, self.map.rows, self.map.cols, d)
+        order = np.r_[self.map.r : d, : self.map.r]
+        return omega[..., order, :][..., order]
+
+
+def level_two_functions(
+    d: LocationScaleDesign,
+    between: str | Mapping[str, str],
+    association: bool,
+) -> LevelTwoFunctions:
+    """Read the level-2 functions.
+
+    Parameters
+    ----------
+    d : LocationScaleDesign
+        Not centred.
+    between : str or mapping of str to str
+        One formula for all elements, or a formula for each element named.
+    association : bool
+        Whether effects of the two functions may correlate.
+
+    Raises
+    ------
+    FormulaError
+        Unknown element, or a formula that cannot be read.
+    ModelError
+        A predictor that varies within clusters.
+    """
+    r, q = len(d.s_names), len(d.mean.z_names)
+    effects = [*(SCALE + name for name in d.s_names), *d.mean.z_names]
+    rows, cols = np.nonzero(np.tril(free_pattern(d.s_blocks, d.mean.blocks, association)))
+    names = tuple(_element(effects, row, col) for row, col in zip(rows, cols, strict=True))
+    formulas = _formulas(between, names)
+    read = {text: _read(text, d.mean, d.data) for text in dict.fromkeys(formulas.values())}
+    designs = tuple(read[formulas[name]][0] for name in names)
+    standards = tuple(read[formulas[name]][1] for name in names)
+    first = np.unique(d.mean.codes, return_index=True)[1]
+    scaled = tuple(g.X[first] @ s.matrix for g, s in zip(designs, standards, strict=True))
+    units = np.r_[np.diag(d.T_s), d.scaling.scale * np.diag(d.scaling.T)]
+    return LevelTwoFunctions(
+        FunctionMap(r, q, rows, cols, scaled), names, designs, units, standards
+    )
+
+
+def _element(effects: list[str], row: int, col: int) -> str:
+    """Name of an element; in a pair the mean function's effect comes first."""
+    if row == col:
+        return effects[row]
+    a, b = sorted((col, row), key=lambda k: (effects[k].startswith(SCALE), k))
+    return f"{effects[a]}:{effects[b]}"
+
+
+def _formulas(between: str | Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    if isinstance(between, str):
+        return dict.fromkeys(names, between)
+    if not isinstance(between, Mapping):
+        raise FormulaError(
+            f"between= is a formula such as '~ sector', or a dict from an element to a formula; "
+            f"got {between!r}."
+        )
+    for name in between:
+        if name not in names:
+            raise FormulaError(
+                f"between= names '{name}', which is no element of Omega here. Elements: "
+                f"{', '.join(names)}."
+            )
+    return {name: between.get(name, "~ 1") for name in names}
+
+
+def _read(text: str, mean: Design, data: pd.DataFrame) -> tuple[Design, Standard]:
+    if not isinstance(text, str) or not text.strip().startswith("~"):
+        raise FormulaError(f"A level-2 function is a formula such as '~ sector', not {text!r}.")
+    formula = parse(f"{mean.formula.outcome} {text.strip()}")
+    if formula.random:
+        raise FormulaError(f"The level-2 function '{text}' has a random part; it can have none.")
+    d = design(parse(f"{formula.text} + (1 | {mean.formula.cluster})"), data)
+    varying = varies_within(d)
+    if varying.any():
+        raise ModelError(
+            f"'{d.x_names[int(np.argmax(varying))]}' varies within '{mean.formula.cluster}', so it "
+            "cannot explain how the clusters' effects vary. Use level-2 predictors in between=."
+        )
+    standard = standardise(d.X, d.x_names, "level-2 predictor")
+    if not standard.constant.any():
+        raise FormulaError(f"The level-2 function '{text}' needs its intercept.")
+    return d, standard

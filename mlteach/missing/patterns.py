@@ -1,0 +1,196 @@
+"""Missing values: which variables are missing together, how often, and where.
+
+A pattern is the set of variables that a row has. Whether a value is missing may depend on nothing
+(missing completely at random, MCAR), on values that are observed (at random, MAR), or on the
+missing value itself (not at random); the data can speak against the first only (Rubin 1976).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from mlteach.core.design import check_columns
+from mlteach.core.lazy import lazy_import
+from mlteach.core.long_table import numeric_values
+from mlteach.errors import DataError, shown
+
+pd = lazy_import("pandas")
+
+# The one group of data that are not divided into groups.
+ALL = "all"
+# Variances are squares, and products of two of them must fit into float64, to 1e308.
+LARGEST_RANGE = 1e70
+COUNTS = ("missing", "rows", "share")
+
+
+def missing_patterns(
+    data: pd.DataFrame, variables: Sequence[str], *, group: str | None = None
+) -> pd.DataFrame:
+    """Count the rows of each pattern of observed and missing values.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row a level-1 unit.
+    variables : sequence of str
+        Columns of any type; None, NaN, NaT and pd.NA count as missing.
+    group : str, optional
+        Column of groups, to count in each of them too.
+
+    Returns
+    -------
+    DataFrame
+        One row a pattern, those with fewer missing variables and more rows first. Columns: the
+        variables (True where observed), ``missing`` (how many of them are not), ``rows``, ``share``
+        of all rows; for each group g ``rows[g]`` and ``share[g]``, the share of its own rows.
+
+    Raises
+    ------
+    DataError
+        If a column is not in the data or named twice, the table has no rows, or a row has no group.
+
+    Examples
+    --------
+    >>> import mlteach as mt, numpy as np
+    >>> hsb = mt.load("hsb")
+    >>> hsb["math"] = hsb["math"].where(hsb["ses"] > -1)
+    >>> table = mt.missing_patterns(hsb, ["math", "ses"], group="sector")
+    >>> table[["math", "ses", "rows", "share[Catholic]", "share[Public]"]].round(3)
+              math   ses  rows  share[Catholic]  share[Public]
+    pattern
+    1         True  True  6428            0.931          0.859
+    2        False  True   757            0.069          0.141
+
+    References
+    ----------
+    Rubin (1976), Biometrika 63(3), doi:10.1093/biomet/63.3.581.
+    """
+    variables = check_variables(data, variables, "missing_patterns", [group] if group else [])
+    reserved = [name for name in variables if name in COUNTS]
+    if reserved:
+        raise DataError(
+            f"The table of patterns has a column '{reserved[0]}' of its own: rename the variable."
+        )
+    observed = data[variables].notna().reset_index(drop=True)
+    table = observed.groupby(variables, sort=False).size().rename("rows").reset_index()
+    table.insert(len(variables), "missing", (~table[variables]).sum(axis=1))
+    table["share"] = table["rows"] / len(data)
+    order = ["missing", "rows", *variables]
+    table = table.sort_values(order, ascending=[True, False] + [False] * len(variables))
+    for label, rows in group_rows(data, group) if group else ():
+        inside = observed.iloc[rows].groupby(variables, sort=False).size()
+        counts = [inside.get(key, 0) for key in _keys(table[variables])]
+        table[f"rows[{label}]"] = counts
+        table[f"share[{label}]"] = np.array(counts) / len(rows)
+    return table.set_index(pd.RangeIndex(1, len(table) + 1, name="pattern"))
+
+
+def _keys(patterns: pd.DataFrame) -> list:
+    """Patterns as ``groupby`` names them: a tuple, or a single value of a single variable."""
+    rows = list(patterns.itertuples(index=False, name=None))
+    return [row[0] for row in rows] if patterns.shape[1] == 1 else rows
+
+
+# ------------------------------------------------------------------------------------ reading data
+
+
+def check_variables(
+    data: pd.DataFrame, variables: Sequence[str], where: str, others: Sequence[str] = ()
+) -> list[str]:
+    """Names of the variables as a list, each of them once in the data and none an other column.
+
+    Raises
+    ------
+    DataError
+    """
+    if isinstance(variables, str):
+        variables = [variables]
+    variables = list(variables)
+    if not variables:
+        raise DataError(f"{where} got no variables.")
+    check_columns(data, [*variables, *others], where)
+    columns = [*variables, *others]
+    twice = [name for k, name in enumerate(columns) if name in columns[:k]]
+    if twice:
+        raise DataError(f"{where} got the column '{twice[0]}' more than once.")
+    if data.empty:
+        raise DataError(f"{where}: the table has no rows.")
+    return variables
+
+
+def group_rows(data: pd.DataFrame, group: str | None) -> list[tuple[Hashable, np.ndarray]]:
+    """Label and row positions of each group, in sorted order; one group "all" without a column.
+
+    Raises
+    ------
+    DataError
+        If a row has no group.
+    """
+    if group is None:
+        return [(ALL, np.arange(len(data)))]
+    refuse_missing(data, group)
+    codes, labels = pd.factorize(data[group], sort=True)
+    return [(label, np.flatnonzero(codes == k)) for k, label in enumerate(labels)]
+
+
+def refuse_missing(data: pd.DataFrame, column: str) -> None:
+    """Refuse a column of clusters or groups that has missing values.
+
+    Raises
+    ------
+    DataError
+    """
+    missing = data[column].isna()
+    if missing.any():
+        raise DataError(
+            f"'{column}' is missing in {missing.sum()} of {len(data)} rows (the first is row "
+            f"{shown(data.index[missing.argmax()])}): a row must belong somewhere. Leave these "
+            f"rows out, for example by data.dropna(subset=['{column}'])."
+        )
+
+
+def incomplete_values(data: pd.DataFrame, variables: list[str], where: str) -> np.ndarray:
+    """Numeric columns as floats, NaN where missing, shape (N, p).
+
+    Raises
+    ------
+    DataError
+        If a column is not numeric, infinite somewhere, missing everywhere, or constant.
+    """
+    for name in variables:
+        if pd.api.types.is_bool_dtype(data[name]):
+            raise DataError(
+                f"{where}: '{name}' is true or false, and a normal model imputes numbers. Code it "
+                "as 0 and 1 if that is meant."
+            )
+    return numeric_values(data, variables)
+
+
+def refuse_without_variation(values: np.ndarray, variables: list[str], place: str) -> None:
+    """Refuse variables that have no value at all, a single one, or an absurd unit.
+
+    Raises
+    ------
+    DataError
+    """
+    for name, column in zip(variables, values.T, strict=True):
+        seen = column[~np.isnan(column)]
+        if not len(seen):
+            raise DataError(f"'{name}' has no observed value{place}.")
+        if (seen == seen[0]).all():
+            raise DataError(
+                f"'{name}' has the single value {seen[0]:g}{place}: it has no variance. Leave it "
+                "out."
+            )
+        if not 1.0 / LARGEST_RANGE < np.ptp(seen) < LARGEST_RANGE:
+            raise DataError(
+                f"'{name}' spans {np.ptp(seen):.1g}{place}: its squares are beyond what a computer "
+                "can count with. Change its unit."
+            )
+
+
+def patterns_of(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct rows of a mask (R, p), and the pattern number of each row (N,)."""
+    return np.unique(observed, axis=0, return_inverse=True)

@@ -1,0 +1,1 @@
+"""The two-level linear mixed model."""

@@ -1,0 +1,269 @@
+"""The parametric bootstrap: data sets drawn from a fitted model, and models refitted to each.
+
+The fit is taken as the truth for once: new clusters and new residuals are drawn from it while the
+predictors stay as they are. How much the estimates of such data sets differ is the sampling
+distribution an interval needs; how far the deviance falls between two models fitted to data from
+the smaller one is the null distribution a test needs. Nothing of it uses large samples, or a
+formula for the boundary; it does assume the model, normality included.
+
+Only y changes from one data set to the next. So the moments of the design are kept, and a refit
+costs the moments of one column and the search for the minimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlteach.core.moments import OutcomeMoments
+from mlteach.errors import ModelError
+from mlteach.mixed.deviance import ProfiledDeviance
+from mlteach.mixed.search import global_minimum
+
+if TYPE_CHECKING:
+    from mlteach.mixed.result import MixedResult
+
+# A drop in deviance this much smaller than the observed one counts as equal: both are differences
+# of rounded minima, and where a variance is estimated as zero both are zero.
+SAME_DROP = 1e-6
+
+
+@dataclass(frozen=True)
+class Refit:
+    """What one refit estimates, in the user's units.
+
+    Attributes
+    ----------
+    params : ndarray, shape (p,)
+    sds : ndarray, shape (m + 1,)
+        SDs and correlations in the order of ``fit.variances``, the residual SD last; a correlation
+        with an effect that does not vary is NaN.
+    deviance : float
+    converged : bool
+    singular : bool
+        Whether it lies on the boundary. That is a fit like any other.
+    """
+
+    params: np.ndarray
+    sds: np.ndarray
+    deviance: float
+    converged: bool
+    singular: bool
+
+
+class Refitter:
+    """Fits the model of a fit to other outcomes of the same rows.
+
+    Parameters
+    ----------
+    fit : MixedResult
+        Gives formula, design and criterion (REML or ML); its outcome plays no part.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> from mlteach.mixed.bootstrap import Refitter
+    >>> fit = mt.fit_empty("math", mt.load("hsb"), cluster="school")
+    >>> Refitter(fit)(fit.design.y).sds.round(2)
+    array([2.93, 6.26])
+    """
+
+    def __init__(self, fit: MixedResult) -> None:
+        self._map, self._reml, self._constant = fit.problem.map, fit.reml, fit.problem.constant
+        self._moments = OutcomeMoments(fit.design, fit.problem.moments)
+
+    def __call__(self, y: np.ndarray) -> Refit:
+        """Fit the model to the outcome ``y``, shape (N,), in the order of ``fit.design``."""
+        problem = ProfiledDeviance(self._moments(y), self._map, self._reml)
+        record = global_minimum(problem)
+        state, scaling = problem.state(record.end), problem.moments.scaling
+        Lambda = self._map.Lambda(record.end)
+        sigma2 = state.rss / problem.nu
+        return Refit(
+            params=scaling.beta(state.beta),
+            sds=self._sds(scaling.tau(sigma2 * Lambda @ Lambda.T), scaling.scale * sigma2**0.5),
+            deviance=record.f_end + self._constant,
+            converged=record.converged,
+            singular=bool((np.diag(Lambda) == 0).any()),
+        )
+
+    def _sds(self, tau: np.ndarray, sigma: float) -> np.ndarray:
+        """SDs on the places of variances, correlations on those of covariances."""
+        rows, cols = self._map.rows, self._map.cols
+        sd = np.sqrt(np.diag(tau))
+        size = sd[rows] * sd[cols]
+        correlation = np.full(len(rows), np.nan)
+        np.divide(tau[rows, cols], size, out=correlation, where=size > 0)
+        out = np.where(rows == cols, sd[rows], np.clip(correlation, -1.0, 1.0))
+        return np.append(out, sigma)
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Estimates from data sets that were drawn from a fit.
+
+    Attributes
+    ----------
+    params : ndarray, shape (n, p)
+        Coefficients of the refits that converged.
+    sds : ndarray, shape (n, m + 1)
+        SDs and correlations, as in :class:`Refit`.
+    n_failed : int
+        Refits that did not converge; they are left out.
+    n_singular : int
+        Refits on the boundary; they are kept.
+    """
+
+    params: np.ndarray
+    sds: np.ndarray
+    n_failed: int
+    n_singular: int
+
+
+def bootstrap(
+    fit: MixedResult,
+    n: int = 1000,
+    seed: int | np.random.Generator | None = None,
+    progress: bool = True,
+) -> Bootstrap:
+    """Draw data sets from a fit and refit its model to each.
+
+    Parameters
+    ----------
+    fit : MixedResult
+    n : int, default 1000
+        Data sets.
+    seed : int or numpy.random.Generator, optional
+        For the same draws again; fresh ones by default.
+    progress : bool, default True
+        Show a progress bar.
+
+    Returns
+    -------
+    Bootstrap
+
+    Raises
+    ------
+    ModelError
+        If ``n`` or ``seed`` cannot be used, or if no refit converged.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> from mlteach.mixed.bootstrap import bootstrap
+    >>> fit = mt.fit_empty("math", mt.load("hsb"), cluster="school")
+    >>> replicates = bootstrap(fit, n=20, seed=1, progress=False)
+    >>> replicates.params.shape, replicates.sds.shape
+    ((20, 1), (20, 2))
+
+    References
+    ----------
+    Davison & Hinkley (1997), Bootstrap methods and their application, doi:10.1017/CBO9780511802843.
+    """
+    refit = Refitter(fit)
+    refits = [refit(y) for y in _outcomes(fit, n, seed, progress)]
+    good = [r for r in refits if r.converged]
+    _check_any(good)
+    return Bootstrap(
+        params=np.array([r.params for r in good]),
+        sds=np.array([r.sds for r in good]),
+        n_failed=len(refits) - len(good),
+        n_singular=sum(r.singular for r in good),
+    )
+
+
+def null_drops(
+    small: MixedResult,
+    big: MixedResult,
+    n: int = 1000,
+    seed: int | np.random.Generator | None = None,
+    progress: bool = True,
+) -> np.ndarray:
+    """Likelihood-ratio statistics of data sets in which the smaller model is true.
+
+    Parameters
+    ----------
+    small, big : MixedResult
+        Nested models fitted to the same rows by the same method (:func:`mlteach.questions.compare`
+        checks that). Data sets are drawn from ``small``; both are refitted to each.
+    n, seed, progress
+        As in :func:`bootstrap`.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Drops in deviance; NaN where a refit did not converge.
+
+    Raises
+    ------
+    ModelError
+        As in :func:`bootstrap`.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> from mlteach.mixed.bootstrap import null_drops, p_value
+    >>> hsb = mt.load("hsb")
+    >>> m0 = mt.fit_mixed("math ~ ses + (1 | school)", hsb)
+    >>> m1 = mt.fit_mixed("math ~ ses + (1 + ses | school)", hsb)
+    >>> drops = null_drops(m0, m1, n=20, seed=1, progress=False)
+    >>> p_value(m0.deviance - m1.deviance, drops)
+    0.095
+    """
+    refit_small, refit_big = Refitter(small), Refitter(big)
+    drops = []
+    for y in _outcomes(small, n, seed, progress):
+        a, b = refit_small(y), refit_big(y)
+        drops.append(a.deviance - b.deviance if a.converged and b.converged else np.nan)
+    drops = np.array(drops)
+    _check_any(drops[np.isfinite(drops)])
+    return drops
+
+
+def p_value(drop: float, drops: np.ndarray) -> float:
+    """Bootstrap p-value ``(1 + #{drops >= drop}) / (n + 1)``; failed refits are left out.
+
+    The observed drop counts as one of the n + 1: a p-value of zero would claim more than n draws
+    can show.
+    """
+    good = drops[np.isfinite(drops)]
+    return float((1 + (good >= drop - SAME_DROP).sum()) / (1 + len(good)))
+
+
+def _outcomes(fit, n, seed, progress) -> Iterator[np.ndarray]:
+    """Simulated outcomes, one at a time: the first ones do not depend on how many follow."""
+    rng = as_generator(seed)
+    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+        raise ModelError(f"The bootstrap needs a number of data sets such as n=1000; got {n!r}.")
+    # Imported here: only the bootstrap needs it, and the bar is a notebook's or a terminal's.
+    from tqdm.auto import tqdm
+
+    for _ in tqdm(range(n), desc="bootstrap", disable=not progress, leave=False):
+        yield fit.simulate(rng, 1)[:, 0]
+
+
+def as_generator(seed: int | np.random.Generator | None) -> np.random.Generator:
+    """Turn a seed into a generator; a generator goes on where it is.
+
+    Raises
+    ------
+    ModelError
+    """
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"seed must be a whole number that is not negative, a numpy Generator or None; "
+            f"got {seed!r}."
+        ) from error
+
+
+def _check_any(good) -> None:
+    if not len(good):
+        raise ModelError(
+            "No refit of the bootstrap converged. Look at the fit itself: print its summary, and "
+            "simplify its random part."
+        )

@@ -1,0 +1,373 @@
+"""What a two-level linear mixed model estimates: coefficients, variance components, deviance.
+
+:class:`MixedEstimates` keeps the design, the deviance and its optimum; all else is computed from
+these when it is asked for. What can be asked of the estimates is in
+:class:`mlteach.mixed.result.MixedResult`, which extends it. Numbers are in the units of the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from mlteach.core.design import Design, varies_within
+from mlteach.core.lazy import lazy_import
+from mlteach.core.optim import OptRecord
+from mlteach.core.summary import RESIDUAL, coefficient_table
+from mlteach.mixed import inference, sandwich
+from mlteach.mixed.deviance import ProfiledDeviance
+
+pd = lazy_import("pandas")
+
+
+@dataclass(frozen=True, repr=False)
+class MixedEstimates:
+    """The estimates of a two-level model. Numbers are in the units of the data.
+
+    Attributes
+    ----------
+    design : Design
+        Formula, matrices and cluster labels of the rows used.
+    problem : ProfiledDeviance
+        The deviance that was minimised.
+    optimizer : OptRecord
+        How the minimum was found.
+    ddf : str
+        Method for the degrees of freedom of ``df``, ``pvalues`` and ``summary()``.
+    """
+
+    design: Design
+    problem: ProfiledDeviance = field(repr=False)
+    optimizer: OptRecord = field(repr=False)
+    ddf: str
+
+    # ------------------------------------------------------------------------- what was fitted
+
+    @property
+    def formula(self) -> str:
+        """The formula as given."""
+        return self.design.formula.text
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return self.design.formula.outcome
+
+    @property
+    def cluster(self) -> str:
+        """Name of the cluster column."""
+        return self.design.formula.cluster
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fit is by REML."""
+        return self.problem.reml
+
+    @property
+    def nobs(self) -> int:
+        """Rows used, N."""
+        return self.problem.moments.N
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters, J."""
+        return self.problem.moments.J
+
+    @property
+    def cluster_sizes(self) -> pd.Series:
+        """Rows per cluster, n_j, indexed by cluster id."""
+        return pd.Series(self.problem.moments.n, index=self.design.labels, name="n")
+
+    @property
+    def dropped(self) -> pd.Series:
+        """Rows left out because of a missing value, per column that has any."""
+        return self.design.dropped
+
+    @property
+    def converged(self) -> bool:
+        """Whether no step lowers the deviance any more (measured, see ``optimizer.gain``)."""
+        return self.optimizer.converged
+
+    @property
+    def theta(self) -> np.ndarray:
+        """Free elements of the relative Cholesky factor, scaled units, shape (m,)."""
+        return self.optimizer.end
+
+    @property
+    def _state(self):
+        return self.problem.state(self.theta)
+
+    @property
+    def _sigma2_scaled(self) -> float:
+        return self._state.rss / self.problem.nu
+
+    # -------------------------------------------------------------------- model for the means
+
+    @cached_property
+    def params(self) -> pd.Series:
+        """Coefficients, shape (p,)."""
+        beta = self.problem.moments.scaling.beta(self._state.beta)
+        return pd.Series(beta, index=list(self.design.x_names), name="estimate")
+
+    def cov_params(self, ddf: str | None = None, robust: str | None = None) -> pd.DataFrame:
+        """Covariance matrix of the coefficients.
+
+        Parameters
+        ----------
+        ddf : str, optional
+            A method of :func:`fit_mixed`; the matrix is adjusted under Kenward-Roger.
+        robust : {"CR0", "CR2"}, optional
+            Cluster-robust (sandwich) matrix instead, see :meth:`tests`.
+
+        Returns
+        -------
+        DataFrame, shape (p, p)
+        """
+        cov = self.problem.moments.scaling.cov_beta(self._cov_scaled(ddf, robust))
+        return pd.DataFrame(cov, index=self.params.index, columns=self.params.index)
+
+    def _cov_scaled(self, ddf: str | None, robust: str | None) -> np.ndarray:
+        if robust is not None:
+            sandwich.check_robust(robust, ddf)
+            return self._sandwich(robust).cov
+        if self._ddf(ddf) == "kenward-roger":
+            return self._kenward_roger.Phi_adjusted
+        return self._sigma2_scaled * self._state.S_inv
+
+    @cached_property
+    def bse(self) -> pd.Series:
+        """Standard errors of the coefficients, shape (p,)."""
+        return self._se(self.ddf)
+
+    def _se(self, ddf: str | None, robust: str | None = None) -> pd.Series:
+        se = np.sqrt(np.diag(self.cov_params(ddf, robust)))
+        return pd.Series(se, index=self.params.index, name="se")
+
+    @cached_property
+    def df(self) -> pd.Series:
+        """Degrees of freedom of the t-tests, shape (p,)."""
+        return self._coefficient_df(self.ddf)
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Coefficients divided by their standard errors, shape (p,)."""
+        return (self.params / self.bse).rename("t")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values, shape (p,)."""
+        return self.coefficients["p"]
+
+    @property
+    def coefficients(self) -> pd.DataFrame:
+        """Coefficient table: estimate, se, df, t, p, lower, upper (95%)."""
+        return self.tests()
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Wald confidence limits of the coefficients; columns lower, upper."""
+        return coefficient_table(self.params, self.bse, self.df, level)[["lower", "upper"]]
+
+    def tests(
+        self, ddf: str | None = None, level: float = 0.95, robust: str | None = None
+    ) -> pd.DataFrame:
+        """t-tests of the coefficients under a chosen method, or under all of them side by side.
+
+        Robust standard errors are right whatever the variances and covariances within clusters
+        are, if clusters are independent and many enough: the degrees of freedom say how many.
+
+        Parameters
+        ----------
+        ddf : str, optional
+            A method of :func:`fit_mixed`, or "all"; the fit's own by default.
+        level : float, default 0.95
+            Confidence level.
+        robust : {"CR0", "CR2"}, optional
+            Cluster-robust (sandwich) standard errors, with Satterthwaite degrees of freedom of
+            their own. CR2 corrects the bias that CR0 has with few clusters; prefer it. NaN df
+            mean that one cluster alone determines a coefficient: no sandwich knows its SE.
+
+        Returns
+        -------
+        DataFrame
+            As ``coefficients``; with "all", one row per coefficient and method.
+
+        Raises
+        ------
+        ModelError
+            For an unknown method, or ddf and robust at once.
+
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> fit = mt.fit_random_intercept("math ~ catholic", mt.load("hsb"), cluster="school")
+        >>> print(fit.tests(ddf="all").loc["catholic", "df"].round(1).to_string(header=False))
+        satterthwaite      153.5
+        kenward-roger      156.7
+        between-within     158.0
+        residual          7183.0
+        z                    inf
+        >>> print(fit.tests(robust="CR2").loc["catholic", ["se", "df"]].round(2).to_string())
+        se      0.44
+        df    149.28
+
+        References
+        ----------
+        As in :func:`mlteach.mixed.sandwich.sandwich`.
+        """
+        if robust is not None:
+            se = self._se(ddf, robust)
+            return coefficient_table(self.params, se, self._coefficient_df(None, robust), level)
+        if ddf != "all":
+            method = self._ddf(ddf)
+            df = self._coefficient_df(method)
+            return coefficient_table(self.params, self._se(method), df, level)
+        methods = [m for m in inference.DDF_METHODS if self.reml or m != "kenward-roger"]
+        tables = {method: self.tests(method, level) for method in methods}
+        stacked = pd.concat(tables, names=["ddf", "coefficient"]).swaplevel()
+        order = pd.MultiIndex.from_product([self.params.index, methods], names=stacked.index.names)
+        return stacked.loc[order]
+
+    def _ddf(self, ddf: str | None) -> str:
+        ddf = self.ddf if ddf is None else ddf
+        inference.check_ddf(ddf, self.reml)
+        return ddf
+
+    def _coefficient_df(self, ddf: str | None, robust: str | None = None) -> pd.Series:
+        df = self._contrast_df(np.eye(len(self.params)), ddf, robust)
+        return pd.Series(df, index=self.params.index, name="df")
+
+    def _contrast_df(self, C: np.ndarray, ddf: str | None, robust: str | None) -> np.ndarray:
+        """Degrees of freedom of the t-test of each row of C (r, p), user's units, shape (r,)."""
+        scaled = self._contrasts_scaled(C)
+        if robust is not None:
+            return self._sandwich(robust).df(scaled)
+        if ddf == "satterthwaite":
+            return inference.satterthwaite(self.problem, self.theta, scaled)
+        if ddf == "kenward-roger":
+            return np.array([self._kenward_roger.df(c) for c in scaled])
+        if ddf == "between-within":
+            df = inference.between_within(varies_within(self.design), self.nobs, self.n_clusters)
+            return np.array([df[c != 0].min() for c in C])
+        return np.full(len(C), np.inf if ddf == "z" else float(self.nobs - C.shape[1]))
+
+    def _joint_df(self, C: np.ndarray, ddf: str | None, robust: str | None) -> tuple[float, float]:
+        """Denominator df of the F-test of all rows of C, and factor on Wald / r."""
+        scaled = self._contrasts_scaled(C)
+        if ddf == "satterthwaite":
+            return inference.satterthwaite_joint(self.problem, self.theta, scaled), 1.0
+        if robust is not None or ddf == "kenward-roger":
+            # Both depend on the space of the rows only: an orthonormal basis is easiest to invert.
+            basis = np.linalg.qr(scaled.T)[0].T
+            return (self._sandwich(robust) if robust else self._kenward_roger).joint(basis)
+        return float(self._contrast_df(C, ddf, None).min()), 1.0
+
+    def _contrasts_scaled(self, C: np.ndarray) -> np.ndarray:
+        return C @ self.problem.moments.scaling.A
+
+    @cached_property
+    def _sandwiches(self) -> dict[str, sandwich.Sandwich]:
+        return {}
+
+    def _sandwich(self, kind: str) -> sandwich.Sandwich:
+        if kind not in self._sandwiches:
+            made = sandwich.sandwich(self.design, self.problem, self.theta, kind)
+            self._sandwiches[kind] = made
+        return self._sandwiches[kind]
+
+    @cached_property
+    def _kenward_roger(self) -> inference.KenwardRoger:
+        return inference.kenward_roger(self.problem, self.theta)
+
+    # ------------------------------------------------------------------ model for the variance
+
+    @property
+    def sigma2(self) -> float:
+        """Residual (within-cluster) variance."""
+        return float(self.problem.moments.scaling.scale**2 * self._sigma2_scaled)
+
+    @cached_property
+    def tau(self) -> pd.DataFrame:
+        """Covariance matrix of the random effects, shape (q, q)."""
+        Lambda = self.problem.map.Lambda(self.theta)
+        tau = self.problem.moments.scaling.tau(self._sigma2_scaled * Lambda @ Lambda.T)
+        names = list(self.design.z_names)
+        return pd.DataFrame(tau, index=names, columns=names)
+
+    @cached_property
+    def variances(self) -> pd.DataFrame:
+        """Variance components.
+
+        One row a variance (named like its effect), covariance (``a:b``) and ``Residual``; columns
+        estimate, se (observed information; NaN on the boundary), sd, correlation.
+        """
+        tau, map_ = self.tau.to_numpy(), self.problem.map
+        sd = np.sqrt(np.diag(tau))
+        se = np.sqrt(np.clip(np.diag(self.cov_variances), 0.0, None))
+        on_boundary = inference.variance_information(self.problem, self.theta).at_boundary
+        rows = {}
+        for k, (row, col) in enumerate(zip(map_.rows, map_.cols, strict=True)):
+            size = sd[row] * sd[col]
+            correlation = tau[row, col] / size if row != col and size > 0 else np.nan
+            rows[self._component(row, col)] = (
+                tau[row, col],
+                np.nan if on_boundary[k] else se[k],
+                sd[row] if row == col else np.nan,
+                np.clip(correlation, -1.0, 1.0),
+            )
+        rows[RESIDUAL] = (self.sigma2, se[-1], np.sqrt(self.sigma2), np.nan)
+        columns = ["estimate", "se", "sd", "correlation"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+    @cached_property
+    def cov_variances(self) -> pd.DataFrame:
+        """Covariance matrix of the variance components, in the order of ``variances``."""
+        information = inference.variance_information(self.problem, self.theta)
+        J = self._tau_to_user @ information.jacobian
+        names = [
+            self._component(r, c)
+            for r, c in zip(self.problem.map.rows, self.problem.map.cols, strict=True)
+        ] + [RESIDUAL]
+        return pd.DataFrame(J @ information.cov @ J.T, index=names, columns=names)
+
+    @property
+    def _tau_to_user(self) -> np.ndarray:
+        """Linear map from scaled to user's variance components, shape (m + 1, m + 1)."""
+        map_, scaling = self.problem.map, self.problem.moments.scaling
+        out = np.zeros((map_.m + 1,) * 2)
+        for k, E in enumerate(map_.tau_basis()):
+            out[:-1, k] = scaling.tau(E)[map_.rows, map_.cols]
+        out[-1, -1] = scaling.scale**2
+        return out
+
+    def _component(self, row: int, col: int) -> str:
+        names = self.design.z_names
+        return names[row] if row == col else f"{names[col]}:{names[row]}"
+
+    # --------------------------------------------------------------------------- deviance
+
+    @cached_property
+    def deviance(self) -> float:
+        """Minus twice the log-likelihood (under REML: the REML criterion)."""
+        return float(self.optimizer.f_end + self.problem.constant)
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood (under REML: restricted log-likelihood)."""
+        return -0.5 * self.deviance
+
+    @property
+    def n_parameters(self) -> int:
+        """Coefficients plus variance components."""
+        return len(self.params) + self.problem.map.m + 1
+
+    @property
+    def aic(self) -> float:
+        """Deviance plus twice the number of parameters (as lme4 counts, under REML too)."""
+        return self.deviance + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Deviance plus log(N) times the number of parameters (as lme4 counts)."""
+        return self.deviance + float(np.log(self.nobs)) * self.n_parameters

@@ -1,0 +1,309 @@
+"""The two-level linear mixed model: from a formula and a table to a result.
+
+    y_ij = x_ij' beta + z_ij' u_j + e_ij,   u_j ~ N(0, Tau),   e_ij ~ N(0, sigma2)
+
+A fit goes formula -> design matrices -> per-cluster moments -> deviance -> optimum -> result; each
+step is one function in a module of its own, and :func:`fit_mixed` names them in order.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlteach.core.design import Design, design, varies_within
+from mlteach.core.formula import parse
+from mlteach.core.lazy import lazy_import
+from mlteach.core.linalg import ThetaMap
+from mlteach.core.moments import cluster_moments
+from mlteach.core.optim import OptRecord
+from mlteach.errors import ConvergenceWarning, DataWarning, FormulaError, ModelError, shown
+from mlteach.mixed import inference
+from mlteach.mixed.deviance import ProfiledDeviance
+from mlteach.mixed.equation import INTERCEPT
+from mlteach.mixed.notes import dropped_note
+from mlteach.mixed.result import MixedResult
+from mlteach.mixed.search import global_minimum
+
+pd = lazy_import("pandas")
+
+# ------------------------------------------------------------------------------------- the fitters
+
+
+def fit_mixed(
+    formula: str,
+    data: pd.DataFrame,
+    *,
+    reml: bool = True,
+    ddf: str = "satterthwaite",
+    smushed_note: bool = True,
+) -> MixedResult:
+    """Fit a two-level linear mixed model by ML or REML.
+
+    Parameters
+    ----------
+    formula : str
+        lme4's notation with one grouping factor, for example
+        ``"math ~ sector * ses_within + (1 + ses_within | school)"``. ``(x || g)`` makes the
+        effects uncorrelated, ``0 + x`` leaves the intercept out,
+        ``C(sector, contr.treatment("Public"))`` names the reference category.
+    data : DataFrame
+        One row a level-1 unit, in any order. Rows with a missing value in a column of the model
+        are left out, counted in ``result.dropped`` and announced by a ``DataWarning``.
+    reml : bool, default True
+        Restricted maximum likelihood; False for maximum likelihood.
+    ddf : {"satterthwaite", "kenward-roger", "between-within", "residual", "z"}
+        Degrees of freedom of the t-tests. Kenward-Roger needs REML and adjusts the standard
+        errors too.
+    smushed_note : bool, default True
+        Whether ``result.notes`` say so if a level-1 predictor that differs between clusters too
+        enters unsplit, so that its slope blends a within and a between effect.
+
+    Returns
+    -------
+    MixedResult
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read or is not a two-level model.
+    DataError
+        If a column is missing, infinite, not numeric, or twice in the table.
+    ModelError
+        If the data cannot determine the model: one cluster, clusters of one row only, constant or
+        collinear predictors.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_mixed("math ~ 1 + (1 | school)", mt.load("hsb"))
+    >>> fit.params.round(3).to_dict()
+    {'Intercept': 12.637}
+    >>> round(fit.deviance, 2)
+    47116.79
+
+    References
+    ----------
+    Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1),
+    doi:10.18637/jss.v067.i01, for the profiled deviance.
+    """
+    if not isinstance(reml, bool | np.bool_):
+        raise ModelError(f"reml= is True (REML) or False (ML), not {reml!r}.")
+    inference.check_ddf(ddf, reml)
+    model = parse(formula)
+    if not model.random:
+        raise FormulaError(
+            f"'{formula}' has no random part. Add one, such as '(1 | school)'; for ordinary least "
+            "squares use statsmodels."
+        )
+    matrices = design(model, data)
+    _check_identified(matrices)
+    if reml:
+        _check_clusters_left_over(matrices)
+    moments = cluster_moments(matrices)
+    problem = ProfiledDeviance(moments, ThetaMap.from_blocks(matrices.blocks), reml)
+    _check_within_variation(problem, matrices)
+    return _result(matrices, problem, global_minimum(problem), ddf, smushed_note)
+
+
+def fit_empty(outcome: str, data: pd.DataFrame, *, cluster: str, reml: bool = True) -> MixedResult:
+    """Fit the empty model ``y_ij = gamma_00 + u_0j + e_ij``: a mean and two variances.
+
+    Parameters
+    ----------
+    outcome : str
+        Column to be explained.
+    data : DataFrame
+        One row a level-1 unit.
+    cluster : str
+        Column that says which cluster a row belongs to.
+    reml : bool, default True
+        Restricted maximum likelihood; False for maximum likelihood.
+
+    Returns
+    -------
+    MixedResult
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError
+        As :func:`fit_mixed`.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_empty("math", mt.load("hsb"), cluster="school")
+    >>> fit.variances["estimate"].round(2).to_dict()
+    {'Intercept': 8.61, 'Residual': 39.15}
+    """
+    return fit_mixed(f"{outcome} ~ 1 + (1 | {cluster})", data, reml=reml)
+
+
+def fit_random_intercept(
+    formula: str, data: pd.DataFrame, *, cluster: str, reml: bool = True
+) -> MixedResult:
+    """Fit a model in which clusters differ in level only.
+
+    Parameters
+    ----------
+    formula : str
+        Fixed part, for example ``"math ~ sector"``.
+    data : DataFrame
+        One row a level-1 unit.
+    cluster : str
+        Column that says which cluster a row belongs to.
+    reml : bool, default True
+        Restricted maximum likelihood; False for maximum likelihood.
+
+    Returns
+    -------
+    MixedResult
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError
+        As :func:`fit_mixed`.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_random_intercept("math ~ sector", mt.load("hsb"), cluster="school")
+    >>> fit.params.round(2).to_dict()
+    {'Intercept': 14.2, 'sector[T.Public]': -2.8}
+    """
+    return fit_mixed(f"{_fixed_only(formula)} + (1 | {cluster})", data, reml=reml)
+
+
+def fit_random_slope(
+    formula: str,
+    data: pd.DataFrame,
+    *,
+    cluster: str,
+    slopes: Sequence[str],
+    correlated: bool = True,
+    reml: bool = True,
+) -> MixedResult:
+    """Fit a model in which clusters differ in level and in slopes.
+
+    Parameters
+    ----------
+    formula : str
+        Fixed part, for example ``"math ~ ses_within"``.
+    data : DataFrame
+        One row a level-1 unit.
+    cluster : str
+        Column that says which cluster a row belongs to.
+    slopes : sequence of str
+        Level-1 predictors whose slope varies over clusters.
+    correlated : bool, default True
+        Whether intercepts and slopes may covary.
+    reml : bool, default True
+        Restricted maximum likelihood; False for maximum likelihood.
+
+    Returns
+    -------
+    MixedResult
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError
+        As :func:`fit_mixed`.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> london = mt.load("london")
+    >>> fit = mt.fit_random_slope("score16 ~ score11", london, cluster="school",
+    ...                           slopes=["score11"], reml=False)
+    >>> fit.variances["estimate"].round(4).to_dict()
+    {'Intercept': 0.0904, 'Intercept:score11': 0.018, 'score11': 0.0145, 'Residual': 0.5536}
+    """
+    slopes = [slopes] if isinstance(slopes, str) else list(slopes)
+    if not slopes:
+        raise FormulaError("slopes is empty; name at least one level-1 predictor.")
+    bar = "|" if correlated else "||"
+    random = f"(1 + {' + '.join(slopes)} {bar} {cluster})"
+    return fit_mixed(f"{_fixed_only(formula)} + {random}", data, reml=reml)
+
+
+def _fixed_only(formula: str) -> str:
+    if parse(formula).random:
+        raise FormulaError(
+            f"'{formula}' already has a random part; give only the fixed part here, or use "
+            "fit_mixed."
+        )
+    return formula
+
+
+# ------------------------------------------------------------------------------ checks at the door
+
+
+def _check_identified(d: Design) -> None:
+    """Refuse data that cannot tell the levels apart, whatever the numbers."""
+    cluster, J, N = d.formula.cluster, len(d.labels), len(d.y)
+    if J == 1:
+        raise ModelError(
+            f"'{cluster}' has one value only ({shown(d.labels[0])}): with one cluster there is no "
+            "variance between clusters. Use ordinary least squares (statsmodels)."
+        )
+    if J == N:
+        raise ModelError(
+            f"Every cluster in '{cluster}' has exactly one row, so variance between and within "
+            "clusters cannot be told apart. Is this the right column?"
+        )
+    largest = int(np.bincount(d.codes).max())
+    q = d.Z.shape[1]
+    if q > largest:
+        raise ModelError(
+            f"{q} random effects a cluster but no cluster has more than {largest} rows: the "
+            "random effects cannot be told from the residuals. Ask for fewer."
+        )
+
+
+def _check_clusters_left_over(d: Design) -> None:
+    """Refuse level-2 predictors that leave nothing of the clusters: REML is flat in Tau then."""
+    J = len(d.labels)
+    if d.X.shape[1] < J:
+        return
+    level2 = d.X[np.unique(d.codes, return_index=True)[1]][:, ~varies_within(d)]
+    if np.linalg.matrix_rank(level2) == J:
+        raise ModelError(
+            f"The level-2 predictors tell all {J} clusters in '{d.formula.cluster}' apart, so that "
+            "nothing is left for a random effect and REML cannot say how large it is. Leave out "
+            "the dummies of the clusters (or so many predictors), or the random part: ordinary "
+            "least squares."
+        )
+
+
+def _check_within_variation(problem: ProfiledDeviance, d: Design) -> None:
+    """A slope can vary over clusters only if the predictor varies inside some of them."""
+    R = problem.moments.R
+    for block in d.blocks:
+        names = [d.z_names[k] for k in block]
+        if INTERCEPT not in names:
+            continue
+        for k, name in zip(block, names, strict=True):
+            if name != INTERCEPT and not R[:, k, k].any():
+                raise ModelError(
+                    f"'{name}' is constant in every cluster, so it is a level-2 predictor (or "
+                    "depends on the other random effects there) and has no slope inside "
+                    f"'{d.formula.cluster}' that could vary. Keep it as a fixed effect only."
+                )
+
+
+# -------------------------------------------------------------------------------------- the result
+
+
+def _result(
+    d: Design, problem: ProfiledDeviance, record: OptRecord, ddf: str, smushed_note: bool
+) -> MixedResult:
+    result = MixedResult(
+        design=d, problem=problem, optimizer=record, ddf=ddf, smushed_note=smushed_note
+    )
+    if not record.converged:
+        warnings.warn(f"'{d.formula.text}' {record.status}.", ConvergenceWarning, stacklevel=3)
+    if len(d.dropped):
+        warnings.warn(dropped_note(d), DataWarning, stacklevel=3)
+    return result

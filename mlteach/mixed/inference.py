@@ -1,0 +1,283 @@
+"""What the estimates are worth: information, degrees of freedom, likelihood-ratio tests.
+
+Everything is put together from the q x q pieces of
+:class:`mlteach.mixed.deviance.ProfiledDeviance`, cluster by cluster; no N x N matrix is formed.
+Parameters of the variances are ``(theta, sigma2)`` for Satterthwaite (as in lmerTest) and ``(Tau,
+sigma2)``, in which V is linear, for Kenward-Roger (as in pbkrtest). All quantities are in scaled
+units, contrasts of coefficients included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlteach.core.linalg import inverse_on_curved
+from mlteach.core.lr_test import covariance_cone_weights, orthant_weights
+from mlteach.errors import ModelError
+from mlteach.mixed.deviance import ProfiledDeviance
+
+DDF_METHODS = ("satterthwaite", "kenward-roger", "between-within", "residual", "z")
+
+
+def check_ddf(ddf: str, reml: bool) -> None:
+    """Refuse a method for the degrees of freedom that does not exist for this fit.
+
+    Raises
+    ------
+    ModelError
+    """
+    if ddf not in DDF_METHODS:
+        known = ", ".join(map(repr, DDF_METHODS))
+        raise ModelError(f"ddf={ddf!r} is not known; choose one of {known}.")
+    if ddf == "kenward-roger" and not reml:
+        raise ModelError("Kenward-Roger degrees of freedom are for REML fits only: use reml=True.")
+
+
+@dataclass(frozen=True)
+class VarianceInformation:
+    """How well ``(theta, sigma2)`` are known.
+
+    Attributes
+    ----------
+    cov : ndarray, shape (m + 1, m + 1)
+        Inverse of half the Hessian of the deviance; directions without curvature (effects on the
+        boundary) carry zero.
+    jacobian : ndarray, shape (m + 1, m + 1)
+        Derivative of the free elements of Tau, then sigma2, by ``(theta, sigma2)``.
+    at_boundary : ndarray of bool, shape (m,)
+        Elements of Tau whose standard error does not exist.
+    """
+
+    cov: np.ndarray
+    jacobian: np.ndarray
+    at_boundary: np.ndarray
+
+
+def variance_information(problem: ProfiledDeviance, theta: np.ndarray) -> VarianceInformation:
+    """Observed information on the variance parameters at the estimate."""
+    s, map_ = problem.state(theta), problem.map
+    sigma2 = s.rss / problem.nu
+    d_rss, d2_log, d2_rss = problem.second_derivatives(theta)
+    hessian = np.empty((map_.m + 1,) * 2)
+    hessian[:-1, :-1] = d2_log + d2_rss / sigma2
+    hessian[:-1, -1] = hessian[-1, :-1] = -d_rss / sigma2**2
+    hessian[-1, -1] = problem.nu / sigma2**2
+    Lambda = map_.Lambda(theta)
+    Psi = Lambda @ Lambda.T
+    D = problem.psi_directions(theta)
+    jacobian = np.zeros_like(hessian)
+    jacobian[:-1, :-1] = sigma2 * D[:, map_.rows, map_.cols].T
+    jacobian[:-1, -1] = Psi[map_.rows, map_.cols]
+    jacobian[-1, -1] = 1.0
+    zero = np.diag(Lambda) == 0
+    at_boundary = zero[map_.rows] & zero[map_.cols]
+    return VarianceInformation(2.0 * inverse_on_curved(hessian), jacobian, at_boundary)
+
+
+def satterthwaite(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """Satterthwaite's degrees of freedom for each row of C (Fai & Cornelius 1996; lmerTest).
+
+    ``df = 2 v^2 / (g' cov g)`` with ``v = c' Cov(beta) c`` and g its gradient by the variance
+    parameters.
+
+    Parameters
+    ----------
+    problem : ProfiledDeviance
+    theta : ndarray, shape (m,)
+    C : ndarray, shape (r, p)
+        Contrasts in scaled units.
+
+    Returns
+    -------
+    ndarray, shape (r,)
+    """
+    s = problem.state(theta)
+    sigma2 = s.rss / problem.nu
+    D = problem.psi_directions(theta)
+    M = np.tensordot(D @ s.F[:, None], s.F, axes=([0, 2], [0, 1]))
+    CS = C @ s.S_inv
+    gradient = np.empty((len(C), problem.map.m + 1))
+    gradient[:, :-1] = sigma2 * np.einsum("rp,aps,rs->ra", CS, M, CS)
+    gradient[:, -1] = np.einsum("rp,rp->r", CS, C)
+    v = sigma2 * gradient[:, -1]
+    cov = variance_information(problem, theta).cov
+    return 2.0 * v**2 / np.einsum("ra,ab,rb->r", gradient, cov, gradient)
+
+
+def satterthwaite_joint(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndarray) -> float:
+    """Denominator degrees of freedom of the F-test of all rows of C (Fai & Cornelius 1996).
+
+    The combinations are rotated to uncorrelated ones. F is the mean of their r squared t-values,
+    each with degrees of freedom nu_m of its own, and its denominator is chosen so that its
+    expectation is right: ``E = sum nu_m / (nu_m - 2)``, ``df = 2 E / (E - r)``, as in lmerTest.
+    The rotation, and so the result, depends on the units of the rows of C (F itself does not).
+
+    Parameters
+    ----------
+    problem, theta, C
+        As for :func:`satterthwaite`.
+    """
+    _, rotation = np.linalg.eigh(C @ problem.state(theta).S_inv @ C.T)
+    nu = satterthwaite(problem, theta, rotation.T @ C)
+    if np.ptp(nu) < 1e-8 * nu.max():
+        return float(nu.mean())
+    if nu.min() <= 2.0:
+        return 2.0
+    expectation = np.sum(nu / (nu - 2.0))
+    return float(2.0 * expectation / (expectation - len(nu)))
+
+
+@dataclass(frozen=True)
+class KenwardRoger:
+    """The pieces of Kenward and Roger's (1997) small-sample correction, in scaled units.
+
+    Attributes
+    ----------
+    Phi, Phi_adjusted : ndarray, shape (p, p)
+        Covariance matrix of beta, before and after the adjustment.
+    P : ndarray, shape (r, p, p)
+        ``-X' V^-1 dV V^-1 X`` for each of the r parameters of V.
+    W : ndarray, shape (r, r)
+        Asymptotic covariance matrix of the parameters of V.
+    """
+
+    Phi: np.ndarray
+    Phi_adjusted: np.ndarray
+    P: np.ndarray
+    W: np.ndarray
+
+    def df(self, c: np.ndarray) -> float:
+        """Denominator degrees of freedom for one contrast c, shape (p,)."""
+        return self.joint(c[None])[0]
+
+    def joint(self, C: np.ndarray) -> tuple[float, float]:
+        """Denominator df, and factor on Wald / r, of the F-test of the r rows of C at once.
+
+        The Wald statistic is to be taken with ``Phi_adjusted``. For one row the factor is 1.
+        """
+        Phi, P, W = self.Phi, self.P, self.W
+        Theta = C.T @ np.linalg.solve(C @ Phi @ C.T, C)
+        u = Theta @ Phi @ P @ Phi
+        traces = np.einsum("aii->a", u)
+        A1 = float(traces @ W @ traces)
+        A2 = float(np.einsum("ab,aij,bji->", W, u, u))
+        return _kenward_roger_f(A1, A2, len(C))
+
+
+def _kenward_roger_f(A1: float, A2: float, q: int) -> tuple[float, float]:
+    """Degrees of freedom and factor that match the first two moments of F.
+
+    Kenward & Roger (1997), section 3, with the notation there and the guards of pbkrtest.
+    """
+    B = (A1 + 6.0 * A2) / (2.0 * q)
+    g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)
+    denominator = 3 * q + 2 * (1 - g)
+    c1, c2, c3 = g / denominator, (q - g) / denominator, (q + 2 - g) / denominator
+    V0, V1, V2 = 1 + c1 * B, 1 - c2 * B, 1 - c3 * B
+    V0 = 0.0 if abs(V0) < 1e-10 else V0
+    expectation = 1 - A2 / q
+    both_vanish = abs(expectation) < 1e-14 and abs(V1) < 1e-14
+    ratio = 1.0 if both_vanish else expectation / V1
+    rho = ratio**2 * V0 / V2 / q
+    df = 4.0 + (q + 2) / (q * rho - 1.0)
+    return df, 1.0 if abs(df - 2.0) < 0.01 else df * expectation / (df - 2.0)
+
+
+def kenward_roger(problem: ProfiledDeviance, theta: np.ndarray) -> KenwardRoger:
+    """Adjusted covariance matrix and what its degrees of freedom need (REML fits only)."""
+    s, m = problem.state(theta), problem.moments
+    sigma2 = s.rss / problem.nu
+    E = problem.map.tau_basis()
+    X_ = slice(0, m.p)
+    H_inv_B = np.linalg.solve(s.L.transpose(0, 2, 1), s.HB)[:, :, X_]
+    H_inv_R = np.linalg.solve(s.L.transpose(0, 2, 1), s.HR)
+    RHHR = H_inv_R.transpose(0, 2, 1) @ H_inv_R
+    RHHB = H_inv_R.transpose(0, 2, 1) @ H_inv_B
+    L_inv = np.linalg.inv(s.L)
+    half = L_inv @ H_inv_B
+    H_inv = L_inv.transpose(0, 2, 1) @ L_inv
+
+    EF = E @ s.F[:, None]
+    P = np.empty((len(E) + 1, m.p, m.p))
+    P[:-1] = np.tensordot(EF, s.F, axes=([0, 2], [0, 1]))
+    P[-1] = m.E[X_, X_] + np.tensordot(H_inv_B, H_inv_B, axes=([0, 1], [0, 1]))
+    Q = np.empty((len(E) + 1, len(E) + 1, m.p, m.p))
+    PEF = s.P[:, None] @ EF
+    Q[:-1, :-1] = np.tensordot(EF, PEF, axes=([0, 2], [0, 2])).transpose(0, 2, 1, 3)
+    mixed = np.tensordot(EF, RHHB, axes=([0, 2], [0, 1]))
+    Q[:-1, -1], Q[-1, :-1] = mixed, mixed.transpose(0, 2, 1)
+    Q[-1, -1] = m.E[X_, X_] + np.tensordot(half, half, axes=([0, 1], [0, 1]))
+    trace = np.empty((len(E) + 1,) * 2)
+    PE = np.einsum("jxy,ayz->jaxz", s.P, E)
+    trace[:-1, :-1] = np.einsum("jaxy,jbyx->ab", PE, PE)
+    trace[:-1, -1] = trace[-1, :-1] = np.einsum("jxy,ayx->a", RHHR, E)
+    trace[-1, -1] = np.einsum("jxy,jxy->", H_inv, H_inv) + m.N - m.q * m.J
+
+    P, Q, trace = -P / sigma2**2, Q / sigma2**3, trace / sigma2**2
+    Phi = sigma2 * s.S_inv
+    PhiP = Phi @ P
+    information = (
+        trace - 2.0 * np.einsum("pr,abrp->ab", Phi, Q) + np.einsum("apr,brp->ab", PhiP, PhiP)
+    )
+    W = 2.0 * _inverse_or_pseudo(information)
+    inner = np.einsum("ab,abpr->pr", W, Q - np.einsum("apr,brs->abps", P, PhiP))
+    adjusted = Phi + 2.0 * Phi @ (0.5 * (inner + inner.T)) @ Phi
+    return KenwardRoger(Phi, adjusted, P, W)
+
+
+def _inverse_or_pseudo(information: np.ndarray) -> np.ndarray:
+    size = np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
+    scaled = information / np.outer(size, size)
+    regular = np.abs(np.linalg.eigvalsh(scaled)).min() > 1e-12
+    inverse = np.linalg.inv(scaled) if regular else np.linalg.pinv(scaled)
+    return inverse / np.outer(size, size)
+
+
+def between_within(varies_within: np.ndarray, N: int, J: int) -> np.ndarray:
+    """Between-within degrees of freedom (the containment rule of SAS's DDFM=BW).
+
+    Parameters
+    ----------
+    varies_within : ndarray of bool, shape (p,)
+        Whether a column of X varies inside any cluster.
+    N, J : int
+        Rows and clusters.
+
+    Returns
+    -------
+    ndarray, shape (p,)
+        ``N - J - (within columns)`` for those that vary, ``J - (other columns)`` for the rest.
+    """
+    within = int(varies_within.sum())
+    between = len(varies_within) - within
+    return np.where(varies_within, float(N - J - within), float(J - between))
+
+
+def no_variance_weights(problem: ProfiledDeviance) -> tuple[float, ...]:
+    """Mixture weights for testing that there are no random effects at all.
+
+    One variance on the boundary: half chi-square(0), half chi-square(1) (Self & Liang 1987,
+    case 5). Intercept and slope with their covariance: the cone of 2 x 2 covariance matrices in
+    three dimensions, whose weights are solid angles in the metric of the information (Shapiro
+    1988). Two or three uncorrelated effects: an orthant in that metric. Otherwise the tuple is
+    empty and the naive p-value is an upper bound.
+    """
+    sizes = [len(block) for block in problem.map.blocks]
+    if sizes == [1]:
+        return (0.5, 0.5)
+    if sizes == [2]:
+        return covariance_cone_weights(_information_at_zero(problem))
+    if sizes in ([1, 1], [1, 1, 1]):
+        return orthant_weights(_information_at_zero(problem))
+    return ()
+
+
+def _information_at_zero(problem: ProfiledDeviance) -> np.ndarray:
+    """Information on the elements of Psi where Psi = 0, sigma2 and beta estimated (m, m)."""
+    state = problem.state(np.zeros(problem.map.m))
+    P, E = state.P, problem.map.tau_basis()
+    PE = np.einsum("jxy,ayz->jaxz", P, E)
+    trace = np.einsum("jxy,ayx->a", P, E)
+    return 0.5 * (np.einsum("jaxy,jbyx->ab", PE, PE) - np.outer(trace, trace) / problem.moments.N)

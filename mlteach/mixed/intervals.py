@@ -1,0 +1,187 @@
+"""Confidence intervals of a mixed-model fit, for coefficients and for variance components.
+
+Variances are reported as standard deviations and correlations: on those scales intervals are
+closest to symmetric, and they are the units of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlteach.core.distributions import normal_quantile
+from mlteach.core.lazy import lazy_import
+from mlteach.core.moments import cluster_moments
+from mlteach.core.summary import check_level
+from mlteach.errors import ModelError
+from mlteach.mixed import profile
+from mlteach.mixed.bootstrap import bootstrap
+from mlteach.mixed.deviance import ProfiledDeviance
+
+pd = lazy_import("pandas")
+
+if TYPE_CHECKING:
+    from mlteach.mixed.result import MixedResult
+
+
+def confint(
+    fit: MixedResult,
+    method: str,
+    which: str,
+    level: float,
+    n: int,
+    seed: int | np.random.Generator | None,
+    progress: bool,
+) -> pd.DataFrame:
+    """Confidence intervals; see :meth:`mlteach.mixed.result.MixedResult.confint`.
+
+    Raises
+    ------
+    ModelError
+        For an unknown method or part, or a bootstrap too small for its limits.
+    """
+    check_level(level)
+    if method not in ("wald", "profile", "bootstrap") or which not in ("fixed", "random", "all"):
+        raise ModelError(
+            "confint knows method='wald', 'profile' or 'bootstrap' and which='fixed', 'random' or "
+            f"'all'; got method={method!r}, which={which!r}."
+        )
+    if method == "bootstrap":
+        return _bootstrap(fit, which, level, n, seed, progress)
+    fixed, random = {"wald": (_wald_fixed, _wald_sd), "profile": (_profile_fixed, _profile_sd)}[
+        method
+    ]
+    return _parts(which, lambda: fixed(fit, level), lambda: random(fit, level))
+
+
+def _parts(
+    which: str, fixed: Callable[[], pd.DataFrame], random: Callable[[], pd.DataFrame]
+) -> pd.DataFrame:
+    if which == "all":
+        # A slope is a coefficient and, where it varies, an SD too: two rows of one name.
+        return pd.concat({"fixed": fixed(), "random": random()})
+    return fixed() if which == "fixed" else random()
+
+
+def _wald_fixed(fit: MixedResult, level: float) -> pd.DataFrame:
+    return pd.concat([fit.params, fit.conf_int(level)], axis=1)
+
+
+def _profile_fixed(fit: MixedResult, level: float) -> pd.DataFrame:
+    problem, scaling = fit.problem, fit.problem.moments.scaling
+    se = np.sqrt(np.diag(fit.cov_params("z")))
+    limits = {}
+    for k, name in enumerate(fit.params.index):
+        low, high = profile.coefficient_limits(
+            problem.moments, problem.map, scaling.A[k], se[k] / scaling.scale, level
+        )
+        limits[name] = scaling.b0[k] + scaling.scale * np.array([low, high])
+    table = pd.DataFrame.from_dict(limits, orient="index", columns=["lower", "upper"])
+    return pd.concat([fit.params, table], axis=1)
+
+
+def _wald_sd(fit: MixedResult, level: float) -> pd.DataFrame:
+    table = _sd_table(fit)
+    half = normal_quantile(level) * table["se"]
+    estimate = table["estimate"]
+    return pd.DataFrame({"estimate": estimate, "lower": estimate - half, "upper": estimate + half})
+
+
+def _sd_table(fit: MixedResult) -> pd.DataFrame:
+    """SDs and correlations with delta-method standard errors, rows as in ``variances``."""
+    v, cov, map_ = fit.variances, fit.cov_variances.to_numpy(), fit.problem.map
+    estimate = np.where(v["correlation"].notna(), v["correlation"], v["sd"])
+    rows = [*map_.rows, -1]
+    cols = [*map_.cols, -1]
+    diagonal = {r: k for k, (r, c) in enumerate(zip(rows, cols, strict=True)) if r == c}
+    se = np.full(len(v), np.nan)
+    for k, (r, c) in enumerate(zip(rows, cols, strict=True)):
+        gradient = np.zeros(len(v))
+        if r == c and estimate[k] > 0:
+            gradient[k] = 1.0 / (2.0 * estimate[k])
+        elif r != c and abs(estimate[k]) < 1:
+            a, b = diagonal[r], diagonal[c]
+            gradient[k] = 1.0 / (estimate[a] * estimate[b])
+            gradient[[a, b]] = -estimate[k] / (2.0 * estimate[[a, b]] ** 2)
+        else:
+            continue
+        se[k] = np.sqrt(max(gradient @ cov @ gradient, 0.0))
+    return pd.DataFrame({"estimate": estimate, "se": se}, index=v.index)
+
+
+def _bootstrap(fit, which, level, n, seed, progress) -> pd.DataFrame:
+    """Percentile intervals: the middle part of what data sets drawn from the fit estimate."""
+    _check_enough(n, level, "n")
+    draws = bootstrap(fit, n, seed, progress)
+    _check_enough(len(draws.params), level, "the number of refits that converged")
+    table = _parts(
+        which,
+        lambda: _percentiles(fit.params, draws.params, level),
+        lambda: _percentiles(_sd_table(fit)["estimate"], draws.sds, level),
+    )
+    table.attrs["notes"] = _bootstrap_notes(draws, fit, which)
+    return table
+
+
+def _check_enough(n: int, level: float, name: str) -> None:
+    # With fewer the limit would lie beyond the smallest draw; 1e-9 because 1 - level is rounded.
+    needed = int(np.ceil(2.0 / (1.0 - level) - 1.0 - 1e-9))
+    if isinstance(n, int | np.integer) and n < needed:
+        raise ModelError(
+            f"Percentile limits at level={level:g} need at least {needed} data sets, and many more "
+            f"(1000) to be steady; {name} is {n}."
+        )
+
+
+def _percentiles(estimate: pd.Series, draws: np.ndarray, level: float) -> pd.DataFrame:
+    """Quantiles of the draws; undefined correlations are left out, column by column."""
+    tails = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
+    limits = [
+        np.quantile(column, tails, method="weibull") if len(column) else (np.nan, np.nan)
+        for column in (c[np.isfinite(c)] for c in draws.T)
+    ]
+    table = pd.DataFrame(limits, index=estimate.index, columns=["lower", "upper"])
+    return pd.concat([estimate.rename("estimate"), table], axis=1)
+
+
+def _bootstrap_notes(draws, fit: MixedResult, which: str) -> tuple[str, ...]:
+    n = len(draws.params)
+    notes = [f"Percentile intervals from {n} data sets drawn from the fit."]
+    if draws.n_failed:
+        notes.append(f"{draws.n_failed} more refit(s) did not converge and are left out.")
+    undefined = np.isnan(draws.sds).sum(axis=0)
+    if which != "fixed" and draws.n_singular:
+        notes.append(
+            f"{draws.n_singular} refits lie on the boundary (a zero variance or a correlation of "
+            "±1); they count like any other."
+        )
+    for name, missing in zip(fit.variances.index, undefined, strict=True):
+        if which != "fixed" and missing:
+            notes.append(f"'{name}' has no correlation in {missing} refits, where an SD is zero.")
+    return tuple(notes)
+
+
+def _profile_sd(fit: MixedResult, level: float) -> pd.DataFrame:
+    """Profile limits, found in a scaling without centring, in which SDs are the user's."""
+    moments = cluster_moments(fit.design, centre=False)
+    problem = ProfiledDeviance(moments, fit.problem.map, fit.reml)
+    scale = moments.scaling.scale
+    unit = scale * np.diag(moments.scaling.T)
+    relative = fit.tau.to_numpy() / np.outer(unit, unit) * scale**2 / fit.sigma2
+    theta = problem.map.theta_from_psi(relative)
+    table = _sd_table(fit)
+    keys = [
+        ("sd", r, r) if r == c else ("corr", r, c)
+        for r, c in zip(problem.map.rows, problem.map.cols, strict=True)
+    ] + [("residual", -1, -1)]
+    sizes = [unit[k] if kind == "sd" else 1.0 for kind, k, _ in keys[:-1]] + [scale]
+    widths = dict(zip(keys, table["se"] / sizes, strict=True))
+    limits = profile.variance_limits(problem, theta, widths, level)
+    rows = [
+        np.array(limits.get(key, (np.nan, np.nan))) * size
+        for key, size in zip(keys, sizes, strict=True)
+    ]
+    out = pd.DataFrame(rows, index=table.index, columns=["lower", "upper"])
+    return table[["estimate"]].join(out)

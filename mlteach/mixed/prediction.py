@@ -1,0 +1,139 @@
+"""Predictions with the standard error of what they miss: for known clusters and for new ones.
+
+A row of a known cluster j is predicted by ``x'beta + z'u_j``, with estimates for both. What this
+misses of ``x'beta + z'u_j`` itself has, given the variances, the variance
+
+    v = z' C_j z + d' V d,     d = x - X_j' (Z_j Tau Z_j' + sigma2 I)^-1 Z_j Tau z
+
+with C_j the conditional covariance matrix of u_j and V that of the coefficients: u_j is predicted
+from residuals, so an error in beta comes back in it with the opposite sign (Henderson 1975). For a
+row of a new cluster C_j is Tau and d is x. The outcome itself adds sigma2.
+
+The variances are estimates, so the limits are those of a t distribution, with the degrees of
+freedom that Satterthwaite's rule gives: ``df = 2 v^2 / Var(v)``. In the notation of
+:mod:`mlteach.mixed.deviance`, with ``r = z - P_j Psi z`` (z itself for a new cluster), the
+derivative of ``v / sigma2`` in the direction D of Psi is ``r'D r - 2 d'S^-1 F_j'D r + d'S^-1 M S^-1
+d`` with ``M = sum_j F_j'D F_j``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlteach.core.design import new_rows
+from mlteach.core.distributions import t_quantile
+from mlteach.core.lazy import lazy_import
+from mlteach.core.summary import check_level
+from mlteach.errors import ModelError
+from mlteach.mixed import ranef as effects
+from mlteach.mixed.inference import variance_information
+
+pd = lazy_import("pandas")
+
+if TYPE_CHECKING:
+    from mlteach.mixed.deviance import ProfiledDeviance
+    from mlteach.mixed.result import MixedResult
+
+OF = ("outcome", "mean")
+
+
+def prediction_interval(
+    fit: MixedResult, data: pd.DataFrame | None, level: float, of: str, random: bool
+) -> pd.DataFrame:
+    """Predictions with limits; see :meth:`MixedResult.prediction_interval`.
+
+    Raises
+    ------
+    DataError
+        Missing column or value, or a category that the fit never saw.
+    ModelError
+        If ``of`` is not known.
+    """
+    check_level(level)
+    if of not in OF:
+        raise ModelError(
+            f"of={of!r} is not known: 'outcome' asks where the outcome of a row lies, 'mean' where "
+            "the mean of such rows of its cluster lies."
+        )
+    X, Z, position, index, new = _rows(fit, data, random)
+    estimate = X @ fit.params.to_numpy() + _at_rows(Z, fit._blups, position)
+    variance, df = error_variance(fit, X, Z, position, of == "outcome")
+    se = np.sqrt(variance)
+    half = t_quantile(level, df) * se
+    columns = {"estimate": estimate, "se": se, "df": df}
+    limits = {"lower": estimate - half, "upper": estimate + half}
+    table = pd.DataFrame({**columns, **limits}, index=index)
+    table.attrs = {"of": of, "level": level, "new_clusters": new}
+    return table
+
+
+def error_variance(
+    fit: MixedResult, X: np.ndarray, Z: np.ndarray, position: np.ndarray, residual: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Variance of prediction errors, and its degrees of freedom by Satterthwaite's rule.
+
+    Parameters
+    ----------
+    fit : MixedResult
+    X, Z : ndarray, shapes (rows, p), (rows, q)
+    position : ndarray of int, shape (rows,)
+        Cluster of each row, -1 for a new one.
+    residual : bool
+        Whether the outcome is predicted, and not its mean.
+
+    Returns
+    -------
+    variance, df : ndarray, shape (rows,)
+    """
+    problem, s = fit.problem, fit.problem.state(fit.theta)
+    scaling, Lambda = problem.moments.scaling, problem.map.Lambda(fit.theta)
+    sigma2 = s.rss / problem.nu
+    known = (position >= 0)[:, None]
+    z = Z @ scaling.T
+    Psi_z = np.where(known, z @ (Lambda @ Lambda.T), 0.0)
+    d = X @ scaling.A - np.einsum("iq,iqp->ip", Psi_z, s.F[position])
+    r = z - np.einsum("iab,ib->ia", s.P[position], Psi_z)
+    # Variances as sums of squares: Psi - Psi P Psi would be a difference.
+    C = np.where(known[:, :, None], fit.cov_ranef[position], fit.tau.to_numpy())
+    own = np.einsum("ia,iab,ib->i", Z, C, Z).clip(min=0.0) / scaling.scale**2
+    root = np.linalg.cholesky(s.S_inv)
+    v = own + sigma2 * (np.square(d @ root).sum(axis=1) + residual)
+    gradient = np.column_stack([sigma2 * _by_psi(problem, fit.theta, r, d, position), v / sigma2])
+    cov = variance_information(problem, fit.theta).cov
+    df = 2.0 * v**2 / np.einsum("ia,ab,ib->i", gradient, cov, gradient)
+    return scaling.scale**2 * v, df
+
+
+def _by_psi(
+    problem: ProfiledDeviance, theta: np.ndarray, r: np.ndarray, d: np.ndarray, position: np.ndarray
+) -> np.ndarray:
+    """Derivative of ``v / sigma2`` by each theta, scaled units, shape (rows, m)."""
+    s, D = problem.state(theta), problem.psi_directions(theta)
+    F = np.where((position >= 0)[:, None, None], s.F[position], 0.0)
+    M = np.tensordot(D @ s.F[:, None], s.F, axes=([0, 2], [0, 1]))
+    Sd = d @ s.S_inv
+    FSd = np.einsum("iqp,ip->iq", F, Sd)
+    out = np.einsum("ib,mbc,ic->im", r, D, r) - 2.0 * np.einsum("ib,mbc,ic->im", FSd, D, r)
+    return out + np.einsum("ip,mps,is->im", Sd, M, Sd)
+
+
+def _rows(fit: MixedResult, data: pd.DataFrame | None, random: bool):
+    """X, Z, position of the cluster (-1 if it is new), index and ids of new clusters."""
+    design = fit.design
+    if data is None:
+        X, Z, index, position = design.X, design.Z, design.index, design.codes
+    else:
+        X, Z = new_rows(design, data)
+        index = data.index
+        position = effects.positions(design, data, "prediction_interval") if random else None
+    if not random:
+        return X, Z, np.full(len(X), -1), index, []
+    new = [] if data is None else list(dict.fromkeys(data[fit.cluster][position < 0]))
+    return X, Z, position, index, new
+
+
+def _at_rows(Z: np.ndarray, u: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """``z'u`` of the row's cluster, zero for new clusters."""
+    return np.einsum("iq,iq->i", Z, np.where(position[:, None] >= 0, u[position], 0.0))

@@ -1,0 +1,106 @@
+"""Predicted random effects, and predictions of the outcome that use them.
+
+BLUP of cluster j: ``u_j = Psi R_j' H_j^-1 (B_y,j - B_X,j beta)`` in the notation of
+:mod:`mlteach.mixed.deviance`; its conditional covariance given the data and the estimated
+parameters is ``sigma2 Lambda (I + Lambda' Z_j'Z_j Lambda)^-1 Lambda'``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlteach.core.design import Design, check_columns, new_rows
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import DataError, shown
+from mlteach.mixed.deviance import ProfiledDeviance
+
+pd = lazy_import("pandas")
+
+
+def blups(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
+    """Conditional means of the random effects in the user's units, shape (J, q)."""
+    scaling, Lambda = problem.moments.scaling, problem.map.Lambda(theta)
+    return scaling.scale * (problem.state(theta).t @ (Lambda @ Lambda.T)) @ scaling.T.T
+
+
+def conditional_covariance(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
+    """Conditional covariance matrices of the random effects, shape (J, q, q).
+
+    ``Lambda M^-1 Lambda'`` stays a sum of squares where the equal ``Psi - Psi P Psi`` would be a
+    difference.
+    """
+    Lambda = problem.map.Lambda(theta)
+    R = problem.moments.R @ Lambda
+    M = np.eye(problem.map.q) + R.transpose(0, 2, 1) @ R
+    root = tau_root(problem, theta)
+    half = np.linalg.solve(np.linalg.cholesky(M), np.broadcast_to(root.T, M.shape))
+    return half.transpose(0, 2, 1) @ half
+
+
+def tau_root(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
+    """A matrix whose product with its transpose is Tau, in the user's units, shape (q, q)."""
+    scaling = problem.moments.scaling
+    sigma = np.sqrt(problem.state(theta).rss / problem.nu)
+    return scaling.scale * sigma * scaling.T @ problem.map.Lambda(theta)
+
+
+def predict(
+    design: Design, beta: np.ndarray, u: np.ndarray | None, data: pd.DataFrame
+) -> tuple[np.ndarray, list]:
+    """Predict rows of a table, with the effects ``u`` (J, q) of known clusters unless None.
+
+    Returns
+    -------
+    values : ndarray, shape (rows,)
+    new : list
+        Cluster ids that the fit does not know; their rows get the fixed part.
+
+    Raises
+    ------
+    DataError
+        Missing column or value, or a category that the fit never saw.
+    """
+    X, Z = new_rows(design, data)
+    values = X @ beta
+    if u is None:
+        return values, []
+    position = positions(design, data, "predict")
+    known = position >= 0
+    random = np.where(known[:, None], u[position], 0.0)
+    new = list(dict.fromkeys(data[design.formula.cluster][~known]))
+    return values + np.einsum("iq,iq->i", Z, random), new
+
+
+def positions(design: Design, data: pd.DataFrame, where: str) -> np.ndarray:
+    """Place of each row's cluster among those of the fit, -1 for a new one, shape (rows,).
+
+    Raises
+    ------
+    DataError
+        Missing cluster column or ids, or ids of another type than those of the fit.
+    """
+    cluster = design.formula.cluster
+    check_columns(data, [cluster], f"{where}(random=True)")
+    ids = data[cluster]
+    if ids.isna().any():
+        raise DataError(
+            f"Column '{cluster}' has missing values in the rows to predict; use random=False for "
+            "rows whose cluster is not known."
+        )
+    position = design.labels.get_indexer(ids)
+    _check_kind_of_ids(design, ids, position >= 0)
+    return position
+
+
+def _check_kind_of_ids(design: Design, ids: pd.Series, known: np.ndarray) -> None:
+    """Ids that are text in one table and numbers in the other would all pass as new clusters."""
+    there, here = (
+        "numbers" if pd.api.types.is_numeric_dtype(values.dtype) else "text"
+        for values in (design.labels, ids)
+    )
+    if len(ids) and not known.any() and there != here:
+        raise DataError(
+            f"No id in column '{ids.name}' is known to the fit, and the ids are {there} there "
+            f"(such as {shown(design.labels[0])}) but {here} here (such as {shown(ids.iloc[0])}). "
+            "Convert one to the type of the other, or use random=False."
+        )

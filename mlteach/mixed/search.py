@@ -1,0 +1,124 @@
+"""The global minimum of the mixed model's deviance, on the boundary too.
+
+Parametrised by Lambda the deviance is smooth, but a Lambda of deficient rank is always a stationary
+point: a search can stop there although a larger rank would be better. Whether it is a true minimum
+shows in the derivative by Psi, which must have no negative eigenvalue there (the Karush-Kuhn-Tucker
+condition on the cone of covariance matrices). Where it has one, its eigenvector says in which
+direction to leave the boundary.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlteach.core.optim import OptRecord, minimize
+from mlteach.mixed.deviance import ProfiledDeviance
+
+# Relative variances tried before the search: the fit starts in the best valley, not the nearest.
+START_RATIOS = 10.0 ** np.arange(-4.0, 10.0, 0.5)
+VALLEY = 10.0 ** np.linspace(-0.5, 0.5, 21)
+
+
+def global_minimum(problem: ProfiledDeviance) -> OptRecord:
+    """Minimise the deviance over all covariance matrices, singular ones included.
+
+    Returns
+    -------
+    OptRecord
+        Of the best run; ``n_eval`` counts the evaluations of all runs.
+    """
+    record, n_eval = None, 0
+    for start in _starts(problem):
+        run = _settle(problem, minimize(problem, start))
+        n_eval += run.n_eval
+        if record is None or run.f_end < record.f_end:
+            record = run
+    return _with_evaluations(record, n_eval)
+
+
+def _starts(problem: ProfiledDeviance) -> list[np.ndarray]:
+    """Valleys of the deviance along Psi proportional to the size of the data's own Z'Z."""
+    per_row = np.einsum("jab,jab->b", problem.moments.R, problem.moments.R) / problem.moments.N
+    psi = 1.0 / np.maximum(per_row, 1e-300)
+    values = problem.along_ray(psi, START_RATIOS)
+    padded = np.concatenate([[np.inf], values, [np.inf]])
+    valleys = START_RATIOS[(padded[1:-1] <= padded[:-2]) & (padded[1:-1] < padded[2:])]
+    direction = problem.map.theta(np.diag(np.sqrt(psi)))
+    return [np.sqrt(_bottom(problem, psi, c)) * direction for c in valleys]
+
+
+def _bottom(problem: ProfiledDeviance, psi: np.ndarray, ratio: float) -> float:
+    """Look closer at a valley: a start that is near saves Newton steps, which cost more."""
+    close = ratio * VALLEY
+    return float(close[np.argmin(problem.along_ray(psi, close))])
+
+
+def _settle(problem: ProfiledDeviance, record: OptRecord, attempts: int = 10) -> OptRecord:
+    """Leave false optima on the boundary, then snap what is zero to exactly zero."""
+    for _ in range(attempts):
+        record = _snap(problem, record)
+        better = _escape(problem, record)
+        if better is None:
+            return record
+        run = minimize(problem, better)
+        if run.f_end > record.f_end - 1e-10:
+            return record
+        record = _with_evaluations(run, run.n_eval + record.n_eval)
+    return record
+
+
+def _escape(problem: ProfiledDeviance, record: OptRecord) -> np.ndarray | None:
+    """A better theta off the boundary, or None if the boundary is where the minimum is."""
+    state = problem.state(record.end)
+    Lambda = problem.map.Lambda(record.end)
+    best, found = record.f_end - 1e-9, None
+    for block in problem.map.blocks:
+        at = np.ix_(block, block)
+        values, vectors = np.linalg.eigh(state.by_psi[at])
+        if values[0] >= -1e-8 * np.abs(state.P.sum(axis=0)[at]).max():
+            continue
+        w = np.zeros(problem.map.q)
+        w[list(block)] = vectors[:, 0]
+        for step in 10.0 ** np.arange(-10.0, 3.0):
+            theta = problem.map.theta_from_psi(Lambda @ Lambda.T + step * np.outer(w, w))
+            value = problem.value_and_gradient(theta)[0]
+            if value < best:
+                best, found = value, theta
+    return found
+
+
+def _snap(problem: ProfiledDeviance, record: OptRecord) -> OptRecord:
+    """Set directions of almost no variance to exactly none, if the deviance does not mind."""
+    theta = _flip(problem, record.end)
+    Lambda = problem.map.Lambda(theta)
+    Psi = Lambda @ Lambda.T
+    snapped, zeroed = Psi.copy(), False
+    for block in problem.map.blocks:
+        at = np.ix_(block, block)
+        values, vectors = np.linalg.eigh(Psi[at])
+        tiny = values < max(1e-7, 1e-10 * values[-1])
+        zeroed |= bool(tiny.any())
+        snapped[at] = (vectors * np.where(tiny, 0.0, values)) @ vectors.T
+    if not zeroed:
+        return _moved(problem, record, theta)
+    candidate = problem.map.theta_from_psi(snapped)
+    candidate[np.abs(candidate) < 1e-12] = 0.0
+    value = problem.value_and_gradient(candidate)[0]
+    if value > record.f_end + 1e-9:
+        return _moved(problem, record, theta)
+    run = minimize(problem, candidate, max_iter=20)
+    return _with_evaluations(run, run.n_eval + record.n_eval)
+
+
+def _flip(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
+    """The same Psi with a non-negative diagonal of Lambda."""
+    Lambda = problem.map.Lambda(theta)
+    return problem.map.theta(Lambda * np.where(np.diag(Lambda) < 0, -1.0, 1.0))
+
+
+def _moved(problem: ProfiledDeviance, record: OptRecord, theta: np.ndarray) -> OptRecord:
+    return OptRecord(**{**vars(record), "end": theta})
+
+
+def _with_evaluations(record: OptRecord, n_eval: int) -> OptRecord:
+    return OptRecord(**{**vars(record), "n_eval": n_eval})

@@ -1,0 +1,200 @@
+"""The variance that random slopes imply: a function of the predictors.
+
+    Var(y | z) = z' Tau z + sigma2,     Cov(y_i, y_k) = z_i' Tau z_k  in one cluster
+
+z holds 1 for the random intercept and the values of the predictors with random slopes. With one
+slope the variance is the parabola ``tau00 + 2 x tau01 + x^2 tau11 + sigma2``, lowest at
+``x = -tau01 / tau11``. Rows of different clusters are uncorrelated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlteach.core.design import check_columns, new_random_rows
+from mlteach.core.distributions import normal_quantile
+from mlteach.core.lazy import lazy_import
+from mlteach.core.summary import check_level
+from mlteach.errors import DataError, ModelError
+
+pd = lazy_import("pandas")
+
+if TYPE_CHECKING:
+    from mlteach.mixed.result import MixedResult
+
+INTERCEPT = "Intercept"
+# Points of the default grid; a predictor with no more values than FEW is shown at each of them.
+POINTS, FEW = 41, 8
+
+
+# -------------------------------------------------------------------------------- along a predictor
+
+
+def variance_function(
+    fit: MixedResult,
+    x: str,
+    at: Sequence[float] | None,
+    others: Mapping[str, float] | None,
+    level: float,
+) -> pd.DataFrame:
+    """Variance along one predictor; see :meth:`MixedResult.variance_function`.
+
+    Raises
+    ------
+    ModelError
+        If x has no random slope, another slope moves with it, or values are not numbers.
+    """
+    check_level(level)
+    held = _held(fit, x, others)
+    values = _grid(fit, x) if at is None else _finite(at)
+    names = list(fit.tau.index)
+    Z = np.array([1.0 if name == INTERCEPT else held.get(name, 0.0) for name in names])
+    Z = np.tile(Z, (len(values), 1))
+    Z[:, names.index(x)] = values
+    table = variance_at(fit, Z, level).set_index(pd.Index(values, name=x))
+    lowest = _lowest(fit, names.index(x), Z[0])
+    table.attrs = {"sigma2": fit.sigma2, "held": held, **lowest, "notes": _notes(fit, held)}
+    return table
+
+
+def variance_at(fit: MixedResult, Z: np.ndarray, level: float) -> pd.DataFrame:
+    """Variance of the outcome at rows of the random-effects design.
+
+    The limits come from the delta method for the logarithm of the variance, so they are positive.
+
+    Parameters
+    ----------
+    fit : MixedResult
+    Z : ndarray, shape (rows, q)
+    level : float
+
+    Returns
+    -------
+    DataFrame, shape (rows, 7)
+        Columns between (z' Tau z), variance, se, lower, upper, sd, icc.
+    """
+    between = np.einsum("ia,ab,ib->i", Z, fit.tau.to_numpy(), Z).clip(min=0.0)
+    variance = between + fit.sigma2
+    gradient = np.c_[component_weights(fit, Z), np.ones(len(Z))]
+    square = np.einsum("ia,ab,ib->i", gradient, fit.cov_variances.to_numpy(), gradient)
+    se = np.full(len(Z), np.nan) if fit.singular else np.sqrt(square.clip(min=0.0))
+    factor = np.exp(normal_quantile(level) * se / variance)
+    return pd.DataFrame(
+        {
+            "between": between,
+            "variance": variance,
+            "se": se,
+            "lower": variance / factor,
+            "upper": variance * factor,
+            "sd": np.sqrt(variance),
+            "icc": between / variance,
+        }
+    )
+
+
+def component_weights(fit: MixedResult, Z: np.ndarray) -> np.ndarray:
+    """Weights w with ``z' Tau z = w' components``, components as in ``fit.variances`` (rows, m)."""
+    map_ = fit.problem.map
+    return Z[:, map_.rows] * Z[:, map_.cols] * np.where(map_.diagonal, 1.0, 2.0)
+
+
+def _held(fit: MixedResult, x: str, others: Mapping[str, float] | None) -> dict[str, float]:
+    """Values of the other predictors with random slopes, zero unless told otherwise."""
+    slopes = [name for name in fit.tau.index if name != INTERCEPT]
+    if x not in slopes:
+        known = ", ".join(slopes) or "none"
+        raise ModelError(
+            f"'{x}' has no random slope in '{fit.formula}', so the variance does not depend on it. "
+            f"Random slopes: {known}."
+        )
+    for name in slopes:
+        if name != x and re.search(rf"(?<!\w){re.escape(x)}(?!\w)", name):
+            raise ModelError(
+                f"The random slope of '{name}' moves with '{x}', so it cannot be held while "
+                f"'{x}' changes. Give whole rows to implied_covariance(data) instead."
+            )
+    others = dict(others or {})
+    unknown = [name for name in others if name not in slopes or name == x]
+    if unknown:
+        rest = ", ".join(name for name in slopes if name != x) or "none"
+        raise ModelError(f"others= names {unknown[0]!r}; the other random slopes are: {rest}.")
+    held = {name: float(others.get(name, 0.0)) for name in slopes if name != x}
+    if not np.isfinite(list(held.values())).all():
+        raise ModelError(f"others= needs finite numbers; got {others}.")
+    return held
+
+
+def _grid(fit: MixedResult, x: str) -> np.ndarray:
+    """Values of x from the smallest to the largest in the rows used."""
+    column = fit.design.Z[:, fit.design.z_names.index(x)]
+    different = np.unique(column)
+    if len(different) <= FEW:
+        return different
+    return np.linspace(different[0], different[-1], POINTS)
+
+
+def _finite(at: Sequence[float]) -> np.ndarray:
+    try:
+        values = np.atleast_1d(np.asarray(at, dtype=float))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"at= needs numbers, the values at which to look; got {at!r}.") from error
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise ModelError(f"at= needs a list of finite numbers; got {at!r}.")
+    return values
+
+
+def _lowest(fit: MixedResult, k: int, z: np.ndarray) -> dict[str, float]:
+    """Where along effect k the variance is lowest, and how low; NaN if the slope does not vary."""
+    tau = fit.tau.to_numpy()
+    rest = np.where(np.arange(len(z)) == k, 0.0, z)
+    if tau[k, k] == 0.0:
+        return {"lowest_at": np.nan, "lowest": np.nan}
+    place = float(-(rest @ tau[k]) / tau[k, k])
+    z = np.where(np.arange(len(z)) == k, place, rest)
+    return {"lowest_at": place, "lowest": max(float(z @ tau @ z), 0.0) + fit.sigma2}
+
+
+def _notes(fit: MixedResult, held: Mapping[str, float]) -> tuple[str, ...]:
+    notes = []
+    if held:
+        where = ", ".join(f"{name} = {value:g}" for name, value in held.items())
+        notes.append(f"The other predictors with random slopes are held at {where}.")
+    if fit.singular:
+        notes.append(
+            "The fit is singular (a variance of zero or a correlation of ±1), so the variance has "
+            "no standard error."
+        )
+    return tuple(notes)
+
+
+# ------------------------------------------------------------------------------------- between rows
+
+
+def implied_covariance(fit: MixedResult, data: pd.DataFrame, correlation: bool) -> pd.DataFrame:
+    """Covariance matrix of rows; see :meth:`MixedResult.implied_covariance`.
+
+    Raises
+    ------
+    DataError
+        Missing column, value or cluster id, or a category that the fit never saw.
+    """
+    check_columns(data, [fit.cluster], "implied_covariance")
+    ids = data[fit.cluster]
+    if ids.isna().any():
+        raise DataError(
+            f"Column '{fit.cluster}' has {int(ids.isna().sum())} missing value(s): which rows "
+            "belong together decides which of them covary."
+        )
+    Z = new_random_rows(fit.design, data)
+    codes, _ = pd.factorize(ids)
+    same = codes[:, None] == codes[None]
+    V = np.where(same, Z @ fit.tau.to_numpy() @ Z.T, 0.0) + fit.sigma2 * np.eye(len(Z))
+    if correlation:
+        sd = np.sqrt(np.diag(V))
+        V = V / np.outer(sd, sd)
+        np.fill_diagonal(V, 1.0)
+    return pd.DataFrame(V, index=data.index, columns=data.index)

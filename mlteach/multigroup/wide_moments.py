@@ -1,0 +1,199 @@
+"""Moments of the wide columns, and whether there are clusters enough for them.
+
+A covariance structure model is fitted to the mean vector and the covariance matrix of the p n
+columns of the wide format (:mod:`mlteach.multigroup.wide`). Estimated from g clusters, that matrix
+has a rank of at most g - 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import DataError, shown
+from mlteach.multigroup.wide import as_list, check_long, to_wide
+
+pd = lazy_import("pandas")
+
+# The one group of a table without a column that says the group.
+ONE_GROUP = "all"
+
+
+@dataclass(frozen=True)
+class WideMoments:
+    """Mean and covariance matrix of the columns of one group in wide format.
+
+    Attributes
+    ----------
+    mean : Series, length p n
+    cov : DataFrame, shape (p n, p n)
+        Maximum likelihood: cross-products of deviations divided by ``g``, not by ``g - 1``.
+    g : int
+        Clusters, the rows of the wide table.
+    n : int
+        Members of each cluster.
+    """
+
+    mean: pd.Series
+    cov: pd.DataFrame
+    g: int
+    n: int
+
+
+def wide_moments(
+    data: pd.DataFrame,
+    variables: str | Sequence[str],
+    *,
+    cluster: str,
+    group: str | None = None,
+    position: str | None = None,
+) -> dict[object, WideMoments]:
+    """Mean vector and covariance matrix of the wide columns, group by group.
+
+    These are what a covariance structure model is fitted to. They need complete, balanced data:
+    within a group every cluster has the same number of members, and no value is missing.
+
+    Parameters
+    ----------
+    data : DataFrame
+        In long format, one row a member.
+    variables, cluster, group, position
+        As in :func:`to_wide`.
+
+    Returns
+    -------
+    dict of WideMoments
+        A key for each group, in the order of first appearance; ``"all"`` without ``group``.
+
+    Raises
+    ------
+    DataError
+        As :func:`to_wide`; also for missing values, clusters of different sizes and a group of one
+        cluster.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> few = mt.load("hsb").groupby("school").head(2)
+    >>> wide_moments(few, "math", cluster="school")["all"].cov.round(1)
+            math_1  math_2
+    math_1    49.4     8.9
+    math_2     8.9    51.2
+    """
+    variables = as_list(variables)
+    check_long(data, variables, cluster, group, position, "wide_moments")
+    moments = {}
+    for name, rows in _by_group(data, group):
+        wide = to_wide(rows, variables, cluster=cluster, position=position)
+        _check_balanced(wide, rows, variables, name, cluster)
+        values = wide.to_numpy()
+        mean = values.mean(axis=0)
+        deviation = values - mean
+        cov = deviation.T @ deviation / len(wide)
+        moments[name] = WideMoments(
+            mean=pd.Series(mean, wide.columns),
+            cov=pd.DataFrame(cov, wide.columns, wide.columns),
+            g=len(wide),
+            n=wide.attrs["n"],
+        )
+    return moments
+
+
+def wide_requirement(
+    data: pd.DataFrame,
+    variables: str | Sequence[str],
+    *,
+    cluster: str,
+    group: str | None = None,
+) -> pd.DataFrame:
+    """Say whether each group has enough clusters for its wide columns.
+
+    The covariance matrix S of p n columns, estimated from g rows, has a rank of at most g - 1. With
+    fewer rows S has no inverse and a determinant of zero: the saturated model, with which fit
+    statistics compare, has an infinite likelihood, and programs that start from S stop or warn.
+    The likelihood of the two-level model itself needs no such S, whatever the format; see
+    :func:`mlteach.fit_multigroup`.
+
+    Parameters
+    ----------
+    data : DataFrame
+        In long format.
+    variables, cluster, group
+        As in :func:`to_wide`.
+
+    Returns
+    -------
+    DataFrame
+        One row a group; columns ``p``, ``n`` (members of the largest cluster), ``columns`` (p n),
+        ``rows`` (clusters, g) and ``enough``: whether ``columns < rows``. ``attrs["notes"]`` says
+        it in words.
+
+    Raises
+    ------
+    DataError
+        As :func:`to_wide`.
+
+    Notes
+    -----
+    Published advice is p n <= g. It is off by one where means are estimated: g rows and g columns
+    give a matrix of rank g - 1.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> wide_requirement(mt.load("hsb"), ["math", "ses"], cluster="school", group="sector")
+              p   n  columns  rows  enough
+    sector
+    Public    2  61      122    90   False
+    Catholic  2  67      134    70   False
+    """
+    variables = as_list(variables)
+    check_long(data, variables, cluster, group, None, "wide_requirement")
+    rows = []
+    for name, part in _by_group(data, group):
+        n = part[cluster].value_counts()
+        columns = len(variables) * int(n.max())
+        rows.append((name, len(variables), int(n.max()), columns, len(n), columns < len(n)))
+    table = pd.DataFrame(rows, columns=["group", "p", "n", "columns", "rows", "enough"])
+    table = table.set_index("group").rename_axis(group)
+    table.attrs["notes"] = tuple(_requirement_note(row) for row in table.itertuples())
+    return table
+
+
+def _requirement_note(row) -> str:
+    if row.enough:
+        return f"{row.Index}: {row.rows} clusters are enough for {row.columns} columns."
+    return (
+        f"{row.Index}: {row.columns} columns ({row.p} variable(s) of {row.n} members) from "
+        f"{row.rows} clusters. Their covariance matrix has a rank of at most {row.rows - 1}, hence "
+        "no inverse: no saturated model, no chi-square and no fit statistics. Take fewer members "
+        "or variables, or fit the long format, which needs no such matrix."
+    )
+
+
+def _by_group(data: pd.DataFrame, group: str | None) -> list[tuple[object, pd.DataFrame]]:
+    if group is None:
+        return [(ONE_GROUP, data)]
+    return [(name, data[data[group] == name]) for name in data[group].unique()]
+
+
+def _check_balanced(wide, rows, variables, name: object, cluster: str) -> None:
+    sizes = rows[cluster].value_counts()
+    if sizes.min() < wide.attrs["n"]:
+        raise DataError(
+            f"Group {shown(name)}: its clusters have {sizes.min()} to {sizes.max()} rows, and "
+            f"{wide.attrs['n']} places for them. A covariance matrix of the wide columns needs "
+            "the same members in every cluster; mt.fit_multigroup takes the data as they are."
+        )
+    missing = int(rows[variables].isna().sum().sum())
+    if missing:
+        raise DataError(
+            f"Group {shown(name)}: {missing} value(s) are missing. A covariance matrix of the "
+            "wide columns needs complete data; mt.fit_multigroup takes the data as they are."
+        )
+    if len(wide) < 2:
+        raise DataError(
+            f"Group {shown(name)} has one {cluster} only, and one row has no variance. Is "
+            f"'{cluster}' the column that says which cluster a row belongs to?"
+        )

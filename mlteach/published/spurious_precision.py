@@ -1,0 +1,144 @@
+"""The simulation of Leckie, French, Charlton and Browne (2014) on spurious precision.
+
+    y_ij = 0.2 w_j + 0.5 x_ij - 0.1 w_j x_ij + u_j + e_ij,
+    log Var(e_ij) = -0.611 + 0.1 w_j + 0.1 x_ij - 0.1 w_j x_ij + v_j,    Var(u) = 0.1, Var(v) = 0.2
+
+Schools differ in their log variance by v_j. Model A leaves v out, Model B has it. u and v are
+independent; w and x are standard normal, and a share ``icc_x`` of the variance of x lies between
+schools. The published table does not give that share. It follows from it: 0.2 is the share at which
+Model A is as wrong about x as was published, for 25 students a school and for 100.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import ModelError
+from mlteach.location_scale.fit import fit_location_scale
+
+pd = lazy_import("pandas")
+
+MEAN = {"Intercept": 0.0, "w": 0.2, "x": 0.5, "w:x": -0.1}
+LOG_VARIANCE = {"Intercept": -0.611, "w": 0.1, "x": 0.1, "w:x": -0.1}
+TAU2, SIGMA2_V = 0.1, 0.2
+MODELS = {"A": "~ w * x", "B": "~ w * x + (1 | school)"}
+COLUMNS = ["estimate", "se", "lower", "upper"]
+
+
+def draw_schools(
+    rng: np.random.Generator,
+    *,
+    schools: int = 50,
+    students: int = 25,
+    sigma2_v: float = SIGMA2_V,
+    icc_x: float = 0.2,
+) -> pd.DataFrame:
+    """Draw one data set.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    schools, students : int
+        Schools, and students in each.
+    sigma2_v : float, default 0.2
+        Variance of v, the schools' own part of the log variance; 0 for schools that do not differ.
+    icc_x : float, default 0.2
+        Share of the variance of x between schools.
+
+    Returns
+    -------
+    DataFrame, one row a student
+        Columns school (from 1), w, x, y.
+
+    Raises
+    ------
+    ModelError
+        If a share or variance is impossible, or there are fewer than 2 schools or students in them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlteach.published.spurious_precision import draw_schools
+    >>> data = draw_schools(np.random.default_rng(1))
+    >>> data.shape, data["school"].nunique()
+    ((1250, 4), 50)
+    """
+    _check(schools, students, sigma2_v, icc_x)
+    school, N = np.repeat(np.arange(schools), students), schools * students
+    w, m, u, v = (rng.standard_normal(schools)[school] for _ in range(4))
+    x = np.sqrt(icc_x) * m + np.sqrt(1.0 - icc_x) * rng.standard_normal(N)
+    log_variance = -0.611 + 0.1 * w + 0.1 * x - 0.1 * w * x + np.sqrt(sigma2_v) * v
+    e = np.exp(log_variance / 2.0) * rng.standard_normal(N)
+    y = 0.2 * w + 0.5 * x - 0.1 * w * x + np.sqrt(TAU2) * u + e
+    return pd.DataFrame({"school": school + 1, "w": w, "x": x, "y": y})
+
+
+def fit_models(data: pd.DataFrame, models: str = "AB") -> pd.DataFrame:
+    """Fit Model A, Model B or both by maximum likelihood.
+
+    Parameters
+    ----------
+    data : DataFrame
+        As drawn by :func:`draw_schools`.
+    models : str, default "AB"
+
+    Returns
+    -------
+    DataFrame
+        Columns estimate, se, lower, upper (95%; of variances on the log scale), indexed by model
+        ("A", "B"), function ("mean", "log_variance") and parameter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlteach.published.spurious_precision import draw_schools, fit_models
+    >>> table = fit_models(draw_schools(np.random.default_rng(1)))
+    >>> table.loc["B"].loc["log_variance"]["estimate"].round(2).to_dict()
+    {'Intercept': -0.65, 'w': 0.31, 'x': 0.1, 'w:x': -0.1, 'intercept_variance': 0.21}
+    """
+    parts = {
+        (model, *key): table for model in models for key, table in _parts(_fit(data, model)).items()
+    }
+    return pd.concat(parts, names=["model", "function", "parameter"])
+
+
+def truth(sigma2_v: float = SIGMA2_V) -> pd.Series:
+    """True values, indexed by function and parameter."""
+    mean = MEAN | {"intercept_variance": TAU2}
+    log_variance = LOG_VARIANCE | {"intercept_variance": sigma2_v}
+    values = {"mean": pd.Series(mean), "log_variance": pd.Series(log_variance)}
+    return pd.concat(values, names=["function", "parameter"])
+
+
+def _fit(data: pd.DataFrame, model: str):
+    # The published Model B has no covariance of u and v; in the population it is zero.
+    return fit_location_scale(
+        "y ~ w * x + (1 | school)", MODELS[model], data, association=model == "A"
+    )
+
+
+def _parts(fit) -> dict[tuple[str, ...], pd.DataFrame]:
+    """Coefficients and variances by function."""
+    variances = {"mean": "Intercept", "log_variance": "scale:Intercept"}
+    parts = {}
+    for function, effect in variances.items():
+        rows = [getattr(fit, function)[COLUMNS]]
+        if effect in fit.effects:
+            rows.append(
+                fit.components.loc[[effect], COLUMNS].rename({effect: "intercept_variance"})
+            )
+        parts[(function,)] = pd.concat(rows)
+    return parts
+
+
+def _check(schools: int, students: int, sigma2_v: float, icc_x: float) -> None:
+    for name, value in (("schools", schools), ("students", students)):
+        if not isinstance(value, int | np.integer) or value < 2:
+            raise ModelError(f"{name}={value!r} is not a whole number of 2 or more.")
+    if not 0.0 <= icc_x <= 1.0:
+        raise ModelError(f"icc_x={icc_x} is not a share: it must lie between 0 and 1.")
+    if not 0.0 <= sigma2_v < np.inf:
+        raise ModelError(
+            f"sigma2_v={sigma2_v} is not a variance: it must be 0 or more, and finite."
+        )

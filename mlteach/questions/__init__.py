@@ -1,0 +1,1 @@
+"""Questions put to data and to fits."""

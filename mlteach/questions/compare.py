@@ -1,0 +1,321 @@
+"""Comparing fitted models: likelihood-ratio tests with the right reference, AIC and BIC.
+
+A likelihood-ratio test asks whether the drop in deviance from a model to one that contains it is
+larger than chance. Its reference is chi-square with as many degrees of freedom as parameters were
+added, unless one of these is a variance: zero is the smallest a variance can be, and half of the
+time chance would take it below. For one more random effect, with its s covariances, and r more
+coefficients it is
+
+    half chi-square(r + s) and half chi-square(r + s + 1)
+
+(Stram & Lee 1994, after Self & Liang 1987). For several more random effects the weights depend on
+the data; then the chi-square p-value is too large, an upper bound, and the parametric bootstrap
+gives the answer: it simulates the reference from the smaller model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from mlteach.core.lazy import lazy_import
+from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
+from mlteach.errors import ModelError
+from mlteach.mixed.bootstrap import as_generator, null_drops, p_value
+from mlteach.mixed.result import MixedResult
+from mlteach.multigroup.result import MultigroupResult
+from mlteach.questions.multigroup_nesting import different_rows, not_nested
+from mlteach.questions.nesting import different_data, fixed_nested, random_nested, same_columns
+
+pd = lazy_import("pandas")
+
+COLUMNS = ("parameters", "llf", "deviance", "aic", "bic", "lr", "df", "p", "p_mixture")
+# A larger model's deviance may lie above the smaller one's by this much: both minima are rounded.
+SAME_DEVIANCE = 1e-6
+
+
+def compare(
+    *fits: MixedResult | MultigroupResult,
+    nested: bool = True,
+    names: Sequence[str] | None = None,
+    bootstrap: int | None = None,
+    seed: int | np.random.Generator | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Compare models fitted to the same rows.
+
+    Parameters
+    ----------
+    *fits : MixedResult or MultigroupResult
+        Two or more of one kind, in any order; the table has them by their number of parameters.
+        Each is tested against the one above it.
+    nested : bool, default True
+        Refuse models that are not nested. With False they stand in the table for their AIC and BIC,
+        and the likelihood-ratio test is left blank.
+    names : sequence of str, optional
+        Names of the models in the order given; by default their formulas.
+    bootstrap : int, optional
+        Number of data sets to simulate from the smaller model of each test; both models are
+        refitted to each. Adds the column p_bootstrap.
+    seed : int or numpy.random.Generator, optional
+        Of the bootstrap; fresh draws by default.
+    progress : bool, default True
+        Show the progress of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row a model; columns parameters, llf, deviance, aic, bic, and the test against the row
+        above: lr (drop in deviance), df, p (chi-square), p_mixture (with variances on the
+        boundary; equals p where no variance is tested, NaN where the mixture has no closed form).
+        With ``bootstrap``, p_bootstrap: the share ``(1 + #) / (n + 1)`` of simulated drops in
+        deviance that reach the observed one.
+        ``attrs["notes"]`` has what a reader should know.
+
+    Raises
+    ------
+    ModelError
+        If the models have other rows, outcomes, clusters or methods, if they are REML fits with
+        different fixed effects, or if they are not nested. The message says what to do.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> london = mt.load("london")
+    >>> m0 = mt.fit_mixed("score16 ~ score11 + (1 | school)", london, reml=False)
+    >>> m1 = mt.fit_mixed("score16 ~ score11 + (1 + score11 | school)", london, reml=False)
+    >>> mt.compare(m0, m1, names=["intercepts", "slopes"])[["lr", "df"]].round(1)
+                  lr   df
+    intercepts   NaN  NaN
+    slopes      40.4  2.0
+
+    A test that needs no formula for its reference:
+
+    >>> m2 = mt.fit_mixed("score16 ~ score11 + (1 + score11 + girl | school)", london, reml=False)
+    >>> table = mt.compare(m0, m2, bootstrap=99, seed=1, progress=False)
+    >>> table[["p_mixture", "p_bootstrap"]].iloc[1].round(2).to_dict()
+    {'p_mixture': nan, 'p_bootstrap': 0.01}
+
+    References
+    ----------
+    Davison & Hinkley (1997), Bootstrap methods and their application, doi:10.1017/CBO9780511802843.
+    Self & Liang (1987), Journal of the American Statistical Association 82(398),
+    doi:10.1080/01621459.1987.10478472. Stram & Lee (1994), Biometrics 50(4), doi:10.2307/2533455.
+    """
+    _check_fits(fits, names)
+    named = list(zip(_names(fits, names), fits, strict=True))
+    named.sort(key=lambda pair: pair[1].n_parameters)
+    rows, notes = {}, _common_notes(fits)
+    tests = [None]
+    for pair in pairwise(named):
+        test, more = _test(*pair, nested)
+        tests.append(test)
+        notes += more
+    for (name, fit), test in zip(named, tests, strict=True):
+        rows[name] = _row(fit, test)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
+    # Imported here: a class made from DataFrame would load pandas with `import mlteach`.
+    from mlteach.questions.comparison import Comparison
+
+    table = Comparison(table.astype({"parameters": int}))
+    if bootstrap is not None:
+        if isinstance(fits[0], MultigroupResult):
+            raise ModelError("The bootstrap is for mixed models; a multigroup test needs none.")
+        table["p_bootstrap"], more = _bootstrapped(named, tests, bootstrap, seed, progress)
+        notes += more
+    table.attrs["notes"] = tuple(dict.fromkeys(notes))
+    return table
+
+
+def _row(fit: MixedResult, test: LikelihoodRatioTest | None) -> tuple:
+    blank = (np.nan,) * 4
+    tested = blank if test is None else (test.statistic, float(test.df), test.p, test.p_mixture)
+    return (fit.n_parameters, fit.llf, fit.deviance, fit.aic, fit.bic, *tested)
+
+
+def _names(fits: Sequence[MixedResult], names: Sequence[str] | None) -> list[str]:
+    """Names of the rows; a formula that occurs twice is numbered."""
+    if names is not None:
+        return [str(name) for name in names]
+    formulas = [_title(fit) for fit in fits]
+    out = []
+    for place, text in enumerate(formulas):
+        again = formulas[:place].count(text)
+        out.append(f"{text} [{again + 1}]" if again else text)
+    return out
+
+
+def _title(fit) -> str:
+    return fit.formula if isinstance(fit, MixedResult) else fit.model.title
+
+
+# ------------------------------------------------------------------------------------------- checks
+
+
+def _check_fits(fits: Sequence[MixedResult], names: Sequence[str] | None) -> None:
+    for fit in fits:
+        if not isinstance(fit, MixedResult | MultigroupResult):
+            raise ModelError(
+                f"compare needs fitted models, as in compare(m0, m1), not {type(fit).__name__}."
+            )
+    kinds = {type(fit).__name__ for fit in fits}
+    if len(kinds) > 1:
+        raise ModelError(f"compare needs models of one kind; got {' and '.join(sorted(kinds))}.")
+    if len(fits) < 2:
+        raise ModelError(f"compare needs at least two fitted models; got {len(fits)}.")
+    if names is not None and (len(names) != len(fits) or len(set(names)) != len(names)):
+        raise ModelError(f"names= needs {len(fits)} different names, one a model.")
+    first = fits[0]
+    for other in fits[1:]:
+        if isinstance(first, MultigroupResult):
+            problem = different_rows(first, other)
+        else:
+            problem = different_data(first.design, other.design)
+        if problem:
+            raise ModelError(problem)
+        if isinstance(first, MixedResult):
+            _check_methods(first, other)
+
+
+def _check_methods(a: MixedResult, b: MixedResult) -> None:
+    if a.reml != b.reml:
+        raise ModelError(
+            "One model is fitted by REML and the other by ML. Their likelihoods are of different "
+            "things (REML's is that of the residuals from the fixed effects): fit both the same "
+            "way, with reml=False if the fixed effects differ."
+        )
+    if a.reml and not same_columns(a.design, b.design):
+        raise ModelError(
+            "These are REML fits with different fixed effects. REML's likelihood is that of "
+            "what the fixed effects leave over, so each model's is of other data (of other units, "
+            "if only the coding differs). Fit both with reml=False to compare them."
+        )
+
+
+def _common_notes(fits: Sequence[MixedResult]) -> list[str]:
+    notes = [
+        f"'{_title(fit)}' has not converged: its likelihood is too low, and so every comparison "
+        "with it is wrong."
+        for fit in fits
+        if not fit.converged
+    ]
+    if isinstance(fits[0], MixedResult) and fits[0].reml:
+        notes.append(
+            "REML fits with the same fixed effects: the test is of the random part. AIC and BIC "
+            "count the fixed effects too, as lme4 does; SAS and SPSS count only the variances and "
+            "covariances, and their BIC has another N, so that AIC differences are the same "
+            "everywhere and BIC differences are not."
+        )
+    return notes
+
+
+# --------------------------------------------------------------------------- likelihood-ratio tests
+
+
+def _test(
+    small: tuple[str, MixedResult], big: tuple[str, MixedResult], nested: bool
+) -> tuple[LikelihoodRatioTest | None, list[str]]:
+    """Test a model against the next larger one; None with a note if they are not nested."""
+    (small_name, m0), (big_name, m1) = small, big
+    problem = _not_nested(m0, m1)
+    if problem:
+        text = f"'{small_name}' is not nested in '{big_name}': {problem}"
+        if nested:
+            raise ModelError(
+                f"{text} A likelihood-ratio test needs a model that the other contains. Compare "
+                "AIC or BIC instead: compare(..., nested=False)."
+            )
+        return None, [f"{text} There is no likelihood-ratio test; compare AIC or BIC."]
+    drop = m0.deviance - m1.deviance
+    df = m1.n_parameters - m0.n_parameters
+    if df == 0:
+        return None, [f"'{small_name}' and '{big_name}' are the same model written in two ways."]
+    if isinstance(m0, MultigroupResult):
+        # Nothing lies on a boundary: equal (co)variances are inside the parameter space.
+        weights, notes = (0.0,) * df + (1.0,), []
+    else:
+        weights = _weights(m0, m1, df)
+        notes = _test_notes(m0, m1, big_name, weights)
+    if drop < -SAME_DEVIANCE:
+        notes.append(
+            f"'{big_name}' has the lower likelihood although it contains the model above it: it is "
+            "not at its maximum, and the test is void."
+        )
+    return likelihood_ratio_test(drop, df, weights), notes
+
+
+def _not_nested(m0, m1) -> str:
+    if isinstance(m0, MultigroupResult):
+        return not_nested(m0, m1)
+    if not fixed_nested(m0.design, m1.design):
+        return "it has fixed effects that are no combination of the other's."
+    if not random_nested(m0.design, m1.design):
+        return "it has random effects (or covariances) that the other cannot produce."
+    return ""
+
+
+def _weights(m0: MixedResult, m1: MixedResult, df: int) -> tuple[float, ...]:
+    """Weights of chi-square with 0, 1, …, df degrees of freedom; empty if not in closed form."""
+    more_effects = m1.design.Z.shape[1] - m0.design.Z.shape[1]
+    if more_effects == 0:
+        return (0.0,) * df + (1.0,)
+    if more_effects == 1:
+        return (0.0,) * (df - 1) + (0.5, 0.5)
+    return ()
+
+
+def _test_notes(
+    m0: MixedResult, m1: MixedResult, name: str, weights: tuple[float, ...]
+) -> list[str]:
+    notes = []
+    if not weights:
+        notes.append(
+            f"'{name}' has several more random effects: the mixture depends on the data. p is too "
+            "large, an upper bound; add one random effect at a time for a known mixture, or ask "
+            "for the parametric bootstrap: compare(..., bootstrap=1000)."
+        )
+    elif weights[-1] == 0.5:
+        df = len(weights) - 1
+        notes.append(
+            f"'{name}' tests a variance, which cannot be negative: p_mixture is half χ²({df - 1}) "
+            f"and half χ²({df}); p, from χ²({df}), is too large."
+        )
+    if m0.singular and m1.design.Z.shape[1] > 1:
+        notes.append(
+            f"The model above '{name}' is itself on the boundary (singular fit), where neither "
+            "reference is exact."
+        )
+    return notes
+
+
+# -------------------------------------------------------------------------------------- bootstrap
+
+
+def _bootstrapped(
+    named: Sequence[tuple[str, MixedResult]],
+    tests: Sequence[LikelihoodRatioTest | None],
+    n: int,
+    seed: int | np.random.Generator | None,
+    progress: bool,
+) -> tuple[list[float], list[str]]:
+    """Bootstrap p-values of the tests there are, NaN for the other rows, and what to know."""
+    # One generator for all tests: their draws are independent of each other.
+    rng = as_generator(seed)
+    p, notes = [np.nan], []
+    for ((_, m0), (name, m1)), test in zip(pairwise(named), tests[1:], strict=True):
+        if test is None:
+            p.append(np.nan)
+            continue
+        drops = null_drops(m0, m1, n, rng, progress)
+        p.append(p_value(m0.deviance - m1.deviance, drops))
+        failed = int(np.isnan(drops).sum())
+        if failed:
+            notes.append(f"'{name}': {failed} of {n} data sets left out, a refit did not converge.")
+    notes.append(
+        f"p_bootstrap: the share of {n} data sets simulated from the smaller model in which the "
+        "drop in deviance is as large. It needs no mixture, and is as good as the smaller "
+        "model's estimates and normality."
+    )
+    return p, notes

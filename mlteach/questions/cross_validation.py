@@ -1,0 +1,284 @@
+"""Which pooling predicts best the rows that it has not seen: cross-validation of the three.
+
+    complete    one least-squares regression for all clusters
+    none        a regression with dummies for the clusters (and, for random slopes, a slope each)
+    partial     the mixed model
+
+Rows are left out in folds, each method is fitted to the others, and its errors on those left out
+are kept. Leaving out rows asks how well known clusters are predicted; leaving out whole clusters
+asks it of new ones, for which the dummies say nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mlteach.core.design import Design, design
+from mlteach.core.formula import parse
+from mlteach.core.lazy import lazy_import
+from mlteach.core.linalg import ThetaMap
+from mlteach.core.moments import ClusterMoments, cluster_moments, solve_within
+from mlteach.core.summary import Summary
+from mlteach.errors import DataWarning, FormulaError, ModelError
+from mlteach.mixed.bootstrap import as_generator
+from mlteach.mixed.deviance import ProfiledDeviance
+from mlteach.mixed.notes import dropped_note
+from mlteach.mixed.ranef import blups
+from mlteach.mixed.search import global_minimum
+
+pd = lazy_import("pandas")
+
+LEAVE = ("rows", "clusters")
+POOLINGS = ("complete", "none", "partial")
+# A direction of X that keeps less than this part of its size inside clusters is a level-2 one.
+RANK_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True, repr=False)
+class PoolingComparison:
+    """Out-of-sample errors of complete, no and partial pooling.
+
+    Attributes
+    ----------
+    table : DataFrame
+        A row a pooling; columns rmse and mae (root mean square and mean absolute error of the rows
+        left out, units of the outcome), difference (rmse minus that of partial pooling) and se (of
+        the difference, over clusters).
+    errors : DataFrame, shape (N, 5)
+        Indexed like the rows used; columns cluster, fold, and the error (outcome minus prediction)
+        of each pooling, NaN where it cannot predict.
+    formula : str
+        Of the mixed model.
+    leave : str
+    folds : int
+    notes : tuple of str
+    """
+
+    table: pd.DataFrame
+    errors: pd.DataFrame = field(repr=False)
+    formula: str
+    leave: str
+    folds: int
+    notes: tuple[str, ...]
+
+    def _summary(self) -> Summary:
+        J = self.errors["cluster"].nunique()
+        facts = {
+            "partial pooling": self.formula,
+            "left out": f"{self.leave}, in {self.folds} folds",
+            "rows": f"{len(self.errors):,} in {J:,} clusters",
+        }
+        caption = "Errors of the rows left out"
+        return Summary("Three poolings, out of sample", facts, {caption: self.table}, self.notes)
+
+    def __repr__(self) -> str:
+        return str(self._summary())
+
+    def _repr_html_(self) -> str:
+        return self._summary()._repr_html_()
+
+
+def compare_pooling(
+    formula: str,
+    data: pd.DataFrame,
+    *,
+    cluster: str,
+    slopes: Sequence[str] = (),
+    leave: str = "rows",
+    folds: int = 10,
+    seed: int = 0,
+    reml: bool = True,
+) -> PoolingComparison:
+    """Compare complete, no and partial pooling on rows that were left out.
+
+    Parameters
+    ----------
+    formula : str
+        Fixed part, for example ``"math ~ ses"``.
+    data : DataFrame
+        One row a level-1 unit.
+    cluster : str
+        Column that says which cluster a row belongs to.
+    slopes : sequence of str, optional
+        Predictors whose slope varies over clusters under no and under partial pooling.
+    leave : {"rows", "clusters"}
+        Leave out a share of the rows of every cluster, or whole clusters.
+    folds : int, default 10
+        Number of shares; each is left out once.
+    seed : int, default 0
+        Which rows or clusters go together.
+    reml : bool, default True
+        Whether the mixed model is fitted by REML.
+
+    Returns
+    -------
+    PoolingComparison
+        With ``table`` and ``errors``. The three are compared on the rows that all can predict; with
+        ``leave="clusters"`` no pooling predicts none, and its row is NaN.
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError
+        As :func:`fit_mixed`; also if folds are fewer than 2 or more than there is to leave out.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> result = compare_pooling("math ~ 1", mt.load("hsb"), cluster="school", folds=5)
+    >>> result.table.round(3)
+               rmse    mae  difference     se
+    complete  6.879  5.822       0.545  0.073
+    none      6.344  5.256       0.010  0.002
+    partial   6.334  5.274       0.000    NaN
+
+    References
+    ----------
+    Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models,
+    chapter 12, doi:10.1017/CBO9780511790942.
+    """
+    full = _design(formula, data, cluster, slopes)
+    fold = _folds(full, leave, folds, seed)
+    predictions = np.full((len(full.y), len(POOLINGS)), np.nan)
+    for k in range(folds):
+        out = fold == k
+        predictions[out] = _predict(_subset(full, ~out), full, out, reml, k)
+    errors = pd.DataFrame(full.y[:, None] - predictions, index=full.index, columns=POOLINGS)
+    table, notes = _table(errors.to_numpy(), full.codes, leave)
+    errors.insert(0, "cluster", full.labels[full.codes])
+    errors.insert(1, "fold", fold)
+    if len(full.dropped):
+        warnings.warn(dropped_note(full), DataWarning, stacklevel=2)
+        notes += (dropped_note(full),)
+    return PoolingComparison(table, errors, full.formula.text, leave, folds, notes)
+
+
+def _design(formula: str, data: pd.DataFrame, cluster: str, slopes: Sequence[str]) -> Design:
+    if parse(formula).random:
+        raise FormulaError(
+            f"'{formula}' has a random part; give the fixed part only, and cluster= and slopes=."
+        )
+    slopes = [slopes] if isinstance(slopes, str) else list(slopes or ())
+    random = " + ".join(["1", *slopes])
+    return design(parse(f"{formula} + ({random} | {cluster})"), data)
+
+
+def _folds(d: Design, leave: str, folds: int, seed: int) -> np.ndarray:
+    """Fold of every row, shape (N,)."""
+    if leave not in LEAVE:
+        raise ModelError(f"leave={leave!r} is not known: leave out 'rows' or 'clusters'.")
+    most = len(d.y) if leave == "rows" else len(d.labels)
+    if folds not in range(2, most + 1):
+        raise ModelError(f"folds={folds} is not a whole number from 2 to {most}, the {leave}.")
+    rng = as_generator(seed)
+    if leave == "clusters":
+        return (rng.permutation(len(d.labels)) % folds)[d.codes]
+    # Dealt out in shuffled order, cluster by cluster: every cluster is spread over the folds.
+    order = np.lexsort([rng.permutation(len(d.y)), d.codes])
+    fold = np.empty(len(d.y), int)
+    fold[order] = np.arange(len(d.y)) % folds
+    return fold
+
+
+def _subset(d: Design, rows: np.ndarray) -> Design:
+    """The design of some of the rows; clusters without rows are left out."""
+    present, codes = np.unique(d.codes[rows], return_inverse=True)
+    return replace(
+        d, y=d.y[rows], X=d.X[rows], Z=d.Z[rows], codes=codes, labels=d.labels[present],
+        index=d.index[rows],
+    )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------- the predictions
+
+
+def _predict(train: Design, full: Design, out: np.ndarray, reml: bool, k: int) -> np.ndarray:
+    """Predict the rows left out by each of the poolings, shape (rows, 3)."""
+    try:
+        moments = cluster_moments(train)
+    except ModelError as error:
+        raise ModelError(f"Without fold {k} the model cannot be fitted: {error}") from error
+    X, Z = full.X[out], full.Z[out]
+    position = train.labels.get_indexer(full.labels[full.codes[out]])
+    scaling = moments.scaling
+    problem = ProfiledDeviance(moments, ThetaMap.from_blocks(train.blocks), reml)
+    theta = global_minimum(problem).end
+    beta, u = scaling.beta(problem.state(theta).beta), blups(problem, theta)
+    none, own = _no_pooling(moments)
+    known = position >= 0
+    return np.column_stack(
+        [
+            X @ scaling.b0,
+            X @ none + np.einsum("iq,iq->i", Z, np.where(known[:, None], own[position], np.nan)),
+            X @ beta + np.einsum("iq,iq->i", Z, np.where(known[:, None], u[position], 0.0)),
+        ]
+    )
+
+
+def _no_pooling(m: ClusterMoments) -> tuple[np.ndarray, np.ndarray]:
+    """Least squares with effects of their own for every cluster: coefficients (p,), effects (J, q).
+
+    By the theorem of Frisch, Waugh and Lovell the coefficients come from what the effects leave of
+    X and y, which is E; those that the effects take up (level-2 predictors) are set to zero, in
+    scaled units. Effects are NaN in clusters whose rows do not determine them.
+    """
+    values, vectors = np.linalg.eigh(m.E[:-1, :-1])
+    inside = values > RANK_TOLERANCE * m.N
+    basis = vectors[:, inside]
+    b = basis @ ((basis.T @ m.E[:-1, -1]) / values[inside])
+    own = solve_within(m, (m.B[:, :, -1] - m.B[:, :, :-1] @ b)[:, :, None])[:, :, 0]
+    return m.scaling.beta(b), m.scaling.scale * own @ m.scaling.T.T
+
+
+# ----------------------------------------------------------------------------------- the comparison
+
+
+def _table(errors: np.ndarray, codes: np.ndarray, leave: str) -> tuple[pd.DataFrame, tuple]:
+    """Sizes of the errors, and their differences from partial pooling."""
+    predicted = ~np.isnan(errors)
+    used = predicted.all(axis=1) if leave == "rows" else predicted[:, [0, 2]].all(axis=1)
+    if not used.any():
+        raise ModelError(
+            "No cluster has enough rows for a regression of its own, so that no pooling predicts "
+            "nothing. Ask for fewer slopes, or leave out clusters."
+        )
+    e, codes = errors[used], codes[used]
+    rmse = np.sqrt(np.square(e).mean(axis=0))
+    columns = {
+        "rmse": rmse,
+        "mae": np.abs(e).mean(axis=0),
+        "difference": rmse - rmse[2],
+        "se": [_se(e[:, k], e[:, 2], codes) for k in range(2)] + [np.nan],
+    }
+    return pd.DataFrame(columns, index=pd.Index(POOLINGS)), _notes(used, leave)
+
+
+def _se(a: np.ndarray, b: np.ndarray, codes: np.ndarray) -> float:
+    """Standard error of the difference of two root mean squares, paired by rows, over clusters.
+
+    The difference is linear in the mean squares to first order (delta method); sums over clusters
+    are independent where rows are not.
+    """
+    mean_a, mean_b = np.square(a).mean(), np.square(b).mean()
+    linear = (a**2 - mean_a) / (2 * np.sqrt(mean_a)) - (b**2 - mean_b) / (2 * np.sqrt(mean_b))
+    sums = np.bincount(codes, weights=linear)[np.unique(codes)]
+    J = len(sums)
+    return float(np.sqrt(J / (J - 1) * np.square(sums).sum()) / len(a))
+
+
+def _notes(used: np.ndarray, leave: str) -> tuple[str, ...]:
+    notes = []
+    if leave == "clusters":
+        notes.append(
+            "No pooling has no coefficients for a cluster that was left out, so it predicts "
+            "nothing there; partial pooling predicts by its fixed part."
+        )
+    elif not used.all():
+        notes.append(
+            f"{int((~used).sum())} of {len(used)} rows are not compared: without them their "
+            "cluster has too few rows for a regression of its own."
+        )
+    return tuple(notes)

@@ -1,0 +1,447 @@
+"""What clustering costs: intraclass correlations, design effects, Moulton factors.
+
+    icc = between / (between + sigma2),     between = z' Tau z
+
+With a random intercept only, ``between`` is tau2. With random slopes it depends on where one looks:
+z holds 1 for the intercept and the values of the predictors, zero unless told otherwise.
+n is a cluster size, N the number of rows, J the number of clusters.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mlteach.core.distributions import normal_quantile
+from mlteach.core.lazy import lazy_import
+from mlteach.core.summary import check_level, format_number
+from mlteach.errors import ModelError
+from mlteach.mixed.result import MixedResult
+
+pd = lazy_import("pandas")
+
+INTERCEPT = "Intercept"
+# First stride, as an SD ratio, of a search for limits where there is no standard error.
+FIRST_WIDTH = 0.05
+# An effect on the boundary is moved off it by this (relative SD) before a search starts.
+FIRST_STEP = 1e-2
+# A singular value this much smaller than the largest is zero.
+RANK_TOLERANCE = 1e-12
+
+
+class ICC(float):
+    """An intraclass correlation: a number, with its standard error and confidence limits.
+
+    Attributes
+    ----------
+    se : float
+        Standard error by the delta method; NaN where the variance is estimated as zero.
+    lower, upper : float
+        Confidence limits, computed when first asked for: a simulation that needs only the number
+        does not wait for them.
+    level : float
+        Confidence level.
+    notes : tuple of str
+        What a reader should know.
+    """
+
+    se: float
+    level: float
+    notes: tuple[str, ...]
+    _limits: Callable[[], tuple[float, float]]
+
+    def __new__(
+        cls,
+        estimate: float,
+        se: float,
+        limits: Callable[[], tuple[float, float]],
+        level: float = 0.95,
+        notes: tuple[str, ...] = (),
+    ) -> ICC:
+        """Make the number and hang the rest on it."""
+        self = super().__new__(cls, estimate)
+        self.se, self.level, self.notes = float(se), level, tuple(notes)
+        self._limits = cache(limits)
+        return self
+
+    def __reduce__(self) -> tuple:
+        # A copy carries the limits themselves, not the fit they come from.
+        limits = partial(tuple, self._limits())
+        return ICC, (float(self), self.se, limits, self.level, self.notes)
+
+    @property
+    def lower(self) -> float:
+        """Lower confidence limit."""
+        return self._limits()[0]
+
+    @property
+    def upper(self) -> float:
+        """Upper confidence limit."""
+        return self._limits()[1]
+
+    @property
+    def estimate(self) -> float:
+        """The correlation as a plain number."""
+        return float(self)
+
+    def __repr__(self) -> str:
+        se = format_number(self.se) or "undetermined"
+        low, high = map(format_number, self._limits())
+        text = f"ICC = {float(self):.4f} (SE {se}, {self.level:.0%} CI {low} to {high})"
+        return "\n".join([text, *(f"Note: {note}" for note in self.notes)])
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        lines = "<br>".join(html.escape(line) for line in repr(self).splitlines())
+        return f'<div class="mlteach-value">{lines}</div>'
+
+
+def icc(fit: MixedResult, *, at: Mapping[str, float] | None = None, level: float = 0.95) -> ICC:
+    """Intraclass correlation: the share of the (residual) variance that lies between clusters.
+
+    Also the correlation of two rows of the same cluster, given the predictors in the model.
+
+    Parameters
+    ----------
+    fit : MixedResult
+    at : mapping of str to float, optional
+        For random slopes: the values of their predictors at which to look, by the names in
+        ``fit.tau``; those not named are at zero.
+    level : float, default 0.95
+        Confidence level.
+
+    Returns
+    -------
+    ICC
+        A float with ``se`` (delta method), ``lower`` and ``upper``. The limits are those of the
+        profile likelihood (restricted if the fit is REML): they stay inside [0, 1], exist on the
+        boundary too, and cover as they should where Wald limits do not (few clusters, small ICC).
+
+    Raises
+    ------
+    ModelError
+        If ``at`` names no random effect, or there is no random intercept and no ``at``.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> mt.icc(mt.fit_empty("math", mt.load("hsb"), cluster="school"))
+    ICC = 0.1804 (SE 0.0187, 95% CI 0.1472 to 0.2210)
+
+    References
+    ----------
+    Snijders & Bosker (2012), Multilevel Analysis, sections 3.3 to 3.5. Pawitan (2001), In
+    All Likelihood, section 3.4, for profile likelihoods.
+    """
+    _check_fit(fit)
+    check_level(level)
+    z = _position(fit, at)
+    weights = _between_weights(fit, z)
+    components = fit.variances["estimate"].to_numpy()
+    between = max(float(weights @ components), 0.0)
+    share = between / (between + fit.sigma2)
+    se = _delta_se(fit, weights, between)
+    limits = partial(_profile_limits, fit, z, share, se, level)
+    return ICC(share, se, limits, level, _notes(fit, z, between))
+
+
+def _check_fit(fit: MixedResult) -> None:
+    if not isinstance(fit, MixedResult):
+        raise ModelError(
+            f"icc needs a fitted model, for example fit_empty(...), not {type(fit).__name__}; for "
+            "a column of a table use column_icc(data, column, cluster=...)."
+        )
+
+
+def _position(fit: MixedResult, at: Mapping[str, float] | None) -> np.ndarray:
+    """Values of the random-effects design at which the correlation is asked for, shape (q,)."""
+    names = list(fit.tau.index)
+    at = dict(at or {})
+    unknown = [name for name in at if name not in names or name == INTERCEPT]
+    if unknown:
+        slopes = ", ".join(name for name in names if name != INTERCEPT) or "none"
+        raise ModelError(f"at= names {unknown[0]!r}, but the random slopes are: {slopes}.")
+    z = np.array([1.0 if name == INTERCEPT else float(at.get(name, 0.0)) for name in names])
+    if not np.isfinite(z).all():
+        raise ModelError(f"at= needs finite numbers; got {at}.")
+    if not z.any():
+        raise ModelError(
+            "This model has no random intercept, so nothing varies between clusters where all "
+            f"predictors are zero. Say where to look, as in at={{{names[0]!r}: 1}}."
+        )
+    return z
+
+
+def _between_weights(fit: MixedResult, z: np.ndarray) -> np.ndarray:
+    """Weights w with ``z' Tau z = w' components``, in the order of ``fit.variances``."""
+    map_ = fit.problem.map
+    weights = z[map_.rows] * z[map_.cols] * np.where(map_.diagonal, 1.0, 2.0)
+    return np.append(weights, 0.0)
+
+
+def _delta_se(fit: MixedResult, weights: np.ndarray, between: float) -> float:
+    if between == 0.0:
+        return np.nan
+    sigma2 = fit.sigma2
+    gradient = weights * sigma2
+    gradient[-1] = -between
+    gradient = gradient / (between + sigma2) ** 2
+    return float(np.sqrt(max(gradient @ fit.cov_variances.to_numpy() @ gradient, 0.0)))
+
+
+def _profile_limits(
+    fit: MixedResult, z: np.ndarray, share: float, se: float, level: float
+) -> tuple[float, float]:
+    """Values of the ICC whose deviance is within the chi-square quantile of the minimum.
+
+    Searched on the scale of the SD ratio ``s = sqrt(icc / (1 - icc))``.
+    """
+    # Imported here, as in confint: only root finding needs scipy.optimize.
+    from mlteach.core.crossing import crossing
+
+    best = float(np.sqrt(share / (1.0 - share)))
+    width = 0.5 * se * (1.0 + best**2) ** 2 / best if best > 0.0 else np.nan
+    if not np.isfinite(width) or width <= 0.0:
+        width = max(0.25 * best, FIRST_WIDTH)
+    stride = width * normal_quantile(level)
+    curve = _ratio_curve(fit, z)
+    low = crossing(curve, best, -stride, level, 0.0) if best > 0.0 else 0.0
+    ratio = np.array([low, crossing(curve, best, stride, level, np.inf)])
+    low, high = 1.0 - 1.0 / (1.0 + ratio**2)
+    return float(low), float(high)
+
+
+def _ratio_curve(fit: MixedResult, z: np.ndarray) -> Callable[[float], float]:
+    """Deviance above its minimum, as a function of ``s = sqrt(between / sigma2)``.
+
+    In scaled units ``s = |Lambda' T' z| = |A theta|``. With the singular value decomposition of A,
+    theta splits into a part of which only the direction w is free, and a part that is free.
+    """
+    from scipy import optimize
+
+    problem = fit.problem
+    A = np.einsum("mab,a->bm", problem.map.lambda_basis(), problem.moments.scaling.T.T @ z)
+    _, size, V = np.linalg.svd(A)
+    rank = int((size > RANK_TOLERANCE * size[0]).sum())
+    to_theta, free = V[:rank].T / size[:rank], V[rank:].T
+
+    def from_theta(theta: np.ndarray) -> np.ndarray:
+        w = size[:rank] * (V[:rank] @ theta)
+        return np.concatenate([w / np.linalg.norm(w), free.T @ theta])
+
+    starts = [from_theta(theta) for theta in _starts(fit)]
+
+    def curve(s: float) -> float:
+        def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+            length = np.linalg.norm(x[:rank])
+            w = x[:rank] / length
+            theta = to_theta @ (s * w) + free @ x[rank:]
+            value, gradient = problem.value_and_gradient(theta)
+            along = to_theta.T @ gradient * (s / length)
+            along -= w * (w @ along)
+            return value, np.concatenate([along, free.T @ gradient])
+
+        # The starts are always the same, never the solution next to this one: a root search needs a
+        # curve that says the same each time it is asked.
+        runs = (optimize.minimize(objective, x, jac=True, method="BFGS") for x in starts)
+        return max(min(float(run.fun) for run in runs) - fit.optimizer.f_end, 0.0)
+
+    return curve
+
+
+def _starts(fit: MixedResult) -> list[np.ndarray]:
+    """Where searches for limits start: the estimate, and the estimate without correlations.
+
+    An effect on the boundary has no gradient there, so it is moved off it.
+    """
+    map_ = fit.problem.map
+    theta = fit.theta + FIRST_STEP * (map_.diagonal & (fit.theta == 0.0))
+    if map_.diagonal.all():
+        return [theta]
+    sd = np.linalg.norm(map_.Lambda(theta), axis=1)
+    return [theta, map_.theta(np.diag(sd))]
+
+
+def _notes(fit: MixedResult, z: np.ndarray, between: float) -> tuple[str, ...]:
+    notes = []
+    if any(name != INTERCEPT for name in fit.tau.index):
+        where = ", ".join(
+            f"{name} = {value:g}"
+            for name, value in zip(fit.tau.index, z, strict=True)
+            if name != INTERCEPT
+        )
+        notes.append(f"With random slopes the ICC depends on the predictors; this is at {where}.")
+    if between == 0.0:
+        notes.append("The variance between clusters is estimated as zero, so it has no SE.")
+    return tuple(notes)
+
+
+# ----------------------------------------------------------------------------------- design effects
+
+
+def design_effect(n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
+    """Design effect ``1 + (n - 1) icc``: what clusters of size n do to the variance of a mean.
+
+    Parameters
+    ----------
+    n : float or array
+        Cluster size, at least 1. If sizes differ, ``sum(n_j**2) / sum(n_j)``, the size of the
+        cluster of a random row, gives the design effect of the mean of all rows.
+    icc : float or array
+        Intraclass correlation, from -1/(n - 1) (rows of a cluster differ more than at random;
+        an ANOVA estimate can say so) to 1.
+
+    Returns
+    -------
+    float or array
+        Broadcast over n and icc: variance of the mean over that of a simple random sample.
+
+    Raises
+    ------
+    ModelError
+        For a size below 1 or a correlation that cannot be.
+
+    Examples
+    --------
+    >>> design_effect(5, 0.30), design_effect(20, 0.05)
+    (2.2, 1.95)
+
+    References
+    ----------
+    Kish (1965), Survey Sampling, chapter 5. Eldridge, Ashby & Kerry (2006), International Journal
+    of Epidemiology 35(5), doi:10.1093/ije/dyl129, for unequal sizes.
+    """
+    n, icc = _numbers("n", n), _numbers("icc", icc)
+    _check_size(n)
+    _check_icc("icc", icc)
+    effect = 1.0 + (n - 1.0) * icc
+    # Rounding of -1/(n - 1) itself must not refuse the smallest possible value.
+    if (np.asarray(effect) < -1e-12).any():
+        raise ModelError(
+            "icc lies below -1/(n - 1), which no correlation of n rows with each other can do."
+        )
+    return _scalar(np.maximum(effect, 0.0))
+
+
+def effective_n(N: ArrayLike, n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
+    """Effective sample size: independent rows that would know a mean as well as N clustered ones.
+
+    Parameters
+    ----------
+    N : float or array
+        Rows in all.
+    n, icc : float or array
+        As in :func:`design_effect`.
+
+    Returns
+    -------
+    float or array
+        ``N / (1 + (n - 1) icc)``.
+
+    Raises
+    ------
+    ModelError
+        As :func:`design_effect`, and if there are fewer rows than one cluster holds.
+
+    Examples
+    --------
+    >>> round(effective_n(500, 5, 0.30)), round(effective_n(1000, 20, 0.05))
+    (227, 513)
+    """
+    N, size = _numbers("N", N), _numbers("n", n)
+    if np.any(np.asarray(size > N)):
+        raise ModelError("N is the number of rows in all and n that of one cluster: N >= n.")
+    effect = design_effect(n, icc)
+    if np.any(np.asarray(effect) == 0.0):
+        raise ModelError("icc = -1/(n - 1): the mean has no variance, so no size equals it.")
+    return _scalar(N / effect)
+
+
+def moulton_factor(n: ArrayLike, icc_x: ArrayLike, icc_y: ArrayLike) -> float | np.ndarray:
+    """Moulton factor: how many times too small the OLS standard error of a slope is.
+
+    The variance is too small by its square, ``1 + (V(n) / mean(n) + mean(n) - 1) icc_x icc_y``;
+    with equal clusters that is ``1 + (n - 1) icc_x icc_y``, and a predictor that is constant in
+    each cluster (icc_x = 1) makes it the :func:`design_effect`.
+
+    Parameters
+    ----------
+    n : float or sequence
+        Cluster size; or the sizes of all clusters (such as ``fit.cluster_sizes``) if they differ.
+    icc_x : float or array
+        Intraclass correlation of the predictor; ``column_icc(..., method="pairs")`` makes the
+        formula exact.
+    icc_y : float or array
+        Intraclass correlation of the residual of the outcome.
+
+    Returns
+    -------
+    float or array
+        Correct over OLS standard error, broadcast over icc_x and icc_y.
+
+    Raises
+    ------
+    ModelError
+        For a size below 1 or correlations that cannot be.
+
+    Examples
+    --------
+    >>> round(moulton_factor(20, 1, 0.05) ** 2, 2)
+    1.95
+    >>> round(moulton_factor([10, 30], 1, 0.05) ** 2, 2)
+    2.2
+
+    References
+    ----------
+    Moulton (1986), Journal of Econometrics 32(3), doi:10.1016/0304-4076(86)90021-7; Angrist &
+    Pischke (2009), Mostly Harmless Econometrics, equation 8.2.5.
+    """
+    sizes = np.asarray(_numbers("n", n))
+    _check_size(sizes)
+    if sizes.ndim > 1 or sizes.size == 0:
+        raise ModelError("n is one cluster size, or one list with the sizes of all clusters.")
+    x, y = _numbers("icc_x", icc_x), _numbers("icc_y", icc_y)
+    others = float(sizes.var() / sizes.mean() + sizes.mean() - 1.0)
+    # With unequal sizes a predictor's pairwise correlation can pass 1, up to this limit.
+    _check_icc("icc_x", x, limit=(sizes.max() - 1.0) / others if others else 1.0)
+    _check_icc("icc_y", y)
+    ratio = 1.0 + others * x * y
+    if (np.asarray(ratio) < 0.0).any():
+        raise ModelError("icc_x and icc_y cannot be this far apart in sign for these sizes.")
+    return _scalar(np.sqrt(ratio))
+
+
+def _numbers(name: str, values: ArrayLike) -> np.ndarray | pd.Series:
+    """Arrays of floats; a Series stays one, so that its labels reach the result."""
+    try:
+        numbers = values.astype(float) if isinstance(values, pd.Series) else _array(values)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{name} must be a number or an array of numbers.") from error
+    if not np.isfinite(np.asarray(numbers)).all():
+        raise ModelError(f"{name} has missing or infinite values.")
+    return numbers
+
+
+def _array(values: ArrayLike) -> np.ndarray:
+    return np.asarray(values, dtype=float)
+
+
+def _check_size(n: np.ndarray | pd.Series) -> None:
+    if (np.asarray(n) < 1.0).any():
+        raise ModelError("A cluster has at least one row: n must be 1 or more.")
+
+
+def _check_icc(name: str, icc: np.ndarray | pd.Series, limit: float = 1.0) -> None:
+    if (np.abs(np.asarray(icc)) > limit * (1.0 + 1e-12)).any():
+        raise ModelError(
+            f"{name} is a correlation, at most {limit:.4g} in size; write 18% as 0.18."
+        )
+
+
+def _scalar(values: np.ndarray | pd.Series) -> float | np.ndarray | pd.Series:
+    return float(values) if np.ndim(values) == 0 else values

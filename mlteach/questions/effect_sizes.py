@@ -1,0 +1,143 @@
+"""Effect sizes from a t statistic and its degrees of freedom.
+
+    d = 2 t / sqrt(df),     r = t / sqrt(t^2 + df),     d = 2 r / sqrt(1 - r^2)
+
+In ordinary regression r is exactly the partial correlation of outcome and predictor, and for two
+groups of equal size d is their mean difference in units of the SD within groups (divisor n). In a
+multilevel model they are approximations in the same spirit: t says how far the coefficient is from
+zero in standard errors, df how much information there is at the level where it is tested.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import ModelError
+from mlteach.mixed.result import MixedResult
+
+pd = lazy_import("pandas")
+
+
+def cohens_d(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:
+    """Standardised mean difference from a t statistic: ``2 t / sqrt(df)``.
+
+    Meant for a 0/1 predictor with groups of about equal size. With unequal groups it is too small.
+
+    Parameters
+    ----------
+    t : float or array
+        Coefficient divided by its standard error.
+    df : float or array
+        Degrees of freedom, finite and above zero.
+
+    Returns
+    -------
+    float or array
+        In standard deviations; the sign is that of t.
+
+    Raises
+    ------
+    ModelError
+        If the degrees of freedom are not finite and positive.
+
+    Examples
+    --------
+    >>> cohens_d(3.0, 36)
+    1.0
+
+    References
+    ----------
+    Rosenthal (1994), Parametric measures of effect size, in Cooper & Hedges (eds.), The Handbook
+    of Research Synthesis, pp. 231-244.
+    """
+    t, df = _t_and_df(t, df)
+    return _scalar(2.0 * t / np.sqrt(df))
+
+
+def partial_r(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:
+    """Partial correlation from a t statistic: ``t / sqrt(t**2 + df)``.
+
+    Meant for a quantitative predictor; for a 0/1 predictor it is a point-biserial correlation.
+
+    Parameters
+    ----------
+    t : float or array
+        Coefficient divided by its standard error.
+    df : float or array
+        Degrees of freedom, finite and above zero.
+
+    Returns
+    -------
+    float or array
+        Between -1 and 1; the sign is that of t.
+
+    Raises
+    ------
+    ModelError
+        If the degrees of freedom are not finite and positive.
+
+    Examples
+    --------
+    >>> partial_r(3.0, 16)
+    0.6
+
+    References
+    ----------
+    Rosenthal (1994), as for :func:`cohens_d`.
+    """
+    t, df = _t_and_df(t, df)
+    return _scalar(t / np.hypot(t, np.sqrt(df)))
+
+
+def effect_sizes(fit: MixedResult, *, ddf: str | None = None) -> pd.DataFrame:
+    """Effect sizes of all coefficients of a fit, the intercept left out.
+
+    Parameters
+    ----------
+    fit : MixedResult
+    ddf : str, optional
+        Method for the degrees of freedom (see ``fit_mixed``); the fit's own by default. "z" has
+        none, so it gives no effect size.
+
+    Returns
+    -------
+    DataFrame
+        One row a coefficient; columns estimate, t, df, d, r.
+
+    Raises
+    ------
+    ModelError
+        If the degrees of freedom are infinite, or ``fit`` is not a fitted model.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_random_intercept("math ~ catholic", mt.load("hsb"), cluster="school")
+    >>> mt.effect_sizes(fit).round(2)
+              estimate     t     df     d     r
+    catholic       2.8  6.39  153.5  1.03  0.46
+    """
+    if not isinstance(fit, MixedResult):
+        raise ModelError(
+            f"effect_sizes needs a fitted model, not {type(fit).__name__}; for a t statistic use "
+            "cohens_d(t, df) or partial_r(t, df)."
+        )
+    table = fit.tests(ddf).drop(index="Intercept", errors="ignore")
+    sizes = {"d": cohens_d(table["t"], table["df"]), "r": partial_r(table["t"], table["df"])}
+    return table[["estimate", "t", "df"]].assign(**sizes)
+
+
+def _t_and_df(t: ArrayLike, df: ArrayLike) -> tuple:
+    t, df = (v if isinstance(v, pd.Series) else np.asarray(v, dtype=float) for v in (t, df))
+    if not (np.isfinite(np.asarray(df)) & (np.asarray(df) > 0.0)).all():
+        raise ModelError(
+            "Effect sizes from t need finite, positive degrees of freedom; those of z are "
+            "infinite. Use Satterthwaite, Kenward-Roger or between-within degrees of freedom."
+        )
+    return t, df
+
+
+def _scalar(values: np.ndarray | pd.Series) -> float | np.ndarray | pd.Series:
+    return float(values) if np.ndim(values) == 0 else values

@@ -1,0 +1,99 @@
+"""Whether two models can be compared: the same rows, and one a special case of the other.
+
+The fixed part of a model is nested in that of another if its columns lie in the span of the
+other's. Its random part is nested if every covariance matrix ``Z Tau Z'`` it can produce is one the
+other can produce: with ``Z_small = Z_big C`` the matrix ``C Tau C'`` must fit the other's blocks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlteach.core.design import Design
+from mlteach.core.linalg import ThetaMap
+
+# A column is a combination of others if this part of its length, or less, is left over.
+SPAN_TOLERANCE = 1e-9
+
+
+def different_data(a: Design, b: Design) -> str:
+    """Say in what way two models were not fitted to the same rows; empty if they were.
+
+    Parameters
+    ----------
+    a, b : Design
+
+    Returns
+    -------
+    str
+        One sentence on what differs.
+    """
+    if a.formula.outcome != b.formula.outcome:
+        return (
+            f"The outcomes differ ('{a.formula.outcome}' and '{b.formula.outcome}'): a "
+            "deviance, or a variance, of one outcome says nothing about another."
+        )
+    if a.formula.cluster != b.formula.cluster:
+        return (
+            f"The clusters differ ('{a.formula.cluster}' and '{b.formula.cluster}'): the models "
+            "split the variance in two different ways."
+        )
+    if len(a.y) != len(b.y):
+        return (
+            f"The models use {len(a.y)} and {len(b.y)} rows, probably because a predictor has "
+            "missing values: numbers from different rows cannot be compared. Drop the rows with "
+            "missing values in any of the predictors first, and fit all models to that table."
+        )
+    if not a.index.equals(b.index):
+        return (
+            "The models use different rows (their row labels differ). Fit all of them to one "
+            "table, without rows that have missing values in any of the predictors."
+        )
+    same_clusters = a.labels.equals(b.labels) and np.array_equal(a.codes, b.codes)
+    if not (same_clusters and np.array_equal(a.y, b.y)):
+        return (
+            "The rows have the same labels but other values or clusters in the two models. Fit all "
+            "of them to one table."
+        )
+    return ""
+
+
+def same_columns(a: Design, b: Design) -> bool:
+    """Whether two models have the same fixed effects, coded the same way, in any order."""
+    if a.X.shape[1] != b.X.shape[1]:
+        return False
+    if a.x_names == b.x_names:
+        return np.array_equal(a.X, b.X)
+    columns = [{X[:, k].tobytes() for k in range(X.shape[1])} for X in (a.X, b.X)]
+    return columns[0] == columns[1]
+
+
+def fixed_nested(small: Design, big: Design) -> bool:
+    """Whether the fixed part of one model is a special case of the other's."""
+    return _combination(small.X, big.X) is not None
+
+
+def random_nested(small: Design, big: Design) -> bool:
+    """Whether the random part of one model is a special case of the other's."""
+    C = _combination(small.Z, big.Z)
+    if C is None:
+        return False
+    inside = np.zeros((big.Z.shape[1],) * 2, dtype=bool)
+    for block in big.blocks:
+        inside[np.ix_(block, block)] = True
+    outside = np.where(inside, 0.0, 1.0)
+    reached = C @ ThetaMap.from_blocks(small.blocks).tau_basis() @ C.T
+    # C is in units of the columns; it is made free of them before anything counts as zero.
+    size = np.linalg.norm(big.Z, axis=0)
+    reached = np.abs(reached) * np.outer(size, size)
+    return bool((reached * outside).max() <= SPAN_TOLERANCE * reached.max())
+
+
+def _combination(small: np.ndarray, big: np.ndarray) -> np.ndarray | None:
+    """Matrix C with ``small = big C``; None if there is none."""
+    size = np.linalg.norm(big, axis=0)
+    C = np.linalg.lstsq(big / size, small, rcond=None)[0]
+    left = np.linalg.norm(small - (big / size) @ C, axis=0)
+    if (left > SPAN_TOLERANCE * np.linalg.norm(small, axis=0)).any():
+        return None
+    return C / size[:, None]

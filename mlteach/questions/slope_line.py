@@ -1,0 +1,295 @@
+"""The slope of a predictor as a contrast of the coefficients, and as a line in its moderator.
+
+The contrast is what a row of X gains when x rises by one and all else stays, evaluated with the
+model's own coding: categories, transformations and several moderators need no rule of their own.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mlteach.core.design import Design, categories, varies_within
+from mlteach.core.formula import variables
+from mlteach.core.lazy import lazy_import
+from mlteach.core.summary import format_number
+from mlteach.errors import ModelError, shown
+from mlteach.mixed.result import MixedResult
+
+pd = lazy_import("pandas")
+
+# A second difference this small beside the first is rounding.
+STRAIGHT = 1e-8
+# Any three equally spaced values show whether an effect is a straight line; zero is avoided
+# because a logarithm has no value there.
+PROBES = (1.0, 2.0, 3.0)
+
+
+@dataclass(frozen=True)
+class SlopeLine:
+    """The slope of ``x`` as its moderator ``by`` changes, other moderators held.
+
+    Attributes
+    ----------
+    fit : MixedResult
+    x, by : str
+        Columns of the data.
+    hold : dict
+        Values of other moderators of x, as asked for.
+    """
+
+    fit: MixedResult
+    x: str
+    by: str
+    hold: dict[str, object]
+
+    def __post_init__(self) -> None:
+        """Refuse a question that the model has no answer to."""
+        formula = self.fit.formula
+        predictors = sorted(variables(self.fit.design.formula.fixed))
+        for role, name in (("x", self.x), ("by", self.by)):
+            if name not in predictors:
+                close = difflib.get_close_matches(str(name), predictors, n=1)
+                hint = f" Did you mean '{close[0]}'?" if close else ""
+                raise ModelError(
+                    f"{role}='{name}' is not a predictor of '{formula}'.{hint} "
+                    f"It has: {', '.join(predictors)}."
+                )
+        if categories(self.fit.design, self.x):
+            raise ModelError(
+                f"'{self.x}' is a category and has no slope. Give the numeric predictor as x, and "
+                "the category as by."
+            )
+        found = ", ".join(sorted(self._moderators)) or "none"
+        if self.by == self.x:
+            raise ModelError(
+                f"x and by are both '{self.x}': by is the predictor that changes the slope of the "
+                f"other one. Moderators of '{self.x}': {found}."
+            )
+        if self.by not in self._moderators:
+            raise ModelError(
+                f"'{self.x}' and '{self.by}' do not interact in '{formula}': the slope is the same "
+                f"at every value. Fit '{self.x} * {self.by}'. Moderators of '{self.x}': {found}."
+            )
+        unknown = [name for name in self.hold if name not in self._others]
+        if unknown:
+            rest = ", ".join(self._others) or "none"
+            raise ModelError(
+                f"hold= names '{unknown[0]}'; the other moderators of '{self.x}' are: {rest}."
+            )
+
+    # ------------------------------------------------------------------------------- contrasts
+
+    def contrasts(self, values: Sequence) -> np.ndarray:
+        """Contrasts whose product with beta is the slope of x at values of the moderator, (r, p).
+
+        Raises
+        ------
+        ModelError
+            If a value is no number or no known category, or the effect of x is a curve.
+        """
+        values = [self._checked(self.by, value) for value in values]
+        if not values:
+            raise ModelError(f"at= is empty; give at least one value of '{self.by}'.")
+        places, columns = self._evaluated(
+            self._terms, PROBES * len(values), np.repeat(np.array(values), len(PROBES))
+        )
+        low, middle, high = columns.reshape(len(values), len(PROBES), -1).transpose(1, 0, 2)
+        if not _straight(low, middle, high):
+            raise ModelError(
+                f"The effect of '{self.x}' in '{self.fit.formula}' is a curve, so there is no one "
+                "slope at a value of the moderator."
+            )
+        C = np.zeros((len(values), len(self.fit.params)))
+        C[:, places] = middle - low
+        return C
+
+    def predictions(self, x: Sequence[float], value: object) -> np.ndarray:
+        """Contrasts that predict the outcome along x at one value of the moderator, (r, p).
+
+        Terms without x and its moderators stand at their mean over the rows.
+        """
+        terms = self._terms_with(self.x, self.by, *self._others)
+        places, columns = self._evaluated(
+            terms, x, np.repeat(self._checked(self.by, value), len(x))
+        )
+        C = np.tile(self.fit.design.X.mean(axis=0), (len(x), 1))
+        C[:, places] = columns
+        return C
+
+    def straight(self) -> tuple[np.ndarray, np.ndarray]:
+        """Contrasts c0 and c1 such that ``c0 + m c1`` gives the slope at m, each of shape (p,).
+
+        Raises
+        ------
+        ModelError
+            If the moderator is a category or moves the slope along a curve.
+        """
+        if categories(self.fit.design, self.by):
+            raise ModelError(
+                f"'{self.by}' is a category, so there are no bounds along it; simple_slopes(fit, "
+                f"'{self.x}', by='{self.by}') gives the slope of each."
+            )
+        seen = self.observed(self.by)
+        ends = np.linspace(seen.min(), seen.max(), len(PROBES))
+        low, middle, high = self.contrasts(ends.tolist())
+        if not _straight(low, middle, high):
+            raise ModelError(
+                f"'{self.by}' changes the slope of '{self.x}' along a curve; the bounds are for a "
+                "straight line. Look at simple_slopes(..., at=[...]) over a grid of values."
+            )
+        c1 = (high - low) / (ends[-1] - ends[0])
+        return low - ends[0] * c1, c1
+
+    def _evaluated(self, terms: list, x: Sequence, by: Sequence) -> tuple[list[int], np.ndarray]:
+        """Positions in beta of the columns of some terms, and their values, shape (rows, k)."""
+        rows = pd.DataFrame({self.x: x, self.by: by})
+        for name in sorted(_variables(terms) - {self.x, self.by}):
+            rows[name] = self._value(name)
+        spec = self.fit.design.x_spec.subset(terms)
+        columns = np.asarray(spec.get_model_matrix(rows, na_action="ignore"), dtype=float)
+        return [self.fit.design.x_names.index(str(name)) for name in spec.column_names], columns
+
+    # ------------------------------------------------------------------------------ moderators
+
+    @cached_property
+    def _terms(self) -> list:
+        """Terms of the fixed part in which x takes part."""
+        return self._terms_with(self.x)
+
+    def _terms_with(self, *names: str) -> list:
+        terms = self.fit.design.x_spec.term_indices
+        return [t for t in terms if str(t) != "1" and variables(str(t)) & set(names)]
+
+    @cached_property
+    def _moderators(self) -> set[str]:
+        return _variables(self._terms) - {self.x}
+
+    @property
+    def _others(self) -> list[str]:
+        return sorted(self._moderators - {self.by})
+
+    @cached_property
+    def held(self) -> dict[str, object]:
+        """Value of each other moderator of x."""
+        return {name: self._value(name) for name in self._others}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where the other moderators are held, in words."""
+        return tuple(
+            f"{name} is held at {_said(value)}{self._why(name)}."
+            for name, value in self.held.items()
+        )
+
+    def _why(self, name: str) -> str:
+        if name in self.hold:
+            return ""
+        if categories(self.fit.design, name):
+            return ", its reference category"
+        return f", its mean over {self.unit(name)}"
+
+    def _value(self, name: str) -> object:
+        """Where a predictor is held: as asked for, else its reference category or its mean."""
+        if name in self.hold:
+            return self._checked(name, self.hold[name])
+        levels = categories(self.fit.design, name)
+        return levels[0] if levels else _mean(self.observed(name))
+
+    def _checked(self, name: str, value: object) -> object:
+        """A value that this column of the data could hold."""
+        levels = categories(self.fit.design, name)
+        if levels and value not in levels:
+            known = ", ".join(map(shown, levels))
+            raise ModelError(f"'{name}' has no category {shown(value)}. It has: {known}.")
+        if levels:
+            return value
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = np.nan
+        if not np.isfinite(number):
+            raise ModelError(f"'{name}' is numeric; {shown(value)} is not a finite number.")
+        return number
+
+    def default_values(self) -> list:
+        """Categories, both of two values, or the mean and one SD to both sides of it."""
+        levels = categories(self.fit.design, self.by)
+        if levels:
+            return levels
+        seen = self.observed(self.by)
+        different = np.unique(seen)
+        if len(different) == 2:
+            return different.tolist()
+        return (_mean(seen) + seen.std(ddof=1) * np.array([-1.0, 0.0, 1.0])).tolist()
+
+    def observed(self, name: str) -> np.ndarray:
+        """Values of a numeric predictor: one a cluster if it is constant in each, else one a row.
+
+        Raises
+        ------
+        ModelError
+            If the model has no column with these values.
+        """
+        d = self.fit.design
+        if name not in d.x_names:
+            say = "simple_slopes(..., at=[...])" if name == self.by else f"hold={{'{name}': ...}}"
+            raise ModelError(
+                f"'{name}' has no column of its own in '{self.fit.formula}', so its mean and range "
+                f"are not known. Say where to look: {say}."
+            )
+        column = d.X[:, d.x_names.index(name)]
+        if self.unit(name) == "rows":
+            return column
+        first = np.unique(d.codes, return_index=True)[1]
+        return column[first]
+
+    def unit(self, name: str) -> str:
+        """Whether a predictor is a property of "clusters" or of "rows"."""
+        d = self.fit.design
+        return "rows" if varies_within(d)[d.x_names.index(name)] else "clusters"
+
+
+def _mean(values: np.ndarray) -> float:
+    """The mean; exactly zero where it is only the rounding of a centred column."""
+    mean = float(values.mean())
+    return mean if abs(mean) > 1e-12 * np.abs(values).max() else 0.0
+
+
+def _variables(terms: list) -> set[str]:
+    return set().union(*(variables(str(term)) for term in terms))
+
+
+def _straight(low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> bool:
+    """Whether three equally spaced rows of columns lie on straight lines."""
+    bend = np.abs(high - 2.0 * middle + low).max()
+    return bool(bend <= STRAIGHT * np.abs(np.stack([low, middle, high])).max())
+
+
+def _said(value: object) -> str:
+    if not isinstance(value, float):
+        return shown(value)
+    return f"{value:.0f}" if value.is_integer() else format_number(value)
+
+
+def columns_with(design: Design, x: str) -> tuple[list[int], list[int]]:
+    """Columns of X and columns of Z that a predictor takes part in."""
+    in_x = _places(design.x_spec, x)
+    if not design.z_specs:
+        return in_x, [k for k in in_x if k < design.Z.shape[1]]
+    starts = np.cumsum([0, *(len(spec.column_names) for spec in design.z_specs)])
+    in_z = [
+        int(start) + k
+        for start, spec in zip(starts, design.z_specs, strict=False)
+        for k in _places(spec, x)
+    ]
+    return in_x, in_z
+
+
+def _places(spec, x: str) -> list[int]:
+    terms = spec.term_indices.items()
+    return [k for term, at in terms if str(term) != "1" and x in variables(str(term)) for k in at]

@@ -1,0 +1,290 @@
+"""House rules for the chapters: what a reader, a screen reader and a second run depend on.
+
+Each rule is a function from a notebook to the faults it finds, in words. Whether the stored outputs
+are right is nbval's business (``make test``), whether the site is whole that of ``test_site.py``.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import yaml
+
+from tests.places import ROOT
+
+BOOK = ROOT / "book"
+CHAPTERS = sorted(BOOK.glob("*.ipynb"))
+MOST_LINES = 15  # more belongs into the package
+MOST_PLAIN_DIGITS = 12  # a number with more differs between machines
+FEWEST_ALT_WORDS = 5
+EXERCISES = range(4, 7)
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/svg+xml")
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+#: Tags that keep a cell out of the comparison of nbval, and comments that do.
+UNCHECKED = re.compile(r"nbval-(skip|ignore-output)|raises-exception|NBVAL_(SKIP|IGNORE_OUTPUT)")
+ABSOLUTE_PATH = re.compile(
+    r"(?<![\w./:])/(?:home|root|Users|work|tmp|usr|mnt|opt|var)/|\b[A-Z]:\\\w|file://"
+)
+#: Random numbers that no seed governs: the legacy interface, and generators without a seed.
+UNSEEDED = re.compile(
+    r"np\.random\.(?!default_rng|Generator|SeedSequence)\w+|default_rng\(\s*\)|^import random\b"
+    r"|\.rvs\((?!.*random_state)|\.sample\((?!.*random_state)",
+    re.MULTILINE,
+)
+PLUMBING = re.compile(
+    r"^\s*[!%](?!config InlineBackend)|filterwarnings|simplefilter|sys\.path|pip install",
+    re.MULTILINE,
+)
+LONG_NUMBER = re.compile(rf"\d+\.\d{{{MOST_PLAIN_DIGITS},}}")
+Notebook = Any
+Rule = Callable[[Notebook], list[str]]
+RULES: list[Rule] = []
+
+
+def rule(function: Rule) -> Rule:
+    """Add a function to the rules that every chapter must keep."""
+    RULES.append(function)
+    return function
+
+
+def code_cells(notebook: Notebook) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def output_texts(cell: Any) -> Iterator[str]:
+    """Yield what the outputs of a cell show as text, whatever its type."""
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            yield output.text
+        for kind, data in output.get("data", {}).items():
+            if kind.startswith("text/"):
+                yield data
+
+
+def images(cell: Any) -> list[Any]:
+    return [out for out in cell.outputs if any(kind in out.get("data", {}) for kind in IMAGE_TYPES)]
+
+
+@rule
+def cells_are_short(notebook: Notebook) -> list[str]:
+    lengths = {cell.id: len(cell.source.splitlines()) for cell in code_cells(notebook)}
+    return [f"{name}: {n} lines" for name, n in lengths.items() if n > MOST_LINES]
+
+
+@rule
+def ran_once_from_top_to_bottom(notebook: Notebook) -> list[str]:
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    return [] if counts == list(range(1, len(counts) + 1)) else [f"execution counts {counts}"]
+
+
+@rule
+def outputs_are_stored(notebook: Notebook) -> list[str]:
+    return [] if any(cell.outputs for cell in code_cells(notebook)) else ["no outputs"]
+
+
+@rule
+def nothing_went_wrong(notebook: Notebook) -> list[str]:
+    return [
+        f"{cell.id}: {output.get('ename', 'stderr')}"
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        if output.output_type == "error" or output.get("name") == "stderr"
+    ]
+
+
+@rule
+def metadata_does_not_change(notebook: Notebook) -> list[str]:
+    faults = [] if notebook.metadata == METADATA else [f"metadata {dict(notebook.metadata)}"]
+    stamped = [cell.id for cell in notebook.cells if "execution" in cell.metadata]
+    return faults + [f"{name}: time stamps" for name in stamped]
+
+
+@rule
+def widgets_are_stored_as_text(notebook: Notebook) -> list[str]:
+    """A view of a live widget, opened without its kernel, is an error message."""
+    kinds = {
+        cell.id: {kind for output in cell.outputs for kind in output.get("data", {})}
+        for cell in code_cells(notebook)
+    }
+    return [name for name, found in kinds.items() if any("widget" in kind for kind in found)]
+
+
+@rule
+def cell_ids_are_names(notebook: Notebook) -> list[str]:
+    ids = [cell.id for cell in notebook.cells]
+    odd = [name for name in ids if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name)]
+    return odd + sorted({f"twice: {name}" for name in ids if ids.count(name) > 1})
+
+
+@rule
+def figures_have_alt_text(notebook: Notebook) -> list[str]:
+    faults = []
+    for cell in filter(images, code_cells(notebook)):
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        if len(alt.split()) < FEWEST_ALT_WORDS:
+            faults.append(f"{cell.id}: alt text {alt!r} (metadata mystnb.image.alt)")
+        if len(images(cell)) > 1:
+            faults.append(f"{cell.id}: {len(images(cell))} figures would share one alt text")
+    return faults
+
+
+@rule
+def figures_come_without_a_repr(notebook: Notebook) -> list[str]:
+    """``;`` is no help: nbval does not see it. Assign what the last line returns."""
+    return [
+        f"{cell.id}: {text[:40]!r}"
+        for cell in filter(images, code_cells(notebook))
+        for text in output_texts(cell)
+        if re.search(r"^(<Axes|\[?<matplotlib|Text\(|array\(\[<)", text)
+    ] + [f"{cell.id}: ends in ;" for cell in code_cells(notebook) if cell.source.endswith(";")]
+
+
+@rule
+def every_output_is_compared(notebook: Notebook) -> list[str]:
+    return [
+        cell.id
+        for cell in code_cells(notebook)
+        if UNCHECKED.search(" ".join([*cell.metadata.get("tags", []), cell.source]))
+    ]
+
+
+@rule
+def no_absolute_paths(notebook: Notebook) -> list[str]:
+    texts = {cell.id: [cell.source] for cell in notebook.cells}
+    for cell in code_cells(notebook):
+        texts[cell.id] += output_texts(cell)
+    return [name for name, all_ in texts.items() if ABSOLUTE_PATH.search("\n".join(all_))]
+
+
+@rule
+def random_numbers_are_seeded(notebook: Notebook) -> list[str]:
+    found = {cell.id: UNSEEDED.search(cell.source) for cell in code_cells(notebook)}
+    return [f"{name}: {match.group()}" for name, match in found.items() if match]
+
+
+@rule
+def no_plumbing(notebook: Notebook) -> list[str]:
+    """No installing, no paths, no silenced warnings, no magics but that for the figures."""
+    found = {cell.id: PLUMBING.search(cell.source) for cell in code_cells(notebook)}
+    return [f"{name}: {match.group().strip()}" for name, match in found.items() if match]
+
+
+@rule
+def numbers_have_sensible_digits(notebook: Notebook) -> list[str]:
+    found = {c.id: LONG_NUMBER.search("\n".join(output_texts(c))) for c in code_cells(notebook)}
+    return [f"{name}: {match.group()}" for name, match in found.items() if match]
+
+
+@rule
+def one_labelled_title(notebook: Notebook) -> list[str]:
+    first = notebook.cells[0].source
+    faults = [] if re.match(r"\(ch-[a-z0-9-]+\)=\n# \w", first) else [f"begins {first[:40]!r}"]
+    titles = [
+        line
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for line in re.sub(r"```.*?```", "", cell.source, flags=re.DOTALL).splitlines()
+        if line.startswith("# ")
+    ]
+    return faults + ([] if len(titles) == 1 else [f"titles {titles}"])
+
+
+def asked(notebook: Notebook) -> list[str]:
+    """Return the keys of the exercises that the code cells check."""
+    return [
+        key
+        for cell in code_cells(notebook)
+        for key in re.findall(r"mt\.check\(\s*\"([\d.]+)\"", cell.source)
+    ]
+
+
+@rule
+def exercises_are_boxed_and_checked(notebook: Notebook) -> list[str]:
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    boxed = re.findall(r"\{admonition\} Exercise ([\d.]+)", prose)
+    keys = list(dict.fromkeys(asked(notebook)))
+    faults = [] if keys == boxed else [f"boxes {boxed}, checks {keys}"]
+    numbers = [key.split(".")[1] for key in keys]
+    if numbers != [str(k) for k in range(1, len(keys) + 1)] or len(keys) not in EXERCISES:
+        faults.append(f"exercises {keys}")
+    return faults
+
+
+@pytest.mark.parametrize("check", RULES, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter(path: Path, check: Rule) -> None:
+    assert check(nbformat.read(path, as_version=4)) == []
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_exercises_belong_to_their_chapter(path: Path) -> None:
+    chapters = {key.split(".")[0] for key in asked(nbformat.read(path, as_version=4))}
+    assert chapters == {str(int(path.stem[:2]))}
+
+
+def test_contents_name_every_page() -> None:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    listed = {entry["file"] for part in toc["parts"] for entry in part["chapters"]} | {toc["root"]}
+    present = {path.stem for path in [*CHAPTERS, *BOOK.glob("*.md")]}
+    assert listed == present
+
+
+def test_references_are_in_order() -> None:
+    text = (BOOK / "references.bib").read_text(encoding="utf-8")
+    keys = re.findall(r"^@\w+\{([^,]+),", text, re.MULTILINE)
+    assert keys == sorted(set(keys))
+    assert all(re.fullmatch(r"[a-z]+\d{4}[a-z]*", key) for key in keys)
+
+
+def notebook_with(**changes: Any) -> Notebook:
+    """Build a chapter of two cells; the code cell takes the changes."""
+    title = nbformat.v4.new_markdown_cell("(ch-x)=\n# Title", id="title")
+    cell = nbformat.v4.new_code_cell("1 + 1", id="cell", execution_count=1)
+    cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "2"})]
+    cell.update(nbformat.from_dict(changes))
+    return nbformat.from_dict({"cells": [title, cell], "metadata": METADATA})
+
+
+def shown(kind: str, data: str) -> list[Any]:
+    return [nbformat.v4.new_output("display_data", {kind: data})]
+
+
+FAULTS = {
+    cells_are_short: {"source": "x\n" * (MOST_LINES + 1)},
+    ran_once_from_top_to_bottom: {"execution_count": 7},
+    outputs_are_stored: {"outputs": []},
+    nothing_went_wrong: {"outputs": [nbformat.v4.new_output("stream", name="stderr", text="oh")]},
+    metadata_does_not_change: {"metadata": {"execution": {"iopub.status.busy": "now"}}},
+    widgets_are_stored_as_text: {"outputs": shown(WIDGET_VIEW, "{}")},
+    cell_ids_are_names: {"id": "Cell 1"},
+    figures_have_alt_text: {"outputs": shown("image/png", "iVBOR")},
+    figures_come_without_a_repr: {"source": "ax.plot([1, 2]);"},
+    every_output_is_compared: {"metadata": {"tags": ["nbval-skip"]}},
+    no_absolute_paths: {"outputs": shown("text/plain", "see '/home/me/data.csv'")},
+    random_numbers_are_seeded: {"source": "rng = np.random.default_rng()"},
+    no_plumbing: {"source": "import warnings\nwarnings.filterwarnings('ignore')"},
+    numbers_have_sensible_digits: {"outputs": shown("text/plain", "0.18027638190954773")},
+    one_labelled_title: {"cell_type": "markdown", "source": "# Another title"},
+    exercises_are_boxed_and_checked: {"source": 'mt.check("1.1", ...)'},
+}
+
+
+@pytest.mark.parametrize("check", RULES, ids=lambda check: check.__name__)
+def test_rule_sees_its_fault(check: Rule) -> None:
+    """No rule is blind, and only the rule on exercises finds fault with the plain notebook."""
+    assert check(notebook_with(**FAULTS[check]))
+    assert check is exercises_are_boxed_and_checked or check(notebook_with()) == []
+
+
+def test_stored_form_is_that_of_make_chapters() -> None:
+    """A chapter is written as nbformat writes it, so that running it again changes no layout."""
+    for path in CHAPTERS:
+        text = path.read_text(encoding="utf-8")
+        assert text == nbformat.writes(nbformat.reads(text, as_version=4)) + "\n", path.name

@@ -1,0 +1,192 @@
+"""Live widgets in a real JupyterLab, moved by keyboard and mouse, against what Python draws."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator, Page
+
+from mlteach.widgets import Slider, Widget, find, look
+from mlteach.widgets.svg import drawing
+from tests.book.test_lab import SECONDS_TO_START, folder, lab  # noqa: F401
+from tests.book.test_site_accessible import AXE, GRADES, RULES
+from tests.website import browser  # noqa: F401
+
+NOTEBOOK = "widgets_live.ipynb"
+STORED = "04_design_effects.ipynb"
+WIDGETS = ("icc", "design_effect", "shrinkage")
+BUTTON = 'mt.run_button("Count", lambda press: f"pressed {press} times")'
+#: From opening the notebook to the first panel: a few seconds, more on a busy machine.
+SECONDS_TO_FIRST_PANEL = 60
+MILLISECONDS_TO_SHOW = 10_000  # an update takes 0.1 s on a quiet machine
+SAME_SVG = """(svg, text) => {
+    const template = document.createElement("div");
+    template.innerHTML = text;
+    return svg.isEqualNode(template.firstElementChild);
+}"""
+VIOLATIONS = """rules => axe.run(".mlteach-live", {runOnly: rules}).then(result =>
+    result.violations.map(rule => [rule.id, rule.impact, rule.nodes.map(node => node.html)]))"""
+
+
+class Live:
+    """A live panel on the open page."""
+
+    def __init__(self, widget: Widget, root: Locator) -> None:
+        self.widget, self.root = widget, root
+
+    def row(self, name: str) -> Locator:
+        """The control of a name: its row of label, slider and number."""
+        index = [control.name for control in self.widget.controls].index(name)
+        return self.root.locator(".widget-hslider, .widget-dropdown").nth(index)
+
+    @property
+    def values(self) -> dict:
+        """Where the controls stand, by the numbers beside the sliders."""
+        found = {}
+        for control in self.widget.controls:
+            row = self.row(control.name)
+            if isinstance(control, Slider):
+                text = row.locator(".widget-readout").inner_text().replace(",", "")
+                found[control.name] = control.checked(float(text))
+            else:
+                menu = row.locator("select")
+                found[control.name] = menu.evaluate("menu => menu.selectedOptions[0].text")
+        return found
+
+    def check(self) -> None:
+        """Wait until the figure is that of the controls; compare the readouts."""
+        svg = self.root.locator("svg")
+        deadline = time.monotonic() + MILLISECONDS_TO_SHOW / 1000
+        while True:
+            values = self.values
+            prefix = re.search(r'id="(live-\d+-)', svg.inner_html())[1]
+            with look.style():
+                panel = self.widget.panel(**values)
+                text = drawing(panel.figure).element(prefix, panel.description)
+            if svg.evaluate(SAME_SVG, text):
+                break
+            assert time.monotonic() < deadline, values
+            self.root.page.wait_for_timeout(100)
+        shown = self.root.locator("dt").all_inner_texts(), self.root.locator("dd").all_inner_texts()
+        assert dict(zip(*shown, strict=True)) == panel.readouts
+
+
+@pytest.fixture(scope="module")
+def page(lab: str, folder: Path, browser: Browser) -> Iterator[Page]:
+    """A notebook with three widgets, opened and run, with a note of every error in the console."""
+    cells = ["import mlteach as mt", *(f'mt.explore("{name}")' for name in WIDGETS), BUTTON]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    notebook.metadata = nbformat.read(folder / "03_empty_model.ipynb", as_version=4).metadata
+    nbformat.write(notebook, folder / NOTEBOOK)
+    context = browser.new_context(viewport={"width": 1300, "height": 1200})
+    page = context.new_page()
+    page.problems = []
+    page.on("console", lambda m: m.type == "error" and page.problems.append(m.text))
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.goto(f"{lab}/lab/tree/{NOTEBOOK}")
+    page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_START * 1000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.locator(".mlteach-live svg").first.wait_for(timeout=SECONDS_TO_FIRST_PANEL * 1000)
+    yield page
+    context.close()
+
+
+@pytest.fixture(params=WIDGETS)
+def live(request: pytest.FixtureRequest, page: Page) -> Live:
+    root = page.locator(".mlteach-live").nth(WIDGETS.index(request.param))
+    root.scroll_into_view_if_needed()
+    return Live(find(request.param), root)
+
+
+def test_start(live: Live) -> None:
+    assert live.values == live.widget.start
+    live.check()
+
+
+def test_moved_by_keyboard(live: Live) -> None:
+    for control in live.widget.controls:
+        if isinstance(control, Slider):
+            live.row(control.name).locator(".noUi-handle").focus()
+            for key in ("ArrowRight", "ArrowLeft", "ArrowLeft"):
+                before = live.values
+                live.root.page.keyboard.press(key)
+                live.check()
+                at_an_end = before[control.name] in (control.start, control.stop)
+                assert live.values != before or at_an_end
+    live.root.get_by_role("button", name="Reset").click()
+    live.root.page.wait_for_timeout(500)
+    assert live.values == live.widget.start
+    live.check()
+
+
+def test_moved_by_mouse(live: Live) -> None:
+    control = next(c for c in live.widget.controls if isinstance(c, Slider))
+    track = live.row(control.name).locator(".noUi-base")
+    box = track.bounding_box()
+    for share in (0.25, 0.75):
+        track.click(position={"x": share * box["width"], "y": box["height"] / 2}, force=True)
+        live.root.page.wait_for_timeout(500)
+        width = control.stop - control.start
+        wanted = control.start + share * width
+        assert abs(live.values[control.name] - wanted) <= 0.1 * width
+        live.check()
+    live.root.get_by_role("button", name="Reset").click()
+
+
+def test_two_panels_moved_at_a_time(page: Page) -> None:
+    """JupyterLab may deliver them in two threads, and each figure keeps its own style."""
+    roots = page.locator(".mlteach-live")
+    panels = [Live(find(name), roots.nth(at)) for at, name in enumerate(WIDGETS)]
+    for key in ["ArrowRight", "ArrowLeft"] * 3:
+        for panel in panels:
+            panel.row(panel.widget.controls[0].name).locator(".noUi-handle").focus()
+            page.keyboard.press(key)
+            panel.root.get_by_role("button", name="Reset").click()
+    for panel in panels:
+        panel.check()
+
+
+def test_a_button_runs_its_task_at_each_press(page: Page) -> None:
+    for press in (1, 2):
+        page.get_by_role("button", name="Count").click()
+        page.get_by_text(f"pressed {press} times").wait_for()
+
+
+def test_every_slider_has_the_name_of_its_label(live: Live) -> None:
+    for control in live.widget.controls:
+        if isinstance(control, Slider):
+            name = live.row(control.name).locator(".noUi-handle").get_attribute("aria-label")
+            assert name.startswith(control.label)
+
+
+def test_readouts_are_read_aloud(live: Live) -> None:
+    region = live.root.locator("[aria-live=polite]")
+    assert region.locator("dd").count() == live.root.locator("dd").count() > 0
+
+
+def test_a_stored_chapter_shows_the_text_before_it_runs(
+    lab: str, folder: Path, browser: Browser
+) -> None:
+    """And not that a model was not found."""
+    page = browser.new_context(viewport={"width": 1300, "height": 1200}).new_page()
+    # A workspace of its own: the tabs of other tests stay out.
+    page.goto(f"{lab}/lab/workspaces/stored/tree/{STORED}")
+    page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_START * 1000)
+    page.get_by_text('mt.explore("design_effect")').scroll_into_view_if_needed()
+    page.get_by_text("is a figure to be moved").wait_for()
+    assert page.get_by_text("model not found").count() == 0
+    page.context.close()
+
+
+def test_panels_keep_nobody_out(page: Page) -> None:
+    page.evaluate(AXE)
+    found = page.evaluate(VIOLATIONS, RULES)
+    assert [violation for violation in found if violation[1] in GRADES] == []
+
+
+def test_no_error_in_the_console(page: Page) -> None:
+    assert page.problems == []

@@ -1,0 +1,79 @@
+"""Delta-method errors of ICCs, ratios and correlations, against numerical differentiation."""
+
+import numpy as np
+import pytest
+
+import mlteach as mt
+from mlteach.multigroup.derived import correlations, icc_table, variance_ratios
+
+Z = 1.959963984540054
+RELATIVE = 1e-6  # a central difference of a smooth function
+
+
+@pytest.fixture(scope="module")
+def fit(hsb):
+    return mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector", between="free")
+
+
+def numeric_se(fit, function) -> float:
+    """Standard error of a function of the parameters (a Series), by numerical derivatives."""
+    slopes = []
+    for name, value in fit.params.items():
+        step = 1e-5 * max(abs(value), fit.bse[name])
+        moved = [
+            function(fit.params + step * sign * (fit.params.index == name)) for sign in (1, -1)
+        ]
+        slopes.append((moved[0] - moved[1]) / (2 * step))
+    return float(np.sqrt(slopes @ fit.cov_params().to_numpy() @ np.array(slopes)))
+
+
+def test_icc(fit) -> None:
+    row = fit.icc_table.loc["math", "Public"]
+    names = ("between.math~~math[Public]", "within.math~~math[Public]")
+    se = numeric_se(fit, lambda p: p[names[0]] / (p[names[0]] + p[names[1]]))
+    assert row["se"] == pytest.approx(se, rel=RELATIVE)
+    # The interval is made for log(1 - ICC), and so never reaches 1.
+    log_se = numeric_se(fit, lambda p: np.log(p[names[1]] / (p[names[0]] + p[names[1]])))
+    rest = 1.0 - row["estimate"]
+    assert row["upper"] == pytest.approx(1 - rest * np.exp(-Z * log_se), rel=RELATIVE)
+    assert row["lower"] == pytest.approx(1 - rest * np.exp(Z * log_se), rel=RELATIVE)
+
+
+def test_ratio_has_its_interval_on_the_log_scale(fit) -> None:
+    row = fit.variance_ratios.loc["within", "ses", "Catholic / Public"]
+    names = [f"within.ses~~ses[{g}]" for g in fit.groups]
+    log_se = numeric_se(fit, lambda p: np.log(p[names[0]] / p[names[1]]))
+    assert row["estimate"] == fit.params[names[0]] / fit.params[names[1]]
+    assert np.log(row["upper"] / row["estimate"]) == pytest.approx(Z * log_se, rel=RELATIVE)
+    assert row["se"] == pytest.approx(row["estimate"] * log_se, rel=RELATIVE)
+
+
+def test_correlation_has_its_interval_on_fishers_scale(fit) -> None:
+    row = fit.correlations.loc["between", "math~~ses", "Catholic"]
+    a, b, c = (f"between.{pair}[Catholic]" for pair in ("math~~math", "ses~~ses", "math~~ses"))
+
+    def r(p):
+        return p[c] / np.sqrt(p[a] * p[b])
+
+    assert row["se"] == pytest.approx(numeric_se(fit, r), rel=RELATIVE)
+    z_se = numeric_se(fit, lambda p: np.arctanh(r(p)))
+    assert np.arctanh(row["upper"]) - np.arctanh(r(fit.params)) == pytest.approx(Z * z_se, rel=1e-5)
+
+
+def test_ratios_only_where_the_model_lets_variances_differ(hsb) -> None:
+    fit = mt.fit_multigroup(["math"], hsb, cluster="school", group="sector")
+    assert list(fit.variance_ratios.index) == [("within", "math", "Catholic / Public")]
+    same = mt.fit_multigroup(["math"], hsb, cluster="school", group="sector", within="equal")
+    assert fit.correlations.empty and same.variance_ratios.empty
+
+
+def test_impossible_values_give_nan() -> None:
+    cov = np.eye(6) * 0.01
+    matrix = {("a", "a"): (1.0, 0), ("a", "b"): (1.2, 1), ("b", "b"): (1.0, 2)}
+    negative = {("a", "a"): (-0.1, 3), ("a", "b"): (0.1, 4), ("b", "b"): (0.2, 5)}
+    elements = {("within", *pair, None, "all"): value for pair, value in matrix.items()}
+    elements |= {("between", *pair, None, "all"): value for pair, value in negative.items()}
+    assert correlations(elements, cov, 0.95).isna().all(axis=None)
+    assert icc_table(elements, cov, 0.95).loc["a", "all"]["estimate"] == pytest.approx(-0.1 / 0.9)
+    two = {(*key[:4], g): value for key, value in elements.items() for g in ("all",)}
+    assert variance_ratios(two, cov, 0.95).empty

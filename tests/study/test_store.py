@@ -1,0 +1,194 @@
+"""Stored studies: interrupted and taken up again, they are what they would have been."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlteach as mt
+from mlteach.study.store import HEAD
+from mlteach.study.study import run_study
+
+GRID = pd.DataFrame({"n": [5, 10], "shape": ["normal", "skewed"]}, index=[0, 7])
+SECONDS = 60  # for another process to store its first batches, on a busy machine
+
+
+def draw(rng, n=10, shape="normal"):
+    return rng.normal(3.0, 2.0, size=n) if shape == "normal" else rng.exponential(size=n)
+
+
+def analyse(y, limit=5.0):
+    """Rows of numbers and texts, with an index of two levels; some replications fail."""
+    if y.mean() > limit:
+        raise mt.ModelError("too high")
+    se = y.std(ddof=1) / np.sqrt(len(y))
+    row = {"estimate": y.mean(), "se": se, "lower": y.mean() - se, "upper": y.mean() + se}
+    index = pd.MultiIndex.from_tuples([("a", "mean"), ("b", "mean")], names=["model", None])
+    table = pd.DataFrame([row, row], index=index)
+    return table.assign(sign=["plus" if y.mean() > 2 else "minus"] * 2, n=len(y), odd=y[0] > 3)
+
+
+lenient = partial(analyse, limit=4.0)
+
+
+class Stop(Exception):
+    """Stands for whatever ends a run in the middle."""
+
+
+def stopping_after(function, calls):
+    """The same function under the same name, until it has been called often enough."""
+
+    def stops(y):
+        stops.left -= 1
+        if stops.left < 0:
+            raise Stop
+        return function(y)
+
+    stops.left = calls
+    stops.__module__, stops.__qualname__ = function.__module__, function.__qualname__
+    return stops
+
+
+def same(a, b):
+    pd.testing.assert_frame_equal(a.estimates, b.estimates, check_exact=True)
+    pd.testing.assert_series_equal(a.failures, b.failures)
+
+
+@pytest.mark.parametrize("conditions", [None, GRID], ids=["one", "grid"])
+def test_interrupted_and_resumed_is_uninterrupted(tmp_path, conditions):
+    run = partial(run_study, draw, replications=20, seed=4, conditions=conditions)
+    plain = run(analyse=analyse)
+    with pytest.raises(Stop):
+        run(analyse=stopping_after(analyse, 12), folder=tmp_path, batch=5)
+    assert len(list(tmp_path.glob("*.npz"))) == 2  # of 12 replications, two whole batches
+    counted = stopping_after(analyse, 1000)
+    resumed = run(analyse=counted, folder=tmp_path, batch=7)
+    ran = 20 * (1 if conditions is None else 2) - 10 + 1  # and one again, to compare
+    assert 1000 - counted.left == ran
+    same(plain, resumed)
+    same(plain, run(analyse=analyse, folder=tmp_path))
+    same(
+        run(analyse=analyse, replications=8), run(analyse=analyse, replications=8, folder=tmp_path)
+    )
+
+
+def test_a_study_grows_in_both_directions(tmp_path):
+    run = partial(run_study, draw, analyse, seed=4)
+    run(replications=6, conditions=GRID.iloc[[1]], folder=tmp_path)
+    grown = run(replications=9, conditions=GRID, folder=tmp_path)
+    same(run(replications=9, conditions=GRID), grown)
+    assert set(json.loads((tmp_path / HEAD).read_text())["conditions"]) == {"0", "7"}
+
+
+def test_failures_are_stored_too(tmp_path):
+    strict = partial(analyse, limit=2.5)
+    plain = run_study(draw, strict, 12, seed=4)
+    assert 0 < len(plain.failures) < 12
+    for _ in range(2):
+        same(plain, run_study(draw, strict, 12, seed=4, folder=tmp_path, batch=1))
+
+
+def test_the_head_names_the_study(tmp_path):
+    run_study(draw, lenient, 2, seed=4, conditions=GRID, folder=tmp_path)
+    head = json.loads((tmp_path / HEAD).read_text())
+    assert head == {
+        "mlteach_study": 1,
+        "seed": 4,
+        "draw": f"{__name__}.draw",
+        "analyse": f"{__name__}.analyse(limit=4.0)",
+        "conditions": {
+            "0": {"n": 5, "shape": "normal"},
+            "7": {"n": 10, "shape": "skewed"},
+        },
+        "begun_with": {"mlteach": mt.__version__, "numpy": np.__version__},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 5}, "seed is 4 there and 5 here"),
+        ({"analyse": lenient}, r"analyse is '.*analyse' there and '.*analyse\(limit=4.0\)' here"),
+        ({"draw": partial(draw, n=6), "conditions": GRID[["shape"]]}, "draw is"),
+        ({"conditions": GRID.assign(n=6)}, r"condition 0 is \{'n': 5.* there and \{'n': 6"),
+        ({"conditions": None}, "only one of the two has conditions"),
+    ],
+)
+def test_a_folder_of_another_study_is_refused(tmp_path, changes, message):
+    arguments = {
+        "draw": draw, "analyse": analyse, "replications": 3, "seed": 4, "conditions": GRID,
+        "folder": tmp_path,
+    }  # fmt: skip
+    run_study(**arguments)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(mt.ModelError, match=message):
+        run_study(**arguments | changes)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_function_that_has_changed_under_its_name_is_found_out(tmp_path):
+    run_study(draw, analyse, 3, seed=4, folder=tmp_path)
+
+    def changed(y):
+        return analyse(y * 1.001)
+
+    changed.__module__, changed.__qualname__ = analyse.__module__, analyse.__qualname__
+    with pytest.raises(mt.ModelError, match=r"Replication 0 .* gives another result now"):
+        run_study(draw, changed, 3, seed=4, folder=tmp_path)
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "thesis.docx").write_text("precious")
+    with pytest.raises(mt.ModelError, match="holds other files and no study.json"):
+        run_study(draw, analyse, 3, seed=4, folder=tmp_path)
+    with pytest.raises(mt.ModelError, match="is a file"):
+        run_study(draw, analyse, 3, seed=4, folder=tmp_path / "thesis.docx")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+def test_work_done_twice_counts_once(tmp_path):
+    run_study(draw, analyse, 6, seed=4, folder=tmp_path / "a", batch=4)
+    run_study(draw, analyse, 6, seed=4, folder=tmp_path / "b", batch=3)
+    for path in (tmp_path / "b").glob("*.npz"):
+        path.rename(tmp_path / "a" / path.name)
+    same(run_study(draw, analyse, 6, seed=4), run_study(draw, analyse, 6, 4, folder=tmp_path / "a"))
+
+
+def test_a_table_of_objects_cannot_be_stored(tmp_path):
+    def odd(y):
+        return analyse(y).assign(fit=[y, y])
+
+    with pytest.raises(mt.ModelError, match="'fit' has the value"):
+        run_study(draw, odd, 2, seed=4, folder=tmp_path)
+
+
+def test_a_killed_run_leaves_whole_batches(tmp_path):
+    """A process that is killed at a moment of its own loses nothing that was stored."""
+    code = (
+        "import time, test_study_store as t\n"
+        "def slow(y): time.sleep(0.02); return t.analyse(y)\n"
+        "slow.__module__, slow.__qualname__ = t.analyse.__module__, t.analyse.__qualname__\n"
+        f"t.run_study(t.draw, slow, 10000, seed=4, folder={str(tmp_path)!r}, batch=3)\n"
+    )
+    here = os.path.dirname(__file__)
+    other = subprocess.Popen([sys.executable, "-c", code], cwd=here)
+    try:
+        end = time.monotonic() + SECONDS
+        while len(list(tmp_path.glob("*.npz"))) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+    finally:
+        other.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+        other.wait()
+    done = 3 * len(list(tmp_path.glob("*.npz")))
+    assert done >= 6
+    counted = stopping_after(analyse, 10000)
+    resumed = run_study(draw, counted, done + 3, seed=4, folder=tmp_path)
+    assert 10000 - counted.left == 3 + 1
+    same(run_study(draw, analyse, done + 3, seed=4), resumed)

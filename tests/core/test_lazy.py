@@ -10,7 +10,7 @@ from mlteach.core.lazy import lazy_import
 
 def test_the_module_is_loaded_at_first_use():
     code = (
-        "import sys; from mlteach.lazy import lazy_import; m = lazy_import('colorsys'); "
+        "import sys; from mlteach.core.lazy import lazy_import; m = lazy_import('colorsys'); "
         "before = object.__getattribute__(m, '__dict__').get('rgb_to_hsv'); "
         "print(before is None, m.rgb_to_hsv(0, 0, 1)[2], sys.modules['colorsys'] is m)"
     )

@@ -413,7 +413,7 @@ def test_wrong_name_lists_the_names(wrong):
 
 
 def test_installation_without_data_says_where_it_looked(monkeypatch, tmp_path):
-    monkeypatch.setattr(data, "__file__", str(tmp_path / "mlteach" / "data.py"))
+    monkeypatch.setattr(data, "__file__", str(tmp_path / "mlteach" / "data" / "shipped.py"))
     with pytest.raises(DataError, match=r"_data.*Install mlteach again"):
         data.folder.__wrapped__()
 
@@ -441,7 +441,7 @@ def test_wheel_holds_the_same_files(installed):
 def test_wheel_loads_its_own_files(installed, name):
     script = (
         f"import sys; sys.path.insert(0, {str(installed)!r})\n"
-        "from mlteach import data\n"
+        "from mlteach.data import shipped as data\n"
         f"table = data.load({name!r})\n"
         "print(data.folder()); print(*table.shape, table.iloc[:, 1].sum())"
     )

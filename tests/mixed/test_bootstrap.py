@@ -14,7 +14,7 @@ import mlteach as mt
 from mlteach.mixed import bootstrap as boot
 from tests.places import REFERENCE
 
-REFERENCE = json.loads((REFERENCE / "bootstrap.json").read_text())["cases"]
+CASES = json.loads((REFERENCE / "bootstrap.json").read_text())["cases"]
 
 # A refit and a full fit of the same outcome differ in scaling only, so in rounding only.
 SAME_FIT = 1e-7
@@ -233,7 +233,7 @@ def test_too_few_draws_for_the_level():
     assert table_["lower"].iloc[0] == draws.params[:, 0].min()
 
 
-@pytest.mark.parametrize("case", REFERENCE["intervals"], ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", CASES["intervals"], ids=lambda case: case["id"])
 def test_limits_against_lme4(case):
     """confint(method="boot") draws the same distribution with other random numbers."""
     result = mt.fit_mixed(case["formula"], pd.read_csv(REFERENCE / case["data"]), reml=case["reml"])
@@ -256,7 +256,7 @@ def test_limits_against_lme4(case):
 # -------------------------------------------------------------------------------------------- tests
 
 
-@pytest.mark.parametrize("case", REFERENCE["tests"], ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", CASES["tests"], ids=lambda case: case["id"])
 def test_p_against_pbkrtest(case):
     """PBmodcomp's count within the chance error of both bootstraps."""
     data = pd.read_csv(REFERENCE / case["data"])

@@ -1,7 +1,6 @@
 """Stored studies: interrupted and taken up again, they are what they would have been."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 import mlteach as mt
 from mlteach.study.store import HEAD
 from mlteach.study.study import run_study
+from tests.places import ROOT
 
 GRID = pd.DataFrame({"n": [5, 10], "shape": ["normal", "skewed"]}, index=[0, 7])
 SECONDS = 60  # for another process to store its first batches, on a busy machine
@@ -172,13 +172,12 @@ def test_a_table_of_objects_cannot_be_stored(tmp_path):
 def test_a_killed_run_leaves_whole_batches(tmp_path):
     """A process that is killed at a moment of its own loses nothing that was stored."""
     code = (
-        "import time, test_study_store as t\n"
+        "import time; from tests.study import test_store as t\n"
         "def slow(y): time.sleep(0.02); return t.analyse(y)\n"
         "slow.__module__, slow.__qualname__ = t.analyse.__module__, t.analyse.__qualname__\n"
         f"t.run_study(t.draw, slow, 10000, seed=4, folder={str(tmp_path)!r}, batch=3)\n"
     )
-    here = os.path.dirname(__file__)
-    other = subprocess.Popen([sys.executable, "-c", code], cwd=here)
+    other = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     try:
         end = time.monotonic() + SECONDS
         while len(list(tmp_path.glob("*.npz"))) < 2 and time.monotonic() < end:

@@ -134,7 +134,7 @@ def test_a_change_in_what_it_imports_draws_it_again(package: str, tmp_path: Path
 
 def test_the_fingerprint_knows_the_data_of_the_package(package: str, tmp_path: Path, monkeypatch):
     lesson = tmp_path / package / "lesson.py"
-    lesson.write_text("from mlteach.data import load\n" + lesson.read_text())
+    lesson.write_text("from mlteach.data.shipped import load\n" + lesson.read_text())
     widget = in_module(f"{package}.lesson", "line")
     before = fingerprint(widget)
     (tmp_path / "codebook.json").write_text("{}")

@@ -27,7 +27,7 @@ from mlteach.mixed.bootstrap import as_generator, null_drops, p_value
 from mlteach.mixed.result import MixedResult
 from mlteach.multigroup.result import MultigroupResult
 from mlteach.questions.multigroup_nesting import different_rows, not_nested
-from mlteach.questions.nesting import different_data, fixed_nested, random_nested, same_columns
+from mlteach.core.nesting import different_data, fixed_nested, random_nested, same_columns
 
 pd = lazy_import("pandas")
 

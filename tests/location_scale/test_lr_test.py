@@ -8,13 +8,20 @@ from mlteach.location_scale.fit import fit_location_scale
 
 
 @pytest.fixture(scope="module")
-def model1(hsb):
-    return fit_location_scale("math ~ catholic + (1 | school)", "~ catholic + (1 | school)", hsb)
+def some(hsb):
+    """The first 40 schools, with a second grouping of the same rows."""
+    table = hsb[hsb["school"].isin(sorted(hsb["school"].unique())[:40])].reset_index(drop=True)
+    return table.assign(other=np.arange(len(table)) % 30)
 
 
-def test_lr_tests(model1, hsb):
-    mixed = mt.fit_mixed("math ~ catholic + (1 | school)", hsb, reml=False)
-    fixed = fit_location_scale("math ~ catholic + (1 | school)", "~ catholic", hsb)
+@pytest.fixture(scope="module")
+def model1(some):
+    return fit_location_scale("math ~ catholic + (1 | school)", "~ catholic + (1 | school)", some)
+
+
+def test_lr_tests(model1, some):
+    mixed = mt.fit_mixed("math ~ catholic + (1 | school)", some, reml=False)
+    fixed = fit_location_scale("math ~ catholic + (1 | school)", "~ catholic", some)
     test = model1.lr_test(fixed)
     assert test.df == 2
     assert test.weights == (0.0, 0.5, 0.5)
@@ -23,6 +30,48 @@ def test_lr_tests(model1, hsb):
     with pytest.raises(mt.ModelError, match="goes into the brackets"):
         fixed.lr_test(model1)
     with pytest.raises(mt.ModelError, match="by REML and the other by ML"):
-        fixed.lr_test(mt.fit_mixed("math ~ catholic + (1 | school)", hsb))
-    with pytest.raises(mt.ModelError, match="different rows"):
-        fixed.lr_test(mt.fit_mixed("math ~ 1 + (1 | school)", hsb[10:], reml=False))
+        fixed.lr_test(mt.fit_mixed("math ~ catholic + (1 | school)", some))
+    with pytest.raises(mt.ModelError, match="use .* rows"):
+        fixed.lr_test(mt.fit_mixed("math ~ 1 + (1 | school)", some[10:], reml=False))
+
+
+@pytest.mark.parametrize(
+    ("mean", "variance", "why"),
+    [
+        ("math ~ ses + (1 | school)", "~ catholic", "predictors in the mean"),
+        ("math ~ catholic + (1 | school)", "~ ses", "predictors of the variance"),
+        ("math ~ 1 + (0 + ses | school)", "~ 1", "random effects"),
+        ("math ~ 1 + (1 | other)", "~ 1", "clusters differ"),
+    ],
+)
+def test_models_that_are_not_nested_are_refused(model1, some, mean, variance, why):
+    with pytest.raises(mt.ModelError, match=why):
+        model1.lr_test(fit_location_scale(mean, variance, some))
+    if variance == "~ 1":
+        with pytest.raises(mt.ModelError, match=why):
+            model1.lr_test(mt.fit_mixed(mean, some, reml=False))
+
+
+def test_forms_of_association_are_nested_in_order(model1, some):
+    mean, variance = "math ~ catholic + (1 | school)", "~ catholic + (1 | school)"
+    none = fit_location_scale(mean, variance, some, association=False)
+    quadratic = fit_location_scale(mean, variance, some, association="quadratic")
+    alone = fit_location_scale(mean, "~ catholic", some, association="quadratic")
+    assert model1.lr_test(none).weights == (0.0, 1.0)
+    assert quadratic.lr_test(model1).df == 1
+    assert quadratic.lr_test(alone).weights == (0.5, 0.5)
+    bigger = fit_location_scale(mean, "~ catholic + ses + (1 | school)", some)
+    with pytest.raises(mt.ModelError, match="location effect enters"):
+        bigger.lr_test(alone)
+
+
+def test_level_two_functions_are_nested_by_their_predictors(model1, some):
+    mean, variance = "math ~ catholic + (1 | school)", "~ catholic + (1 | school)"
+    functions = fit_location_scale(mean, variance, some, between={"Intercept": "~ catholic"})
+    assert functions.lr_test(model1).df == 1
+    bigger = fit_location_scale("math ~ catholic + ses + (1 | school)", "~ catholic + ses"
+                                " + (1 | school)", some)  # fmt: skip
+    with pytest.raises(mt.ModelError, match="level-2 functions"):
+        bigger.lr_test(functions)
+    with pytest.raises(mt.ModelError, match="needs a mixed or a location-scale"):
+        bigger.lr_test("math ~ 1")

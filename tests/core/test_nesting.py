@@ -6,7 +6,7 @@ import pytest
 
 from mlteach.core.design import design
 from mlteach.core.formula import parse
-from mlteach.questions.nesting import different_data, fixed_nested, random_nested, same_columns
+from mlteach.core.nesting import different_data, fixed_nested, random_nested, same_columns
 
 RNG = np.random.default_rng(9)
 TABLE = pd.DataFrame(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.core.design import Design
-from mlteach.core.linalg import ThetaMap
 
 # A column is a combination of others if this part of its length, or less, is left over.
 SPAN_TOLERANCE = 1e-9
@@ -70,23 +69,49 @@ def same_columns(a: Design, b: Design) -> bool:
 
 def fixed_nested(small: Design, big: Design) -> bool:
     """Whether the fixed part of one model is a special case of the other's."""
-    return _combination(small.X, big.X) is not None
+    return columns_nested(small.X, big.X)
 
 
 def random_nested(small: Design, big: Design) -> bool:
     """Whether the random part of one model is a special case of the other's."""
-    C = _combination(small.Z, big.Z)
+    return covariances_nested(small.Z, _pattern(small), big.Z, _pattern(big))
+
+
+def _pattern(d: Design) -> np.ndarray:
+    """Which elements of Tau may differ from zero, shape (q, q) of bool."""
+    free = np.zeros((d.Z.shape[1],) * 2, dtype=bool)
+    for block in d.blocks:
+        free[np.ix_(block, block)] = True
+    return free
+
+
+def covariances_nested(
+    small: np.ndarray, small_free: np.ndarray, big: np.ndarray, big_free: np.ndarray
+) -> bool:
+    """Whether every ``D Omega D'`` of one random part is one that the other can produce.
+
+    Parameters
+    ----------
+    small, big : ndarray, shape (N, q)
+        Predictors of the random effects.
+    small_free, big_free : ndarray of bool, shape (q, q)
+        Which elements of Omega may differ from zero.
+    """
+    C = _combination(small, big)
     if C is None:
         return False
-    inside = np.zeros((big.Z.shape[1],) * 2, dtype=bool)
-    for block in big.blocks:
-        inside[np.ix_(block, block)] = True
-    outside = np.where(inside, 0.0, 1.0)
-    reached = C @ ThetaMap.from_blocks(small.blocks).tau_basis() @ C.T
+    rows, cols = np.nonzero(np.tril(small_free))
+    basis = np.zeros((len(rows), *small_free.shape))
+    basis[np.arange(len(rows)), rows, cols] = basis[np.arange(len(rows)), cols, rows] = 1.0
     # C is in units of the columns; it is made free of them before anything counts as zero.
-    size = np.linalg.norm(big.Z, axis=0)
-    reached = np.abs(reached) * np.outer(size, size)
-    return bool((reached * outside).max() <= SPAN_TOLERANCE * reached.max())
+    size = np.linalg.norm(big, axis=0)
+    reached = np.abs(C @ basis @ C.T) * np.outer(size, size)
+    return bool((reached[:, ~big_free] <= SPAN_TOLERANCE * reached.max(initial=0.0)).all())
+
+
+def columns_nested(small: np.ndarray, big: np.ndarray) -> bool:
+    """Whether the columns of one matrix lie in the span of the other's."""
+    return _combination(small, big) is not None
 
 
 def _combination(small: np.ndarray, big: np.ndarray) -> np.ndarray | None:

@@ -22,12 +22,12 @@ import numpy as np
 
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
+from mlteach.core.nesting import different_data, fixed_nested, random_nested, same_columns
 from mlteach.errors import ModelError
 from mlteach.mixed.bootstrap import as_generator, null_drops, p_value
 from mlteach.mixed.result import MixedResult
 from mlteach.multigroup.result import MultigroupResult
 from mlteach.questions.multigroup_nesting import different_rows, not_nested
-from mlteach.core.nesting import different_data, fixed_nested, random_nested, same_columns
 
 pd = lazy_import("pandas")
 

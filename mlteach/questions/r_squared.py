@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.core.lazy import lazy_import
+from mlteach.core.nesting import different_data, fixed_nested
 from mlteach.core.summary import RESIDUAL, Summary
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-from mlteach.core.nesting import different_data, fixed_nested
 
 pd = lazy_import("pandas")
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlteach.core.lazy import lazy_import
+from mlteach.core.sandwich import check_robust
 from mlteach.errors import ConvergenceWarning, ModelError
 from mlteach.location_scale.association import AssociationMap, start_association
 from mlteach.location_scale.association_result import AssociationResult, association_map
@@ -47,6 +48,7 @@ def fit_location_scale(
     association: bool | str = True,
     points: int | None = None,
     reml: bool = False,
+    robust: str | None = None,
     method: str = "ml",
     prior: str | object = "weak",
     **sampling: object,
@@ -82,6 +84,9 @@ def fit_location_scale(
         the variance function, 9 for two, 21 where u is integrated numerically too.
     reml : bool, default False
         Restricted maximum likelihood, for variance functions without random effects.
+    robust : {"cluster"}, optional
+        Standard errors from the scores of whole clusters (a sandwich) in place of those of the
+        model. They hold where clusters differ in spread and the variance function does not say so.
     method : {"ml", "bayes"}
         "bayes" needs PyMC, and takes seconds to a minute; see
         :func:`mlteach.location_scale.bayes.sample.sample`.
@@ -118,14 +123,14 @@ def fit_location_scale(
     Leckie, French, Charlton & Browne (2014), Journal of Educational and Behavioral Statistics
     39(5), doi:10.3102/1076998614546494.
     """
-    _check_method(method, points, reml, prior, sampling)
+    _check_method(method, points, reml, robust, prior, sampling)
     _check_association(association, between, reml)
     if method == "bayes":
         return _by_bayes(formula, variance, data, association, between, prior, sampling)
     d = location_scale_design(formula, variance, data, centre=between is None)
     _check_reml(reml, d)
     _check_points(points)
-    result = _by_likelihood(d, association, between, points, reml)
+    result = _by_likelihood(d, association, between, points, reml, robust)
     if not result.converged:
         warnings.warn(
             f"'{result.formula}' {result.optimizer.status}. Try fewer random effects, or "
@@ -142,6 +147,7 @@ def _by_likelihood(
     between: str | Mapping[str, str] | None,
     points: int | None,
     reml: bool,
+    robust: str | None,
 ) -> LocationScaleResult:
     """Fit one Omega and correlated effects first; other forms start from there."""
     over_u = association == "quadratic" or (association == "linear" and not d.s_names)
@@ -158,7 +164,7 @@ def _by_likelihood(
         functions = level_two_functions(d, between, association)
         start = _from_common(functions, common, record.end)
         deviance, record, hessian = maximise(d.rows, functions.map, start, some, reml)
-    return kind(d, deviance, record, hessian, functions, FORMS[association])
+    return kind(d, deviance, record, hessian, functions, FORMS[association], robust)
 
 
 def _check_association(association: object, between: object, reml: bool) -> None:
@@ -174,15 +180,21 @@ def _check_association(association: object, between: object, reml: bool) -> None
         )
 
 
-def _check_method(method, points, reml, prior, sampling) -> None:
+def _check_method(method, points, reml, robust, prior, sampling) -> None:
     """Refuse settings of one method given to the other."""
+    check_robust(robust)
     if method not in ("ml", "bayes"):
         raise ModelError(f"method={method!r} is not known; choose 'ml' or 'bayes'.")
     if method == "ml" and (sampling or prior != "weak"):
         given = ", ".join([*sampling, *(["prior"] if prior != "weak" else [])])
         raise ModelError(f"{given} is for method='bayes' only; method is 'ml'.")
-    if method == "bayes" and (points is not None or reml):
-        raise ModelError("points and reml are for method='ml' only.")
+    if method == "bayes" and (points is not None or reml or robust):
+        raise ModelError("points, reml and robust are for method='ml' only.")
+    if reml and robust:
+        raise ModelError(
+            "robust='cluster' needs the likelihood of each cluster, and REML's criterion is no sum "
+            "over clusters. Leave reml= out."
+        )
     unknown = [name for name in sampling if name not in SAMPLING]
     if unknown:
         raise ModelError(f"'{unknown[0]}' is no setting; the sampler has {', '.join(SAMPLING)}.")

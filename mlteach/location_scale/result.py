@@ -11,6 +11,7 @@ from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import inverse_on_curved
 from mlteach.core.lr_test import LikelihoodRatioTest
 from mlteach.core.optim import OptRecord
+from mlteach.core.sandwich import cluster_sandwich, robust_note
 from mlteach.core.summary import Summary, coefficient_table
 from mlteach.errors import ModelError
 from mlteach.location_scale import clusters, components, ratios
@@ -44,6 +45,8 @@ class LocationScaleResult(LocationScaleModel):
         Level-2 functions of the random effects.
     form : {"none", "correlated", "linear", "quadratic"}
         How the random effects of the two functions go together.
+    robust : {"cluster"} or None
+        Whether standard errors come from the scores of whole clusters.
     """
 
     deviance_function: LocationScaleDeviance = field(repr=False)
@@ -51,6 +54,7 @@ class LocationScaleResult(LocationScaleModel):
     hessian: np.ndarray = field(repr=False)
     functions: LevelTwoFunctions | None = field(default=None, repr=False)
     form: str = "correlated"
+    robust: str | None = None
 
     # ---------------------------------------------------------------------------- what was fitted
 
@@ -107,7 +111,10 @@ class LocationScaleResult(LocationScaleModel):
 
     @cached_property
     def _cov_scaled(self) -> np.ndarray:
-        return 2.0 * inverse_on_curved(self.hessian)
+        by_model = 2.0 * inverse_on_curved(self.hessian)
+        if not self.robust:
+            return by_model
+        return cluster_sandwich(by_model, self.deviance_function.scores(self.optimizer.end)[1])
 
     @cached_property
     def mean(self) -> pd.DataFrame:
@@ -410,6 +417,7 @@ class LocationScaleResult(LocationScaleModel):
         """What a reader of this fit should know, in plain words."""
         notes = [] if self.converged else [f"NOT CONVERGED: {self.optimizer.status}."]
         notes += self._dropped_notes
+        notes += [robust_note(self.n_clusters)] if self.robust else []
         for effect, none in zip(self.effects, self._no_variance, strict=True):
             if none:
                 notes.append(f"The variance of {effect} is estimated as zero: {self._zero_means}")

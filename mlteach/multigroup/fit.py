@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 from mlteach.core.lazy import lazy_import
+from mlteach.core.sandwich import check_robust
 from mlteach.errors import ConvergenceWarning, ModelError
 from mlteach.multigroup.design import multigroup_data
 from mlteach.multigroup.model import multigroup_model
@@ -27,6 +28,7 @@ def fit_multigroup(
     equal: Sequence[str] = (),
     position: str | None = None,
     bounded: bool = False,
+    robust: str | None = None,
 ) -> MultigroupResult:
     """Estimate means and (co)variances within and between clusters, in groups of clusters.
 
@@ -54,6 +56,10 @@ def fit_multigroup(
     bounded : bool, default False
         Keep every Between matrix positive semidefinite. By default a variance between clusters may
         be estimated as negative; it is reported and flagged.
+    robust : {"cluster"}, optional
+        Standard errors from the scores of whole clusters (a sandwich) in place of those of the
+        model. They hold where clusters differ in spread, or y is not normal. With nothing missing
+        and clusters of one size they are those of lavaan's ``estimator="MLR"`` in the wide format.
 
     Returns
     -------
@@ -103,11 +109,12 @@ def fit_multigroup(
     """
     if not isinstance(bounded, bool):
         raise ModelError(f"bounded={bounded!r} is neither True nor False.")
+    check_robust(robust)
     rows = multigroup_data(variables, data, cluster, group, position)
     settings = {"within": within, "between": between, "means": means, "equal": equal}
     model = multigroup_model(rows.variables, rows.groups, rows.positions, **settings)
     fit = fit_scaled(rows, model, bounded)
-    result = MultigroupResult(rows, model, fit, bounded)
+    result = MultigroupResult(rows, model, fit, bounded, robust)
     if not result.converged:
         warnings.warn(
             f"The multigroup model {fit.record.status}.", ConvergenceWarning, stacklevel=2

@@ -11,11 +11,13 @@ from mlteach.core.distributions import normal_quantile, two_sided_t
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import inverse_on_curved
 from mlteach.core.optim import OptRecord
+from mlteach.core.sandwich import cluster_sandwich, robust_note
 from mlteach.core.summary import Summary, check_level
 from mlteach.errors import ModelError
 from mlteach.multigroup import derived
 from mlteach.multigroup.design import MultigroupData
 from mlteach.multigroup.model import MultigroupModel, elements
+from mlteach.multigroup.sandwich import scores_by_cluster
 from mlteach.multigroup.search import MultigroupFit
 
 pd = lazy_import("pandas")
@@ -41,12 +43,15 @@ class MultigroupResult:
         The end of the search, in scaled units.
     bounded : bool
         Whether every Between matrix was kept positive semidefinite.
+    robust : {"cluster"} or None
+        Whether standard errors come from the scores of whole clusters.
     """
 
     data: MultigroupData = field(repr=False)
     model: MultigroupModel = field(repr=False)
     fit: MultigroupFit = field(repr=False)
     bounded: bool
+    robust: str | None = None
 
     # --------------------------------------------------------------------------- what was fitted
 
@@ -134,11 +139,13 @@ class MultigroupResult:
 
     @cached_property
     def _cov(self) -> np.ndarray:
-        """Inverse observed information; NaN for what a bound holds where it is."""
+        """Covariance matrix of the estimates; NaN for what a bound holds where it is."""
         # The barrier is steep across the boundary: beside it all other directions look flat.
         invert = np.linalg.inv if self.fit.is_on_boundary else inverse_on_curved
         inner = 2.0 * invert(self.fit.hessian)
         held = self._is_held(inner)
+        if self.robust:
+            inner = cluster_sandwich(inner, scores_by_cluster(self.data, self.model, self.fit))
         inner[held], inner[:, held] = np.nan, np.nan
         return inner * np.outer(self._units[0], self._units[0])
 
@@ -153,13 +160,13 @@ class MultigroupResult:
         return np.isnan(np.diag(self._cov))
 
     def cov_params(self) -> pd.DataFrame:
-        """Covariance matrix of the estimates, from the observed information."""
+        """Covariance matrix of the estimates: inverse observed information, or the sandwich."""
         names = self.model.names
         return pd.DataFrame(self._cov, index=names, columns=names)
 
     @cached_property
     def bse(self) -> pd.Series:
-        """Standard errors, from the observed information."""
+        """Standard errors: from the observed information, or cluster-robust."""
         variance = np.diag(self._cov)
         return pd.Series(np.sqrt(np.where(variance > 0, variance, np.nan)), self.params.index)
 
@@ -394,6 +401,7 @@ class MultigroupResult:
                 "few clusters for so many free parameters; set some equal, or try bounded=True."
             )
         notes += self.data.notes
+        notes += [robust_note(self.n_clusters)] if self.robust else []
         negative = self.parameters.index[self.parameters["flag"] == NEGATIVE]
         if len(negative):
             notes.append(_negative_note(list(negative)))

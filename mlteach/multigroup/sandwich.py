@@ -1,0 +1,107 @@
+"""Scores of whole clusters in the two-level multigroup model, for robust standard errors.
+
+With P_i the inverse of the observed block of Within of row i, padded with zeros, d_i = y_i - mu and
+sums over the rows of cluster j,
+
+    A_j = sum P_i,  b_j = sum P_i d_i,  G_j = (I + A_j Between)^-1,  u_j = Between G_j b_j,
+
+the derivatives of the cluster's log-likelihood are, with e_i = d_i - u_j,
+
+    by mu          sum P_i e_i
+    by Within      -1/2 sum [ P_i - P_i (e_i e_i' + Between G_j) P_i ]
+    by Between     -1/2 [ G_j A_j - G_j b_j b_j' G_j' ]
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mlteach.multigroup.design import MultigroupData
+    from mlteach.multigroup.model import MultigroupModel
+    from mlteach.multigroup.search import MultigroupFit
+
+
+def scores_by_cluster(
+    data: MultigroupData, model: MultigroupModel, fit: MultigroupFit
+) -> np.ndarray:
+    """Derivative of each cluster's log-likelihood by the free parameters, scaled units.
+
+    Returns
+    -------
+    ndarray, shape (J, m)
+        Clusters group by group.
+    """
+    parts = []
+    for k, (group, at) in enumerate(zip(fit.deviance.groups, model.index, strict=True)):
+        own = group_scores(data.Y[k], data.codes[k], data.cells[k], *group.unpack(fit.theta[at]))
+        scores = np.zeros((len(own), len(fit.theta)))
+        np.add.at(scores, (slice(None), at), own)
+        parts.append(scores)
+    return np.concatenate(parts)
+
+
+def group_scores(
+    Y: np.ndarray,
+    codes: np.ndarray,
+    cells: np.ndarray,
+    mu: np.ndarray,
+    within: np.ndarray,
+    between: np.ndarray,
+) -> np.ndarray:
+    """Scores of the clusters of one group.
+
+    Parameters
+    ----------
+    Y : ndarray, shape (N, p)
+        NaN where missing.
+    codes, cells : ndarray of int, shape (N,)
+        Cluster and cell (position) of each row.
+    mu, within, between : ndarray, shapes (C, p), (C, p, p), (p, p)
+
+    Returns
+    -------
+    ndarray, shape (J, C p + (C + 1) m)
+        Means cell by cell, lower triangle of Within cell by cell, that of Between.
+    """
+    C, p = mu.shape
+    J = int(codes.max()) + 1
+    here = ~np.isnan(Y)
+    P = _precisions(here, cells, within)
+    d = np.where(here, Y - mu[cells], 0.0)
+    A = _sums(P, codes, J)
+    G = np.linalg.inv(np.eye(p) + A @ between)
+    g = (G @ _sums(_times(P, d), codes, J)[..., None])[..., 0]
+    left = _times(P, d - (g @ between)[codes])
+    expected = left[:, :, None] * left[:, None] + P @ (between @ G)[codes] @ P
+    at = codes * C + cells
+    by_mu = _sums(left, at, J * C).reshape(J, C * p)
+    by_within = _sums(0.5 * (expected - P), at, J * C).reshape(J, C, p, p)
+    by_between = 0.5 * (g[:, :, None] * g[:, None] - G @ A)
+    rows, cols = np.tril_indices(p)
+    twice = np.where(rows == cols, 1.0, 2.0)
+    matrices = np.concatenate([by_within, by_between[:, None]], axis=1)[..., rows, cols] * twice
+    return np.hstack([by_mu, matrices.reshape(J, -1)])
+
+
+def _precisions(here: np.ndarray, cells: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """P of each row, shape (N, p, p), inverted once for each cell and pattern."""
+    kinds, kind = np.unique(np.column_stack([cells, here]), axis=0, return_inverse=True)
+    P = np.zeros((len(kinds), *within.shape[1:]))
+    for out, (cell, *observed) in zip(P, kinds, strict=True):
+        block = np.ix_(*(np.flatnonzero(observed),) * 2)
+        out[block] = np.linalg.inv(within[cell][block])
+    return P[kind.ravel()]
+
+
+def _times(P: np.ndarray, d: np.ndarray) -> np.ndarray:
+    return (P @ d[..., None])[..., 0]
+
+
+def _sums(values: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
+    """Sums of the rows that go to each place, shape (size, ...)."""
+    out = np.zeros((size, *values.shape[1:]))
+    np.add.at(out, at, values)
+    return out

@@ -25,15 +25,15 @@ from mlteach.questions.r_squared import r_squared as decompose
 _WORDS = {
     "fixed_within": "f1: predictors, within",
     "fixed_between": "f2: predictors, between",
-    "slope_variation": "v: random slopes",
-    "mean_variation": "m: random intercepts",
+    "slope_variation": "random slopes",
+    "mean_variation": "random intercepts",
     "residual": "residual",
 }
 _FILLS: dict[str, Fill] = {
     "f1: predictors, within": (PALETTE["yellow"], "xx", "black"),
     "f2: predictors, between": (PALETTE["sky"], "...", "black"),
-    "v: random slopes": (PALETTE["green"], "///", "black"),
-    "m: random intercepts": (PALETTE["blue"], "", "white"),
+    "random slopes": (PALETTE["green"], "///", "black"),
+    "random intercepts": (PALETTE["blue"], "", "white"),
     "residual": (PALETTE["orange"], "", "black"),
 }
 

@@ -17,8 +17,8 @@ LIGHTNESS = 0.1  # least difference of neighbours without a hatch between them, 
 PARTS = [
     "f1: predictors, within",
     "f2: predictors, between",
-    "v: random slopes",
-    "m: random intercepts",
+    "random slopes",
+    "random intercepts",
     "residual",
 ]
 
@@ -68,7 +68,7 @@ def test_one_fit_gives_its_decomposition(fits):
     between = table["between"]
     assert (
         f"between: f2: predictors, between {between['fixed_between']:.1%}, "
-        f"m: random intercepts {between['mean_variation']:.1%}." in plots.describe(ax)
+        f"random intercepts {between['mean_variation']:.1%}." in plots.describe(ax)
     )
 
 

@@ -1,10 +1,10 @@
-"""Rebuild the data sets of mlteach: three from R packages, one from a seeded script.
+"""Rebuild the data sets of mlteach: four from R packages, one from a seeded script.
 
     python data/build.py            write the CSV files, the computed facts and README.md
     python data/build.py --check    rebuild in memory and say whether the files agree
 
-Needs R with nlme and mlmRev (Debian: r-cran-nlme, r-cran-mlmrev) and mlteach itself. Using the
-data needs no R.
+Needs R with nlme, mlmRev and plm (Debian: r-cran-nlme, r-cran-mlmrev, r-cran-plm) and mlteach
+itself. Using the data needs no R.
 
 The steps: data/export.R writes R's tables as they are; one function a data set selects, renames and
 codes the columns and adds the derived ones; make_pisa_style.py draws the synthetic data;
@@ -60,7 +60,7 @@ def built_files(book: dict) -> dict[str, bytes]:
     raw = export_from_r()
     versions = raw.pop("packages").set_index("Package")["Version"]
     frames = {"hsb": build_hsb(raw), "london": build_london(raw), "language": build_language(raw)}
-    frames["pisa_style"] = make_pisa_style.build()
+    frames |= {"wages": build_wages(raw), "pisa_style": make_pisa_style.build()}
     files = {}
     for name, frame in frames.items():
         files[f"{name}.csv"] = frame.to_csv(index=False, lineterminator="\n").encode()
@@ -173,6 +173,25 @@ def build_language(raw: dict[str, pd.DataFrame]) -> pd.DataFrame:
         gpa=zscore(frame["language"]),
         ses_z=zscore(frame["ses"]),
         clubs=zscore(frame["school_ses"]),
+    )
+
+
+def build_wages(raw: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Rename, count years from the first one, code 0/1; leave out occupation and the like."""
+    males = raw["Males"]
+    return pd.DataFrame(
+        {
+            "person": males["nr"],
+            "year": males["year"],
+            "time": males["year"] - males["year"].min(),
+            "log_wage": males["wage"],
+            "union": indicator(males["union"], {"no": 0, "yes": 1}),
+            "married": indicator(males["married"], {"no": 0, "yes": 1}),
+            "poor_health": indicator(males["health"], {"no": 0, "yes": 1}),
+            "experience": males["exper"],
+            "education": males["school"],
+            "ethnicity": males["ethn"].replace("hisp", "hispanic"),
+        }
     )
 
 

@@ -3,7 +3,8 @@
 # Numbers are printed with 17 significant digits, which identify a double exactly.
 
 folder <- commandArgs(trailingOnly = TRUE)[1]
-wanted <- list(nlme = c("MathAchieve", "MathAchSchool", "bdf"), mlmRev = c("Hsb82", "Exam"))
+wanted <- list(nlme = c("MathAchieve", "MathAchSchool", "bdf"), mlmRev = c("Hsb82", "Exam"),
+               plm = "Males")
 
 as_text <- function(x) if (is.numeric(x)) sprintf("%.17g", x) else as.character(x)
 
@@ -11,7 +12,7 @@ export <- function(name, package) {
   place <- new.env()
   data(list = name, package = package, envir = place)
   table <- as.data.frame(lapply(as.data.frame(place[[name]]), as_text))
-  write.csv(table, file.path(folder, paste0(name, ".csv")), row.names = FALSE, quote = FALSE,
+  write.csv(table, file.path(folder, paste0(name, ".csv")), row.names = FALSE,
             eol = "\n", fileEncoding = "UTF-8")
 }
 

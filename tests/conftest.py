@@ -1,4 +1,4 @@
-"""The three data sets, read once a session. Copy a table before changing it."""
+"""The real data sets, read once a session. Copy a table before changing it."""
 
 import pytest
 from hypothesis import settings
@@ -24,3 +24,8 @@ def london():
 @pytest.fixture(scope="session")
 def language():
     return load("language")
+
+
+@pytest.fixture(scope="session")
+def wages():
+    return load("wages")

@@ -26,11 +26,12 @@ from tests.places import ROOT
 
 DATA = ROOT / "data"
 BOOK = json.loads((DATA / "codebook.json").read_text(encoding="utf-8"))
-NAMES = ["hsb", "london", "language", "pisa_style"]
+NAMES = ["hsb", "london", "language", "wages", "pisa_style"]
 SHAPES = {
     "hsb": (7185, 160),
     "london": (4059, 65),
     "language": (2287, 131),
+    "wages": (4360, 545),
     "pisa_style": (11698, 444),
 }
 CONTRACT = {
@@ -40,6 +41,7 @@ CONTRACT = {
     "language": "school pupil class_id language language_pre arith_post arith_pre iq_verbal"
     " iq_performal ses school_ses minority female repeat_grade denomination class_size group_size"
     " mixed_grade percent_minority gpa ses_z clubs",
+    "wages": "person year time log_wage union married poor_health experience education ethnicity",
     "pisa_style": "country school student CREATAS GROSAGR",
 }
 KINDS = {"integer": "i", "number": "f"}
@@ -112,7 +114,7 @@ def test_provenance_is_complete(name):
 
 def test_shape(name):
     table = load(name)
-    assert (len(table), table["school"].nunique()) == SHAPES[name]
+    assert (len(table), table[BOOK[name]["cluster"]].nunique()) == SHAPES[name]
     assert (BOOK[name]["rows"], BOOK[name]["clusters"]) == SHAPES[name]
 
 
@@ -156,9 +158,9 @@ def test_every_load_is_a_table_of_its_own():
     assert load("hsb").attrs["codebook"]["math"] == "Mathematics achievement"
 
 
-def test_rows_of_a_school_stand_together(name):
-    school = load(name)["school"]
-    assert (school != school.shift()).sum() == school.nunique()
+def test_rows_of_a_cluster_stand_together(name):
+    cluster = load(name)[BOOK[name]["cluster"]]
+    assert (cluster != cluster.shift()).sum() == cluster.nunique()
 
 
 # High School and Beyond
@@ -264,6 +266,25 @@ def test_language_denominations_count_as_in_the_source(language):
     assert counts == {"public": 43, "Protestant": 43, "Catholic": 39, "non-denominational": 6}
 
 
+# Wages
+
+
+def test_wages_fixed_effects_as_published(wages):
+    """Wooldridge (2013, table 14.2): the slopes within persons, years held constant."""
+    table = wages.assign(experience2=wages["experience"] ** 2)
+    x = table[["union", "married", "experience2"]].join(pd.get_dummies(table["year"], dtype=float))
+    within = (x - x.groupby(table["person"]).transform("mean")).to_numpy()
+    y = table["log_wage"] - table.groupby("person")["log_wage"].transform("mean")
+    slopes = np.linalg.lstsq(within, y, rcond=None)[0][:3]
+    assert slopes.round(4).tolist() == pytest.approx([0.080, 0.047, -0.0052], abs=5e-4)
+
+
+def test_wages_every_person_has_the_eight_years(wages):
+    years = wages.groupby("person")["year"].apply(list)
+    assert all(row == list(range(1980, 1988)) for row in years)
+    assert (wages["time"] == wages["year"] - 1980).all()
+
+
 # PISA style: the published summaries of PISA 2022, Albania and Ireland (Walther and others)
 
 
@@ -354,8 +375,9 @@ def test_codebook_levels_are_exactly_those_that_occur(name):
 def test_codebook_says_at_which_level_a_column_varies(name):
     """A property of the school is constant in a class and a school, one of the class in a class."""
     table = load(name)
-    keys = [key for key in ("class_id", "school") if key in table]
-    constant_in = {"school": keys, "class": ["class_id"], "student": [], "pupil": []}
+    keys = [key for key in ("class_id", "school", "person") if key in table]
+    constant_in = {"school": keys, "person": keys, "class": ["class_id"]}
+    constant_in |= {"student": [], "pupil": [], "year": []}
     for column, unit in codebook(name)["varies_by"].items():
         found = [key for key in keys if is_constant(table, column, key)]
         assert found == constant_in[unit], column

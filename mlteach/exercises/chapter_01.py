@@ -82,7 +82,14 @@ EXERCISES = (
                 lambda: len(load("london")),
                 "That is N, the number of students in all schools together.",
             ),
+            (
+                lambda: float((_london_sizes() ** 2).sum() / _london_sizes().sum()),
+                "That is the size of the school of a random student. Asked is the average over "
+                "schools.",
+            ),
         ),
+        ask="Which two numbers does an average need, and which of them have you?",
+        place="What does a two-level structure look like?",
         hint="Count the rows of each school with groupby and size, then take the mean.",
     ),
     Exercise(
@@ -104,6 +111,8 @@ EXERCISES = (
                 "These are the columns that vary within some school. Asked are the others.",
             ),
         ),
+        ask="Of how many columns can you say that all students of a school share the value?",
+        place="Which column lives at which level?",
         hint="A level-2 column has one value in every school: group by school, use nunique, and "
         "look at the largest count of each column.",
     ),
@@ -129,6 +138,8 @@ EXERCISES = (
                 "These are the schools without boys. What about the schools without girls?",
             ),
         ),
+        ask="What must a school have, so that girls and boys can be compared in it?",
+        place="Which column lives at which level?",
         hint="A comparison needs both: look for schools in which female has one value only.",
     ),
     Exercise(
@@ -149,6 +160,8 @@ EXERCISES = (
                 "A pupil who is measured twice is still one pupil: count different pupils.",
             ),
         ),
+        ask="What is one row of the long table? And how often does one pupil appear in it?",
+        place="What if the units are measurements?",
         hint="melt makes the table long: its rows are level 1; count the different pupils and the "
         "different schools in it.",
     ),
@@ -180,6 +193,8 @@ EXERCISES = (
                 "That is the variance of the sum. The mean is the sum divided by 4.",
             ),
         ),
+        ask="Which of the six pairs of students have a covariance?",
+        place="What does the model change?",
         hint="The variance of a mean is the sum of all entries of the covariance matrix, divided "
         "by the squared number of students.",
     ),

@@ -102,6 +102,8 @@ EXERCISES = (
                 "That is the OLS standard error itself. The other one goes on top of the fraction.",
             ),
         ),
+        ask="Which of the two standard errors do you expect to be larger, and which one is on top?",
+        place="What if we forget the schools?",
         hint="Fit score16 ~ mean_score11 twice, with smf.ols and with mt.fit_random_intercept "
         '(cluster="school"), and divide .bse["mean_score11"] of the second by that of the first.',
     ),
@@ -109,8 +111,8 @@ EXERCISES = (
         key="2.2",
         question="By what number should the OLS standard error be multiplied?",
         answer=lambda: moulton_factor(25, 0.20, 0.10),
-        # Without the "minus 1" the answer is off by .008 only; three decimals are asked for.
-        tolerance=0.001,
+        # Two decimals are enough; without the "minus 1" the answer would be off by .008.
+        tolerance=0.0035,
         mistakes=(
             (
                 lambda: moulton_factor(25, 0.20, 0.10) ** 2,
@@ -130,6 +132,9 @@ EXERCISES = (
                 "60 is the number of classes. The formula needs the size of a class.",
             ),
         ),
+        ask="Is your number a factor for a variance or for a standard error? And how many "
+        "classmates has a pupil?",
+        place="How wrong is the standard error?",
         hint="Take the square root of 1 + (n - 1) times the two intraclass correlations, n being "
         "the number of pupils in a class.",
     ),
@@ -160,6 +165,8 @@ EXERCISES = (
                 "That is the difference of the two slopes. The question is for their ratio.",
             ),
         ),
+        ask="Which two slopes do you compare, and does each school count once in the first?",
+        place="What if we forget the students?",
         hint='Slope between: regress the means of language.groupby("school") on each other. Slope '
         "within: regress the deviations from these means on each other. Then divide.",
     ),
@@ -167,6 +174,7 @@ EXERCISES = (
         key="2.4",
         question="Which predictor can be estimated beside a dummy for every school?",
         answer=lambda: "minority",
+        choices=("size", "minority", "mean_ses", "sector"),
         mistakes=(
             (
                 lambda: "size",
@@ -182,6 +190,8 @@ EXERCISES = (
                 "section on fixed effects shows.",
             ),
         ),
+        ask="Which of the four columns differ between two students of one school?",
+        place="What does a dummy for every school do?",
         hint="Look for the column that takes different values within a school, and give its name "
         "in quotes.",
     ),
@@ -206,6 +216,8 @@ EXERCISES = (
                 "The two limits are in the wrong order: first the lower, then the upper one.",
             ),
         ),
+        ask="Who is independent of whom in these data? And how many independent units are there?",
+        place="How many clusters are enough?",
         hint='Use smf.ols("math ~ minority", ten) with cov_type="cluster", '
         'cov_kwds={"groups": ten.school} and use_t=True, then .conf_int().loc["minority"].',
     ),

@@ -161,6 +161,25 @@ def _needed_from_sds() -> int:
     return _size_for(4.0, float(tau), float(sigma))
 
 
+def _five_small_schools_too() -> float:
+    """Schools with fewer than five students left in."""
+    london = load("london")
+    scores = london[london.groupby("school").cumcount() < 5].groupby("school")["score16"]
+    return (5.0 * float(scores.mean().var()) - float(scores.var().mean())) / 5.0
+
+
+def _five_tau2_ml() -> float:
+    london = load("london")
+    J = int((london.groupby("school").size() >= 5).sum())
+    _, msb, msw = _five()
+    return ((J - 1) / J * msb - msw) / 5.0
+
+
+def _range_of_observed_means() -> tuple[float, float]:
+    means = load("language").groupby("school")["language"].mean()
+    return _range(NORMAL_95 * float(means.std()))
+
+
 EXERCISES = (
     Exercise(
         key="3.1",
@@ -172,6 +191,8 @@ EXERCISES = (
             (_iq_share_of_sds, "That is a ratio of standard deviations. Square them first."),
             (_iq_within, "That is the share within schools."),
         ),
+        ask="A share of what? Which variance is on top, and what is the whole?",
+        place="What share lies between schools?",
         hint="Fit mt.fit_empty('iq_verbal', ...) and divide the variance of Intercept by the sum "
         "of both variances.",
     ),
@@ -186,7 +207,19 @@ EXERCISES = (
             ),
             (_five_undivided, "That is MSB - MSW. Its expectation is n times tau2."),
             (_five_sigma2, "That is MSW, the estimate of sigma2."),
+            (
+                _five_small_schools_too,
+                "Some schools have fewer than five students. They belong out, as n is not 5 there.",
+            ),
+            (
+                _five_tau2_ml,
+                "That is what ML gives: MSB counts J - 1 there and should not. Use the plain "
+                "formula.",
+            ),
         ),
+        ask="How many schools and how many rows are left? And which part of the variance "
+        "of means is chance?",
+        place="How much of the difference is chance?",
         hint="Keep the schools with at least five students, and of each the rows whose cumcount is "
         "below 5. MSB is 5 times the variance of the means, MSW the average of the variances.",
     ),
@@ -207,7 +240,14 @@ EXERCISES = (
                 "schools vary by tau2 only.",
             ),
             (_range_from_variance, "You used the variance. The range needs its square root."),
+            (
+                _range_of_observed_means,
+                "You used the standard deviation of the observed means. They contain chance: "
+                "which standard deviation is that of the true ones?",
+            ),
         ),
+        ask="Is this about how well a mean is known, or about how far schools lie apart?",
+        place="How far apart are the schools?",
         hint="The estimated mean, minus and plus 1.96 times the standard deviation between "
         "schools, as a pair (lower, upper).",
     ),
@@ -225,6 +265,8 @@ EXERCISES = (
             (_p_mixture_ml, "That is from an ML fit. The exercise asks for REML."),
             (_p_of_all_schools, "That is the test with all schools. Take the 60 rows only."),
         ),
+        ask="On which side of zero can a variance not lie?",
+        place="Do schools differ at all?",
         hint="Are there 60 rows, ten in each of six schools? Then look into fit.lr_test_random.",
     ),
     Exercise(
@@ -238,6 +280,9 @@ EXERCISES = (
                 "You used standard deviations. The reliability is a ratio of variances.",
             ),
         ),
+        ask="Does the reliability rise or fall with the number of students? What is it "
+        "for your answer?",
+        place="Which schools are high, which are low?",
         hint="tau2 / (tau2 + sigma2 / n) = .80 gives n = 4 sigma2 / tau2. Round up.",
     ),
 )

@@ -129,6 +129,12 @@ def _twenty_schools_one_sided() -> float:
     return _twenty_schools() / 2.0
 
 
+def _london_worth_ml() -> float:
+    fit = fit_empty("score16", load("london"), cluster="school", reml=False)
+    n_tilde = float((fit.cluster_sizes**2).sum() / fit.nobs)
+    return float(effective_n(fit.nobs, n_tilde, float(icc(fit))))
+
+
 EXERCISES = (
     Exercise(
         key="4.1",
@@ -139,6 +145,8 @@ EXERCISES = (
             (_survey_deff, "That is the design effect, a factor on the variance."),
             (_survey_with_n, "That uses n in place of n - 1: a pupil has 24 classmates."),
         ),
+        ask="Does the design effect belong to the variance or to the standard error?",
+        place="What does clustering do to the variance of a mean?",
         hint="The number of classes plays no part. 1 + (n - 1) ICC, and then its root.",
     ),
     Exercise(
@@ -154,7 +162,10 @@ EXERCISES = (
                 _london_ceiling,
                 "That is the ceiling J / ICC, which endless schools would have. These schools end.",
             ),
+            (_london_worth_ml, "That is from an ML fit. The exercise asks for REML."),
         ),
+        ask="In how large a school does a randomly picked student sit?",
+        place="What if clusters differ in size?",
         hint="The sizes are in fit.cluster_sizes. Their squares, summed, over the number of "
         "students give the n of the design effect.",
     ),
@@ -169,6 +180,8 @@ EXERCISES = (
             (_patients_without_root, "Take the root."),
             (_patients_over_icc, "The members' share of the variance is missing: 1 - ICC."),
         ),
+        ask="If clinics cost more, should clusters be larger or smaller? Does your formula agree?",
+        place="More clusters or more members?",
         hint="The root of (cost of a clinic / cost of a patient) times ((1 - ICC) / ICC).",
     ),
     Exercise(
@@ -189,6 +202,8 @@ EXERCISES = (
                 "effect.",
             ),
         ),
+        ask="What happens to the part that the school adds, when its two halves are compared?",
+        place="Has a data set one design effect?",
         hint="The school's own part is in both halves and cancels in their difference. Which share "
         "of the total variance is left?",
     ),
@@ -205,6 +220,8 @@ EXERCISES = (
             ),
             (_twenty_schools_one_sided, "A two-sided test rejects on either side."),
         ),
+        ask="Too small by which factor is the naive standard error? Where does 1.96 then end up?",
+        place="Is a design effect below two harmless?",
         hint="1.96 becomes 1.96 over the root of the design effect; then the normal distribution, "
         "both tails.",
     ),

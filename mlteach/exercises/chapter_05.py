@@ -100,12 +100,38 @@ def _gender_lr(base: str = "score16 ~ score11", reml: bool = False) -> float:
     return small.deviance - big.deviance
 
 
+def _pracad_of_means() -> float:
+    means = load("hsb").groupby("school")[["math", "pracad"]].mean()
+    return float(means.corr().iloc[0, 1] ** 2)
+
+
+def _pracad_ml() -> float:
+    before, after = (_fit("hsb", f"math ~ {x}", False).tau.iloc[0, 0] for x in ("1", "pracad"))
+    return float(1.0 - after / before)
+
+
+def _ols(formula: str, data: str):
+    import statsmodels.formula.api as smf
+
+    return smf.ols(formula, load(data)).fit()
+
+
+def _school_ols() -> tuple[float, float]:
+    fit, x = _ols("math ~ mean_ses + catholic", "hsb"), np.array([1.0, SES, 1.0])
+    return float(x @ fit.params), float(np.sqrt(x @ fit.cov_params() @ x))
+
+
+def _clubs_ols() -> float:
+    fit = _ols("gpa ~ ses_z + clubs", "language")
+    return float(partial_r(fit.tvalues["clubs"], fit.df_resid))
+
+
 EXERCISES = (
     Exercise(
         key="5.1",
         question="What share of the variance between hsb's schools does pracad explain?",
         answer=_pracad_between,
-        tolerance=0.005,
+        tolerance=0.004,  # two decimals; ML would be .0041 away
         mistakes=(
             (
                 lambda: 1.0 - _pracad_between(),
@@ -126,7 +152,15 @@ EXERCISES = (
                 _pracad_sd,
                 "You compared standard deviations. R² compares variances.",
             ),
+            (
+                _pracad_of_means,
+                "That is the R² of a regression of the observed means. They contain chance, which "
+                "no predictor explains.",
+            ),
+            (_pracad_ml, "That is from ML fits. The exercise asks for REML."),
         ),
+        ask="Which of the two variances can a property of schools explain?",
+        place="What can a level-2 predictor explain?",
         hint="Fit math ~ 1 and math ~ pracad by REML and compare the rows Intercept of "
         "fit.variances: by what proportion does the variance fall?",
     ),
@@ -153,7 +187,14 @@ EXERCISES = (
                 lambda: (_school(1)[0], float(_fit("hsb", "math ~ mean_ses + catholic").bse.sum())),
                 "The expected mean is right. Standard errors do not add up; use cov_params().",
             ),
+            (
+                _school_ols,
+                "Those are the numbers of OLS, which takes the students as independent. Use the "
+                "multilevel fit.",
+            ),
         ),
+        ask="What are the values of the three predictors, the one of the intercept included?",
+        place="What does the model expect of a kind of school?",
         hint="With x = (1, .5, 1) in the order of fit.params, the expected mean is x @ params and "
         "its variance x @ cov_params @ x.",
     ),
@@ -180,7 +221,13 @@ EXERCISES = (
                 lambda: partial_r(*_clubs("gpa ~ ses_z + clubs")) ** 2,
                 "That is r squared.",
             ),
+            (
+                _clubs_ols,
+                "That is from OLS, which takes the pupils as independent. Use the multilevel fit.",
+            ),
         ),
+        ask="How many units does this predictor describe: schools or pupils?",
+        place="How many observations test a school?",
         hint="r = t / sqrt(t² + df), with t and df from the row clubs of the coefficient table.",
     ),
     Exercise(
@@ -199,6 +246,8 @@ EXERCISES = (
                 "between schools.",
             ),
         ),
+        ask="Which variance do you compare, and did it rise or fall?",
+        place="What can a level-2 predictor explain?",
         hint="(variance before - variance after) / variance before, from the rows Intercept of "
         "fit.variances. Nothing says that it must be positive.",
     ),
@@ -222,6 +271,8 @@ EXERCISES = (
                 "That is the test without score11. Put score11 into both models.",
             ),
         ),
+        ask="What do the two models have in common, and are both fitted by ML?",
+        place="What if there are three categories?",
         hint="Fit score16 ~ score11 with and without school_gender, both by ML, and take the "
         "difference of their deviances.",
     ),

@@ -67,11 +67,31 @@ def _attenuated(weight: float) -> float:
     return float(weight * rows["latent_between"] + (1.0 - weight) * rows["latent_within"])
 
 
+def _phi_ols() -> float:
+    """Share of the predictor's sum of squares that lies within schools."""
+    iq = load("language").groupby("school")["iq_verbal"]
+    x = load("language")["iq_verbal"]
+    return float(((x - iq.transform("mean")) ** 2).sum() / ((x - x.mean()) ** 2).sum())
+
+
+def _attenuated_observed() -> float:
+    rows, weight = _fit("hsb", "math ~ ses").table["estimate"], _reliability()
+    return float(weight * rows["between"] + (1.0 - weight) * rows["within"])
+
+
 EXERCISES = (
     Exercise(
         key="6.1",
         question="Which effect is each of three coefficients?",
         answer=lambda: ("smushed", "between", "contextual"),
+        choices=("smushed", "within", "between", "contextual"),
+        synonyms=(
+            ("conflated", "smushed"),
+            ("composite", "smushed"),
+            ("convergence", "smushed"),
+            ("blended", "smushed"),
+            ("total", "smushed"),
+        ),
         mistakes=(
             (
                 lambda: ("within", "between", "contextual"),
@@ -94,6 +114,8 @@ EXERCISES = (
                 "school's mean, so the students' own ses changes with the mean.",
             ),
         ),
+        ask="What is held fixed in each of the three models while the predictor changes?",
+        place="Does it matter which centering?",
         hint="Use the words smushed, within, between, contextual. Ask of each coefficient what is "
         "held fixed; the table of specifications has all cases.",
     ),
@@ -113,14 +135,25 @@ EXERCISES = (
             ),
             (
                 lambda: _london("between") - _london("smushed"),
-                "You subtracted the slope of the model without the school means. It is smushed: "
-                "take the within effect.",
+                "Close, but not it. Two ways lead here: a fit without random intercepts (OLS), or "
+                "between minus the smushed slope. Fit with random intercepts, and subtract the "
+                "within effect.",
             ),
             (
                 lambda: _london("latent_contextual"),
                 "That is the latent one. Asked is the effect of the observed means.",
             ),
+            (
+                lambda: _london("within"),
+                "That is the within effect: it compares two students of one school.",
+            ),
+            (
+                lambda: _london("smushed"),
+                "That is the smushed slope of a model without the school means.",
+            ),
         ),
+        ask="Two students with the same score at 11: in what do their schools differ?",
+        place="What is a contextual effect?",
         hint="Fit score16 ~ score11 + the school's mean of score11, with random intercepts; or "
         "take between minus within.",
     ),
@@ -128,7 +161,7 @@ EXERCISES = (
         key="6.3",
         question="Weight of the within effect in the smushed slope of iq_verbal?",
         answer=_phi,
-        tolerance=0.002,
+        tolerance=0.005,
         mistakes=(
             (
                 lambda: 1.0 - _phi(),
@@ -139,7 +172,14 @@ EXERCISES = (
                 "That is a ratio of slopes. Where does the smushed slope lie on the way from the "
                 "between to the within effect?",
             ),
+            (
+                _phi_ols,
+                "That is the share of the predictor's variance inside schools: the weight in OLS. "
+                "Here the variances of the model enter too.",
+            ),
         ),
+        ask="Between which two slopes does the unsplit slope lie, and close to which?",
+        place="What if the predictor is not split?",
         hint="result.phi, or (between - smushed) / (between - within).",
     ),
     Exercise(
@@ -170,7 +210,14 @@ EXERCISES = (
                 lambda: CHANGE * _girls("latent_contextual"),
                 "That is from the latent effect. Use the observed means.",
             ),
+            (
+                lambda: _girls("within"),
+                "That compares a girl with a boy of the same school. Here the student stays and "
+                "the school changes.",
+            ),
         ),
+        ask="Who stays the same in this comparison, and by how much does the mean change?",
+        place="What is a contextual effect?",
         hint="The student stays the same, the mean of female in the school changes from .5 to 1: "
         "which effect is it, and times what?",
     ),
@@ -200,7 +247,14 @@ EXERCISES = (
                 "That is with the reliability of the schools as they are, with 45 students on "
                 "average. Compute it for five.",
             ),
+            (
+                _attenuated_observed,
+                "You began with the observed effects. Their mean is smushed a little already: "
+                "take the latent ones.",
+            ),
         ),
+        ask="How much of the variance of such means is chance, and which slope has that part?",
+        place="Is the mean of a school known?",
         hint="First the reliability for n = 5 from the two variances of ses, then the weighted "
         "mean of the latent between and the latent within effect.",
     ),

@@ -61,18 +61,21 @@ def _wrong_side() -> tuple[float, float]:
 # ------------------------------------------------------------------------------- 7.3 a simple slope
 
 
-HSB = "math ~ ses_within * (mean_ses + catholic) + (1 + ses_within | school)"
+HSB = "math ~ ses_within * (mean_ses + catholic)"
+SLOPES = " + (1 + ses_within | school)"
 
 
-def _public(mean_ses: float = -0.5, catholic: int = 0) -> tuple[float, float]:
+def _public(
+    mean_ses: float = -0.5, catholic: int = 0, random: str = "1 + ses_within"
+) -> tuple[float, float]:
     """Slope of ses_within in a kind of school, and its standard error."""
-    fit = _fit("hsb", HSB)
+    fit = _fit("hsb", f"{HSB} + ({random} | school)")
     row = simple_slopes(fit, "ses_within", "mean_ses", at=[mean_ses], hold={"catholic": catholic})
     return float(row["estimate"].iloc[0]), float(row["se"].iloc[0])
 
 
 def _without_covariance() -> tuple[float, float]:
-    V = _fit("hsb", HSB).cov_params()
+    V = _fit("hsb", HSB + SLOPES).cov_params()
     main, product = "ses_within", "ses_within:mean_ses"
     return _public()[0], float(np.sqrt(V.loc[main, main] + 0.25 * V.loc[product, product]))
 
@@ -80,9 +83,9 @@ def _without_covariance() -> tuple[float, float]:
 # --------------------------------------------------------------------- 7.4 explained slope variance
 
 
-def _explained(component: str = "ses_within") -> float:
-    before = _fit("hsb", "math ~ ses_within + (1 + ses_within | school)")
-    after = _fit("hsb", "math ~ ses_within * catholic + (1 + ses_within | school)")
+def _explained(component: str = "ses_within", reml: bool = True) -> float:
+    before = _fit("hsb", f"math ~ ses_within{SLOPES}", reml)
+    after = _fit("hsb", f"math ~ ses_within * catholic{SLOPES}", reml)
     names = (component, component)
     return 1.0 - float(after.tau.loc[names]) / float(before.tau.loc[names])
 
@@ -117,6 +120,8 @@ EXERCISES = (
                 "You went 1.96 variances to each side. Take the square root first.",
             ),
         ),
+        ask="Is this about the average slope, or about the schools?",
+        place="Does family background matter equally in every school?",
         hint="The slopes have the mean fit.params['score11'] and the standard deviation in the "
         "column sd of fit.variances; 95% of a normal distribution lie within 1.96 of those.",
     ),
@@ -145,6 +150,8 @@ EXERCISES = (
                 "it lies between schools?",
             ),
         ),
+        ask="What kind of curve is the variance in x, and where is its lowest point?",
+        place="Where is zero?",
         hint="tau00 + 2 x tau01 + x² tau11 is a parabola in x; find its lowest point first.",
     ),
     Exercise(
@@ -170,7 +177,14 @@ EXERCISES = (
                 lambda: (_public()[0], _public()[1] ** 2),
                 "The slope is right. The second number is its variance; take the root.",
             ),
+            (
+                lambda: _public(random="1"),
+                "That is from a model without the random slope: its standard error counts "
+                "students.",
+            ),
         ),
+        ask="Which coefficients add up to this slope? Do their errors go together?",
+        place="Why are some slopes steeper?",
         hint="mt.simple_slopes(fit, 'ses_within', by='mean_ses', at=[...], hold={...}).",
     ),
     Exercise(
@@ -187,7 +201,10 @@ EXERCISES = (
                 lambda: _explained("Intercept"),
                 "That is the share of the variance of the intercepts. Look at the row ses_within.",
             ),
+            (lambda: _explained(reml=False), "That is from ML fits. Use REML."),
         ),
+        ask="Which variance do you compare with which, before and after?",
+        place="Why are some slopes steeper?",
         hint="Fit math ~ ses_within and math ~ ses_within * catholic, both with the random slope, "
         "and compare the rows ses_within of fit.variances.",
     ),
@@ -210,6 +227,8 @@ EXERCISES = (
                 "That is from the ML fit. Use REML.",
             ),
         ),
+        ask="Where is the slope zero, and does its interval reach zero earlier or later?",
+        place="Where does the slope differ from zero?",
         hint="mt.johnson_neyman(fit, 'ses_z', by='clubs').bounds, from the REML fit.",
     ),
 )

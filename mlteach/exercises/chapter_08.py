@@ -121,6 +121,12 @@ def _raw_ratio() -> float:
     return _slope_of(load("hsb").groupby("school")["math"].mean()) / _proper_slope()
 
 
+def _known_student() -> tuple[float, float]:
+    fit = _fit("london", "score16 ~ score11 + (1 + score11 | school)")
+    limits = fit.prediction_interval(pd.DataFrame({"school": [1], "score11": [1.0]})).iloc[0]
+    return float(limits["lower"]), float(limits["upper"])
+
+
 EXERCISES = (
     Exercise(
         key="8.1",
@@ -141,6 +147,8 @@ EXERCISES = (
                 "You used standard deviations. The weight is a ratio of variances.",
             ),
         ),
+        ask="Whose mean gets this weight, the school's own or that of all?",
+        place="What is the best guess for one school?",
         hint="tau2 / (tau2 + sigma2 / 10), with both variances from fit.variances.",
     ),
     Exercise(
@@ -162,6 +170,8 @@ EXERCISES = (
                 "You gave the weight lambda to the grand mean. It belongs to the school's own.",
             ),
         ),
+        ask="What changes with the number of students, and what stays?",
+        place="What is the best guess for one school?",
         hint="lambda = tau2 / (tau2 + sigma2 / 56); then lambda times the school's own mean plus "
         "1 - lambda times the intercept.",
     ),
@@ -180,6 +190,8 @@ EXERCISES = (
                 "You used the standard error of one school only. Both predictions are uncertain.",
             ),
         ),
+        ask="What is the standard error of a difference of two independent numbers?",
+        place="Who is first?",
         hint="Count the schools with u_53 - u_j > 1.96 sqrt(s_53² + s_j²); u and s are the columns "
         "Intercept and Intercept_sd of ranef().",
     ),
@@ -206,7 +218,10 @@ EXERCISES = (
                 lambda: _new_student(score11=0.0),
                 "That is a student with score11 = 0.",
             ),
+            (_known_student, "That is for a school of the data. Give an id that they do not have."),
         ),
+        ask="Is the school known? And is it the mean or one student?",
+        place="What will a student score?",
         hint="fit.prediction_interval(rows) with one row: score11 = 1, and an id in the column "
         "school that the data do not have.",
     ),
@@ -229,6 +244,8 @@ EXERCISES = (
                 "That is the slope of the BLUPs. Divide it by the coefficient of the model.",
             ),
         ),
+        ask="Do predicted effects vary as much as true ones? Which slope is on top?",
+        place="What is the best guess for one school?",
         hint="One value a school: fit.ranef()['Intercept'] against mean_ses. Then the coefficient "
         "of math ~ mean_ses with a random intercept.",
     ),

@@ -1,40 +1,32 @@
 """Checking a reader's answers: right, a typical mistake, or wrong, and never the answer itself.
 
 An exercise keeps no number: its answer is a function that computes it from the data, and so is each
-typical mistake. Exercises live in ``mlteach.exercises.chapter_NN`` and are imported when a chapter
-is first asked about.
+typical mistake. All else about it is text. Whoever wants to judge answers without Python computes
+:func:`half_widths` and :func:`mistakes_of` once and needs nothing more. Exercises live in
+``mlteach.exercises.chapter_NN`` and are imported when a chapter is first asked about.
 """
 
 from __future__ import annotations
 
 import html
 import importlib
-import math
 import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from numbers import Real
 
-import numpy as np
-
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError
+from mlteach.exercises.answers import half_width, matches, not_a_choice, plain, reworded, unsuitable
 
-pd = lazy_import("pandas")
-
-# An answer without a tolerance of its own may be off by this part of its size: three digits.
-RELATIVE_TOLERANCE = 0.01
-# Whole numbers (counts) are right if they round to the right one.
-COUNT_TOLERANCE = 0.5
 # An answer this many tolerances away is rounded too much rather than wrong.
 NEARLY = 5.0
-# What float64 loses when a reader's number reaches a tolerance of zero or its very edge.
-ROUNDING = 1e-9
-
 NO_ANSWER = "No answer yet: put your answer in place of ..."
-_YES_NO = {"true": True, "yes": True, "false": False, "no": False}
+QUESTION_BACK = "Not yet. What exactly is asked for: which quantity, of which model, in which unit?"
+READ_AGAIN = "Read the section again. A solution is folded below the exercise."
+PERCENT = "That looks like a percentage. Asked is a number between 0 and 1."
+SIGN = "The size is right. Look at the sign: which is subtracted from which?"
+ORDER = "The right values in the wrong order."
 _ROLES = {True: "right", False: "wrong", None: "waiting"}
 _MARKS = {True: "✓", False: "✗", None: "…"}
 
@@ -55,9 +47,18 @@ class Exercise:
         How far a number may be off. By default 1% of the answer; a whole number must round to the
         right one. Holds for every number of a tuple.
     mistakes : tuple of (callable, str)
-        What a typical mistake gives, and the hint for a reader who gives it.
+        What a typical mistake gives, and the hint for a reader who gives it. A percentage for a
+        proportion, a wrong sign and a wrong order are known without being listed.
+    ask : str
+        For the first wrong answer that is no typical mistake: a question back.
     hint : str
-        For any other wrong answer.
+        For the second one: the idea.
+    place : str
+        For all others: the heading of the section to read again.
+    choices : tuple of str
+        The texts to choose from; any other text is answered with their list.
+    synonyms : tuple of (str, str)
+        Other words for a choice, each with the word that stands for it.
     """
 
     key: str
@@ -65,7 +66,17 @@ class Exercise:
     answer: Callable[[], object]
     tolerance: float | None = None
     mistakes: tuple[tuple[Callable[[], object], str], ...] = ()
-    hint: str = "Not yet. Read the section again and try once more."
+    hint: str = READ_AGAIN
+    ask: str = QUESTION_BACK
+    place: str = ""
+    choices: tuple[str, ...] = ()
+    synonyms: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def stages(self) -> tuple[str, str, str]:
+        """What is said to the first, the second and every later wrong answer."""
+        last = f"Read again: \u201c{self.place}\u201d." if self.place else READ_AGAIN
+        return self.ask, self.hint, last
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,133 +142,99 @@ def check(key: str, answer: object = ...) -> Feedback:
     parts = answer if isinstance(answer, tuple) else (answer,)
     if all(part is None or part is ... for part in parts):
         return Feedback(key, None, NO_ANSWER)
-    right, given = _solution(exercise.answer), _plain(answer)
-    complaint = _unsuitable(right, given)
+    right, given = _solution(exercise.answer), reworded(plain(answer), exercise.synonyms)
+    complaint = unsuitable(right, given) or not_a_choice(given, exercise.choices)
     if complaint:
         return Feedback(key, False, complaint)
-    if _matches(right, given, exercise.tolerance):
+    if matches(right, given, exercise.tolerance):
         return Feedback(key, True, "Right.")
     return Feedback(key, False, _advice(exercise, right, given))
 
 
 def _advice(exercise: Exercise, right: object, given: object) -> str:
     """Find what to say about a wrong answer."""
-    for mistake, hint in exercise.mistakes:
-        value = _solution(mistake)
-        if not _unsuitable(value, given) and _matches(value, given, exercise.tolerance):
+    for value, tolerance, hint in mistakes_of(exercise):
+        if not unsuitable(value, given) and matches(value, given, tolerance):
             return hint
-    if _matches(right, given, exercise.tolerance, slack=NEARLY):
+    if matches(right, given, exercise.tolerance, slack=NEARLY):
         return "Very close. Keep more decimals, and round only at the end."
-    return exercise.hint
+    return _partly(right, given, exercise.tolerance) + _stage(exercise, given)
+
+
+def mistakes_of(exercise: Exercise) -> Iterator[tuple[object, float | None, str]]:
+    """Yield what typical mistakes give, with their hints: those listed, then those of every kind.
+
+    Parameters
+    ----------
+    exercise : Exercise
+
+    Yields
+    ------
+    value : number, str, bool, or tuple of these
+    tolerance : float or None
+        As in :class:`Exercise`.
+    hint : str
+    """
+    tolerance = exercise.tolerance
+    for mistake, hint in exercise.mistakes:
+        yield _solution(mistake), tolerance, hint
+    right = _solution(exercise.answer)
+    parts = right if isinstance(right, tuple) else (right,)
+    if all(isinstance(part, float) for part in parts):
+        if all(abs(part) < 1 for part in parts):
+            yield _each(lambda part: 100 * part, right), tolerance and 100 * tolerance, PERCENT
+        yield _each(lambda part: -part, right), tolerance, SIGN
+    if len(parts) > 1:
+        yield right[::-1], tolerance, ORDER
+
+
+def _each(change: Callable[[float], float], value: object) -> object:
+    """Change a number, or each number of a tuple."""
+    return tuple(map(change, value)) if isinstance(value, tuple) else change(value)
+
+
+def _partly(right: object, given: object, tolerance: float | None) -> str:
+    """Say which values of a tuple are right already."""
+    if not isinstance(right, tuple):
+        return ""
+    pairs = enumerate(zip(right, given, strict=True), start=1)
+    found = [str(place) for place, pair in pairs if matches(*pair, tolerance)]
+    return f"Value {' and '.join(found)} of {len(right)} is right. " if found else ""
+
+
+def half_widths(exercise: Exercise) -> object:
+    """How far each number of the right answer may be off; None in the place of a text or a bool.
+
+    Parameters
+    ----------
+    exercise : Exercise
+
+    Returns
+    -------
+    float, None, or tuple of these
+        In the shape of the answer.
+    """
+    right = _solution(exercise.answer)
+    if isinstance(right, tuple):
+        return tuple(half_width(part, exercise.tolerance) for part in right)
+    return half_width(right, exercise.tolerance)
+
+
+#: Wrong answers of this session by exercise: a new one brings the next stage, an old one does not.
+_wrong: dict[str, list[object]] = {}
+
+
+def _stage(exercise: Exercise, given: object) -> str:
+    told = _wrong.setdefault(exercise.key, [])
+    if given not in told:
+        told.append(given)
+    return exercise.stages[min(told.index(given), 2)]
 
 
 @cache
 def _solution(compute: Callable[[], object]) -> object:
     """Compute a right or a mistaken answer, once a session."""
-    return _plain(compute())
-
-
-# ---------------------------------------------------------------------------------- reading answers
-
-
-def _plain(value: object) -> object:
-    """Reduce what NumPy, pandas and the results of a fit hold to a number, a text or a tuple."""
-    if isinstance(value, pd.Series | pd.Index | pd.DataFrame | np.ndarray | np.generic):
-        items = np.asarray(value).ravel().tolist()
-        return _plain(items[0]) if len(items) == 1 else tuple(_plain(v) for v in items)
-    if isinstance(value, list | tuple):
-        return tuple(_plain(v) for v in value)
-    if isinstance(value, str):
-        return " ".join(value.split())
-    if value is pd.NA:
-        return math.nan
-    if not isinstance(value, Real) and hasattr(type(value), "__float__"):
-        return float(value)
-    return value
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, Real):
-        return "number"
-    return {str: "text", tuple: "tuple"}.get(type(value), "other")
-
-
-_ASKED = {"bool": "True or False is", "number": "a number is", "text": "a text in quotes is"}
-
-
-def _unsuitable(right: object, given: object) -> str:
-    """Say in what way an answer cannot be compared with the right one; empty if it can."""
-    if isinstance(right, tuple):
-        return _unsuitable_tuple(right, given)
-    if isinstance(given, tuple):
-        if len(given) == 1:
-            return _unsuitable(right, given[0])
-        return f"Your answer holds {len(given)} values; {_asked(right)} asked for."
-    kind = _kind(right)
-    if kind == "number" and _kind(given) == "text":
-        return "A number is asked for and your answer is a text: write it without quotes."
-    if kind == "bool" and str(given).casefold() in _YES_NO:
-        return ""
-    if _kind(given) != kind:
-        article = _asked(right)
-        return f"{article[0].upper()}{article[1:]} asked for, not {_told(given)}."
-    if kind == "number" and math.isnan(given):
-        return "Your answer is NaN (not a number): something in your computation is missing."
-    return ""
-
-
-def _asked(right: object) -> str:
-    return _ASKED[_kind(right)]
-
-
-def _told(given: object) -> str:
-    named = {"bool": repr(given), "number": "a number", "text": "a text"}
-    return named.get(_kind(given), f"an object of type {type(given).__name__}")
-
-
-def _unsuitable_tuple(right: tuple, given: object) -> str:
-    if not isinstance(given, tuple):
-        return f"{len(right)} values are asked for: give them in order, as in (a, b)."
-    if len(given) != len(right):
-        return f"{len(right)} values are asked for; your answer holds {len(given)}."
-    for place, pair in enumerate(zip(right, given, strict=True), start=1):
-        part = "Not given yet." if pair[1] is None or pair[1] is ... else _unsuitable(*pair)
-        if part:
-            return f"Value {place} of your answer: {part}"
-    return ""
-
-
-# -------------------------------------------------------------------------------- comparing answers
-
-
-def _matches(right: object, given: object, tolerance: float | None, slack: float = 1.0) -> bool:
-    """Whether a suitable answer equals the right one up to its tolerance, times a slack."""
-    if isinstance(right, tuple):
-        pairs = zip(right, given, strict=True)
-        return all(_matches(r, g, tolerance, slack) for r, g in pairs)
-    if isinstance(given, tuple):
-        given = given[0]
-    if isinstance(right, bool):
-        return _YES_NO.get(str(given).casefold()) is right
-    if isinstance(right, str):
-        return given.casefold() == " ".join(right.split()).casefold()
-    return _near(float(right), float(given), _tolerance(right, tolerance, slack))
-
-
-def _tolerance(right: Real, tolerance: float | None, slack: float) -> float:
-    if tolerance is not None:
-        return tolerance * slack
-    # A count that does not round to the right one is wrong, however near.
-    whole = isinstance(right, int)
-    return COUNT_TOLERANCE if whole else RELATIVE_TOLERANCE * abs(right) * slack
-
-
-def _near(right: float, given: float, tolerance: float) -> bool:
-    if math.isinf(right) or math.isinf(given):
-        return right == given
-    return abs(given - right) <= tolerance + ROUNDING * abs(right)
+    return plain(compute())
 
 
 # -------------------------------------------------------------------------------- finding exercises

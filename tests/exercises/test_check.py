@@ -17,6 +17,12 @@ EXERCISES = [
     for exercise in chapter_exercises(number).values()
 ]
 HINT = "Look again."
+ASK = "What is asked?"
+
+
+@pytest.fixture(autouse=True)
+def nothing_answered_yet(monkeypatch):
+    monkeypatch.setattr(checks, "_wrong", {})
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def ask(monkeypatch):
     """Check an answer against an exercise made up on the spot."""
 
     def ask(right, given, **options):
-        exercise = Exercise("77.1", "What?", lambda: right, hint=HINT, **options)
+        exercise = Exercise("77.1", "What?", lambda: right, hint=HINT, ask=ASK, **options)
         module = types.SimpleNamespace(EXERCISES=(exercise,))
         monkeypatch.setattr(checks, "chapters_with_exercises", lambda: (77,))
         monkeypatch.setattr(checks.importlib, "import_module", lambda name: module)
@@ -130,7 +136,7 @@ def test_typical_mistake_has_its_own_hint(ask):
     mistakes = ((lambda: 0.82, "That is the part within schools."), (lambda: 18, "A proportion."))
     assert ask(0.18, 0.8203, mistakes=mistakes).message == "That is the part within schools."
     assert ask(0.18, 18, mistakes=mistakes).message == "A proportion."
-    assert ask(0.18, 0.5, mistakes=mistakes).message == HINT
+    assert ask(0.18, 0.5, mistakes=mistakes).message == ASK
 
 
 def test_mistake_of_another_kind_is_passed_over(ask):
@@ -138,9 +144,56 @@ def test_mistake_of_another_kind_is_passed_over(ask):
     assert ask(160, 7185, mistakes=mistakes).message == "Those are the students."
 
 
+def test_hints_come_in_stages(ask):
+    """A new wrong answer brings the next stage; the cell run once more does not."""
+    said = [ask(2.0, given, place="Where?").message for given in (5, 5, 6, 5, 7, 8)]
+    place = "Read again: \u201cWhere?\u201d."
+    assert said == [ASK, ASK, HINT, ASK, place, place]
+    assert ask(2.0, 9).message == checks.READ_AGAIN
+
+
+@pytest.mark.parametrize(
+    ("right", "given", "said"),
+    [
+        (0.18, 18.01, checks.PERCENT),
+        ((0.18, 0.5), (18, 50), checks.PERCENT),
+        (1.18, 118, ASK),
+        (0.18, -0.18, checks.SIGN),
+        ((1.0, 3.0), (3, 1), checks.ORDER),
+        ((3, 1), (1, 3), checks.ORDER),
+        ((1.0, 3.0), (1, 7), f"Value 1 of 2 is right. {ASK}"),
+        (("within", "between"), ("between", "within"), checks.ORDER),
+    ],
+)
+def test_mistakes_of_every_kind_need_no_list(ask, right, given, said):
+    assert ask(right, given).message == said
+
+
+def test_percentage_may_be_as_rough_as_the_proportion(ask):
+    assert ask(0.118, 12, tolerance=0.002).message == checks.PERCENT
+
+
+def test_choices_and_their_other_words(ask):
+    words = {"choices": ("smushed", "within"), "synonyms": (("conflated", "smushed"),)}
+    assert ask("smushed", "Conflated", **words)
+    assert ask("smushed", "within", **words).message == ASK
+    assert ask("smushed", "mixed", **words).message == "Choose from: smushed, within."
+
+
+def test_an_exercise_with_its_numbers_computed_is_plain_data():
+    """What a page without Python needs: right values, how far off they may be, mistakes, texts."""
+    exercise = chapter_exercises(3)["3.3"]
+    values = [*checks.half_widths(exercise)]
+    for value, _tolerance, hint in checks.mistakes_of(exercise):
+        values += [*value]
+        assert hint
+    assert all(isinstance(value, float) for value in values)
+    assert all(isinstance(text, str) for text in exercise.stages)
+
+
 def test_rounded_too_much(ask):
     assert "decimals" in ask(0.1804, 0.185).message
-    assert ask(0.1804, 0.2).message == HINT
+    assert ask(0.1804, 0.2).message == ASK
 
 
 @pytest.mark.parametrize(
@@ -186,7 +239,7 @@ def test_html_is_announced_and_says_the_same(ask, given, state):
 
 
 def test_html_is_escaped(monkeypatch):
-    exercise = Exercise("77.1", "What?", lambda: 1.0, hint="a < b & c")
+    exercise = Exercise("77.1", "What?", lambda: 1.0, ask="a < b & c")
     monkeypatch.setattr(checks, "_find", lambda key: exercise)
     assert "a &lt; b &amp; c" in mt.check("77.1", 5.0)._repr_html_()
 
@@ -228,7 +281,8 @@ class TestEveryExercise:
     def test_has_words(self, exercise):
         assert exercise.question.strip()
         assert "\n" not in exercise.question
-        assert exercise.hint.strip()
+        assert all(stage.strip() for stage in exercise.stages)
+        assert len(set(exercise.stages)) == 3
         hints = [hint.strip() for _, hint in exercise.mistakes]
         assert all(hints)
         assert len(set(hints)) == len(hints)
@@ -250,6 +304,6 @@ class TestEveryExercise:
         if isinstance(right, bool | np.bool_ | tuple | str):
             return
         spellings = {f"{right:.{digits}f}" for digits in (2, 3, 4)} | {f"{right:.4g}"}
-        text = " ".join([exercise.hint, *(hint for _, hint in exercise.mistakes)])
+        text = " ".join([*exercise.stages, *(hint for _, hint in exercise.mistakes)])
         words = {word.strip(".,;:()=") for word in text.split()}
         assert not spellings & words

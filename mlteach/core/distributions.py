@@ -28,6 +28,11 @@ def normal_quantile(level: float) -> float:
     return float(special.ndtri(0.5 + level / 2.0))
 
 
+def normal_cdf(x: np.ndarray) -> np.ndarray:
+    """Lower tail area of the standard normal."""
+    return special.ndtr(x)
+
+
 def chi2_sf(x: np.ndarray, df: np.ndarray) -> np.ndarray:
     """Upper tail area of chi-square."""
     return special.chdtrc(df, x)

@@ -67,6 +67,23 @@ def same_columns(a: Design, b: Design) -> bool:
     return columns[0] == columns[1]
 
 
+def different_methods(reml: tuple[bool, bool], a: Design, b: Design) -> str:
+    """Say why likelihoods by these methods (REML or not) cannot be compared; empty if they can."""
+    if reml[0] != reml[1]:
+        return (
+            "One model is fitted by REML and the other by ML. Their likelihoods are of different "
+            "things (REML's is that of the residuals from the fixed effects): fit both the same "
+            "way, with reml=False if the fixed effects differ."
+        )
+    if reml[0] and not same_columns(a, b):
+        return (
+            "These are REML fits with different fixed effects. REML's likelihood is that of "
+            "what the fixed effects leave over, so each model's is of other data (of other units, "
+            "if only the coding differs). Fit both with reml=False to compare them."
+        )
+    return ""
+
+
 def fixed_nested(small: Design, big: Design) -> bool:
     """Whether the fixed part of one model is a special case of the other's."""
     return columns_nested(small.X, big.X)

@@ -149,6 +149,22 @@ class AssociationLikelihood(AdaptiveNodes):
         by_effects = np.stack([np.sum(weight * part, axis=1) for part in parts], axis=1)
         return AssociationEvaluation(loglik, score.by_beta, score.by_alpha, by_effects, weight)
 
+    def moments(
+        self, beta: np.ndarray, alpha: np.ndarray, theta: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means (J, 3) and covariances (J, 3, 3), given the data, of u, v and what is random.
+
+        The last is ``gamma_1 u + gamma_2 u^2 + v``, all that is random in the log variance; v is
+        zero without a scale effect.
+        """
+        weight = self.evaluate(beta, alpha, theta).weight
+        u, eta = self.effects(theta)
+        g1, g2 = self.map.gamma(theta)
+        values = np.stack([u, eta - g1 * u - g2 * u**2, eta], axis=2)
+        mean = np.einsum("jk,jka->ja", weight, values)
+        away = values - mean[:, None]
+        return mean, np.einsum("jk,jka,jkb->jab", weight, away, away)
+
 
 def start_association(map_: AssociationMap, L: np.ndarray) -> np.ndarray:
     """Start from a model of correlated effects (or, without v, of none): its factor, scale first.

@@ -14,10 +14,11 @@ from functools import cached_property
 import numpy as np
 
 from mlteach.core.lazy import lazy_import
+from mlteach.core.result import z_table
 from mlteach.errors import ModelError
 from mlteach.location_scale.association import AssociationMap
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
-from mlteach.location_scale.result import LocationScaleResult, z_table
+from mlteach.location_scale.result import LocationScaleResult
 
 pd = lazy_import("pandas")
 
@@ -48,7 +49,8 @@ class AssociationResult(LocationScaleResult):
     """A location-scale model with u in the variance function; see :class:`LocationScaleResult`."""
 
     @cached_property
-    def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """beta_s, alpha_s and the clusters' factors L (J, d, d) of u and v, scaled units."""
         beta, alpha, theta = self.deviance_function.split(self.optimizer.end)
         L = self._map.L(theta)
         return beta, alpha, np.broadcast_to(L, (self.n_clusters, *L.shape))
@@ -58,67 +60,82 @@ class AssociationResult(LocationScaleResult):
         return self.deviance_function.map
 
     @property
-    def _gamma(self) -> np.ndarray:
+    def _unit(self) -> float:
+        """Size in the user's units of a u of one in scaled units."""
+        return float(self.design.scaling.scale * self.design.scaling.T[0, 0])
+
+    @property
+    def gamma(self) -> np.ndarray:
         """gamma_1 and gamma_2, per unit of the outcome and of its square."""
-        unit = self.design.scaling.scale * self.design.scaling.T[0, 0]
-        return self._map.gamma(self.optimizer.end[self._effects_at :]) / unit ** np.array([1, 2])
+        return self._map.gamma(self.theta_effects) / self._unit ** np.array([1, 2])
 
     @property
     def association(self) -> pd.DataFrame:
         """Coefficients of u and u^2 in the log variance; columns as in ``mean``."""
         degree = self._map.degree
-        unit = self.design.scaling.scale * self.design.scaling.T[0, 0]
-        units = unit ** -np.arange(1.0, degree + 1)
-        cov = self._cov_scaled[-degree:, -degree:] * np.outer(units, units)
+        units = self._unit ** -np.arange(1.0, degree + 1)
+        cov = self.cov_scaled[-degree:, -degree:] * np.outer(units, units)
         names = ["Intercept", "Intercept^2"][:degree]
-        return z_table(self._gamma[:degree], cov, [f"{SCALE}Intercept on {n}" for n in names])
+        return z_table(self.gamma[:degree], cov, [f"{SCALE}Intercept on {n}" for n in names])
 
     @property
-    def _zero_means(self) -> str:
+    def zero_means(self) -> str:
+        """What a variance of zero says, in words."""
         return (
             "beyond what the association with the mean's effect explains, the clusters differ no "
             "more than sampling within them does."
         )
 
     @property
-    def _average_shift(self) -> float:
+    def average_shift(self) -> float:
         """Log of the mean of exp(gamma_1 u + gamma_2 u^2) over clusters, if there is one."""
         tau2 = self.random.loc["Intercept", "Intercept"]
-        g1, g2 = self._gamma
+        g1, g2 = self.gamma
         narrower = 1.0 - 2.0 * g2 * tau2
         if narrower <= 0:
             return np.inf
         return float(0.5 * (g1**2 * tau2 / narrower - np.log(narrower)))
 
+    def entered(self, u: np.ndarray) -> np.ndarray:
+        """What u adds to the log variance."""
+        g1, g2 = self.gamma
+        return g1 * u + g2 * u**2
+
     # ------------------------------------------------------------------------------- the clusters
 
     @cached_property
-    def _nodes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Posterior weights, u and all that is random in the log variance at the nodes, (J, K)."""
+    def _moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Moments of u, v and their sum in the log variance given the data, (J, 3), (J, 3, 3)."""
         likelihood = self.deviance_function.likelihood
-        parts = self.deviance_function.split(self.optimizer.end)
-        u, eta = likelihood.effects(parts[2])
-        return likelihood.evaluate(*parts).weight, u, eta
-
-    @cached_property
-    def _posterior(self):
-        weight, u, eta = self._nodes
-        g1, g2 = self._map.gamma(self.optimizer.end[self._effects_at :])
-        values = np.stack([u, eta - g1 * u - g2 * u**2][: self._map.r], axis=2)
-        mean = np.einsum("jk,jka->ja", weight, values)
-        away = values - mean[:, None]
-        cov = np.einsum("jk,jka,jkb->jab", weight, away, away)
-        unit = np.array([self.design.scaling.scale * self.design.scaling.T[0, 0], 1.0])
-        unit = unit[: self._map.r]
+        mean, cov = likelihood.moments(*self.deviance_function.split(self.optimizer.end))
+        unit = np.array([self._unit, 1.0, 1.0])
         return mean * unit, cov * np.outer(unit, unit)
 
-    def _scale_moments(self, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        weight, _, eta = self._nodes
-        mean = (weight * eta).sum(axis=1)
-        return mean, np.sqrt((weight * (eta - mean[:, None]) ** 2).sum(axis=1))
+    @property
+    def posterior(self) -> tuple[np.ndarray, np.ndarray]:
+        """Means (J, d) and covariances (J, d, d) of u and v given the data."""
+        mean, cov = self._moments
+        r = self._map.r
+        return mean[:, :r], cov[:, :r, :r]
+
+    def known_moments(self, Z: np.ndarray, S: np.ndarray, codes: np.ndarray) -> tuple:
+        """Moments of u and of all that is random in the log variance, given the data."""
+        mean, cov = self._moments
+        return mean[codes, ::2], cov[codes, ::2, ::2]
+
+    def new_moments(self, Z: np.ndarray, S: np.ndarray, omega: np.ndarray) -> tuple:
+        """The same in clusters of which nothing is known."""
+        (g1, g2), tau2 = self.gamma, omega[:, 0, 0]
+        left = omega[:, 1, 1] if self._map.scale else np.zeros_like(tau2)
+        mean = np.stack([np.zeros_like(tau2), g2 * tau2], axis=1)
+        cov = np.empty((len(tau2), 2, 2))
+        cov[:, 0, 0], cov[:, 1, 1] = tau2, g1**2 * tau2 + 2.0 * (g2 * tau2) ** 2 + left
+        cov[:, 0, 1] = cov[:, 1, 0] = g1 * tau2
+        rows = len(Z)
+        return np.broadcast_to(mean, (rows, 2)), np.broadcast_to(cov, (rows, 2, 2))
 
     @property
-    def _cluster_shift(self) -> np.ndarray:
-        weight, _, eta = self._nodes
-        mean = self._posterior[0]
-        return (weight * eta).sum(axis=1) - (mean[:, 1] if self._map.scale else 0.0)
+    def cluster_shift(self) -> np.ndarray:
+        """What u adds to the log variance of each cluster, given the data, (J,)."""
+        mean = self._moments[0]
+        return mean[:, 2] - mean[:, 1]

@@ -149,6 +149,26 @@ class MarginalLikelihood(AdaptiveNodes):
         by_L[:, r:, r:] = np.einsum("jk,jkab->jab", weight, inner.by_Lu)
         return Evaluation(loglik, score.by_beta, score.by_alpha, np.tril(by_L), weight, inner)
 
+    def moments(
+        self, beta: np.ndarray, alpha: np.ndarray, L: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means (J, d) and covariances (J, d, d) of the effects given the data, scale first.
+
+        The scale effects are their weighted nodes; the location effects have a closed form at each.
+        """
+        r, q, e = self.r, self.q, self.evaluate(beta, alpha, L)
+        moment = e.inner.moment
+        v = self.T @ L[:, :r, :r].transpose(0, 2, 1)
+        joint = np.concatenate([v, -moment[:, :, :q, q]], axis=2)
+        mean = np.einsum("jk,jka->ja", e.weight, joint)
+        second = np.einsum("jk,jka,jkb->jab", e.weight, joint, joint)
+        # Given t the location effects still vary: their conditional covariance comes on top.
+        u = joint[:, :, r:]
+        conditional = moment[:, :, :q, :q] - u[..., :, None] * u[..., None, :]
+        cov = second - mean[:, :, None] * mean[:, None]
+        cov[:, r:, r:] += np.einsum("jk,jkab->jab", e.weight, conditional)
+        return mean, cov
+
 
 def _grid(points: int, r: int, negligible: float = NEGLIGIBLE) -> tuple[np.ndarray, np.ndarray]:
     """Nodes (K, r) and log weights (K,) for the standard normal in r dimensions."""

@@ -1,229 +1,118 @@
-"""The fitted location-scale model: both functions, what joins them, and the clusters."""
+"""The fitted location-scale model: its estimates, and the questions that can be put to them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mlteach.core.lazy import lazy_import
-from mlteach.core.linalg import inverse_on_curved
 from mlteach.core.lr_test import LikelihoodRatioTest
-from mlteach.core.optim import OptRecord
-from mlteach.core.sandwich import cluster_sandwich, robust_note
-from mlteach.core.summary import Summary, coefficient_table
+from mlteach.core.result import Result, split_components
+from mlteach.core.summary import Summary, check_level
 from mlteach.errors import ModelError
-from mlteach.location_scale import clusters, components, ratios
-from mlteach.location_scale.design import SCALE
-from mlteach.location_scale.level_two import LevelTwoFunctions
-from mlteach.location_scale.lr_test import lr_test
-from mlteach.location_scale.model import LocationScaleModel
-from mlteach.location_scale.search import LocationScaleDeviance
+from mlteach.location_scale import derived, nesting, prediction
+from mlteach.location_scale.estimates import LocationScaleEstimates
+from mlteach.location_scale.notes import notes
+from mlteach.mixed.hypotheses import HypothesisTest
 
 pd = lazy_import("pandas")
 
-# A standard deviation below this part of the scaled unit is zero: the boundary.
-ZERO = 1e-5
+LEVEL = 0.95
 
 
 @dataclass(frozen=True, repr=False)
-class LocationScaleResult(LocationScaleModel):
-    """A location-scale model fitted by maximum likelihood. Numbers are in the units of the data.
+class LocationScaleResult(LocationScaleEstimates, Result):
+    """A location-scale model fitted by maximum likelihood; see :class:`LocationScaleEstimates`."""
 
-    Attributes
-    ----------
-    design : LocationScaleDesign
-        Both functions, and the rows used.
-    deviance_function : LocationScaleDeviance
-        What was minimised, its quadrature nodes settled at the minimum.
-    optimizer : OptRecord
-        How the minimum was found.
-    hessian : ndarray, shape (m, m)
-        Second derivatives of the deviance there, scaled units.
-    functions : LevelTwoFunctions or None
-        Level-2 functions of the random effects.
-    form : {"none", "correlated", "linear", "quadratic"}
-        How the random effects of the two functions go together.
-    robust : {"cluster"} or None
-        Whether standard errors come from the scores of whole clusters.
-    """
+    # ------------------------------------------------------------------------- tests and intervals
 
-    deviance_function: LocationScaleDeviance = field(repr=False)
-    optimizer: OptRecord = field(repr=False)
-    hessian: np.ndarray = field(repr=False)
-    functions: LevelTwoFunctions | None = field(default=None, repr=False)
-    form: str = "correlated"
-    robust: str | None = None
+    def conf_int(self, level: float = 0.95, which: str = "fixed") -> pd.DataFrame:
+        """Confidence limits of coefficients, and of variances and correlations.
 
-    # ---------------------------------------------------------------------------- what was fitted
+        Parameters
+        ----------
+        level : float, default 0.95
+        which : {"fixed", "random", "all"}
+            The coefficients of both functions; the variances (limits found on the log scale) and
+            correlations (on the scale of Fisher's z) of the random effects; or both.
 
-    @property
-    def converged(self) -> bool:
-        """Whether no step lowers the deviance any more (measured, see ``optimizer.gain``)."""
-        return self.optimizer.converged
-
-    @property
-    def n_parameters(self) -> int:
-        """Coefficients of both functions plus free elements of Omega."""
-        return len(self.optimizer.end)
-
-    @property
-    def deviance(self) -> float:
-        """Minus twice the log-likelihood (under REML: the REML criterion)."""
-        scaling, p = self.design.scaling, len(self._parts[0])
-        units = 2.0 * (self.nobs - (p if self.reml else 0)) * np.log(scaling.scale)
-        if self.reml:
-            units -= 2.0 * np.linalg.slogdet(scaling.A)[1]
-        return float(self.optimizer.f_end + units)
-
-    @property
-    def reml(self) -> bool:
-        """Whether the fit is by REML."""
-        return self.deviance_function.reml
-
-    @property
-    def llf(self) -> float:
-        """Log-likelihood."""
-        return -0.5 * self.deviance
-
-    @property
-    def aic(self) -> float:
-        """Deviance plus twice the number of parameters."""
-        return self.deviance + 2.0 * self.n_parameters
-
-    @property
-    def bic(self) -> float:
-        """Deviance plus log(N) times the number of parameters."""
-        return self.deviance + float(np.log(self.nobs)) * self.n_parameters
-
-    # -------------------------------------------------------------------------- the two functions
-
-    @cached_property
-    def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """beta_s, alpha_s and the clusters' factors L (J, d, d), scaled units."""
-        return self.deviance_function.split(self.optimizer.end)
-
-    @property
-    def _effects_at(self) -> int:
-        """Where the parameters of the random effects begin."""
-        return len(self._parts[0]) + len(self._parts[1])
-
-    @cached_property
-    def _cov_scaled(self) -> np.ndarray:
-        by_model = 2.0 * inverse_on_curved(self.hessian)
-        if not self.robust:
-            return by_model
-        return cluster_sandwich(by_model, self.deviance_function.scores(self.optimizer.end)[1])
-
-    @cached_property
-    def mean(self) -> pd.DataFrame:
-        """Coefficients of the mean function: estimate, se, df (infinite), t (a z), p, limits."""
-        p, scaling = len(self._parts[0]), self.design.scaling
-        estimate = scaling.beta(self._parts[0])
-        cov = scaling.cov_beta(self._cov_scaled[:p, :p])
-        return z_table(estimate, cov, self.design.mean.x_names)
-
-    @cached_property
-    def log_variance(self) -> pd.DataFrame:
-        """Coefficients of the log variance function; columns as in ``mean``."""
-        p, k, d = len(self._parts[0]), len(self._parts[1]), self.design
-        estimate = d.A_w @ self._parts[1] + 2.0 * np.log(d.scaling.scale) * d.ones
-        cov = d.A_w @ self._cov_scaled[p : p + k, p : p + k] @ d.A_w.T
-        return z_table(estimate, cov, d.w_names)
-
-    @property
-    def params(self) -> pd.Series:
-        """Coefficients of both functions; those of the log variance with the prefix ``scale:``."""
-        scale = self.log_variance["estimate"].rename(lambda name: SCALE + name)
-        return pd.concat([self.mean["estimate"], scale])
-
-    @property
-    def bse(self) -> pd.Series:
-        """Standard errors of ``params``."""
-        scale = self.log_variance["se"].rename(lambda name: SCALE + name)
-        return pd.concat([self.mean["se"], scale])
-
-    # ------------------------------------------------------------------------- the random effects
-
-    @cached_property
-    def _units(self) -> np.ndarray:
-        """From L in scaled units, scale effects first, to the user's units, mean effects first."""
-        d = self.design
-        r, q = len(d.s_names), len(d.mean.z_names)
-        units = np.zeros((q + r, q + r))
-        units[:q, r:] = d.scaling.scale * d.scaling.T
-        units[q:, :r] = d.T_s
-        return units
-
-    @cached_property
-    def random(self) -> pd.DataFrame:
-        """Covariance matrix Omega of all random effects, mean effects first, shape (d, d).
-
-        With level-2 functions it is that of a cluster with average level-2 predictors.
-        """
-        if self.functions is None:
-            omega = self._omega[0]
-        else:
-            omega = self.functions.omega(self.optimizer.end[self._effects_at :])[0]
-        return pd.DataFrame(omega, index=self.effects, columns=self.effects)
-
-    @property
-    def _omega(self) -> np.ndarray:
-        """Covariance matrix of the random effects in each cluster, user's units, (J, d, d)."""
-        root = self._units @ self._parts[2]
-        return root @ root.transpose(0, 2, 1)
-
-    def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:
-        """Covariance matrix Omega at each row of a table of level-2 predictors.
+        Returns
+        -------
+        DataFrame
+            Columns lower, upper; with "all" the first level of the index says which part a row
+            belongs to.
 
         Raises
         ------
         ModelError
-            If the model has no level-2 functions: then Omega is the same everywhere.
+            For an unknown part, or "random" of a model with level-2 functions.
         """
-        if self.functions is None:
-            raise ModelError(
-                "This model has one Omega for all clusters, fit.random. For one that depends on "
-                "level-2 predictors fit it with between='~ ...'."
-            )
-        omega = self.functions.omega(self.optimizer.end[self._effects_at :], data)
-        return [pd.DataFrame(o, index=self.effects, columns=self.effects) for o in omega]
+        if which not in ("fixed", "random", "all"):
+            raise ModelError(f"which={which!r} is not known; choose 'fixed', 'random' or 'all'.")
+        check_level(level)
+        tables = {
+            "fixed": lambda: self.table(level),
+            "random": lambda: self._components(level),
+        }
+        wanted = tables if which == "all" else [which]
+        limits = {part: tables[part]()[["lower", "upper"]] for part in wanted}
+        return pd.concat(limits) if which == "all" else limits[which]
 
-    @property
-    def between(self) -> pd.DataFrame:
-        """Level-2 functions: coefficients of log variances and of atanh correlations.
+    def test(
+        self,
+        hypothesis: str | Sequence[str] | np.ndarray | pd.DataFrame,
+        level: float = 0.95,
+    ) -> HypothesisTest:
+        """Test linear combinations of the coefficients of both functions, one or several at once.
 
-        Indexed by element of Omega and predictor; columns as in ``mean``. Empty without functions.
+        Parameters
+        ----------
+        hypothesis : str, sequence of str, or matrix of shape (r, p + k)
+            As for :meth:`MixedResult.test <mlteach.mixed.result.MixedResult.test>`, with names as
+            in ``params``: those of the log variance have the prefix ``scale:``.
+        level : float, default 0.95
+
+        Returns
+        -------
+        HypothesisTest
+            z-tests of the combinations, and Wald's chi-square for all of them.
+
+        Raises
+        ------
+        FormulaError, ModelError
+
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> fit = mt.fit_location_scale("math ~ catholic + ses + (1 | school)",
+        ...                             "~ catholic + ses", mt.load("hsb"))
+        >>> round(fit.test(["scale:catholic", "scale:ses"]).chi2, 1)
+        28.5
         """
-        if self.functions is None:
-            index = pd.MultiIndex.from_arrays([[], []], names=["element", "predictor"])
-            return pd.DataFrame(columns=self.mean.columns, index=index, dtype=float)
-        at = self._effects_at
-        rows = self.functions.coefficients(self.optimizer.end[at:], self._cov_scaled[at:, at:])
-        element, predictor, estimate, se = zip(*rows, strict=True)
-        lost = self.functions.at_boundary(self.optimizer.end[at:])
-        se = np.where(np.isin(element, lost), np.nan, se)
-        index = pd.MultiIndex.from_arrays([element, predictor], names=["element", "predictor"])
-        columns = (estimate, se, np.full(len(se), np.inf))
-        return coefficient_table(*(pd.Series(c, index=index) for c in columns))
+        return derived.wald_test(self, hypothesis, level)
 
-    @property
-    def correlations(self) -> pd.DataFrame:
-        """Correlation matrix of all random effects; NaN for an effect without variance."""
-        omega = self.random.to_numpy()
-        sd = np.sqrt(np.where(self._no_variance, np.nan, np.diag(omega)))
-        values = np.clip(omega / np.outer(sd, sd), -1.0, 1.0)
-        return pd.DataFrame(values, index=self.effects, columns=self.effects)
+    def lr_test(self, smaller: nesting.Fit) -> LikelihoodRatioTest:
+        """Likelihood-ratio test against a smaller model, a mixed or a location-scale one.
 
-    @property
-    def _no_variance(self) -> np.ndarray:
-        return np.sqrt(np.diag(self.random)) <= ZERO * np.abs(self._units).max(axis=1)
+        Parameters
+        ----------
+        smaller : LocationScaleResult or MixedResult
+            Fitted by the same method to the same rows; a special case of this model.
 
-    @property
-    def _omega_scale(self) -> np.ndarray:
-        q = len(self.design.mean.z_names)
-        return self._omega[:, q:, q:]
+        Returns
+        -------
+        LikelihoodRatioTest
+            With the 50:50 mixture where this model has one random effect more.
+
+        Raises
+        ------
+        ModelError
+            Other rows, other methods, not fewer parameters, or not nested; the message says why.
+        """
+        return nesting.lr_test(self, smaller)
 
     @cached_property
     def components(self) -> pd.DataFrame:
@@ -234,12 +123,15 @@ class LocationScaleResult(LocationScaleModel):
         scale) or of the correlation (on the scale of Fisher's z). NaN where the boundary leaves no
         standard error. With level-2 functions see ``between`` and ``random_at``.
         """
+        return self._components(LEVEL)
+
+    def _components(self, level: float) -> pd.DataFrame:
         if self.functions is not None:
             raise ModelError(
                 "The variances and correlations of this model are level-2 functions: see "
                 "fit.between for their coefficients and fit.random_at(data) for their values."
             )
-        return components.components(self)
+        return derived.components(self, level)
 
     @property
     def association(self) -> pd.DataFrame:
@@ -254,7 +146,7 @@ class LocationScaleResult(LocationScaleModel):
         ModelError
             If the effects of the two functions do not correlate, or by level-2 functions.
         """
-        return components.association(self)
+        return derived.association(self, LEVEL)
 
     # ------------------------------------------------------------------------- the level-1 variance
 
@@ -283,13 +175,10 @@ class LocationScaleResult(LocationScaleModel):
         """
         d = self.design
         W, S = (d.W, d.S) if data is None else d.new_variance_rows(data)
-        log_variance = W @ self.log_variance["estimate"].to_numpy()
-        if average:
-            omega_v = self._omega_scale_of_rows(data, len(S))
-            log_variance = log_variance + 0.5 * np.einsum("ir,irs,is->i", S, omega_v, S)
-            log_variance = log_variance + self._average_shift
+        omega = self.omega_of_rows(data) if average else self.omega[:1]
         index = d.mean.index if data is None else data.index
-        return pd.Series(np.exp(log_variance), index=index, name="variance")
+        values = np.exp(self.log_variance_of(W, S, omega, average))
+        return pd.Series(values, index=index, name="variance")
 
     def variance_ratios(
         self, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
@@ -321,39 +210,103 @@ class LocationScaleResult(LocationScaleModel):
         >>> fit.variance_ratios(sectors)[["variance", "ratio"]].round(2).loc["Catholic"].tolist()
         [33.96, 0.77]
         """
-        return ratios.ratios_by_delta(self, data, average, level)
+        return derived.variance_ratios(self, data, average, level)
 
-    def _omega_scale_of_rows(self, data: pd.DataFrame | None, rows: int) -> np.ndarray:
-        if data is None:
-            return self._omega_scale[self.design.mean.codes]
-        if self.functions is None:
-            return np.broadcast_to(self._omega_scale[0], (rows, *self._omega_scale.shape[1:]))
-        q = len(self.design.mean.z_names)
-        return self.functions.omega(self.optimizer.end[self._effects_at :], data)[:, q:, q:]
+    def icc_at(
+        self, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Intraclass correlation at rows of predictors: it differs, since the variance does.
 
-    @property
-    def _average_shift(self) -> float:
-        """What u adds to the log of the average variance where it is in the variance function."""
-        return 0.0
+        Parameters
+        ----------
+        data : DataFrame
+            Rows with the predictors of the variance function and those with random effects (and of
+            level-2 functions).
+        average : bool, default True
+            Level-1 variance averaged over clusters, or of the median cluster.
+        level : float, default 0.95
 
-    # -------------------------------------------------------------------------------- the clusters
+        Returns
+        -------
+        DataFrame
+            Indexed like ``data``; columns estimate (z'Omega_u z over its sum with the level-1
+            variance), se, lower, upper: by the delta method, limits on the logit scale.
 
-    @cached_property
-    def _posterior(self):
-        """Means (J, d) and covariances (J, d, d) of the random effects, user's units."""
-        return clusters.posterior(self)
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)",
+        ...                             "~ catholic + (1 | school)", mt.load("hsb"))
+        >>> fit.icc_at(pd.DataFrame({"catholic": [0, 1]}))["estimate"].round(3).tolist()
+        [0.129, 0.162]
+        """
+        return derived.icc_at(self, data, average, level)
 
-    def _scale_moments(self, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and SD, given the data, of all that is random in the log variance at S (J, r)."""
-        mean, cov = self._posterior
-        q = len(self.design.mean.z_names)
-        variance = np.einsum("jr,jrs,js->j", S, cov[:, q:, q:], S)
-        return np.einsum("jr,jr->j", S, mean[:, q:]), np.sqrt(variance)
+    # ---------------------------------------------------------------------------- rows and clusters
 
-    @property
-    def _cluster_shift(self) -> np.ndarray:
-        """What u adds to the log variance of each cluster, given the data, (J,)."""
-        return np.zeros(self.n_clusters)
+    def predict(
+        self, data: pd.DataFrame | None = None, *, random: bool = True, level: float = 0.95
+    ) -> pd.DataFrame:
+        """Predict mean, standard deviation and outcome of rows, in known or in new clusters.
+
+        Parameters
+        ----------
+        data : DataFrame, optional
+            Rows with the predictors of both functions and, if ``random``, the cluster column; the
+            rows of the fit by default.
+        random : bool, default True
+            Use the predicted effects of known clusters. With False every row is taken as one of a
+            new cluster.
+        level : float, default 0.95
+
+        Returns
+        -------
+        DataFrame
+            Indexed like ``data``. mean (x'beta + z'u), mean_se, mean_lower, mean_upper: the mean of
+            such rows of the cluster. sd, sd_lower, sd_upper: their standard deviation,
+            exp((w'alpha + s'v) / 2); that of the median cluster for a new one. lower, upper: limits
+            of the outcome of one more row. All limits have the uncertainty of the random effects
+            (in a new cluster as much as clusters differ) and of the parameters;
+            ``attrs["new_clusters"]`` lists ids that the fit does not know.
+
+        Raises
+        ------
+        DataError
+            Missing column or value, or a category that the fit never saw.
+
+        Examples
+        --------
+        >>> import mlteach as mt
+        >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)",
+        ...                             "~ catholic + (1 | school)", mt.load("hsb"))
+        >>> rows = pd.DataFrame({"school": [1224, 9999], "catholic": 0}, index=["known", "new"])
+        >>> fit.predict(rows)[["mean", "sd", "lower", "upper"]].round(1)
+               mean   sd  lower  upper
+        known   9.9  6.9   -3.9   23.6
+        new    11.4  6.6   -2.7   25.3
+
+        References
+        ----------
+        Booth & Hobert (1998), Journal of the American Statistical Association 93(441),
+        doi:10.1080/01621459.1998.10474121.
+        """
+        return prediction.predict(self, data, random, level)
+
+    def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> pd.DataFrame:
+        """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
+
+        Parameters
+        ----------
+        seed : int or numpy.random.Generator
+        n : int, default 1
+            Number of data sets.
+
+        Returns
+        -------
+        DataFrame, shape (N, n)
+            Indexed like the rows used; columns ``sim_1``, ``sim_2``, ...
+        """
+        return prediction.simulate(self, seed, n)
 
     def ranef(self) -> pd.DataFrame:
         """Empirical-Bayes predictions of all random effects, with their conditional SDs.
@@ -364,16 +317,12 @@ class LocationScaleResult(LocationScaleModel):
             Index: cluster ids. A column per effect and its SD in ``<name>_sd``, given the data
             and the estimated parameters.
         """
-        mean, cov = self._posterior
-        sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
-        labels = self.design.mean.labels
-        table = pd.DataFrame(mean, index=labels, columns=self.effects)
-        return table.join(pd.DataFrame(sd, index=labels, columns=[f"{e}_sd" for e in self.effects]))
+        return derived.ranef(self)
 
     @property
     def cov_ranef(self) -> np.ndarray:
         """Conditional covariance matrices of the random effects, (J, d, d), in order of effects."""
-        return self._posterior[1]
+        return self.posterior[1]
 
     def cluster_variances(self, level: float = 0.95) -> pd.DataFrame:
         """Level-1 variance and intraclass correlation of each cluster, with intervals.
@@ -388,54 +337,14 @@ class LocationScaleResult(LocationScaleModel):
             n, variance (at the cluster's mean of w'alpha and of s, the median of its posterior),
             lower, upper, icc (variance between at those rows over the sum), icc_lower, icc_upper.
         """
-        return clusters.cluster_variances(self, level)
+        return derived.cluster_variances(self, level)
 
-    # --------------------------------------------------------------------------- comparisons, notes
-
-    def lr_test(self, smaller) -> LikelihoodRatioTest:
-        """Likelihood-ratio test against a smaller model, a mixed or a location-scale one.
-
-        Parameters
-        ----------
-        smaller : LocationScaleResult or MixedResult
-            Fitted by ML to the same rows; whatever it can say, this model can say too.
-
-        Returns
-        -------
-        LikelihoodRatioTest
-            With the 50:50 mixture where this model has one random effect more.
-
-        Raises
-        ------
-        ModelError
-            Other rows, a REML fit, or not fewer parameters.
-        """
-        return lr_test(self, smaller)
+    # --------------------------------------------------------------------------------- telling
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of this fit should know, in plain words."""
-        notes = [] if self.converged else [f"NOT CONVERGED: {self.optimizer.status}."]
-        notes += self._dropped_notes
-        notes += [robust_note(self.n_clusters)] if self.robust else []
-        for effect, none in zip(self.effects, self._no_variance, strict=True):
-            if none:
-                notes.append(f"The variance of {effect} is estimated as zero: {self._zero_means}")
-        if self.functions is not None:
-            return (*notes, *self._function_notes())
-        matrix = self.correlations.to_numpy()
-        rows, cols = np.nonzero(np.tril(np.abs(matrix) > 1.0 - 1e-6, -1))
-        notes += [
-            f"The correlation of {self.effects[c]} and {self.effects[r]} is estimated as "
-            f"{matrix[r, c]:+.0f}: the data carry too little information to keep it off the "
-            "boundary."
-            for r, c in zip(rows, cols, strict=True)
-        ]
-        return tuple(notes)
-
-    @property
-    def _zero_means(self) -> str:
-        return "the clusters differ no more than sampling within them explains."
+        return notes(self)
 
     @property
     def _method(self) -> str:
@@ -443,13 +352,18 @@ class LocationScaleResult(LocationScaleModel):
         quadrature = f", {points} quadrature points" if self.deviance_function.map.r else ""
         return ("REML" if self.reml else "ML") + quadrature
 
-    def _function_notes(self) -> list[str]:
-        return [
-            f"The level-2 function of {element} runs off to the boundary (a variance of zero, a "
-            "correlation of one) in some clusters: read the values of random_at(data), not its "
-            "coefficients. Give it fewer predictors."
-            for element in self.functions.at_boundary(self.optimizer.end[self._effects_at :])
-        ]
+    def _parts_of_tidy(self, level: float) -> Iterator[tuple[str, str, pd.DataFrame]]:
+        p, table = len(self.mean), self.table(level)
+        yield "mean", "", table.iloc[:p].set_axis(self.mean.index)
+        yield "log_variance", "", table.iloc[p:].set_axis(self.log_variance.index)
+        if self.functions is not None:
+            between = self.between
+            yield "between", self.cluster, between.set_axis([":".join(k) for k in between.index])
+            return
+        for part, rows in split_components(self._components(level), self.effects, level).items():
+            yield part, self.cluster, rows
+        if self.form in ("linear", "quadratic"):
+            yield "association", self.cluster, self.association
 
     def summary(self) -> Summary:
         """Both functions side by side, and the random effects that join them."""
@@ -477,19 +391,3 @@ class LocationScaleResult(LocationScaleModel):
         if self.form in ("linear", "quadratic"):
             tables["Association: effects of the mean in the log variance"] = self.association
         return Summary("Two-level location-scale model", facts, tables, self.notes)
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
-
-
-# ------------------------------------------------------------------------------------- functions
-
-
-def z_table(estimate: np.ndarray, cov: np.ndarray, names) -> pd.DataFrame:
-    """Coefficients with their standard errors and normal tests, from a covariance matrix."""
-    index = list(names)
-    columns = (estimate, np.sqrt(np.diag(cov)), np.full(len(index), np.inf))
-    return coefficient_table(*(pd.Series(c, index=index) for c in columns))

@@ -14,8 +14,8 @@ from __future__ import annotations
 import ast
 import difflib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,22 +116,57 @@ def wald_test(
     ModelError
         If its rows contradict or repeat each other, or for an unknown method.
     """
+    scaling, method = fit.problem.moments.scaling, None if robust else fit._ddf(ddf)
+    test = linear_test(
+        hypothesis,
+        fit.params,
+        scaling.scale * scaling.A,
+        fit._cov_scaled(ddf, robust),
+        lambda C: (fit._contrast_df(C, method, robust), *fit._joint_df(C, method, robust)),
+        f"robust standard errors ({robust})" if robust else method,
+        level,
+    )
+    return replace(test, notes=_notes(fit, test.table, test.df_den, robust))
+
+
+def linear_test(
+    hypothesis,
+    params: pd.Series,
+    to_users: np.ndarray,
+    cov: np.ndarray,
+    degrees: Callable[[np.ndarray], tuple[np.ndarray, float, float]],
+    method: str,
+    level: float,
+) -> HypothesisTest:
+    """Test a linear hypothesis on any coefficients.
+
+    Parameters
+    ----------
+    hypothesis : str, sequence of str, or matrix of shape (r, p)
+    params : Series, shape (p,)
+    to_users : ndarray, shape (p, p)
+        Linear map from the scaled coefficients to ``params``: in the user's units a sum such as
+        a + 1e6*b would lose its digits.
+    cov : ndarray, shape (p, p)
+        Covariance matrix of the scaled coefficients.
+    degrees : callable
+        From C (r, p) to the degrees of freedom of its rows, those of the joint test, and its scale.
+    method : str
+        What the degrees of freedom are, in words.
+    level : float
+    """
     check_level(level)
-    names = list(fit.params.index)
+    names = list(params.index)
     C, null = read_hypothesis(hypothesis, names)
     _check_rows(C, null, names)
-    # In scaled units: a sum such as a + 1e6*b would lose its digits in the user's.
-    cov = fit._cov_scaled(ddf, robust)
-    rows = fit.problem.moments.scaling.scale * fit._contrasts_scaled(C)
-    method = None if robust else fit._ddf(ddf)
-    distance, se = C @ fit.params.to_numpy() - null, np.sqrt(np.diag(rows @ cov @ rows.T))
+    rows = C @ to_users
+    distance, se = C @ params.to_numpy() - null, np.sqrt(np.diag(rows @ cov @ rows.T))
     labels = [_combination(row, names) for row in C]
-    table = _table(distance, null, se, fit._contrast_df(C, method, robust), labels, level)
+    df, df_den, scale = degrees(C)
     chi2 = _wald(distance, rows, cov)
-    df_den, scale = fit._joint_df(C, method, robust)
     F = scale * chi2 / len(C)
     return HypothesisTest(
-        table=table,
+        table=_table(distance, null, se, df, labels, level),
         statistic=F,
         df_num=len(C),
         df_den=df_den,
@@ -140,9 +175,9 @@ def wald_test(
         p_chi2=float(chi2_sf(chi2, len(C))),
         scale=scale,
         null=", ".join(f"{label} = {v:g}" for label, v in zip(labels, null, strict=True)),
-        method=f"robust standard errors ({robust})" if robust else method,
+        method=method,
         contrasts=pd.DataFrame(C, index=labels, columns=names),
-        notes=_notes(fit, table, df_den, robust),
+        notes=(),
     )
 
 

@@ -117,7 +117,7 @@ def _residuals(fit: MixedResult | LocationScaleResult) -> tuple[np.ndarray, np.n
     u, v = np.split(effects, [d.mean.Z.shape[1]], axis=1)
     fixed = d.mean.X @ fit.mean["estimate"].to_numpy()
     log_variance = d.W @ fit.log_variance["estimate"].to_numpy() + (d.S * v).sum(axis=1)
-    log_variance += fit._cluster_shift[d.mean.codes]
+    log_variance += fit.cluster_shift[d.mean.codes]
     return d.mean.y - fixed - (d.mean.Z * u).sum(axis=1), np.exp(log_variance)
 
 
@@ -125,7 +125,7 @@ def standardised_effects(fit: MixedResult | LocationScaleResult, effect: str) ->
     """BLUPs over their own standard deviation, shape (J,) or less where there are none."""
     need_effect(fit, effect, "qq")
     k = effect_names(fit).index(effect)
-    omega = fit.tau.to_numpy()[None] if isinstance(fit, MixedResult) else fit._omega
+    omega = fit.tau.to_numpy()[None] if isinstance(fit, MixedResult) else fit.omega
     tau2 = omega[:, k, k]
     if (tau2 == 0).all():
         raise ModelError(

@@ -12,7 +12,7 @@ from matplotlib.patches import Ellipse
 
 from mlteach.core.distributions import normal_quantile
 from mlteach.errors import ModelError
-from mlteach.location_scale.clusters import cluster_means
+from mlteach.location_scale.derived import cluster_means
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
@@ -174,7 +174,7 @@ def _averages(fit: LocationScaleResult, of: str, groups: pd.Series) -> dict[str,
     if of == "mean":
         rows = pd.DataFrame({"value": _fixed_mean(fit)})
     else:
-        omega_u = fit._omega[:, : d.Z.shape[1], : d.Z.shape[1]]
+        omega_u = fit.omega[:, : d.Z.shape[1], : d.Z.shape[1]]
         between = np.einsum("iq,iqr,ir->i", d.Z, omega_u[d.codes], d.Z)
         within = fit.predicted_variance(average=True).to_numpy()
         rows = pd.DataFrame({"between": between, "value": within})

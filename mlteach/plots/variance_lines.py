@@ -13,7 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
 from mlteach.errors import ModelError
-from mlteach.location_scale.clusters import cluster_means
+from mlteach.location_scale.derived import cluster_means
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.plots.base import (
@@ -134,7 +134,7 @@ def variance_curves(fit: LocationScaleResult, x: str) -> tuple[pd.DataFrame, pd.
     W, S = lines.columns(at)
     v = fit.ranef()[[SCALE + name for name in fit.design.s_names]].to_numpy()
     log_variance = W @ fit.log_variance["estimate"].to_numpy() + np.einsum("jgr,jr->jg", S, v)
-    log_variance += fit._cluster_shift[:, None]
+    log_variance += fit.cluster_shift[:, None]
     labels = fit.design.mean.labels
     places = pd.DataFrame({"start": lines.start, "end": lines.end}, index=labels)
     curves = np.where((lines.end > lines.start)[:, None], np.exp(log_variance), np.nan)
@@ -147,8 +147,9 @@ def average_curve(
     """Level-1 variance along x with v integrated out, mean over some clusters (boolean, (J,))."""
     lines = _Lines.of(fit, x)
     W, S = lines.columns(np.broadcast_to(along, (len(lines.start), len(along))))
-    half = 0.5 * np.einsum("jgr,jrs,jgs->jg", S, fit._omega_scale, S)
-    log_variance = W @ fit.log_variance["estimate"].to_numpy() + half + fit._average_shift
+    q = fit.design.mean.Z.shape[1]
+    half = 0.5 * np.einsum("jgr,jrs,jgs->jg", S, fit.omega[:, q:, q:], S)
+    log_variance = W @ fit.log_variance["estimate"].to_numpy() + half + fit.average_shift
     return np.exp(log_variance[members]).mean(axis=0)
 
 

@@ -26,8 +26,8 @@ from mlteach.core.nesting import different_data, fixed_nested, random_nested, sa
 from mlteach.errors import ModelError
 from mlteach.mixed.bootstrap import as_generator, null_drops, p_value
 from mlteach.mixed.result import MixedResult
+from mlteach.multigroup.nesting import different_rows, not_nested
 from mlteach.multigroup.result import MultigroupResult
-from mlteach.questions.multigroup_nesting import different_rows, not_nested
 
 pd = lazy_import("pandas")
 

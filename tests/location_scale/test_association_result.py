@@ -53,7 +53,7 @@ def test_delta_method_against_the_fit_in_these_parameters(london, correlated):
     """The same maximum and standard errors by quadrature over u."""
     d, end = correlated.design, correlated.optimizer.end
     map_ = AssociationMap(1, 1)
-    start = np.r_[end[:-3], start_association(map_, correlated._parts[2][0])]
+    start = np.r_[end[:-3], start_association(map_, correlated.parts[2][0])]
     _, record, hessian = maximise(d.rows, map_, start, 21)
     assert record.f_end == pytest.approx(correlated.optimizer.f_end, abs=SAME)
     se = np.sqrt(np.diag(2.0 * np.linalg.inv(hessian)))
@@ -161,11 +161,11 @@ def test_recovers_known_coefficients():
 def test_no_average_where_the_variance_explodes(quadratic):
     """exp(gamma_2 u^2) has no mean once gamma_2 exceeds 1 / (2 tau^2)."""
     tau2 = quadratic.random.iloc[0, 0]
-    assert quadratic._gamma[1] * tau2 < 0.5
+    assert quadratic.gamma[1] * tau2 < 0.5
     end = quadratic.optimizer.end.copy()
     end[-1] = 10.0 / tau2
     assert (
-        replace(quadratic, optimizer=replace(quadratic.optimizer, end=end))._average_shift == np.inf
+        replace(quadratic, optimizer=replace(quadratic.optimizer, end=end)).average_shift == np.inf
     )
 
 

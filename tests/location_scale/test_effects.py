@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from mlteach.location_scale.deviance import LocationScaleDeviance
 from mlteach.location_scale.effects import (
     CholeskyMap,
     FunctionMap,
     free_pattern,
     functions_to_omega,
 )
-from mlteach.location_scale.search import LocationScaleDeviance
 from tests.location_scale.test_likelihood import make
 
 SCORE = 1e-6  # of the largest; central differences with step 1e-5

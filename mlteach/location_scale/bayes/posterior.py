@@ -13,21 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlteach.core.lazy import lazy_import
-from mlteach.core.summary import Summary
+from mlteach.core.summary import Summary, check_level
 from mlteach.errors import ModelError
 from mlteach.location_scale.bayes.checks import CHUNK, DIC, diagnose, dic, with_log_likelihood
 from mlteach.location_scale.bayes.priors import Prior
-from mlteach.location_scale.design import SCALE
+from mlteach.location_scale.derived import RATIOS
+from mlteach.location_scale.estimates import LocationScaleModel
 from mlteach.location_scale.level_two import LevelTwoFunctions
-from mlteach.location_scale.model import LocationScaleModel
-from mlteach.location_scale.ratios import ratios_from_draws
 
 if TYPE_CHECKING:
     import arviz
 
 pd = lazy_import("pandas")
-
-QUANTILES = (0.025, 0.975)
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,12 +67,6 @@ class LocationScalePosterior(LocationScaleModel):
     def log_variance(self) -> pd.DataFrame:
         """Log variance function; columns as in ``mean``."""
         return self._table("alpha", self.design.w_names)
-
-    @property
-    def params(self) -> pd.Series:
-        """Posterior means of both functions; the log variance's with the prefix ``scale:``."""
-        scale = self.log_variance["estimate"].rename(lambda name: SCALE + name)
-        return pd.concat([self.mean["estimate"], scale])
 
     @cached_property
     def random(self) -> pd.DataFrame:
@@ -298,7 +289,12 @@ class LocationScalePosterior(LocationScaleModel):
         DataFrame, one row a group
             variance, lower, upper, ratio, ratio_lower, ratio_upper: posterior means and quantiles.
         """
-        return ratios_from_draws(self, data, average, level)
+        check_level(level)
+        log_variance = self.log_variance_draws(data, average=average)
+        parts = []
+        for draws in (np.exp(log_variance), np.exp(log_variance - log_variance[:, :1])):
+            parts += [draws.mean(axis=0), *np.quantile(draws, tails(level), axis=0)]
+        return pd.DataFrame(dict(zip(RATIOS, parts, strict=True)), index=data.index)
 
     def ranef(self) -> pd.DataFrame:
         """Posterior means of all random effects, their SDs in ``<name>_sd``; one row a cluster."""
@@ -322,7 +318,7 @@ class LocationScalePosterior(LocationScaleModel):
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """Rows left out, and whether the chains can be trusted, in plain words."""
-        return (*self._dropped_notes, *diagnose(self.idata))
+        return (*self.dropped_notes, *diagnose(self.idata))
 
     @property
     def converged(self) -> bool:
@@ -362,6 +358,11 @@ class LocationScalePosterior(LocationScaleModel):
         return self.summary()._repr_html_()
 
 
+def tails(level: float) -> tuple[float, float]:
+    """Shares below the two limits of an interval."""
+    return 0.5 - 0.5 * level, 0.5 + 0.5 * level
+
+
 def quadratic_forms(S: np.ndarray, omega: np.ndarray) -> np.ndarray:
     """Half of s'Omega s for each row s (rows, r), Omega (draws, rows or 1, r, r)."""
     return 0.5 * np.einsum(
@@ -375,7 +376,7 @@ def _described(parts: dict[str, np.ndarray]) -> pd.DataFrame:
 
     rows = {}
     for name, values in parts.items():
-        lower, upper = np.quantile(values, QUANTILES)
+        lower, upper = np.quantile(values, tails(0.95))
         rows[name] = (
             values.mean(),
             values.std(ddof=1),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mlteach as mt
-from mlteach.questions.multigroup_nesting import different_rows, not_nested
+from mlteach.multigroup.nesting import different_rows, not_nested
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,162 @@
+"""What all fitted models share: the vocabulary of estimates, one long table, one look.
+
+A class of estimates provides ``params``, ``bse``, ``df``, ``cov_params()``, ``deviance``, ``nobs``,
+``n_clusters``, ``n_parameters`` and ``optimizer``; :class:`Estimates` computes what follows from
+these. A result adds ``notes``, ``summary()`` and ``simulate(seed)``; :class:`Result` shows it and
+makes :meth:`~Result.tidy`. What does not apply to a model raises an error that says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from mlteach.core.distributions import normal_quantile
+from mlteach.core.intervals import log_limits
+from mlteach.core.lazy import lazy_import
+from mlteach.core.summary import check_level, coefficient_table
+from mlteach.errors import ModelError
+
+pd = lazy_import("pandas")
+
+TIDY = ["term", "part", "group", "estimate", "se", "df", "statistic", "p", "lower", "upper"]
+SAME_THING = {"t": "statistic", "z": "statistic", "sd": "se"}
+
+
+class Estimates:
+    """What follows from the numbers at an optimum."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether no step lowers the deviance any more (measured, see ``optimizer.gain``)."""
+        return self.optimizer.converged
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood (under REML: restricted log-likelihood)."""
+        return -0.5 * self.deviance
+
+    @property
+    def aic(self) -> float:
+        """Deviance plus twice the number of parameters (as lme4 counts, under REML too)."""
+        return self.deviance + 2.0 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """Deviance plus log(rows) times the number of parameters, as lme4 counts.
+
+        Programs count differently: lavaan takes rows here, and clusters (the rows of the wide
+        table) when a multigroup model is written in the wide format.
+        """
+        return self.deviance + float(np.log(self.nobs)) * self.n_parameters
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Estimates divided by their standard errors; z-values where ``df`` is infinite."""
+        return (self.params / self.bse).rename("t")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values."""
+        return coefficient_table(self.params, self.bse, self.df)["p"]
+
+    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
+        """Wald confidence limits of ``params``; columns lower, upper."""
+        return coefficient_table(self.params, self.bse, self.df, level)[["lower", "upper"]]
+
+
+class Shown:
+    """Shows its ``summary()``: as text in a terminal, as HTML in a notebook."""
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+class Result(Estimates, Shown):
+    """A fitted model as the reader holds it."""
+
+    def tidy(self, level: float = 0.95) -> pd.DataFrame:
+        """All estimates in one long table, the same for every kind of model.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+
+        Returns
+        -------
+        DataFrame
+            One row an estimate; columns term, part (of the model: "mean", "variance", ...), group
+            (of clusters, or the column of the clusters in which something varies), estimate, se,
+            df, statistic (t, or z where df is infinite), p, lower, upper. NaN where there is no
+            such thing: variances have no test here.
+        """
+        check_level(level)
+        tables = [
+            table.rename(columns=SAME_THING).assign(term=list(table.index), part=part, group=group)
+            for part, group, table in self._parts_of_tidy(level)
+            if len(table)
+        ]
+        return pd.concat([table.reindex(columns=TIDY) for table in tables], ignore_index=True)
+
+    def _parts_of_tidy(self, level: float) -> Iterable[tuple[str, str, pd.DataFrame]]:
+        """Part of the model, group, and a table with any of the columns of ``tidy``."""
+        raise NotImplementedError
+
+
+def split_components(
+    table: pd.DataFrame, effects: Iterable[str], level: float
+) -> dict[str, pd.DataFrame]:
+    """Variances and covariances as tables with limits: on the log scale, and as they are.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns estimate, se; a row that is named like an effect is a variance.
+    effects : iterable of str
+    level : float
+    """
+    is_variance = table.index.isin(list(effects))
+    variances, covariances = table.loc[is_variance], table.loc[~is_variance]
+    half = normal_quantile(level) * covariances["se"]
+    lower, upper = log_limits(variances["estimate"], variances["se"], level)
+    around = (covariances["estimate"] - half, covariances["estimate"] + half)
+    return {
+        "variance": variances[["estimate", "se"]].assign(lower=lower, upper=upper),
+        "covariance": covariances[["estimate", "se"]].assign(lower=around[0], upper=around[1]),
+    }
+
+
+def z_table(estimate: np.ndarray, cov: np.ndarray, names, level: float = 0.95) -> pd.DataFrame:
+    """Coefficients with their standard errors and normal tests, from a covariance matrix."""
+    index = list(names)
+    columns = (estimate, np.sqrt(np.diag(cov)), np.full(len(index), np.inf))
+    return coefficient_table(*(pd.Series(c, index=index) for c in columns), level)
+
+
+def does_not_apply(name: str, why: str) -> property:
+    """An attribute of the shared vocabulary that a model cannot have."""
+
+    def refuse(self) -> None:
+        raise ModelError(f"{type(self).__name__} has no {name}: {why}")
+
+    return property(refuse, doc=f"Does not apply: {why}")
+
+
+def as_generator(seed: int | np.random.Generator | None) -> np.random.Generator:
+    """Turn a seed into a generator; a generator goes on where it is.
+
+    Raises
+    ------
+    ModelError
+    """
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise ModelError(
+            f"seed must be a whole number that is not negative, a numpy Generator or None; "
+            f"got {seed!r}."
+        ) from error

@@ -1,0 +1,225 @@
+"""What follows from the estimates of a location-scale model, with standard errors.
+
+The delta method carries the covariance matrix of the parameters over. Limits are found where they
+are nearest to symmetric: the logarithm of a variance, Fisher's z of a correlation, the logit of an
+intraclass correlation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mlteach.core.design import new_random_rows
+from mlteach.core.distributions import normal_quantile
+from mlteach.core.intervals import fisher_limits, log_limits, logit_limits
+from mlteach.core.lazy import lazy_import
+from mlteach.core.summary import check_level, coefficient_table
+from mlteach.errors import ModelError
+from mlteach.location_scale.estimates import LocationScaleEstimates
+from mlteach.mixed.hypotheses import HypothesisTest, linear_test
+
+pd = lazy_import("pandas")
+
+VOID = "The model has not converged; its tests are void."
+RATIOS = ["variance", "lower", "upper", "ratio", "ratio_lower", "ratio_upper"]
+
+
+# ------------------------------------------------------------------------------------ coefficients
+
+
+def wald_test(fit: LocationScaleEstimates, hypothesis, level: float) -> HypothesisTest:
+    """See :meth:`mlteach.location_scale.result.LocationScaleResult.test`."""
+    at = slice(fit.effects_at)
+    cov = fit.cov_scaled[at, at]
+
+    def degrees(C: np.ndarray) -> tuple[np.ndarray, float, float]:
+        return np.full(len(C), np.inf), np.inf, 1.0
+
+    test = linear_test(hypothesis, fit.params, fit.to_users, cov, degrees, "z", level)
+    return replace(test, notes=() if fit.converged else (VOID,))
+
+
+# ---------------------------------------------------------------------- variances and correlations
+
+
+def components(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
+    """Delta method from the free elements of L to Omega and its correlations.
+
+    See :attr:`mlteach.location_scale.result.LocationScaleResult.components`.
+    """
+    omega, names, d = fit.random.to_numpy(), fit.effects, len(fit.effects)
+    change, cov_L = _changes(fit)
+    free = np.abs(change).max(axis=0, initial=0.0) > 0
+    sd = np.sqrt(np.diag(omega))
+    none = fit.no_variance
+    rows = {}
+    for col in range(d):
+        for row in range(col, d):
+            if not free[row, col]:
+                continue
+            se = _se(change[:, row, col], cov_L)
+            if none[row] or none[col]:
+                rows[_pair(names, row, col)] = (omega[row, col], *[np.nan] * 5)
+            elif row == col:
+                limits = log_limits(omega[row, row], se, level)
+                rows[names[row]] = (omega[row, row], se, sd[row], np.nan, *limits)
+            else:
+                rho = np.clip(omega[row, col] / (sd[row] * sd[col]), -1.0, 1.0)
+                by_rho = change[:, row, col] / (sd[row] * sd[col]) - 0.5 * rho * (
+                    change[:, row, row] / omega[row, row] + change[:, col, col] / omega[col, col]
+                )
+                limits = fisher_limits(rho, _se(by_rho, cov_L), level)
+                rows[_pair(names, row, col)] = (omega[row, col], se, np.nan, rho, *limits)
+    columns = ["estimate", "se", "sd", "correlation", "lower", "upper"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype(float)
+
+
+def _changes(fit: LocationScaleEstimates) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of Omega by the parameters of the effects (m, d, d), and their covariances."""
+    map_, L, d = fit.deviance_function.map, fit.parts[2][0], len(fit.effects)
+    change = np.zeros((map_.m, d, d))
+    for a, (row, col) in enumerate(zip(map_.rows, map_.cols, strict=True)):
+        E = np.zeros((d, d))
+        E[row, col] = 1.0
+        half = fit.units @ E @ L.T @ fit.units.T
+        change[a] = half + half.T
+    return change, fit.cov_scaled[-map_.m :, -map_.m :] if map_.m else np.zeros((0, 0))
+
+
+def association(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
+    """Delta method from Omega to Gamma = Omega_vu Omega_u^-1 and to what v has beside it.
+
+    See :attr:`mlteach.location_scale.result.LocationScaleResult.association`.
+    """
+    q, names = len(fit.design.mean.z_names), fit.effects
+    omega = fit.random.to_numpy()
+    if fit.functions is not None or q == len(names) or not omega[q:, :q].any():
+        raise ModelError(
+            f"'{fit.formula}' has no one association: it needs random effects in both functions "
+            "that correlate (association=True), and no level-2 functions."
+        )
+    change, cov = _changes(fit)
+    inverse = np.linalg.inv(omega[:q, :q])
+    gamma = omega[q:, :q] @ inverse
+    by_gamma = (change[:, q:, :q] - gamma @ change[:, :q, :q]) @ inverse
+    rest = np.diag(omega[q:, q:] - gamma @ omega[:q, q:])
+    half = by_gamma @ omega[:q, q:] + gamma @ change[:, :q, q:]
+    by_rest = np.diagonal(change[:, q:, q:] - half, axis1=1, axis2=2)
+    rows = {}
+    for k, v in enumerate(names[q:]):
+        for a, u in enumerate(names[:q]):
+            rows[f"{v} on {u}"] = (gamma[k, a], _se(by_gamma[:, k, a], cov))
+    estimate, se = (pd.Series(x, index=list(rows)) for x in zip(*rows.values(), strict=True))
+    table = coefficient_table(estimate, se, pd.Series(np.inf, index=list(rows)), level)
+    for k, v in enumerate(names[q:]):
+        table.loc[f"{v}, what is left"] = _left(float(rest[k]), _se(by_rest[:, k], cov), level)
+    return table
+
+
+def _left(variance: float, se: float, level: float) -> dict[str, float]:
+    """A variance without test; at zero it has no limits."""
+    lower, upper = log_limits(variance if variance > 1e-8 else np.nan, se, level)
+    return {"estimate": max(variance, 0.0), "se": se, "lower": lower, "upper": upper}
+
+
+def _se(derivative: np.ndarray, cov: np.ndarray) -> float:
+    return float(np.sqrt(max(derivative @ cov @ derivative, 0.0)))
+
+
+def _pair(names: list[str], row: int, col: int) -> str:
+    return names[row] if row == col else f"{names[col]}:{names[row]}"
+
+
+# ------------------------------------------------------------------------------ rows of predictors
+
+
+def variance_ratios(
+    fit: LocationScaleEstimates, data: pd.DataFrame, average: bool, level: float
+) -> pd.DataFrame:
+    """See :meth:`mlteach.location_scale.result.LocationScaleResult.variance_ratios`."""
+    check_level(level)
+    W, S = fit.design.new_variance_rows(data)
+
+    def log_variance(e: LocationScaleEstimates) -> np.ndarray:
+        return e.log_variance_of(W, S, e.omega_of_rows(data), average)
+
+    value, slopes = log_variance(fit), fit.slopes(log_variance)
+    parts = []
+    for estimate, change in ((value, slopes), (value - value[0], slopes - slopes[:, :1])):
+        spread = normal_quantile(level) * _se_of_rows(fit, change)
+        parts += [np.exp(estimate), np.exp(estimate - spread), np.exp(estimate + spread)]
+    return pd.DataFrame(dict(zip(RATIOS, parts, strict=True)), index=data.index)
+
+
+def icc_at(
+    fit: LocationScaleEstimates, data: pd.DataFrame, average: bool, level: float
+) -> pd.DataFrame:
+    """See :meth:`mlteach.location_scale.result.LocationScaleResult.icc_at`."""
+    check_level(level)
+    Z = new_random_rows(fit.design.mean, data)
+    W, S = fit.design.new_variance_rows(data)
+
+    def log_odds(e: LocationScaleEstimates) -> np.ndarray:
+        omega = e.omega_of_rows(data)
+        between = e.new_moments(Z, S, omega)[1][:, 0, 0]
+        return np.log(between) - e.log_variance_of(W, S, omega, average)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds, slopes = np.exp(log_odds(fit)), fit.slopes(log_odds)
+        icc = odds / (1.0 + odds)
+        se = _se_of_rows(fit, slopes) * icc * (1.0 - icc)
+        # A variance of zero has no logarithm, and its slope no meaning.
+        lower, upper = logit_limits(np.where(icc > 0.0, icc, np.nan), se, level)
+    columns = {"estimate": icc, "se": se, "lower": lower, "upper": upper}
+    return pd.DataFrame(columns, index=data.index)
+
+
+def _se_of_rows(fit: LocationScaleEstimates, slopes: np.ndarray) -> np.ndarray:
+    """Standard errors of values with slopes (m, N)."""
+    variance = np.einsum("mr,mn,nr->r", slopes, fit.cov_scaled, slopes)
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+# ------------------------------------------------------------------------------------ the clusters
+
+
+def ranef(fit: LocationScaleEstimates) -> pd.DataFrame:
+    """See :meth:`mlteach.location_scale.result.LocationScaleResult.ranef`."""
+    mean, cov = fit.posterior
+    sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+    labels = fit.design.mean.labels
+    table = pd.DataFrame(mean, index=labels, columns=fit.effects)
+    return table.join(pd.DataFrame(sd, index=labels, columns=fit.effects).add_suffix("_sd"))
+
+
+def cluster_variances(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
+    """See :meth:`mlteach.location_scale.result.LocationScaleResult.cluster_variances`."""
+    check_level(level)
+    d, p = fit.design, len(fit.design.mean.x_names)
+    n = np.bincount(d.mean.codes)
+    fixed = np.bincount(d.mean.codes, weights=d.W @ fit.coefficients[p:]) / n
+    Z, S = (cluster_means(columns, d.mean.codes, n) for columns in (d.mean.Z, d.S))
+    means, covariances = fit.known_moments(Z, S, np.arange(len(n)))
+    half = normal_quantile(level) * np.sqrt(covariances[:, 1, 1])
+    between = fit.new_moments(Z, S, fit.omega)[1][:, 0, 0]
+    variance, lower, upper = (np.exp(fixed + means[:, 1] + step) for step in (0.0, -half, half))
+    return pd.DataFrame(
+        {
+            "n": n,
+            "variance": variance,
+            "lower": lower,
+            "upper": upper,
+            "icc": between / (between + variance),
+            "icc_lower": between / (between + upper),
+            "icc_upper": between / (between + lower),
+        },
+        index=d.mean.labels,
+    )
+
+
+def cluster_means(columns: np.ndarray, codes: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Mean of each column in each cluster of n rows, from (N, k) to (J, k)."""
+    sums = [np.bincount(codes, weights=column) for column in columns.T]
+    return np.stack(sums, axis=1) / n[:, None] if sums else np.zeros((len(n), 0))

@@ -1,0 +1,399 @@
+"""What a location-scale model estimates: numbers at the optimum, and in each cluster.
+
+:class:`LocationScaleModel` is what every fit knows of itself, however it was fitted;
+:class:`LocationScaleEstimates` adds the maximum of a likelihood, and everything that is a function
+of its parameters alone. What can be asked beyond that is in
+:mod:`mlteach.location_scale.derived`. Numbers are in the units of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from mlteach.core.lazy import lazy_import
+from mlteach.core.linalg import inverse_on_curved
+from mlteach.core.optim import OptRecord
+from mlteach.core.result import Estimates, z_table
+from mlteach.core.sandwich import cluster_sandwich
+from mlteach.core.summary import coefficient_table
+from mlteach.errors import ModelError
+from mlteach.location_scale.design import SCALE, LocationScaleDesign
+from mlteach.location_scale.deviance import LocationScaleDeviance
+from mlteach.location_scale.level_two import LevelTwoFunctions
+
+pd = lazy_import("pandas")
+
+# A standard deviation below this part of the scaled unit is zero: the boundary.
+ZERO = 1e-5
+# Of numerical derivatives: parameters are of order one in scaled units.
+STEP = 1e-5
+
+
+@dataclass(frozen=True, repr=False)
+class LocationScaleModel:
+    """The model and its rows.
+
+    Attributes
+    ----------
+    design : LocationScaleDesign
+        Both functions, and the rows used.
+    """
+
+    design: LocationScaleDesign
+
+    @property
+    def formula(self) -> str:
+        """Both functions as given."""
+        return f"{self.design.mean.formula.text}; log variance {self.design.variance_text.strip()}"
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return self.design.mean.formula.outcome
+
+    @property
+    def cluster(self) -> str:
+        """Name of the cluster column."""
+        return self.design.mean.formula.cluster
+
+    @property
+    def nobs(self) -> int:
+        """Rows used, N."""
+        return len(self.design.mean.y)
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters, J."""
+        return len(self.design.mean.labels)
+
+    @property
+    def effects(self) -> list[str]:
+        """Names of the random effects, those of the mean function first."""
+        return [*self.design.mean.z_names, *(SCALE + name for name in self.design.s_names)]
+
+    @property
+    def params(self) -> pd.Series:
+        """Coefficients of both functions; those of the log variance with the prefix ``scale:``."""
+        return self.both["estimate"]
+
+    @property
+    def both(self) -> pd.DataFrame:
+        """Tables of both functions in one; names as in ``params``."""
+        return pd.concat([self.mean, self.log_variance.rename(lambda name: SCALE + name)])
+
+    @property
+    def dropped_notes(self) -> list[str]:
+        """How many rows were left out, if any were."""
+        return [self.design.dropped_note] if self.design.dropped_note else []
+
+
+@dataclass(frozen=True, repr=False)
+class LocationScaleEstimates(LocationScaleModel, Estimates):
+    """The maximum of the likelihood, and what is a function of the parameters.
+
+    Attributes
+    ----------
+    design : LocationScaleDesign
+        Both functions, and the rows used.
+    deviance_function : LocationScaleDeviance
+        What was minimised, its quadrature nodes settled at the minimum.
+    optimizer : OptRecord
+        How the minimum was found.
+    hessian : ndarray, shape (m, m)
+        Second derivatives of the deviance there, scaled units.
+    functions : LevelTwoFunctions or None
+        Level-2 functions of the random effects.
+    form : {"none", "correlated", "linear", "quadratic"}
+        How the random effects of the two functions go together.
+    robust : {"cluster"} or None
+        Whether standard errors come from the scores of whole clusters.
+    """
+
+    deviance_function: LocationScaleDeviance = field(repr=False)
+    optimizer: OptRecord = field(repr=False)
+    hessian: np.ndarray = field(repr=False)
+    functions: LevelTwoFunctions | None = field(default=None, repr=False)
+    form: str = "correlated"
+    robust: str | None = None
+
+    # ---------------------------------------------------------------------------- what was fitted
+
+    @property
+    def n_parameters(self) -> int:
+        """Coefficients of both functions plus free elements of Omega."""
+        return len(self.optimizer.end)
+
+    @property
+    def deviance(self) -> float:
+        """Minus twice the log-likelihood (under REML: the REML criterion)."""
+        scaling, p = self.design.scaling, len(self.parts[0])
+        units = 2.0 * (self.nobs - (p if self.reml else 0)) * np.log(scaling.scale)
+        if self.reml:
+            units -= 2.0 * np.linalg.slogdet(scaling.A)[1]
+        return float(self.optimizer.f_end + units)
+
+    @property
+    def reml(self) -> bool:
+        """Whether the fit is by REML."""
+        return self.deviance_function.reml
+
+    @cached_property
+    def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """beta_s, alpha_s and the clusters' factors L (J, d, d), scaled units, scale first."""
+        return self.deviance_function.split(self.optimizer.end)
+
+    @property
+    def effects_at(self) -> int:
+        """Where the parameters of the random effects begin."""
+        return len(self.parts[0]) + len(self.parts[1])
+
+    @property
+    def theta_effects(self) -> np.ndarray:
+        """Parameters of the random effects, scaled units."""
+        return self.optimizer.end[self.effects_at :]
+
+    @cached_property
+    def cov_scaled(self) -> np.ndarray:
+        """Covariance matrix of all parameters, scaled units, shape (m, m)."""
+        by_model = 2.0 * inverse_on_curved(self.hessian)
+        if not self.robust:
+            return by_model
+        return cluster_sandwich(by_model, self.deviance_function.scores(self.optimizer.end)[1])
+
+    def at(self, theta: np.ndarray) -> LocationScaleEstimates:
+        """The same model at other values of its parameters, scaled units."""
+        return replace(self, optimizer=replace(self.optimizer, end=theta))
+
+    def slopes(self, function: Callable[[LocationScaleEstimates], np.ndarray]) -> np.ndarray:
+        """Derivatives of a function of the estimates by each parameter, shape (m, ...)."""
+        end = self.optimizer.end
+        steps = STEP * np.eye(len(end))
+        ahead_and_back = [(function(self.at(end + s)), function(self.at(end - s))) for s in steps]
+        return np.array([(ahead - back) / (2.0 * STEP) for ahead, back in ahead_and_back])
+
+    # -------------------------------------------------------------------------- the two functions
+
+    @cached_property
+    def to_users(self) -> np.ndarray:
+        """Linear map from scaled to user's coefficients of both functions, (p + k, p + k)."""
+        d, p = self.design, len(self.parts[0])
+        out = np.zeros((self.effects_at,) * 2)
+        out[:p, :p], out[p:, p:] = d.scaling.scale * d.scaling.A, d.A_w
+        return out
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        """Beta and alpha, shape (p + k,)."""
+        d = self.design
+        alpha = d.A_w @ self.parts[1] + 2.0 * np.log(d.scaling.scale) * d.ones
+        return np.concatenate([d.scaling.beta(self.parts[0]), alpha])
+
+    @cached_property
+    def mean(self) -> pd.DataFrame:
+        """Coefficients of the mean function: estimate, se, df (infinite), t (a z), p, limits."""
+        p = len(self.parts[0])
+        return self.table(0.95).iloc[:p].set_axis(list(self.design.mean.x_names))
+
+    @cached_property
+    def log_variance(self) -> pd.DataFrame:
+        """Coefficients of the log variance function; columns as in ``mean``."""
+        p = len(self.parts[0])
+        return self.table(0.95).iloc[p:].set_axis(list(self.design.w_names))
+
+    def table(self, level: float) -> pd.DataFrame:
+        """Coefficients of both functions with limits at a level; names as in ``params``."""
+        names = [*self.design.mean.x_names, *(SCALE + name for name in self.design.w_names)]
+        return z_table(self.coefficients, self._cov, names, level)
+
+    @cached_property
+    def _cov(self) -> np.ndarray:
+        at = slice(self.effects_at)
+        return self.to_users @ self.cov_scaled[at, at] @ self.to_users.T
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors of ``params``."""
+        return self.both["se"]
+
+    @property
+    def df(self) -> pd.Series:
+        """Degrees of freedom of the tests: infinite, they are z-tests."""
+        return self.both["df"]
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance matrix of ``params``: by the observed information, or cluster-robust."""
+        names = self.params.index
+        return pd.DataFrame(self._cov, index=names, columns=names)
+
+    # ------------------------------------------------------------------------- the random effects
+
+    @property
+    def units(self) -> np.ndarray:
+        """Linear map from scaled (scale first) to user's (location first) random effects."""
+        d, r, q = self.design, len(self.design.s_names), len(self.design.mean.z_names)
+        units = np.zeros((r + q, r + q))
+        units[:q, r:], units[q:, :r] = d.scaling.scale * d.scaling.T, d.T_s
+        return units
+
+    @cached_property
+    def random(self) -> pd.DataFrame:
+        """Covariance matrix Omega of all random effects, mean effects first, shape (d, d).
+
+        With level-2 functions it is that of a cluster with average level-2 predictors.
+        """
+        if self.functions is None:
+            omega = self.omega[0]
+        else:
+            omega = self.functions.omega(self.theta_effects)[0]
+        return pd.DataFrame(omega, index=self.effects, columns=self.effects)
+
+    @property
+    def omega(self) -> np.ndarray:
+        """Covariance matrix of the random effects in each cluster, user's units, (J, d, d)."""
+        root = self.units @ self.parts[2]
+        return root @ root.transpose(0, 2, 1)
+
+    def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:
+        """Covariance matrix Omega at each row of a table of level-2 predictors.
+
+        Raises
+        ------
+        ModelError
+            If the model has no level-2 functions: then Omega is the same everywhere.
+        """
+        if self.functions is None:
+            raise ModelError(
+                "This model has one Omega for all clusters, fit.random. For one that depends on "
+                "level-2 predictors fit it with between='~ ...'."
+            )
+        omega = self.functions.omega(self.theta_effects, data)
+        return [pd.DataFrame(o, index=self.effects, columns=self.effects) for o in omega]
+
+    def omega_of_rows(self, data: pd.DataFrame | None) -> np.ndarray:
+        """Covariance matrix of the random effects at each row, (N, d, d); one if all are equal."""
+        if self.functions is None:
+            return self.omega[:1]
+        if data is None:
+            return self.omega[self.design.mean.codes]
+        return self.functions.omega(self.theta_effects, data)
+
+    @property
+    def between(self) -> pd.DataFrame:
+        """Level-2 functions: coefficients of log variances and of atanh correlations.
+
+        Indexed by element of Omega and predictor; columns as in ``mean``. Empty without functions.
+        """
+        if self.functions is None:
+            index = pd.MultiIndex.from_arrays([[], []], names=["element", "predictor"])
+            return pd.DataFrame(columns=self.mean.columns, index=index, dtype=float)
+        at, theta = self.effects_at, self.theta_effects
+        rows = self.functions.coefficients(theta, self.cov_scaled[at:, at:])
+        element, predictor, estimate, se = zip(*rows, strict=True)
+        lost = self.functions.at_boundary(theta)
+        se = np.where(np.isin(element, lost), np.nan, se)
+        index = pd.MultiIndex.from_arrays([element, predictor], names=["element", "predictor"])
+        columns = (estimate, se, np.full(len(se), np.inf))
+        return coefficient_table(*(pd.Series(c, index=index) for c in columns))
+
+    @property
+    def correlations(self) -> pd.DataFrame:
+        """Correlation matrix of all random effects; NaN for an effect without variance."""
+        omega = self.random.to_numpy()
+        sd = np.sqrt(np.where(self.no_variance, np.nan, np.diag(omega)))
+        values = np.clip(omega / np.outer(sd, sd), -1.0, 1.0)
+        return pd.DataFrame(values, index=self.effects, columns=self.effects)
+
+    @property
+    def no_variance(self) -> np.ndarray:
+        """Which random effects have a variance of zero, shape (d,)."""
+        return np.sqrt(np.diag(self.random)) <= ZERO * np.abs(self.units).max(axis=1)
+
+    @property
+    def zero_means(self) -> str:
+        """What a variance of zero says, in words."""
+        return "the clusters differ no more than sampling within them explains."
+
+    # ------------------------------------------------------------------------- the level-1 variance
+
+    def log_variance_of(
+        self, W: np.ndarray, S: np.ndarray, omega: np.ndarray, average: bool
+    ) -> np.ndarray:
+        """Log of the level-1 variance of rows, in the median cluster or averaged over clusters.
+
+        Parameters
+        ----------
+        W, S : ndarray, shapes (N, k), (N, r)
+        omega : ndarray, shape (N, d, d) or (1, d, d)
+        average : bool
+        """
+        fixed = W @ self.coefficients[len(self.parts[0]) :]
+        if not average:
+            return fixed
+        omega_v = omega[:, -S.shape[1] :, -S.shape[1] :] if S.shape[1] else np.zeros((1, 0, 0))
+        omega_v = np.broadcast_to(omega_v, (len(S), *omega_v.shape[1:]))
+        return fixed + 0.5 * np.einsum("ir,irs,is->i", S, omega_v, S) + self.average_shift
+
+    @property
+    def average_shift(self) -> float:
+        """What u adds to the log of the average variance where it is in the variance function."""
+        return 0.0
+
+    # -------------------------------------------------------------------------------- the clusters
+
+    @cached_property
+    def posterior(self) -> tuple[np.ndarray, np.ndarray]:
+        """Means (J, d) and covariances (J, d, d) of the random effects given the data."""
+        mean, cov = self.deviance_function.likelihood.moments(*self.parts)
+        return mean @ self.units.T, self.units @ cov @ self.units.T
+
+    def known_moments(
+        self, Z: np.ndarray, S: np.ndarray, codes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Moments, given the data, of z'u and of all that is random in the log variance.
+
+        Parameters
+        ----------
+        Z, S : ndarray, shapes (N, q), (N, r)
+        codes : ndarray of int, shape (N,)
+            Which cluster of the fit a row belongs to.
+
+        Returns
+        -------
+        means, covariances : ndarray, shapes (N, 2), (N, 2, 2)
+        """
+        mean, cov = self.posterior
+        rows = side_by_side(Z, S)
+        there = rows @ mean[codes][:, :, None]
+        return there[:, :, 0], rows @ cov[codes] @ rows.transpose(0, 2, 1)
+
+    def new_moments(
+        self, Z: np.ndarray, S: np.ndarray, omega: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same in clusters of which nothing is known; Omega (N, d, d) or (1, d, d)."""
+        rows = side_by_side(Z, S)
+        return np.zeros((len(Z), 2)), rows @ omega @ rows.transpose(0, 2, 1)
+
+    def draw_effects(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Random effects of as many new clusters, n times: shape (n, J, d)."""
+        root = self.units @ self.parts[2]
+        return np.einsum("jab,njb->nja", root, rng.standard_normal((n, *root.shape[::2])))
+
+    def entered(self, u: np.ndarray) -> np.ndarray:
+        """What u itself adds to the log variance."""
+        return np.zeros_like(u)
+
+    @property
+    def cluster_shift(self) -> np.ndarray:
+        """What u adds to the log variance of each cluster, given the data, (J,)."""
+        return np.zeros(self.n_clusters)
+
+
+def side_by_side(Z: np.ndarray, S: np.ndarray) -> np.ndarray:
+    """Rows [z 0] and [0 s] of each row of both functions, shape (N, 2, q + r)."""
+    out = np.zeros((len(Z), 2, Z.shape[1] + S.shape[1]))
+    out[:, 0, : Z.shape[1]], out[:, 1, Z.shape[1] :] = Z, S
+    return out

@@ -5,24 +5,23 @@
 
 data/build.py writes the file.
 
-The file is drawn, not sampled from anybody: 274 schools and 5,569 students for Albania, 170 and
-6,129 for Ireland, with the summaries that Walther, Hecht, Nagengast and Zitzmann publish for these
-countries (their paper, and github.com/demianJK/WFmultigroup).
+The file is drawn, not sampled from anybody. It has the structure and the moments of the file behind
+the illustration of Walther, Hecht, Nagengast and Zitzmann (github.com/demianJK/WFmultigroup,
+"PISA_short_balanced_imp.csv"), as far as its flags say that a value was observed, not filled in.
 
-Matched exactly: schools, students, the range of the school sizes (1 to 45), the four patterns of
-missing values, the observed values of each variable in each country. Matched to the printed digits:
-the observed means, and the estimates of their model with heterogeneous (co)variances within
-schools: variances and covariances within, intraclass correlations, variance ratios. Matched about:
-the correlation of each missing value with the other variable.
+Matched exactly: schools and students of each country, smallest and largest school, the patterns of
+missing values in each country. (The paper prints the two numbers of students the wrong way round:
+its shares of missing values are those of the file.) Matched to three decimals: observed means, and
+the estimates of the multigroup model with everything free, which are means, (co)variances within
+schools and between schools of each country; and the variance between schools of the log variance
+within them, in a location-scale model of each scale. Matched about: mean and SD of the school
+sizes, observed SDs, the correlation of each missing value with the other variable.
 
-Not matched, because it cannot be: three of the four printed standard deviations. They are those of
-the raw data, the variances those of a file in which more than half of the values were imputed; 1.29
-squared, for one, leaves nothing between schools if 1.68 lies within. Not known, and therefore free:
-the shape of the distributions (normal here; PISA's scores take few values), the distribution of the
-school sizes, the differences of response between schools, and the correlation between schools,
-which differs between the countries here so that, as published, the most complex model fits best.
+Not matched: the shape of the distributions (normal within a school here; PISA's scores are skewed
+and take few values). Not known, and therefore chosen: how answering differs between schools, and
+that the two scales' log variances of a school are independent.
 
-Values are missing at random: which schools skip both questions does not depend on any value, and a
+Values are missing at random: which students skip both questions depends on the school alone, and a
 single value is missing with odds that depend on the other one, on the school and on the country.
 """
 
@@ -34,35 +33,42 @@ import pandas as pd
 
 VARIABLES = ("CREATAS", "GROSAGR")
 SEED = 2022
-# Published: schools, students; rows without both, without CREATAS only, without GROSAGR only. The
-# six counts of single countries follow from the published ones up to one, `neither`: 1,421 is
-# chosen, which leaves most of the 312 rows without GROSAGR only to Albania.
+# Rows without both, without CREATAS only, without GROSAGR only; the shape of the distribution of
+# school sizes, whose mean and SD are those of the file.
 COUNTRIES = {
     "Albania": SimpleNamespace(
-        schools=274, students=5569, neither=1421, no_creatas=750, no_grosagr=278, first=1001
+        schools=274, students=6129, neither=1971, no_creatas=760, no_grosagr=288, first=1001,
+        sizes=(1, 45), shape=(0.52, 0.55), school_sd=1.0,
     ),
     "Ireland": SimpleNamespace(
-        schools=170, students=6129, neither=646, no_creatas=432, no_grosagr=34, first=2001
+        schools=170, students=5569, neither=96, no_creatas=422, no_grosagr=24, first=2001,
+        sizes=(4, 45), shape=(5.4, 2.05), school_sd=0.5,
     ),
+}  # fmt: skip
+# What the file has: the estimates of the model with everything free, (co)variances as variance,
+# covariance, variance; how far observed means are from those of the model; variances of the log
+# variance between schools.
+TARGET = {
+    "gap": {"Albania": (-0.05557, -0.01072), "Ireland": (-0.00231, -0.00023)},
+    "means": {"Albania": (1.13717, -0.35048), "Ireland": (0.09241, 0.15923)},
+    "within": {"Albania": (1.67785, -0.02452, 1.63692), "Ireland": (0.56779, 0.03483, 0.72931)},
+    "between": {"Albania": (0.10765, 0.01733, 0.02347), "Ireland": (0.02374, -0.00322, 0.00878)},
+    "spread": {"both": (0.0863, 0.1454)},
 }
-# Observed means; variance, covariance, variance within; the two variances between, which follow
-# from the intraclass correlations .04 and .11, .02 and .04.
-PUBLISHED = {
-    "means": {"Albania": (1.08, -0.36), "Ireland": (0.09, 0.16)},
-    "within": {"Albania": (1.73, -0.02, 1.68), "Ireland": (0.57, 0.04, 0.74)},
-    "between": (0.07, 0.03),
-}
-# The same quantities of the population that is drawn from, found by --calibrate. They differ from
-# the published ones by the chance of this draw, so that the estimates do not.
+# The same quantities of the population that is drawn from, found by --calibrate; "gap" are slopes
+# of the school effects on the number of answers: students count alike in observed means, schools
+# more nearly so in those of the model.
 DRAW = {
-    "means": {"Albania": (1.12084, -0.38566), "Ireland": (0.12173, 0.14518)},
-    "within": {"Albania": (1.74134, -0.03989, 1.71389), "Ireland": (0.56791, 0.03962, 0.73329)},
-    "between": (0.07041, 0.02093),
+    "gap": {"Albania": (-0.23463, -0.0759), "Ireland": (-0.00833, -0.01685)},
+    "means": {"Albania": (1.2968, -0.27735), "Ireland": (0.09218, 0.15933)},
+    "within": {"Albania": (1.60754, -0.01551, 1.62894), "Ireland": (0.58307, 0.03075, 0.74514)},
+    "between": {"Albania": (0.0808, 0.01969, 0.02077), "Ireland": (0.02123, 8e-05, 0.0022)},
+    "spread": {"both": (0.09423, 0.14253)},
 }
-CORRELATION_BETWEEN = {"Albania": -0.3, "Ireland": 0.3}
-# Log odds of a missing CREATAS by one SD of GROSAGR, of a missing GROSAGR by one of CREATAS, and
-# SD between schools of the log odds of both.
-SLOPES, SCHOOL_SD = (-0.07, 0.2), 0.5
+# How many times what a gap lacks its slope is moved.
+GAIN = 3.0
+# Log odds of a missing CREATAS by one SD of GROSAGR, and of a missing GROSAGR by one of CREATAS.
+SLOPES = (-0.05, 0.24)
 
 
 def build(draw: dict = DRAW) -> pd.DataFrame:
@@ -71,10 +77,10 @@ def build(draw: dict = DRAW) -> pd.DataFrame:
     rng = np.random.RandomState(SEED)
     parts = []
     for name, facts in COUNTRIES.items():
-        sizes = school_sizes(rng, name, facts)
-        code = np.repeat(np.arange(facts.schools), sizes)
-        y = scores(rng, name, code, facts.schools, draw)
-        observed = ~missing(rng, facts, code, y)
+        code = np.repeat(np.arange(facts.schools), school_sizes(rng, facts))
+        neither = who_skips_both(rng, facts, code)
+        y = scores(rng, name, code, np.bincount(code[~neither], minlength=facts.schools), draw)
+        observed = ~missing(rng, facts, code, y, neither)
         table = pd.DataFrame(np.where(observed, np.round(y, 4), np.nan), columns=list(VARIABLES))
         table.insert(0, "country", name)
         table.insert(1, "school", facts.first + code)
@@ -84,25 +90,33 @@ def build(draw: dict = DRAW) -> pd.DataFrame:
     return table
 
 
-def school_sizes(rng, name: str, facts: SimpleNamespace) -> np.ndarray:
-    """Few students in many Albanian schools, most Irish schools near PISA's 42; the exact sum."""
-    shape = {"Albania": (1.0, 1.25), "Ireland": (5.0, 1.2)}[name]
-    sizes = np.rint(1 + 44 * rng.beta(*shape, facts.schools)).astype(int)
+def school_sizes(rng, facts: SimpleNamespace) -> np.ndarray:
+    """Albania has many small and many full schools, Ireland mostly large ones; the exact sum."""
+    low, high = facts.sizes
+    sizes = np.rint(low + (high - low) * rng.beta(*facts.shape, facts.schools)).astype(int)
+    sizes[[sizes.argmin(), sizes.argmax()]] = low, high
     while sizes.sum() != facts.students:
         step = 1 if sizes.sum() < facts.students else -1
         school = rng.randint(facts.schools)
-        sizes[school] = np.clip(sizes[school] + step, 1, 45)
+        if low < sizes[school] < high:
+            sizes[school] += step
     return sizes
 
 
-def scores(rng, name: str, code: np.ndarray, schools: int, draw: dict) -> np.ndarray:
-    """Mean, plus a normal part of the school, plus a normal part of the student; (N, 2)."""
-    var_1, cov, var_2 = draw["within"][name]
-    tau_1, tau_2 = draw["between"]
-    cov_between = CORRELATION_BETWEEN[name] * np.sqrt(tau_1 * tau_2)
-    u = correlated(rng.standard_normal((schools, 2)), tau_1, cov_between, tau_2)
-    e = correlated(rng.standard_normal((len(code), 2)), var_1, cov, var_2)
-    return np.array(draw["means"][name]) + u[code] + e
+def who_skips_both(rng, facts: SimpleNamespace, code: np.ndarray) -> np.ndarray:
+    """Students without any answer: more in some schools than in others."""
+    school = facts.school_sd * rng.standard_normal(facts.schools)[code]
+    return chosen(rng, school, facts.neither, np.zeros(len(code), bool))
+
+
+def scores(rng, name: str, code: np.ndarray, answers: np.ndarray, draw: dict) -> np.ndarray:
+    """Mean, plus a part of the school, plus a part of the student with the school's spread."""
+    u = correlated(rng.standard_normal((len(answers), 2)), *draw["between"][name])
+    u += np.outer((answers - answers.mean()) / answers.std(), draw["gap"][name])
+    spread = np.array(draw["spread"]["both"])
+    v = np.sqrt(spread) * rng.standard_normal((len(answers), 2)) - spread / 2
+    e = correlated(rng.standard_normal((len(code), 2)), *draw["within"][name])
+    return np.array(draw["means"][name]) + u[code] + e * np.exp(v / 2)[code]
 
 
 def correlated(z: np.ndarray, var_1: float, cov: float, var_2: float) -> np.ndarray:
@@ -112,50 +126,68 @@ def correlated(z: np.ndarray, var_1: float, cov: float, var_2: float) -> np.ndar
     return np.column_stack([first, slope * first + np.sqrt(var_2 - slope * cov) * z[:, 1]])
 
 
-def missing(rng, facts: SimpleNamespace, code: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Which values are missing, exactly as many as published; (N, 2)."""
+def missing(rng, facts: SimpleNamespace, code: np.ndarray, y: np.ndarray, neither) -> np.ndarray:
+    """Which values are missing, exactly as many as in the file; (N, 2)."""
     creatas, grosagr = ((y - y.mean(0)) / y.std(0)).T
-    school = SCHOOL_SD * rng.standard_normal(facts.schools)[code]
-    out = np.zeros(y.shape, dtype=bool)
-    for log_odds, n, columns in (
-        (school, facts.neither, (True, True)),
-        (school + SLOPES[0] * grosagr, facts.no_creatas, (True, False)),
-        (school + SLOPES[1] * creatas, facts.no_grosagr, (False, True)),
+    out = np.column_stack([neither, neither])
+    school = 0.5 * rng.standard_normal(facts.schools)[code]
+    for column, log_odds, n in (
+        (0, school + SLOPES[0] * grosagr, facts.no_creatas),
+        (1, school + SLOPES[1] * creatas, facts.no_grosagr),
     ):
-        # The n largest of log odds plus Gumbel noise: a draw without replacement by these odds.
-        key = np.where(out.any(1), -np.inf, log_odds + rng.gumbel(size=len(y)))
-        out[np.argsort(key)[-n:]] = columns
+        out[:, column] |= chosen(rng, log_odds, n, out.any(1))
     return out
 
 
-def calibrate(rounds: int = 10) -> dict:
-    """Move the population until the means and estimates of the draw are the published ones."""
-    draw = PUBLISHED
+def chosen(rng, log_odds: np.ndarray, n: int, out_of_it: np.ndarray) -> np.ndarray:
+    """Draw n rows without replacement by their odds: the largest log odds plus Gumbel noise."""
+    key = np.where(out_of_it, -np.inf, log_odds + rng.gumbel(size=len(log_odds)))
+    return np.isin(np.arange(len(key)), np.argsort(key)[-n:])
+
+
+def calibrate(rounds: int = 22) -> dict:
+    """Move the population until the draw has what the file has."""
+    draw = TARGET | {"gap": dict.fromkeys(COUNTRIES, (0.0, 0.0))}
     for _ in range(rounds):
         found = estimates(build(draw))
-        draw = {key: moved(draw[key], PUBLISHED[key], found[key]) for key in PUBLISHED}
+        gain = {"gap": GAIN}
+        draw = {k: moved(draw[k], TARGET[k], found[k], gain.get(k, 1.0)) for k in TARGET}
     return draw
 
 
 def estimates(table: pd.DataFrame) -> dict:
-    """Observed means and the variance components of the published model, as in PUBLISHED."""
-    from mlteach import fit_multigroup
+    """What TARGET has, from the model with everything free and two location-scale models."""
+    from mlteach import fit_location_scale, fit_multigroup
 
-    fit = fit_multigroup(VARIABLES, table, cluster="school", group="country")
-    means = table.groupby("country")[list(VARIABLES)].mean()
-    within = {name: fit.within[name].to_numpy()[[0, 0, 1], [0, 1, 1]] for name in COUNTRIES}
+    fit = fit_multigroup(VARIABLES, table, cluster="school", group="country", between="free")
+    observed = table.groupby("country")[list(VARIABLES)].mean()
+    triangle = ([0, 0, 1], [0, 1, 1])
+    spread = [
+        fit_location_scale(
+            f"{name} ~ country + (1 | school)",
+            "~ country + (1 | school)",
+            table.dropna(subset=name),
+        ).random.iloc[1, 1]
+        for name in VARIABLES
+    ]
     return {
-        "means": {name: tuple(means.loc[name]) for name in COUNTRIES},
-        "within": within,
-        "between": tuple(np.diag(fit.between["Albania"])),
+        "gap": {name: tuple(observed.loc[name] - fit.means.loc[name]) for name in COUNTRIES},
+        "means": {name: tuple(fit.means.loc[name]) for name in COUNTRIES},
+        "within": {name: fit.within[name].to_numpy()[triangle] for name in COUNTRIES},
+        "between": {name: fit.between[name].to_numpy()[triangle] for name in COUNTRIES},
+        "spread": {"both": spread},
     }
 
 
-def moved(draw, target, found):
-    """Take off what an estimate is too large, for each country where there is one value each."""
-    if isinstance(draw, dict):
-        return {name: moved(draw[name], target[name], found[name]) for name in draw}
-    return tuple(round(float(d + t - f), 5) for d, t, f in zip(draw, target, found, strict=True))
+def moved(draw: dict, target: dict, found: dict, gain: float) -> dict:
+    """Take off what an estimate is too large."""
+    return {
+        name: tuple(
+            round(float(d + gain * (t - f)), 5)
+            for d, t, f in zip(draw[name], target[name], found[name], strict=True)
+        )
+        for name in draw
+    }
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from mlteach.centering.fit import CenteringResult, fit_centering
 from mlteach.data.pisa import load_pisa
 from mlteach.data.shipped import codebook, datasets, load
 from mlteach.data.simulated import simulate_within_between
+from mlteach.data.wf_pisa import load_wf_pisa
 from mlteach.errors import (
     ConvergenceWarning,
     DataError,
@@ -91,6 +92,7 @@ __all__ = [
     "little_mcar",
     "load",
     "load_pisa",
+    "load_wf_pisa",
     "missing_patterns",
     "moulton_factor",
     "partial_r",

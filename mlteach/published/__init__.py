@@ -1,1 +1,32 @@
-"""Published simulations."""
+"""Published studies: their designs and printed numbers, to be run again and compared."""
+
+import importlib
+
+# Read when first used: each needs a fitter, or a file of numbers.
+_HOME = {
+    "agreement": "wf_criteria",
+    "authors_file": "wf_pisa",
+    "authors_icc": "wf_pisa",
+    "conditions": "wf_simulation",
+    "criteria": "wf_criteria",
+    "draw_groups": "wf_simulation",
+    "draw_schools": "spurious_precision",
+    "fit_groups": "wf_simulation",
+    "fit_models": "spurious_precision",
+    "printed_estimates": "wf_pisa",
+    "printed_moments": "wf_pisa",
+    "published": "wf_criteria",
+    "stored_run": "wf_simulation",
+    "stored_seconds": "wf_simulation",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'mlteach.published' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"mlteach.published.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

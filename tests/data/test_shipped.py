@@ -22,6 +22,7 @@ import mlteach as mt
 from mlteach.data import shipped as data
 from mlteach.data.shipped import codebook, datasets, load
 from mlteach.errors import DataError
+from mlteach.published import authors_file, authors_icc, printed_moments
 from tests.places import ROOT
 
 DATA = ROOT / "data"
@@ -299,45 +300,75 @@ def by_country(values: pd.Series) -> list:
 
 
 def test_pisa_style_schools_and_students(pisa_style):
-    assert by_country(pisa_style["country"].value_counts()) == [5569, 6129]
+    assert by_country(pisa_style["country"].value_counts()) == [6129, 5569]
     assert by_country(schools(pisa_style)["country"].value_counts()) == [274, 170]
     assert (pisa_style.groupby("school")["country"].nunique() == 1).all()
-    sizes = pisa_style["school"].value_counts()
-    assert (sizes.min(), sizes.max()) == (1, 45)
+    sizes = pisa_style.groupby(["country", "school"]).size().groupby("country")
+    assert (by_country(sizes.min()), by_country(sizes.max())) == ([1, 4], [45, 45])
+    np.testing.assert_allclose(by_country(sizes.std()), [15.472, 6.5122], rtol=0.03)
     assert pisa_style["student"].is_unique
 
 
 def test_pisa_style_patterns_of_missing_values(pisa_style):
-    patterns = pisa_style[["CREATAS", "GROSAGR"]].notna().value_counts().to_dict()
-    expected = {(True, True): 8137, (False, True): 1182, (True, False): 312, (False, False): 2067}
-    assert patterns == expected
-    observed = pisa_style.groupby("country")[["CREATAS", "GROSAGR"]].count()
-    assert observed.to_numpy().tolist() == [[3398, 3870], [5051, 5449]]
+    seen = pisa_style.set_index("country")[["CREATAS", "GROSAGR"]].notna()
+    patterns = {
+        g: [int((rows == kind).all(axis=1).sum()) for kind in ([1, 1], [0, 1], [1, 0], [0, 0])]
+        for g, rows in seen.groupby("country")
+    }
+    assert patterns == {"Albania": [3110, 760, 288, 1971], "Ireland": [5027, 422, 24, 96]}
 
 
-def test_pisa_style_means_and_the_sd_that_fits(pisa_style):
+def test_pisa_style_observed_values(pisa_style):
+    """Means and SDs as the paper prints them."""
     groups = pisa_style.groupby("country")
-    assert [printed(m, 2) for m in by_country(groups["CREATAS"].mean())] == [1.08, 0.09]
-    assert [printed(m, 2) for m in by_country(groups["GROSAGR"].mean())] == [-0.36, 0.16]
-    assert printed(groups["CREATAS"].std()["Albania"], 2) == 1.34
+    for scale, table in printed_moments().groupby("scale"):
+        ours = groups[scale].agg(["mean", "std"]).round(2)
+        np.testing.assert_array_equal(ours, table[["mean", "sd"]])
 
 
-def test_pisa_style_variance_components(pisa_style):
-    """The published model, heterogeneous within: Figure 6 of the paper."""
-    fit = mt.fit_multigroup(["CREATAS", "GROSAGR"], pisa_style, cluster="school", group="country")
-    albania, ireland = fit.within["Albania"].to_numpy(), fit.within["Ireland"].to_numpy()
-    assert [printed(v, 2) for v in albania[[0, 0, 1], [0, 1, 1]]] == [1.73, -0.02, 1.68]
-    assert [printed(v, 2) for v in ireland[[0, 0, 1], [0, 1, 1]]] == [0.57, 0.04, 0.74]
-    assert [printed(r, 2) for r in albania.diagonal() / ireland.diagonal()] == [3.04, 2.27]
-    assert [printed(i, 2) for i in fit.icc.loc["Albania"]] == [0.04, 0.02]
-    assert [printed(i, 2) for i in fit.icc.loc["Ireland"]] == [0.11, 0.04]
+def test_pisa_style_has_the_moments_of_the_authors_file(pisa_style):
+    """Means and (co)variances on both levels, and how the schools differ in spread."""
+    file = authors_file().loc["observed"]
+    fit = mt.fit_multigroup(
+        ["CREATAS", "GROSAGR"], pisa_style, cluster="school", group="country", between="free"
+    )
+    theirs = file["estimate"].loc["within free, between free"].drop("llf")
+    assert len(theirs) == fit.n_parameters
+    np.testing.assert_allclose(fit.params[theirs.index], theirs, atol=5e-4)
+    for scale in ("CREATAS", "GROSAGR"):
+        rows = pisa_style.dropna(subset=scale)
+        part = "~ country + (1 | school)"
+        fit = mt.fit_location_scale(scale + part, part, rows)
+        theirs = file["estimate"][f"{scale}, location-scale with v", "variance of v"]
+        assert fit.random.iloc[1, 1] == pytest.approx(theirs, abs=5e-4)
+
+
+def test_pisa_style_teaches_what_the_authors_file_teaches(pisa_style):
+    """Equality between schools is rejected, and turns the order of the ICC of CREATAS round."""
+    free, equal = (
+        mt.fit_multigroup(
+            ["CREATAS", "GROSAGR"], pisa_style, cluster="school", group="country", between=between
+        )
+        for between in ("free", "equal")
+    )
+    llf = authors_file()["estimate"].xs("llf", level="name")["observed"]
+    theirs = 2 * (llf["within free, between free"] - llf["within free, between equal"])
+    assert theirs == pytest.approx(32.34, abs=0.01)
+    assert 2 * (free.llf - equal.llf) == pytest.approx(theirs, rel=0.15)
+    for fit, between in ((free, "free"), (equal, "equal")):
+        expected = authors_icc("observed", between)["CREATAS"]
+        np.testing.assert_allclose(fit.icc["CREATAS"], expected, atol=0.004)
+    assert free.icc.loc["Albania", "CREATAS"] > free.icc.loc["Ireland", "CREATAS"]
+    assert equal.icc.loc["Albania", "CREATAS"] < 0.5 * equal.icc.loc["Ireland", "CREATAS"]
 
 
 def test_pisa_style_values_are_missing_as_published(pisa_style):
-    """Correlations of the indicators; about, since only their counts are fixed."""
+    """Correlations of the indicators: with each other, the country, and (about) the other scale."""
     missing = pisa_style[["CREATAS", "GROSAGR"]].isna()
+    albania = pisa_style["country"] == "Albania"
     assert printed(missing.corr().iloc[0, 1]) == 0.667
-    assert abs(missing["CREATAS"].corr(pisa_style["GROSAGR"]) - -0.065) < 0.01
+    assert [printed(r) for r in missing.corrwith(albania)] == [0.393, 0.431]
+    assert abs(missing["CREATAS"].corr(pisa_style["GROSAGR"]) - -0.065) < 0.015
     assert abs(missing["GROSAGR"].corr(pisa_style["CREATAS"]) - 0.120) < 0.01
 
 

@@ -86,8 +86,8 @@ def _mean_square() -> float:
 # ---------------------------------------------------------------------------- 15.5 complete cases
 
 
-def _error_ratio() -> float:
-    return float(_fit("complete").bse[MEAN] / _fit().bse[MEAN])
+def _error_ratio(mean: str = MEAN) -> float:
+    return float(_fit("complete").bse[mean] / _fit().bse[mean])
 
 
 EXERCISES = (
@@ -141,8 +141,8 @@ EXERCISES = (
                 "That is the fit to complete rows. Keep all rows, with the mean in the gaps.",
             ),
         ),
-        hint="data.fillna(means) with means = data.groupby('country')[scales].transform('mean'), "
-        "then the entry CREATAS, CREATAS of fit.within['Albania'] with and without.",
+        hint="A value that is put at the country's mean has hardly any spread around it. Fill the "
+        "gaps of each country with its own mean, fit, and divide the two entries of within.",
     ),
     Exercise(
         key="15.3",
@@ -163,14 +163,14 @@ EXERCISES = (
                 "That sets the variance of CREATAS equal. Asked is the covariance of the scales.",
             ),
         ),
-        hint="Fit the model with and without equal=['within.CREATAS~~GROSAGR'] and take the "
-        "difference of the deviances.",
+        hint="Two nested models, with and without that equality. How do deviances compare them? "
+        "Section on one parameter at a time, in the chapter before.",
     ),
     Exercise(
         key="15.4",
         question="Pooled standard error of five completed files?",
         answer=lambda: _pooled(_mean_square()),
-        tolerance=0.001,
+        tolerance=0.002,
         mistakes=(
             (
                 lambda: _pooled(_mean_square(), factor=1.0),
@@ -188,9 +188,18 @@ EXERCISES = (
                 lambda: float(ERRORS.mean()),
                 "That is the mean standard error, as if the files agreed. Add their disagreement.",
             ),
+            (
+                lambda: _pooled(_mean_square() / 5.0),
+                "You divided U by the number of files, as for a mean of five samples. The files "
+                "hold the same people five times.",
+            ),
+            (
+                lambda: float(np.std(ESTIMATES, ddof=1)),
+                "That is how much the files disagree. What each of them leaves open is missing.",
+            ),
         ),
-        hint="The root of U + (1 + 1/5) B, with U the mean of the squared standard errors and B "
-        "the variance of the five estimates.",
+        hint="Two things are uncertain: what each file would leave open if it were complete, and "
+        "which file you happened to draw. See the section on what one completed file hides.",
     ),
     Exercise(
         key="15.5",
@@ -206,8 +215,19 @@ EXERCISES = (
                 lambda: _error_ratio() ** 2,
                 "That is the ratio of the variances.",
             ),
+            (
+                lambda: _error_ratio("mean.CREATAS[Albania]"),
+                "That is the mean of CREATAS. Asked is GROSAGR, which more students answered.",
+            ),
+            (
+                lambda: _error_ratio("mean.GROSAGR[Ireland]"),
+                "That is Ireland, where few values are missing.",
+            ),
+            (
+                lambda: 100.0 * (_error_ratio() - 1.0),
+                "Right, but in percent more. Give the ratio.",
+            ),
         ),
-        hint="fit.bse['mean.GROSAGR[Albania]'] from data.dropna(subset=scales), divided by the "
-        "same from all rows.",
+        hint="Which rows does each fit use? Two fits, and one entry of bse from each.",
     ),
 )

@@ -28,8 +28,10 @@ from functools import cached_property
 
 import numpy as np
 
-from mlteach.core.linalg import batched_cholesky, batched_solve_lower
-from mlteach.missing.patterns import patterns_of
+from mlteach.core.lazy import lazy_import
+from mlteach.core.patterns import block_inverses, each_times, numbered, padded, patterns_of
+
+sparse = lazy_import("scipy.sparse")
 
 # The guess of a variance between clusters is at least this part of that within them.
 LEAST_BETWEEN = 0.01
@@ -45,53 +47,73 @@ class Prior:
 
 @dataclass(frozen=True)
 class IncompleteRows:
-    """Rows of one group, each with at least one value.
+    """Rows of one group, each with at least one value, sorted by pattern.
 
     Attributes
     ----------
     y : ndarray, shape (N, p)
         NaN where missing.
-    codes : ndarray of int, shape (N,)
-        Cluster of each row, 0 to J - 1.
+    codes, number : ndarray of int, shape (N,)
+        Cluster of each row, 0 to J - 1, and pattern, 0 to R - 1; a complete one is the last.
+    order : ndarray of int, shape (N,)
+        Where the rows stood before.
     masks : ndarray of bool, shape (R, p)
         Variables observed in each pattern.
-    rows : tuple of R arrays of int
-        Rows of each pattern.
-    counts : ndarray, shape (J, R)
+    counts : sparse array, shape (J, R)
         Rows of each cluster and pattern.
-    sums : ndarray, shape (J, R, p)
-        Sums of their values, zero where missing.
+    sums : ndarray, shape (K, p)
+        Sums of the values, zero where missing, of each pair of a cluster and a pattern it has.
+    pair : ndarray of int, shape (K,)
+        Pattern of each pair.
+    of_cluster : sparse array, shape (J, K)
+        One where a pair belongs to a cluster.
     """
 
     y: np.ndarray
     codes: np.ndarray
+    number: np.ndarray
+    order: np.ndarray
     masks: np.ndarray
-    rows: tuple[np.ndarray, ...]
-    counts: np.ndarray
+    counts: sparse.csr_array
     sums: np.ndarray
+    pair: np.ndarray
+    of_cluster: sparse.csr_array
 
     @classmethod
     def from_values(cls, y: np.ndarray, codes: np.ndarray) -> IncompleteRows:
         """Sort rows by pattern and add them up by cluster."""
         masks, number = patterns_of(~np.isnan(y))
-        J, (R, p) = codes.max() + 1, masks.shape
-        cell = codes * R + number
-        counts = np.bincount(cell, minlength=J * R).reshape(J, R)
-        zeroed = np.nan_to_num(y)
-        sums = [np.bincount(cell, weights=zeroed[:, k], minlength=J * R) for k in range(p)]
-        rows = tuple(np.flatnonzero(number == r) for r in range(R))
-        sums = np.stack(sums, axis=-1).reshape(J, R, p)
-        return cls(y, codes, masks, rows, counts.astype(float), sums)
+        order = np.argsort(number, kind="stable")
+        y, codes, number = y[order], codes[order], number[order]
+        J, R = codes.max() + 1, len(masks)
+        pairs, at = numbered(codes * R + number)
+        K, cluster, pair = len(pairs), pairs // R, pairs % R
+        n = np.bincount(at, minlength=K).astype(float)
+        sums = np.stack([np.bincount(at, v, K) for v in np.nan_to_num(y).T], axis=1)
+        counts = sparse.csr_array((n, (cluster, pair)), shape=(J, R))
+        of_cluster = sparse.csr_array((np.ones(K), (cluster, np.arange(K))), shape=(J, K))
+        return cls(y, codes, number, order, masks, counts, sums, pair, of_cluster)
+
+    @cached_property
+    def zeroed(self) -> np.ndarray:
+        """Values with zero where missing."""
+        return np.nan_to_num(self.y)
+
+    @cached_property
+    def missing(self) -> np.ndarray:
+        """Which values of the rows that are not complete are missing, shape (M, p)."""
+        here = ~np.isnan(self.y)
+        return ~here[: len(here) - int(here.all(axis=1).sum())]
 
     @property
     def J(self) -> int:
         """Number of clusters."""
-        return len(self.counts)
+        return self.counts.shape[0]
 
     @cached_property
     def regressable(self) -> bool:
         """Whether every variable is observed in more clusters than there are variables."""
-        clusters = ((self.counts @ self.masks) > 0).sum(axis=0)
+        clusters = ((self.counts @ self.masks.astype(float)) > 0).sum(axis=0)
         return bool(clusters.min() > self.p)
 
     @property
@@ -148,7 +170,7 @@ def starting_state(rows: IncompleteRows, prior: Prior, factor: float) -> State:
     """Start from the guesses of the prior, the variance between clusters times a factor."""
     p = rows.p
     within, between = np.diag(prior.within), np.diag(factor * prior.between)
-    return State(np.zeros(p), np.zeros((rows.J, p)), within, between, rows.y)
+    return State(np.zeros(p), np.zeros((rows.J, p)), within, between, rows.zeroed)
 
 
 def gibbs(
@@ -173,14 +195,15 @@ def gibbs(
 def gibbs_round(rows: IncompleteRows, prior: Prior, state: State, rng: np.random.Generator) -> None:
     """Draw everything once, in place."""
     p = rows.p
-    seen = Seen.from_rows(rows, state.within)
+    P = block_inverses(state.within, rows.masks)
+    seen = Seen.from_rows(rows, P)
     state.mu, state.u = draw_means(seen, state.between, rng)
     scale = np.diag(p * prior.between) + state.u.T @ state.u
     state.between = draw_inverse_wishart(p + rows.J, scale, rng)
     if rows.regressable:
         draw_between_again(seen, prior, state, rng)
-    state.e = rows.y - (state.mu + state.u)[rows.codes]
-    complete_residuals(rows, state.e, state.within, rng)
+    state.e = rows.zeroed - (state.mu + state.u)[rows.codes]
+    complete_residuals(rows, state.e, state.within, P, rng)
     scale = np.diag(p * prior.within) + state.e.T @ state.e
     state.within = draw_inverse_wishart(p + len(rows.y), scale, rng)
 
@@ -201,11 +224,10 @@ class Seen:
     c: np.ndarray
 
     @classmethod
-    def from_rows(cls, rows: IncompleteRows, within: np.ndarray) -> Seen:
-        """Add up the patterns of each cluster."""
-        precision = _pattern_precisions(rows.masks, within)
-        A = np.einsum("jr,rab->jab", rows.counts, precision)
-        return cls(A, np.einsum("jra,rab->jb", rows.sums, precision))
+    def from_rows(cls, rows: IncompleteRows, P: np.ndarray) -> Seen:
+        """Add up the patterns of each cluster; P are the inverses of their blocks of Within."""
+        A = (rows.counts @ P.reshape(len(P), -1)).reshape(-1, *P.shape[1:])
+        return cls(A, rows.of_cluster @ each_times(P, rows.pair, rows.sums))
 
 
 def draw_means(
@@ -218,11 +240,12 @@ def draw_means(
     """
     A, c = seen.A, seen.c
     p = len(between)
-    L = batched_cholesky(A + np.linalg.inv(between))
-    half = batched_solve_lower(L, np.concatenate([A, c[:, :, None]], axis=2))
+    L = np.linalg.cholesky(A + np.linalg.inv(between))
+    half = np.linalg.solve(L, np.concatenate([A, c[:, :, None]], axis=2))
     half_A, half_c = half[:, :, :p], half[:, :, p]
-    M = A.sum(axis=0) - np.einsum("jca,jcb->ab", half_A, half_A)
-    m = c.sum(axis=0) - np.einsum("jca,jc->a", half_A, half_c)
+    flat = half_A.reshape(-1, p)
+    M = A.sum(axis=0) - flat.T @ flat
+    m = c.sum(axis=0) - half_c.ravel() @ flat
     mu = draw_normal(M, m, rng)
     noise = half_c - half_A @ mu + rng.standard_normal(c.shape)
     return mu, np.linalg.solve(L.transpose(0, 2, 1), noise[:, :, None])[:, :, 0]
@@ -237,7 +260,9 @@ def draw_between_again(seen: Seen, prior: Prior, state: State, rng: np.random.Ge
     old = np.linalg.cholesky(state.between)
     z = np.linalg.solve(old, state.u.T).T
     rows, cols = np.tril_indices(len(old))
-    precision = np.einsum("ja,jb,jab->ab", z[:, cols], z[:, cols], seen.A[:, rows][:, :, rows])
+    squares = (z[:, :, None] * z[:, None]).reshape(len(z), -1)
+    by_z = (seen.A.reshape(len(z), -1).T @ squares).reshape((len(old),) * 4)
+    precision = by_z[rows[:, None], rows, cols[:, None], cols]
     about_mu = seen.c - seen.A @ state.mu
     new = np.zeros_like(old)
     new[rows, cols] = draw_normal(
@@ -266,26 +291,29 @@ def draw_normal(precision: np.ndarray, weighted: np.ndarray, rng) -> np.ndarray:
     return np.linalg.solve(root.T, half)
 
 
-def _pattern_precisions(masks: np.ndarray, within: np.ndarray) -> np.ndarray:
-    """Inverse of Within over the variables of each pattern, zero elsewhere, shape (R, p, p)."""
-    out = np.zeros((len(masks), *within.shape))
-    for k, mask in enumerate(masks):
-        out[k][np.ix_(mask, mask)] = np.linalg.inv(within[np.ix_(mask, mask)])
-    return out
-
-
 def complete_residuals(
-    rows: IncompleteRows, e: np.ndarray, within: np.ndarray, rng: np.random.Generator
+    rows: IncompleteRows,
+    e: np.ndarray,
+    within: np.ndarray,
+    P: np.ndarray,
+    rng: np.random.Generator,
 ) -> None:
-    """Draw the missing residuals, given those of the row that are observed, in place."""
-    for mask, at in zip(rows.masks, rows.rows, strict=True):
-        if mask.all():
-            continue
-        o, m = np.flatnonzero(mask), np.flatnonzero(~mask)
-        B = np.linalg.solve(within[np.ix_(o, o)], within[np.ix_(o, m)])
-        root = np.linalg.cholesky(within[np.ix_(m, m)] - within[np.ix_(m, o)] @ B)
-        noise = rng.standard_normal((len(at), len(m))) @ root.T
-        e[np.ix_(at, m)] = e[np.ix_(at, o)] @ B + noise
+    """Draw the missing residuals, given those of the row that are observed, in place.
+
+    P are the inverses of the observed blocks of Within, shape (R, p, p). Given the observed ones
+    the missing residuals have the mean Within P e and the covariance Within - Within P Within.
+    """
+    missing = rows.missing
+    M = len(missing)
+    if not M:
+        return
+    number, P = rows.number[:M], P[: rows.number[M - 1] + 1]
+    noise = np.zeros(missing.shape)
+    noise[missing] = rng.standard_normal(int(missing.sum()))
+    root = np.linalg.cholesky(padded(within - within @ P @ within, ~rows.masks[: len(P)]))
+    known = np.where(missing, 0.0, e[:M])
+    drawn = each_times(P, number, known) @ within + each_times(root.swapaxes(1, 2), number, noise)
+    e[:M] = np.where(missing, drawn, known)
 
 
 def draw_inverse_wishart(df: float, scale: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -352,7 +352,7 @@ def _complete(part: _Group, state: State, rng: np.random.Generator) -> np.ndarra
     u = rng.standard_normal((part.codes.max() + 1, p)) @ np.linalg.cholesky(state.between).T
     u[part.seen] = state.u
     e = rng.standard_normal((len(part.codes), p)) @ np.linalg.cholesky(state.within).T
-    e[part.known] = state.e
+    e[np.flatnonzero(part.known)[part.rows.order]] = state.e
     return part.centre + part.scale * (state.mu + u[part.codes] + e)
 
 

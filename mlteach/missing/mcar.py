@@ -12,19 +12,20 @@ freedom (Little 1988, equation 5). Rows without any value say nothing and are le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlteach.core.distributions import chi2_sf
 from mlteach.core.lazy import lazy_import
+from mlteach.core.patterns import CHUNK, block_inverses, each_times, patterns_of
+from mlteach.core.progress import Progress
 from mlteach.errors import DataError, ModelError
 from mlteach.missing.patterns import (
     check_variables,
     group_rows,
     incomplete_values,
-    patterns_of,
     refuse_without_variation,
 )
 
@@ -104,10 +105,11 @@ def little_mcar(
     values = incomplete_values(data, variables, "little_mcar")
     known = ~np.isnan(values).all(axis=1)
     rows = {}
-    for label, at in group_rows(data, group):
-        place = "" if group is None else f" in the group {label}"
-        refuse_without_variation(values[at], variables, place)
-        rows[label] = _test(values[at[known[at]]], variables, place)
+    with Progress("Little's test, steps of EM") as bar:
+        for label, at in group_rows(data, group):
+            place = "" if group is None else f" in the group {label}"
+            refuse_without_variation(values[at], variables, place)
+            rows[label] = _test(values[at[known[at]]], variables, place, bar)
     left_out = int((~known).sum())
     index = pd.Index(list(rows), name=None if group is None else group)
     table = pd.DataFrame(list(rows.values()), index=index)
@@ -116,28 +118,27 @@ def little_mcar(
     return table
 
 
-def _test(values: np.ndarray, variables: list[str], place: str) -> dict:
+def _test(values: np.ndarray, variables: list[str], place: str, bar: Progress) -> dict:
     """Statistic, df and p-value in rows that have at least one value."""
-    patterns = sufficient_statistics(values)
-    df = sum(len(part.columns) for part in patterns) - values.shape[1]
-    counts = {"patterns": len(patterns), "rows": len(values)}
-    if len(patterns) == 1:
+    moments = pattern_moments(values)
+    df = int(moments.observed.sum()) - values.shape[1]
+    counts = {"patterns": len(moments.n), "rows": len(values)}
+    if len(moments.n) == 1:
         return {"statistic": np.nan, "df": 0, "p": np.nan, **counts}
-    _refuse_strangers(patterns, variables, place)
-    mean, cov = em_moments(patterns, values.shape[1], place)
+    _refuse_strangers(moments, variables, place)
+    mean, cov = em_moments(moments, place, bar)
+    away = np.where(moments.observed, moments.means() - mean, 0.0)
     statistic = 0.0
-    for part in patterns:
-        away = part.mean - mean[part.columns]
-        inside = cov[np.ix_(part.columns, part.columns)]
-        statistic += part.n * float(away @ np.linalg.solve(inside, away))
+    for part, P in moments.inverses(cov):
+        weighted = each_times(P, np.arange(len(P)), away[part])
+        statistic += float(moments.n[part] @ np.sum(away[part] * weighted, axis=1))
     return {"statistic": statistic, "df": df, "p": float(chi2_sf(statistic, df)), **counts}
 
 
-def _refuse_strangers(patterns: list[PatternMoments], variables: list[str], place: str) -> None:
+def _refuse_strangers(moments: PatternMoments, variables: list[str], place: str) -> None:
     """Refuse two variables that no row has together: nothing tells their covariance."""
-    together = np.zeros((len(variables),) * 2, dtype=bool)
-    for part in patterns:
-        together[np.ix_(part.columns, part.columns)] = True
+    seen = moments.observed.astype(float)
+    together = seen.T @ seen > 0
     if not together.all():
         k, r = np.argwhere(~together)[0]
         raise DataError(
@@ -151,38 +152,69 @@ def _refuse_strangers(patterns: list[PatternMoments], variables: list[str], plac
 
 @dataclass(frozen=True)
 class PatternMoments:
-    """What the normal likelihood needs of the rows of one pattern, k variables observed.
+    """What the normal likelihood needs of the rows: R patterns, K rows that stand for all.
+
+    Many rows of a pattern are replaced by their mean and by as many rows as there are variables,
+    which have the same cross-products of deviations from it.
 
     Attributes
     ----------
-    columns : ndarray of int, shape (k,)
-    n : int
-    mean : ndarray, shape (k,)
-    sscp : ndarray, shape (k, k)
-        Cross-products of deviations from the mean.
+    observed : ndarray of bool, shape (R, p)
+    n : ndarray, shape (R,)
+        Rows of each pattern.
+    rows : ndarray, shape (K, p)
+        Zero where missing.
+    pattern : ndarray of int, shape (K,)
+        In ascending order.
+    weight, coefficient : ndarray, shape (K,)
+        How often a row counts, and how many times the mean is in it: 1 or, in a deviation, 0.
     """
 
-    columns: np.ndarray
-    n: int
-    mean: np.ndarray
-    sscp: np.ndarray
+    observed: np.ndarray
+    n: np.ndarray
+    rows: np.ndarray
+    pattern: np.ndarray
+    weight: np.ndarray
+    coefficient: np.ndarray
+
+    def means(self) -> np.ndarray:
+        """Means of each pattern, shape (R, p), zero where missing."""
+        weighted = (self.weight * self.coefficient)[:, None] * self.rows
+        first = np.searchsorted(self.pattern, np.arange(len(self.n)))
+        return np.add.reduceat(weighted, first) / self.n[:, None]
+
+    def inverses(self, cov: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Patterns, as many as fit into memory at once, and the inverses of their blocks."""
+        step = max(1, CHUNK // cov.size)
+        for start in range(0, len(self.n), step):
+            part = slice(start, start + step)
+            yield part, block_inverses(cov, self.observed[part])
 
 
-def sufficient_statistics(values: np.ndarray) -> list[PatternMoments]:
+def pattern_moments(values: np.ndarray) -> PatternMoments:
     """Moments of each pattern of an (N, p) array with NaN; no row is without any value."""
-    masks, number = patterns_of(~np.isnan(values))
-    out = []
-    for k, mask in enumerate(masks):
-        part = values[number == k][:, mask]
-        mean = part.mean(axis=0)
-        out.append(
-            PatternMoments(np.flatnonzero(mask), len(part), mean, (part - mean).T @ (part - mean))
-        )
-    return out
+    observed, number = patterns_of(~np.isnan(values))
+    n = np.bincount(number)
+    order = np.argsort(number, kind="stable")
+    rows, ends = np.nan_to_num(values)[order], np.cumsum(n)
+    few = n <= values.shape[1] + 1
+    at = np.flatnonzero(few[number[order]])
+    one = np.ones(len(at))
+    parts = [(rows[at], number[order][at], one, one)]
+    for r in np.flatnonzero(~few):
+        own = rows[ends[r] - n[r] : ends[r]]
+        mean = own.mean(axis=0)
+        own = np.vstack([mean, np.linalg.qr(own - mean, mode="r")])
+        is_mean = np.arange(len(own)) == 0
+        parts.append((own, np.full(len(own), r), np.where(is_mean, n[r], 1.0), is_mean))
+    rows, pattern, weight, coefficient = (np.concatenate(part) for part in zip(*parts, strict=True))
+    place = np.argsort(pattern, kind="stable")
+    sorted_parts = (part[place] for part in (rows, pattern, weight, coefficient.astype(float)))
+    return PatternMoments(observed, n.astype(float), *sorted_parts)
 
 
 def em_moments(
-    patterns: list[PatternMoments], p: int, place: str = ""
+    moments: PatternMoments, place: str = "", bar: Progress | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """ML mean (p,) and covariance matrix (p, p) of a normal distribution, by EM.
 
@@ -196,12 +228,14 @@ def em_moments(
     Dempster, Laird & Rubin (1977), Journal of the Royal Statistical Society B 39(1),
     doi:10.1111/j.2517-6161.1977.tb01600.x.
     """
-    mean, cov = _available_moments(patterns, p)
+    mean, cov = _available_moments(moments)
     scale = np.sqrt(np.diag(cov))
     for _ in range(EM_STEPS):
         before = mean, cov
-        mean, cov = _em_step(patterns, mean, cov)
+        mean, cov = _em_step(moments, mean, cov)
         _refuse_singular(cov, place)
+        if bar is not None:
+            bar.update()
         change = max(
             np.abs((mean - before[0]) / scale).max(),
             np.abs((cov - before[1]) / np.outer(scale, scale)).max(),
@@ -215,34 +249,36 @@ def em_moments(
     )
 
 
-def _available_moments(patterns: list[PatternMoments], p: int) -> tuple[np.ndarray, np.ndarray]:
+def _available_moments(moments: PatternMoments) -> tuple[np.ndarray, np.ndarray]:
     """Start: each variable's mean and variance in the rows that have it, no covariances."""
-    n, total, squares = np.zeros(p), np.zeros(p), np.zeros(p)
-    for part in patterns:
-        n[part.columns] += part.n
-        total[part.columns] += part.n * part.mean
-    mean = total / n
-    for part in patterns:
-        away = part.mean - mean[part.columns]
-        squares[part.columns] += np.diag(part.sscp) + part.n * away**2
-    return mean, np.diag(squares / n)
+    n = moments.n @ moments.observed
+    mean = moments.n @ moments.means() / n
+    away = _deviations(moments, mean)
+    return mean, np.diag(moments.weight @ away**2 / n)
 
 
-def _em_step(patterns: list[PatternMoments], mean, cov) -> tuple[np.ndarray, np.ndarray]:
-    """One step: expected sums of completed rows, given what is observed, then their moments."""
-    p = len(mean)
-    N = sum(part.n for part in patterns)
-    shift, square = np.zeros(p), np.zeros((p, p))
-    for part in patterns:
-        o = part.columns
-        # Regression of all variables on the observed ones: the identity for these themselves.
-        B = np.linalg.solve(cov[np.ix_(o, o)], cov[o]).T
-        away = part.mean - mean[o]
-        shift += part.n * B @ away
-        about_old = part.sscp + part.n * np.outer(away, away)
-        square += B @ about_old @ B.T + part.n * (cov - B @ cov[o])
-    shift /= N
-    return mean + shift, square / N - np.outer(shift, shift)
+def _deviations(moments: PatternMoments, mean: np.ndarray) -> np.ndarray:
+    """Rows less the mean, zero where missing, shape (K, p)."""
+    away = moments.rows - moments.coefficient[:, None] * mean
+    return np.where(moments.observed[moments.pattern], away, 0.0)
+
+
+def _em_step(moments: PatternMoments, mean, cov) -> tuple[np.ndarray, np.ndarray]:
+    """One step: expected sums of completed rows, given what is observed, then their moments.
+
+    With P_r the padded inverse of the observed block and d_i the deviations, the regression of all
+    variables on the observed ones predicts cov P_r d_i, and leaves cov - cov P_r cov.
+    """
+    N, away = moments.n.sum(), _deviations(moments, mean)
+    shift, square = np.zeros(len(mean)), np.zeros(cov.shape)
+    for part, P in moments.inverses(cov):
+        own = slice(*np.searchsorted(moments.pattern, [part.start, part.stop]))
+        d = each_times(P, moments.pattern[own] - part.start, away[own])
+        weighted = moments.weight[own, None] * d
+        shift += moments.coefficient[own] @ weighted
+        square += weighted.T @ d - np.tensordot(moments.n[part], P, 1)
+    shift = cov @ shift / N
+    return mean + shift, cov + cov @ square @ cov / N - np.outer(shift, shift)
 
 
 def _refuse_singular(cov: np.ndarray, place: str) -> None:

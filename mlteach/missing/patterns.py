@@ -189,8 +189,3 @@ def refuse_without_variation(values: np.ndarray, variables: list[str], place: st
                 f"'{name}' spans {np.ptp(seen):.1g}{place}: its squares are beyond what a computer "
                 "can count with. Change its unit."
             )
-
-
-def patterns_of(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct rows of a mask (R, p), and the pattern number of each row (N,)."""
-    return np.unique(observed, axis=0, return_inverse=True)

@@ -14,13 +14,16 @@ import numpy as np
 from mlteach.core.design import check_columns
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import group_of_clusters, numeric_values
+from mlteach.core.patterns import patterns_of
 from mlteach.errors import DataError, ModelError
-from mlteach.multigroup.deviance import GroupMoments, group_moments
+from mlteach.multigroup.moments import GroupMoments, group_moments
 
 pd = lazy_import("pandas")
 
 # Differences of standardised values that are rounding, and a share of variance that is.
 ROUNDING, COLLINEAR = 1e-9, 1e-10
+# With more than these it is the patterns that cost time, not the rows.
+MANY_PATTERNS = 32
 ALL = "all"  # the name of the only group where none are given
 
 
@@ -184,6 +187,9 @@ def _rows_that_count(ids: pd.DataFrame, columns: list, variables: tuple):
             f"Missing values in the rows that count: {', '.join(counts)}. They are taken as "
             "missing at random (full information maximum likelihood)."
         )
+        patterns = len(patterns_of(~np.column_stack(missing)[keep])[0])
+        if patterns > MANY_PATTERNS:
+            notes.append(f"The rows have {patterns:,} patterns of missing values.")
     if keep.all():
         return ids, columns, notes
     return ids[keep], [y[keep] for y in columns], notes

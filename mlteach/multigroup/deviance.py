@@ -20,9 +20,16 @@ p x p. Between may have negative eigenvalues, and so may Within of a position th
 once, as long as the covariance matrix of every cluster is positive definite; determinants then
 count by their absolute value.
 
-Clusters with the same n_jr are of one *type* t, with one A_t. The quadratic form needs only the
-second moments of their sums, so many clusters of a type are replaced by a few *units* that have the
-same second moments: their mean, and the rows of the triangular factor of the deviations from it.
+Classes, types and units are those of :mod:`mlteach.multigroup.moments`. With f_jr = P_r e_jr,
+g_j = Between^-1 u_j, G_j = (I + A_j Between)^-1 and H_j = G_j A_j, the second derivative in the
+directions (dmu, dW, dB) is that of the deviance at fixed u, less what the u give back:
+
+    tr(dW P dW (2 P T P - n P)) and the like by class,
+    - 2 v'K v + 4 v'G'w + 2 w'H w,   v = sum_r P_r dW f_r + n_r P_r dmu,   w = dB g,
+    - tr(K dA K dA) + 2 tr(G'dB G dA) - tr(H dB H dB),   dA = - sum_r n_r P_r dW P_r,
+
+where T_r are the expected cross-products of the residuals of class r. All of it is products of
+arrays: patterns of missing values by the hundred cost no loop.
 """
 
 from __future__ import annotations
@@ -32,138 +39,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Directions of the Hessian that are computed at once hold at most this many numbers.
+from mlteach.core.lazy import lazy_import
+from mlteach.core.patterns import clipped, each_times, padded
+from mlteach.multigroup.moments import GroupMoments
+
+sparse = lazy_import("scipy.sparse")
+
+# Numbers in an array of second derivatives of clusters that are worked on at once.
 CHUNK = 4_000_000
-STEP = 1e-30  # of the complex-step derivative: exact, because nothing is subtracted
 
 
 @dataclass(frozen=True)
-class GroupMoments:
-    """What the likelihood needs of one group: R classes, T cluster types, U units, C cells.
+class _Point:
+    """Everything at one value of the parameters.
 
     Attributes
     ----------
-    cell : ndarray of int, shape (R,)
-        Cell of each class.
-    observed : ndarray of bool, shape (R, p)
-    rows : ndarray, shape (R,)
-    scatter : ndarray, shape (R, p, p)
-        Cross-products of the deviations from the mean of the class in each cluster.
-    n : ndarray, shape (T, R)
-        Rows of each class in a cluster of the type.
-    count : ndarray, shape (T,)
-        Clusters of the type.
-    type : ndarray of int, shape (U,)
-    weight : ndarray, shape (U,)
-        How often the unit counts.
-    coefficient : ndarray, shape (U, R)
-        How many times mu is in the sums of the unit.
-    sums : ndarray, shape (U, R, p)
-        Sums of y over the rows of each class.
+    between : ndarray, shape (p, p)
+    block, P : ndarray, shape (R, p, p)
+        Observed block of Within in an identity matrix; its inverse in zeros.
+    A, G, K : ndarray, shape (T, p, p)
+    u, g : ndarray, shape (U, p)
+    e, f : ndarray, shape (K, p)
     """
 
-    cell: np.ndarray
-    observed: np.ndarray
-    rows: np.ndarray
-    scatter: np.ndarray
-    n: np.ndarray
-    count: np.ndarray
-    type: np.ndarray
-    weight: np.ndarray
-    coefficient: np.ndarray
-    sums: np.ndarray
-
-    @property
-    def p(self) -> int:
-        """Number of variables."""
-        return self.observed.shape[1]
-
-    @property
-    def cells(self) -> int:
-        """Number of cells."""
-        return int(self.cell.max()) + 1
-
-
-def group_moments(Y: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> GroupMoments:
-    """Reduce the rows of one group to their statistics.
-
-    Parameters
-    ----------
-    Y : ndarray, shape (N, p)
-        NaN where missing; every row has a value. Best centred and scaled.
-    codes : ndarray of int, shape (N,)
-        Cluster of each row, 0 ... J - 1.
-    cells : ndarray of int, shape (N,)
-        Cell of each row, 0 ... C - 1.
-    """
-    here = ~np.isnan(Y)
-    p = Y.shape[1]
-    key = cells.copy()
-    for column in here.T:
-        key = 2 * key + column
-    keys, first, klass = _distinct(key)
-    R, J = len(keys), int(codes.max()) + 1
-    rows = np.bincount(klass, minlength=R).astype(float)
-    at = codes * R + klass
-    n = np.bincount(at, minlength=J * R).astype(float)
-    filled = np.where(here, Y, 0.0)
-    sums = np.stack([np.bincount(at, y, J * R) for y in filled.T], axis=1)
-    means = sums / np.maximum(n, 1.0)[:, None]
-    deviation = np.where(here, filled - means[at], 0.0)
-    scatter = np.empty((R, p, p))
-    for r in range(R):
-        part = deviation if R == 1 else deviation[klass == r]
-        scatter[r] = part.T @ part
-    types, count, parts = _units(n.reshape(J, R), sums.reshape(J, R, p))
-    return GroupMoments(cells[first], here[first], rows, scatter, types, count, *parts)
-
-
-def _distinct(key: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Distinct values, where each occurs first, and which of them each element is."""
-    if key.min() == key.max():
-        return key[:1], np.zeros(1, int), np.zeros(len(key), int)
-    return np.unique(key, return_index=True, return_inverse=True)
-
-
-def _units(n: np.ndarray, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple]:
-    """Types (T, R), how many clusters each has (T,), and (type, weight, coefficient, sums)."""
-    # One-dimensional sorting is many times faster than that of rows.
-    along = n[:, 0] if n.shape[1] == 1 else n
-    types, member, count = np.unique(along, axis=0, return_inverse=True, return_counts=True)
-    types, member = types.reshape(len(count), -1), member.ravel()
-    order = np.argsort(member, kind="stable")
-    ends = np.cumsum(count)
-    kinds, weights, coefficients, units = [], [], [], []
-    for t, (m, end) in enumerate(zip(count, ends, strict=True)):
-        own = sums[order[end - m : end]]
-        active = np.flatnonzero(types[t])
-        width = len(active) * sums.shape[2]
-        if m <= width + 1:
-            weight, coefficient = np.ones(m), np.repeat(types[t][None], m, axis=0)
-        else:
-            own, weight, coefficient = _compressed(own, active, types[t])
-        kinds.append(np.full(len(own), t))
-        weights.append(weight)
-        coefficients.append(coefficient)
-        units.append(own)
-    parts = (np.concatenate(part) for part in (kinds, weights, coefficients, units))
-    return types, count.astype(float), tuple(parts)
-
-
-def _compressed(own: np.ndarray, active: np.ndarray, n: np.ndarray) -> tuple:
-    """Few units with the same second moments as many clusters of one type."""
-    m, R, p = own.shape
-    centre = own.mean(axis=0)
-    flat = (own - centre)[:, active].reshape(m, -1)
-    factor = np.linalg.qr(flat, mode="r")
-    units = np.zeros((1 + len(factor), R, p))
-    units[0] = centre
-    units[1:, active] = factor.reshape(len(factor), len(active), p)
-    weight = np.ones(len(units))
-    weight[0] = m
-    coefficient = np.zeros((len(units), R))
-    coefficient[0] = n
-    return units, weight, coefficient
+    between: np.ndarray
+    block: np.ndarray
+    P: np.ndarray
+    A: np.ndarray
+    G: np.ndarray
+    K: np.ndarray
+    u: np.ndarray
+    g: np.ndarray
+    e: np.ndarray
+    f: np.ndarray
 
 
 class GroupDeviance:
@@ -175,147 +84,268 @@ class GroupDeviance:
 
     def __init__(self, moments: GroupMoments) -> None:
         self.moments = moments
-        p = moments.p
+        p, R, T, U = moments.p, len(moments.rows), len(moments.count), len(moments.weight)
         self.rows, self.cols = np.tril_indices(p)
         self.m = len(self.rows)
         self.size = moments.cells * (p + self.m) + self.m
         self.constant = float(moments.rows @ moments.observed.sum(axis=1)) * np.log(2.0 * np.pi)
-        n = moments.n[moments.type]
-        self._n = n[..., None]
-        self._weight = moments.weight[:, None] / np.maximum(n, 1.0)
+        unit, klass, K = moments.unit, moments.klass, len(moments.unit)
+        self._ends = np.searchsorted(klass, np.arange(R + 1))
+        self._observed = moments.observed[klass]
+        self._weight = moments.weight[unit] / moments.n
         self._pull = moments.coefficient * self._weight
-        self._blocks = [np.ix_(here, here) for here in moments.observed]
+        self._by_unit = _sparse(np.ones(K), unit, np.arange(K), (U, K))
+        # The first unit of a type has all its classes, with their rows in each cluster.
+        leads = np.diff(moments.type, prepend=-1) > 0
+        at = np.flatnonzero(leads[unit])
+        self.by_type = _sparse(moments.n[at], moments.type[unit[at]], klass[at], (T, R))
         values, vectors = np.linalg.eigh(moments.scatter)
-        self._roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+        self._roots = np.where(moments.observed[..., None], roots, 0.0)
+        self._last: tuple[bytes, _Point] | None = None
 
     def unpack(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Means (..., C, p), Within (..., C, p, p), Between (..., p, p)."""
-        C, p, m = self.moments.cells, self.moments.p, self.m
-        mu = theta[..., : C * p].reshape(*theta.shape[:-1], C, p)
-        triangles = theta[..., C * p :].reshape(*theta.shape[:-1], C + 1, m)
-        matrices = np.empty((*triangles.shape[:-1], p, p), theta.dtype)
-        matrices[..., self.rows, self.cols] = triangles
-        matrices[..., self.cols, self.rows] = triangles
-        return mu, matrices[..., :C, :, :], matrices[..., C, :, :]
+        """Means (C, p), Within (C, p, p), Between (p, p)."""
+        C, p = self.moments.cells, self.moments.p
+        triangles = theta[C * p :].reshape(C + 1, self.m)
+        matrices = np.empty((C + 1, p, p))
+        matrices[:, self.rows, self.cols] = triangles
+        matrices[:, self.cols, self.rows] = triangles
+        return theta[: C * p].reshape(C, p), matrices[:C], matrices[C]
 
     def value(self, theta: np.ndarray) -> float:
         """Deviance; infinite where a covariance matrix is not possible."""
-        mom, (mu, within, between) = self.moments, self.unpack(theta)
-        if not self._possible(within, between):
-            return np.inf
-        P, A, G, b, u, e = self._pieces(mu, within, between)
-        value = self.constant
-        for r, block in enumerate(self._blocks):
-            W = within[mom.cell[r]][block]
-            value += mom.rows[r] * np.linalg.slogdet(W)[1]
-            root = self._roots[r][mom.observed[r]]
-            value += float(np.sum(root * np.linalg.solve(W, root)))
-        value += float(mom.count @ np.linalg.slogdet(np.eye(mom.p) + A @ between)[1])
-        Gb = (G[mom.type] @ b[..., None])[..., 0]
-        Pe = (P @ e[..., None])[..., 0]
-        value += float(np.sum(self._weight * np.sum(e * Pe, axis=2)))
-        return value + float(mom.weight @ np.sum(u * Gb, axis=1))
+        return self.value_and_gradient(theta)[0]
 
     def gradient(self, theta: np.ndarray) -> np.ndarray:
-        """First derivatives, for one point or for many: shape (..., size), real or complex."""
-        mom, (mu, within, between) = self.moments, self.unpack(theta)
-        P, A, G, b, _, e = self._pieces(mu, within, between)
-        lead, p = theta.shape[:-1], mom.p
+        """First derivatives, shape (size,)."""
+        return self._gradient(self._point(theta))
 
-        g = (G[..., mom.type, :, :] @ b[..., None])[..., 0]
-        by_between = np.einsum("...tab,t->...ab", G @ A, mom.count)
-        by_between = by_between - np.swapaxes(g * mom.weight[:, None], -1, -2) @ g
-
-        # Expected cross-products of the residuals of each class, given the data.
-        K = between[..., None, :, :] @ G
-        T = mom.scatter + np.einsum("tr,...tab->...rab", mom.n * mom.count[:, None], K)
-        by_class = np.moveaxis(e, -2, -3)
-        weighted = by_class * self._weight.T[..., None]
-        T = T + np.swapaxes(weighted, -1, -2) @ by_class
-        by_P = mom.rows[:, None, None] * P - P @ T @ P
-        left = np.einsum("ur,...ura->...ra", self._pull, e)
-        by_mean = -2.0 * (P @ left[..., None])[..., 0]
-
-        by_mu = np.zeros((*lead, mom.cells, p), theta.dtype)
-        matrices = np.zeros((*lead, mom.cells + 1, p, p), theta.dtype)
-        matrices[..., -1, :, :] = by_between
-        for r, c in enumerate(mom.cell):
-            by_mu[..., c, :] += by_mean[..., r, :]
-            matrices[..., c, :, :] += by_P[..., r, :, :]
-        twice = np.where(self.rows == self.cols, 1.0, 2.0)
-        triangles = matrices[..., self.rows, self.cols] * twice
-        return np.concatenate([by_mu.reshape(*lead, -1), triangles.reshape(*lead, -1)], axis=-1)
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Both; infinite and zero where a covariance matrix is not possible."""
+        _, within, between = self.unpack(theta)
+        ordinary = np.linalg.eigvalsh(within)[:, 0].min() > 0
+        if ordinary or self._types_possible(within, between):
+            at = self._point(theta)
+            if not ordinary or self._between_possible(at):
+                return self._value(at), self._gradient(at)
+        return np.inf, np.zeros(self.size)
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
-        """Second derivatives: the gradient along an imaginary step in each direction."""
-        mom = self.moments
-        at_once = max(1, CHUNK // (mom.sums.size + 3 * mom.n.shape[0] * mom.p**2))
-        out = np.empty((self.size, self.size))
-        for start in range(0, self.size, at_once):
-            directions = np.eye(self.size)[start : start + at_once]
-            out[start : start + at_once] = self.gradient(theta + 1j * STEP * directions).imag / STEP
+        """Second derivatives, shape (size, size)."""
+        at, mom, size = self._point(theta), self.moments, self.m * self.moments.p**2
+        out = np.zeros((self.size, self.size))
+        self._add_classes(at, out)
+        # Either all classes fit into the memory of a chunk, or those of its types do.
+        parts = 1 if len(mom.rows) * size <= CHUNK else self.by_type.nnz / len(mom.count)
+        step = max(1, int(CHUNK / (mom.cells * size * parts)))
+        for start in range(0, len(mom.count), step):
+            types = slice(start, min(start + step, len(mom.count)))
+            units = slice(*np.searchsorted(mom.type, [types.start, types.stop]))
+            self._add_determinants(at, types, units, out)
+            self._add_effects(at, units, out)
         return 0.5 * (out + out.T)
 
-    def precisions(self, within: np.ndarray) -> np.ndarray:
-        """P of each class, shape (..., R, p, p)."""
+    # ------------------------------------------------------------------------- value and gradient
+
+    def _point(self, theta: np.ndarray) -> _Point:
+        """The point; that of the last theta is remembered."""
+        key = theta.tobytes()
+        if self._last is None or self._last[0] != key:
+            self._last = (key, self._evaluate(theta))
+        return self._last[1]
+
+    def _evaluate(self, theta: np.ndarray) -> _Point:
         mom = self.moments
-        P = np.zeros((*within.shape[:-3], len(mom.rows), mom.p, mom.p), within.dtype)
-        for r, block in enumerate(self._blocks):
-            P[(..., r, *block)] = np.linalg.inv(within[(..., mom.cell[r], *block)])
-        return P
+        mu, within, between = self.unpack(theta)
+        block = padded(within[mom.cell], mom.observed)
+        P = clipped(np.linalg.inv(block), mom.observed)
+        A = self._types_of(P)
+        G = np.linalg.inv(np.eye(mom.p) + A @ between)
+        K = between @ G
+        d = mom.sums - mom.coefficient[:, None] * mu[mom.cell[mom.klass]]
+        d = np.where(self._observed, d, 0.0)
+        b = (self._by_unit @ each_times(P, mom.klass, d))[..., None]
+        u, g = (K[mom.type] @ b)[..., 0], (G[mom.type] @ b)[..., 0]
+        e = np.where(self._observed, d - mom.n[:, None] * u[mom.unit], 0.0)
+        return _Point(between, block, P, A, G, K, u, g, e, each_times(P, mom.klass, e))
 
-    def _pieces(self, mu, within, between) -> tuple[np.ndarray, ...]:
-        """P (R, p, p), A and G (T, p, p), b and u (U, p), e (U, R, p), each with leading axes.
+    def _value(self, at: _Point) -> float:
+        mom = self.moments
+        value = self.constant + mom.rows @ np.linalg.slogdet(at.block)[1]
+        value += np.sum(self._roots * np.linalg.solve(at.block, self._roots))
+        value += mom.count @ np.linalg.slogdet(np.eye(mom.p) + at.A @ at.between)[1]
+        value += self._weight @ np.sum(at.e * at.f, axis=1)
+        return float(value + mom.weight @ np.sum(at.u * at.g, axis=1))
 
-        G is (I + A Between)^-1, so that K = Between G.
-        """
+    def _gradient(self, at: _Point) -> np.ndarray:
         mom, p = self.moments, self.moments.p
-        P = self.precisions(within)
-        A = _sums_over_classes(mom.n, P)
-        between = between[..., None, :, :]
-        G = np.linalg.inv(np.eye(p) + A @ between)
-        d = mom.sums - mom.coefficient[..., None] * mu[..., None, mom.cell, :]
-        d = np.where(mom.observed, d, 0.0)
-        b = np.einsum("...rab,...urb->...ua", P, d)
-        u = ((between @ G)[..., mom.type, :, :] @ b[..., None])[..., 0]
-        e = np.where(mom.observed, d - self._n * u[..., None, :], 0.0)
-        return P, A, G, b, u, e
+        by_between = np.tensordot(mom.count, at.G @ at.A, 1) - (at.g.T * mom.weight) @ at.g
+        by_P = mom.rows[:, None, None] * at.P - at.P @ self._expected(at) @ at.P
+        by_mu = np.zeros((mom.cells, p))
+        matrices = np.zeros((mom.cells + 1, p, p))
+        np.add.at(by_mu, mom.cell, -2.0 * self._classes_of(self._pull[:, None] * at.f))
+        np.add.at(matrices, mom.cell, by_P)
+        matrices[-1] = by_between
+        twice = np.where(self.rows == self.cols, 1.0, 2.0)
+        return np.concatenate([by_mu.ravel(), (matrices[:, self.rows, self.cols] * twice).ravel()])
 
-    def _possible(self, within: np.ndarray, between: np.ndarray) -> bool:
-        """Whether the covariance matrix of every cluster is positive definite."""
-        if np.linalg.eigvalsh(within)[:, 0].min() <= 0:
-            return all(self._type_possible(n, within, between) for n in self.moments.n)
-        if np.linalg.eigvalsh(between)[0] >= 0:
+    def _expected(self, at: _Point) -> np.ndarray:
+        """T: expected cross-products of the residuals of each class, given the data (R, p, p)."""
+        mom, R, p = self.moments, len(self.moments.rows), self.moments.p
+        K = (mom.count[:, None, None] * at.K).reshape(-1, p * p)
+        weighted = self._weight[:, None] * at.e
+        products = [
+            weighted[a:b].T @ at.e[a:b]
+            for a, b in zip(self._ends[:-1], self._ends[1:], strict=True)
+        ]
+        return mom.scatter + (self.by_type.T @ K).reshape(R, p, p) + np.stack(products)
+
+    def _classes_of(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the pieces of each class, shape (R, ...)."""
+        return np.add.reduceat(values, self._ends[:-1])
+
+    def _types_of(self, P: np.ndarray) -> np.ndarray:
+        """Sums of n P over the classes of each type, shape (T, p, p)."""
+        return (self.by_type @ P.reshape(len(P), -1)).reshape(-1, *P.shape[1:])
+
+    # ------------------------------------------------------------------------- second derivatives
+
+    def _add_classes(self, at: _Point, out: np.ndarray) -> None:
+        """What classes give at fixed effects of the clusters."""
+        mom, p = self.moments, self.moments.p
+        M = 2.0 * at.P @ self._expected(at) @ at.P - mom.rows[:, None, None] * at.P
+        F = self._classes_of(self._pull[:, None] * at.f)
+        n = self._classes_of(self._pull * mom.coefficient)
+        for c in range(mom.cells):
+            own, mu, W = mom.cell == c, self._means(c), self._triangle(c)
+            P = at.P[own]
+            X = P.reshape(-1, p * p).T @ M[own].reshape(-1, p * p)
+            out[W, W] += self._fold_twice(X.reshape((p,) * 4).transpose(3, 0, 1, 2))
+            out[mu, mu] += 2.0 * np.tensordot(n[own], P, 1)
+            cross = self._fold(2.0 * np.einsum("rlj,ri->lij", P, F[own]))
+            out[mu, W] += cross
+            out[W, mu] += cross.T
+
+    def _add_determinants(self, at: _Point, types: slice, units: slice, out: np.ndarray) -> None:
+        """What log|I + A Between| gives, and u where only Between moves."""
+        mom, p, B = self.moments, self.moments.p, self._triangle(self.moments.cells)
+        W = slice(mom.cells * p, B.start)
+        count, G, K = mom.count[types], at.G[types], at.K[types]
+        H, g = G @ at.A[types], at.g[units]
+        squares = (mom.weight[units, None] * g)[:, :, None] * g[:, None]
+        squares = np.add.reduceat(squares, np.flatnonzero(np.diff(mom.type[units], prepend=-1)))
+        M = 2.0 * squares - count[:, None, None] * H
+        X = (H.reshape(-1, p * p).T @ M.reshape(-1, p * p)).reshape((p,) * 4)
+        out[B, B] += self._fold_twice(X.transpose(3, 0, 1, 2))
+        dA = self._moved_types(at.P, types)
+        KdA = K[:, None] @ dA
+        weighted = count[:, None, None, None] * KdA
+        flat = KdA.transpose(1, 0, 3, 2).reshape(dA.shape[1], -1)
+        out[W, W] -= weighted.transpose(1, 0, 2, 3).reshape(dA.shape[1], -1) @ flat.T
+        turned = (count[:, None, None] * G)[:, None] @ dA @ G.transpose(0, 2, 1)[:, None]
+        cross = self._fold(turned.sum(axis=0))
+        out[W, B] += cross
+        out[B, W] += cross.T
+
+    def _moved_types(self, P: np.ndarray, types: slice) -> np.ndarray:
+        """Derivatives of A by the elements of each Within, shape (types, C m, p, p)."""
+        mom, part = self.moments, self.by_type[types]
+        used = np.unique(part.indices)
+        if len(used) < len(P):
+            part, P = part[:, used], P[used]
+        moved = np.einsum("rik,rjk->rkij", P[:, :, self.rows], P[:, :, self.cols])
+        moved = moved + moved.swapaxes(2, 3)
+        moved[:, self.rows == self.cols] *= 0.5
+        flat = moved.reshape(len(used), -1)
+        cells = [part @ np.where(mom.cell[used] == c, flat.T, 0.0).T for c in range(mom.cells)]
+        return -np.stack(cells, axis=1).reshape(part.shape[0], -1, mom.p, mom.p)
+
+    def _add_effects(self, at: _Point, units: slice, out: np.ndarray) -> None:
+        """What the effects of the clusters give back by following the parameters."""
+        mom, p = self.moments, self.moments.p
+        B = self._triangle(mom.cells)
+        own = self._by_unit[units]
+        k = own.indices
+        P, f = at.P[mom.klass[k]], at.f[k, None, :]
+        by_mu = (mom.coefficient[k, None, None] * P).reshape(len(k), -1)
+        by_W = P[:, :, self.rows] * f[:, :, self.cols]
+        by_W += np.where(self.rows != self.cols, P[:, :, self.cols] * f[:, :, self.rows], 0.0)
+        sides = []
+        for values in (by_mu, by_W.reshape(len(k), -1)):
+            for c in range(mom.cells):
+                here = np.where(mom.cell[mom.klass[k]] == c, values.T, 0.0).T
+                sides.append(np.add.reduceat(here, own.indptr[:-1]).reshape(own.shape[0], p, -1))
+        v = np.concatenate(sides, axis=2)
+        w = self._fold(np.eye(p)[None, :, :, None] * at.g[units][:, None, None, :])
+        weight, kind = mom.weight[units, None, None], mom.type[units]
+        left = (weight * v).reshape(-1, v.shape[2]).T
+        V = slice(0, B.start)
+        out[V, V] -= 2.0 * left @ (at.K[kind] @ v).reshape(left.shape[1], -1)
+        cross = 2.0 * left @ (at.G[kind].swapaxes(1, 2) @ w).reshape(left.shape[1], -1)
+        out[V, B] += cross
+        out[B, V] += cross.T
+
+    def _means(self, c: int) -> slice:
+        return slice(c * self.moments.p, (c + 1) * self.moments.p)
+
+    def _triangle(self, c: int) -> slice:
+        start = self.moments.cells * self.moments.p + c * self.m
+        return slice(start, start + self.m)
+
+    def _fold(self, X: np.ndarray) -> np.ndarray:
+        """Contract the last two axes with the derivatives of a symmetric matrix by its triangle."""
+        return X[..., self.rows, self.cols] + np.where(
+            self.rows != self.cols, X[..., self.cols, self.rows], 0.0
+        )
+
+    def _fold_twice(self, X: np.ndarray) -> np.ndarray:
+        """The same for the first two axes too, shape (m, m)."""
+        return self._fold(self._fold(X).transpose(2, 0, 1))
+
+    # ------------------------------------------------------------------------------ what may be
+
+    def _between_possible(self, at: _Point) -> bool:
+        """Whether the covariance matrix of every cluster is positive definite, if Within is."""
+        if np.linalg.eigvalsh(at.between)[0] >= 0:
             return True
-        A = _sums_over_classes(self.moments.n, self.precisions(within))
-        values, vectors = np.linalg.eigh(A)
-        half = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
-        inner = np.swapaxes(half, 1, 2) @ between @ half
-        return bool(np.linalg.eigvalsh(inner)[:, 0].min() > -1.0)
-
-    def _type_possible(self, n: np.ndarray, within: np.ndarray, between: np.ndarray) -> bool:
-        """The same for one type of cluster; with the means of its classes for their rows."""
-        classes = np.flatnonzero(n)
-        blocks = [within[self.moments.cell[r]][self._blocks[r]] for r in classes]
-        # Differences of rows of one class have covariance matrix 2 Within.
-        if any(
-            n[r] > 1 and np.linalg.eigvalsh(W)[0] <= 0 for r, W in zip(classes, blocks, strict=True)
-        ):
+        seen = (self.by_type @ self.moments.observed.astype(float) > 0)[..., None]
+        identity = np.eye(self.moments.p)
+        try:
+            half = np.linalg.cholesky(np.where(seen, at.A, identity)) * seen
+            np.linalg.cholesky(identity + half.swapaxes(1, 2) @ at.between @ half)
+        except np.linalg.LinAlgError:
             return False
+        return True
+
+    def _types_possible(self, within: np.ndarray, between: np.ndarray) -> bool:
+        """The same for any Within, a type of cluster at a time."""
+        ends = self.by_type.indptr
+        return all(
+            self._type_possible(self.by_type.indices[a:b], self.by_type.data[a:b], within, between)
+            for a, b in zip(ends[:-1], ends[1:], strict=True)
+        )
+
+    def _type_possible(self, classes, n, within: np.ndarray, between: np.ndarray) -> bool:
+        """One type, with the means of its classes for their rows."""
         seen = [np.flatnonzero(self.moments.observed[r]) for r in classes]
+        cells = self.moments.cell[classes]
+        blocks = [within[c][np.ix_(at, at)] for c, at in zip(cells, seen, strict=True)]
+        # Differences of rows of one class have covariance matrix 2 Within.
+        if any(m > 1 and np.linalg.eigvalsh(W)[0] <= 0 for m, W in zip(n, blocks, strict=True)):
+            return False
         V = between[np.ix_(np.concatenate(seen), np.concatenate(seen))].copy()
         start = 0
-        for r, W in zip(classes, blocks, strict=True):
+        for m, W in zip(n, blocks, strict=True):
             stop = start + len(W)
-            V[start:stop, start:stop] += W / n[r]
+            V[start:stop, start:stop] += W / m
             start = stop
         return bool(np.linalg.eigvalsh(V)[0] > 0)
 
 
-def _sums_over_classes(n: np.ndarray, P: np.ndarray) -> np.ndarray:
-    """A of each type, (..., T, p, p)."""
-    lead, R, p = P.shape[:-3], P.shape[-3], P.shape[-1]
-    return (n @ P.reshape(*lead, R, p * p)).reshape(*lead, len(n), p, p)
+def _sparse(values: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple):
+    """Sparse matrix whose rows are sums over some of its columns."""
+    return sparse.csr_array((values, (rows, cols)), shape=shape)
 
 
 class MultigroupDeviance:
@@ -336,11 +366,11 @@ class MultigroupDeviance:
         """Deviance and its derivative; infinite where a covariance matrix is not possible."""
         value, gradient = 0.0, np.zeros(self.size)
         for group, at in zip(self.groups, self.index, strict=True):
-            own = group.value(theta[at])
+            own, by_own = group.value_and_gradient(theta[at])
             if not np.isfinite(own):
                 return np.inf, np.zeros(self.size)
             value += own
-            np.add.at(gradient, at, group.gradient(theta[at]))
+            np.add.at(gradient, at, by_own)
         return value, gradient
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:

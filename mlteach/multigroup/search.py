@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlteach.core.optim import Objective, OptRecord, minimize
+from mlteach.core.progress import Progress
 from mlteach.multigroup.design import MultigroupData
 from mlteach.multigroup.deviance import GroupDeviance, MultigroupDeviance
 from mlteach.multigroup.model import MultigroupModel
@@ -65,18 +66,20 @@ def fit_scaled(data: MultigroupData, model: MultigroupModel, bounded: bool) -> M
     groups = [GroupDeviance(moments) for moments in data.moments()]
     objective = deviance = MultigroupDeviance(groups, model.index)
     start = start_values(deviance)
-    record = _minimum(deviance, start)
-    if bounded and _smallest(deviance, record.end) < 0:
-        for kappa in BARRIERS:
-            objective = Barrier(deviance, kappa)
-            record = _minimum(objective, start)
-            start = record.end
-    on_boundary = objective is not deviance and _smallest(deviance, record.end) < ZERO
-    hessian = objective.hessian(record.end)
+    patterns = max(len(group.moments.rows) for group in groups)
+    with Progress(f"multigroup, {patterns:,} patterns") as bar:
+        record = _minimum(deviance, start, bar)
+        if bounded and _smallest(deviance, record.end) < 0:
+            for kappa in BARRIERS:
+                objective = Barrier(deviance, kappa)
+                record = _minimum(objective, start, bar)
+                start = record.end
+        on_boundary = objective is not deviance and _smallest(deviance, record.end) < ZERO
+        hessian = objective.hessian(record.end)
     return MultigroupFit(record.end, hessian, record, deviance, on_boundary)
 
 
-def _minimum(objective: Objective, start: np.ndarray) -> OptRecord:
+def _minimum(objective: Objective, start: np.ndarray, bar: Progress) -> OptRecord:
     """Search with each parameter in units of its own curvature.
 
     Where almost all variance lies on one level the parameters of the levels differ by orders of
@@ -84,18 +87,19 @@ def _minimum(objective: Objective, start: np.ndarray) -> OptRecord:
     """
     diagonal = np.abs(np.diag(objective.hessian(start)))
     unit = 1.0 / np.sqrt(np.maximum(diagonal, 1e-12 * diagonal.max()))
-    record = minimize(_Scaled(objective, unit), start / unit)
+    record = minimize(_Scaled(objective, unit, bar), start / unit)
     trace = [(theta * unit, value) for theta, value in record.trace]
     return replace(record, start=start, end=record.end * unit, trace=trace)
 
 
 class _Scaled:
-    """An objective with its parameters in other units."""
+    """An objective with its parameters in other units, and a sign of life."""
 
-    def __init__(self, objective: Objective, unit: np.ndarray) -> None:
-        self.objective, self.unit = objective, unit
+    def __init__(self, objective: Objective, unit: np.ndarray, bar: Progress) -> None:
+        self.objective, self.unit, self.bar = objective, unit, bar
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        self.bar.update()
         value, gradient = self.objective.value_and_gradient(theta * self.unit)
         return value, gradient * self.unit
 
@@ -132,22 +136,24 @@ def _is_covariance(deviance: MultigroupDeviance) -> np.ndarray:
 def _own_start(group: GroupDeviance) -> np.ndarray:
     """Mean squares from the sums of rows and of clusters; exact where nothing is missing."""
     mom = group.moments
-    sums = np.einsum("u,ur,ura->ra", mom.weight, mom.coefficient > 0, mom.sums)
     seen = mom.rows[:, None] * mom.observed
-    mu = np.zeros((mom.cells, mom.p))
-    for c in range(mom.cells):
-        own = mom.cell == c
-        mu[c] = sums[own].sum(axis=0) / np.maximum(seen[own].sum(axis=0), 1.0)
-    n = (mom.n @ mom.observed)[mom.type]
-    gap = mom.sums - mom.coefficient[..., None] * mu[mom.cell]
-    gap = np.where(mom.observed, gap, 0.0)
-    total = gap.sum(axis=1) / np.maximum(n, 1.0)
+    weight, of_cell = mom.weight[mom.unit], mom.cell[mom.klass]
+    sums, known = np.zeros((mom.cells, mom.p)), np.zeros((mom.cells, mom.p))
+    np.add.at(sums, of_cell, (weight * (mom.coefficient > 0))[:, None] * mom.sums)
+    np.add.at(known, mom.cell, seen)
+    mu = sums / np.maximum(known, 1.0)
+    gap = mom.sums - mom.coefficient[:, None] * mu[of_cell]
+    gap = np.where(mom.observed[mom.klass], gap, 0.0)
+    n = group.by_type @ mom.observed.astype(float)
+    total = np.zeros((len(mom.weight), mom.p))
+    np.add.at(total, mom.unit, gap)
+    total /= np.maximum(n, 1.0)[mom.type]
     # Rows of a class around the mean of their cluster: around that of the class, and its own.
-    own = mom.n[mom.type][..., None]
-    apart = np.where(mom.observed, gap / np.maximum(own, 1.0) - total[:, None], 0.0)
-    weights = np.sqrt(mom.weight[:, None, None] * own) * apart
-    inside = mom.scatter.sum(axis=0) + np.einsum("ura,urb->ab", weights, weights)
-    J = (mom.count[:, None] * (mom.n @ mom.observed > 0)).sum(axis=0)
+    apart = gap / mom.n[:, None] - total[mom.unit]
+    apart = np.where(mom.observed[mom.klass], apart, 0.0)
+    weighted = np.sqrt(weight * mom.n)[:, None] * apart
+    inside = mom.scatter.sum(axis=0) + weighted.T @ weighted
+    J = (mom.count[:, None] * (n > 0)).sum(axis=0)
     spare = np.maximum(seen.sum(axis=0) - J, 1.0)
     within = _positive(inside / np.sqrt(np.outer(spare, spare)), np.eye(mom.p) * 1e-6)
     weighted = np.sqrt(mom.weight[:, None]) * total

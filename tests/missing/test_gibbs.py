@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlteach.core.patterns import block_inverses
 from mlteach.missing.chains import effective_size
 from mlteach.missing.gibbs import (
     IncompleteRows,
@@ -53,12 +54,33 @@ def dense(rows, within, between):
 
 def test_rows_are_sorted_by_pattern_and_added_up_by_cluster():
     rows = incomplete()
-    for r, (mask, at) in enumerate(zip(rows.masks, rows.rows, strict=True)):
-        assert (~np.isnan(rows.y[at]) == mask).all()
-        for j in range(rows.J):
-            inside = at[rows.codes[at] == j]
-            assert rows.counts[j, r] == len(inside)
-            np.testing.assert_allclose(rows.sums[j, r], np.nan_to_num(rows.y[inside]).sum(axis=0))
+    assert (~np.isnan(rows.y) == rows.masks[rows.number]).all()
+    assert (np.diff(rows.number) >= 0).all() and sorted(rows.order) == list(range(len(rows.y)))
+    counts, of_cluster = rows.counts.toarray(), rows.of_cluster.toarray()
+    for j in range(rows.J):
+        for r in range(len(rows.masks)):
+            inside = (rows.codes == j) & (rows.number == r)
+            assert counts[j, r] == inside.sum()
+            pair = (of_cluster[j] == 1) & (rows.pair == r)
+            total = rows.sums[pair].sum(axis=0)
+            np.testing.assert_allclose(total, np.nan_to_num(rows.y[inside]).sum(axis=0))
+
+
+def test_all_patterns_at_once_are_each_on_its_own():
+    """The same random numbers, pattern after pattern, in the same order."""
+    rows = incomplete(seed=3, J=40, share=0.4)
+    e = np.nan_to_num(rows.y)
+    plain, rng = e.copy(), np.random.default_rng(5)
+    for r, mask in enumerate(rows.masks):
+        at, o, m = np.flatnonzero(rows.number == r), np.flatnonzero(mask), np.flatnonzero(~mask)
+        B = np.linalg.solve(WITHIN[np.ix_(o, o)], WITHIN[np.ix_(o, m)])
+        if len(m):
+            root = np.linalg.cholesky(WITHIN[np.ix_(m, m)] - WITHIN[np.ix_(m, o)] @ B)
+            noise = rng.standard_normal((len(at), len(m))) @ root.T
+            plain[np.ix_(at, m)] = e[np.ix_(at, o)] @ B + noise
+    P = block_inverses(WITHIN, rows.masks)
+    complete_residuals(rows, e, WITHIN, P, np.random.default_rng(5))
+    np.testing.assert_allclose(e, plain, **EXACT)
 
 
 def test_mu_and_u_have_the_mean_and_covariance_of_the_dense_model():
@@ -69,7 +91,7 @@ def test_mu_and_u_have_the_mean_and_covariance_of_the_dense_model():
     cov_mu = np.linalg.inv(X.T @ Vi @ X)
     mu_hat = cov_mu @ X.T @ Vi @ y
     rng = np.random.default_rng(1)
-    seen = Seen.from_rows(rows, WITHIN)
+    seen = Seen.from_rows(rows, block_inverses(WITHIN, rows.masks))
     draws = [draw_means(seen, BETWEEN, rng) for _ in range(8_000)]
     mu = np.array([m for m, _ in draws])
     u = np.array([u.ravel() for _, u in draws])
@@ -92,8 +114,10 @@ def test_mu_and_u_have_the_mean_and_covariance_of_the_dense_model():
 def test_missing_residuals_are_the_conditional_normal():
     y = np.tile([1.0, np.nan, -0.5], (40_000, 1))
     rows = IncompleteRows.from_values(y, np.arange(len(y)) % 2)
-    e = rows.y.copy()
-    complete_residuals(rows, e, WITHIN, np.random.default_rng(2))
+    e = np.nan_to_num(rows.y)
+    complete_residuals(
+        rows, e, WITHIN, block_inverses(WITHIN, rows.masks), np.random.default_rng(2)
+    )
     o = [0, 2]
     B = np.linalg.solve(WITHIN[np.ix_(o, o)], WITHIN[o, 1])
     variance = WITHIN[1, 1] - WITHIN[1, o] @ B

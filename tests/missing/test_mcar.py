@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlteach as mt
-from mlteach.missing.mcar import em_moments, sufficient_statistics
+from mlteach.missing.mcar import em_moments, pattern_moments
 from tests.places import REFERENCE
 
 EM = 1e-8  # EM stops at steps of 1e-10 of a standard deviation; its rate here is below .9
@@ -52,7 +52,7 @@ def test_statistic_of_r(data, reference):
 
 def test_em_is_the_maximum_that_lavaan_looks_for(data, reference):
     values = data[VARIABLES].dropna(how="all").to_numpy()
-    mean, cov = em_moments(sufficient_statistics(values), 3)
+    mean, cov = em_moments(pattern_moments(values))
     np.testing.assert_allclose(mean, reference["mean"], rtol=LAVAAN)
     np.testing.assert_allclose(cov, reference["cov"], rtol=LAVAAN)
     theirs = log_likelihood(values, np.array(reference["mean"]), np.array(reference["cov"]))
@@ -62,7 +62,7 @@ def test_em_is_the_maximum_that_lavaan_looks_for(data, reference):
 def test_em_is_flat_at_its_end(data):
     """No small step in any mean or (co)variance raises the log-likelihood."""
     values = data[VARIABLES].dropna(how="all").to_numpy()
-    mean, cov = em_moments(sufficient_statistics(values), 3)
+    mean, cov = em_moments(pattern_moments(values))
     step = 1e-5
     for k in range(3):
         e = step * np.eye(3)[k]

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mlteach as mt
-from mlteach.multigroup.deviance import GroupDeviance, MultigroupDeviance, group_moments
+from mlteach.multigroup.deviance import GroupDeviance, MultigroupDeviance
+from mlteach.multigroup.moments import group_moments
 from mlteach.multigroup.two_level_normal import fit_two_level_normal
 
 # Tolerances with their reasons.

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mlteach.multigroup.deviance import GroupDeviance, MultigroupDeviance, group_moments
+from mlteach.multigroup.deviance import GroupDeviance, MultigroupDeviance
+from mlteach.multigroup.moments import group_moments
 
 SAME = 1e-11  # relative: the same sums in another order
 NUMERIC = 1e-6  # relative error of a central difference of a deviance of some hundred
@@ -40,7 +41,14 @@ def dense(Y, codes, of_row, mu, within, between) -> float:
     return total
 
 
-CASES = [(1, 1, 1, 0.0), (2, 2, 1, 0.0), (3, 2, 1, 0.3), (4, 3, 2, 0.3), (5, 4, 3, 0.5)]
+CASES = [
+    (1, 1, 1, 0.0),
+    (2, 2, 1, 0.0),
+    (3, 2, 1, 0.3),
+    (4, 3, 2, 0.3),
+    (5, 4, 3, 0.5),
+    (6, 7, 1, 0.4),
+]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -76,14 +84,31 @@ def test_many_clusters_of_a_type_become_few_units() -> None:
     codes = np.repeat(np.arange(1000), 5)
     Y = rng.normal(size=(5000, 2)) + rng.normal(size=(1000, 2))[codes]
     moments = group_moments(Y, codes, np.zeros(5000, int))
-    assert moments.sums.shape == (3, 1, 2)
+    assert moments.sums.shape == (3, 2)
     group = GroupDeviance(moments)
     theta = np.array([0.1, -0.2, 1.1, 0.2, 0.9, 0.8, 0.1, 1.2])
     expected = dense(Y, codes, np.zeros(5000, int), *group.unpack(theta))
     assert group.value(theta) == pytest.approx(expected, rel=SAME)
 
 
-def test_chunks_of_directions_do_not_matter(monkeypatch) -> None:
+def test_clusters_with_the_same_patterns_are_of_one_type() -> None:
+    """Two types, one of many clusters with three patterns each, one of a single cluster."""
+    rng = np.random.default_rng(9)
+    codes = np.append(np.repeat(np.arange(200), 4), [200, 200])
+    Y = rng.normal(size=(802, 2)) + rng.normal(size=(201, 2))[codes]
+    Y[0:800:4, 0] = Y[1:800:4, 1] = np.nan
+    shuffled = rng.permutation(802)
+    moments = group_moments(Y[shuffled], codes[shuffled], np.zeros(802, int))
+    assert len(moments.rows) == 3
+    assert sorted(moments.count) == [1, 200]
+    assert len(moments.weight) == 1 + (1 + 3 * 2)
+    theta = np.array([0.1, -0.2, 1.1, 0.2, 0.9, 0.8, 0.1, 1.2])
+    group = GroupDeviance(moments)
+    expected = dense(Y, codes, np.zeros(802, int), *group.unpack(theta))
+    assert group.value(theta) == pytest.approx(expected, rel=SAME)
+
+
+def test_chunks_of_clusters_do_not_matter(monkeypatch) -> None:
     Y, codes, of_row, *point = draw(3, 2, 1, 0.3)
     group = GroupDeviance(group_moments(Y, codes, of_row))
     theta = packed(group, *point)

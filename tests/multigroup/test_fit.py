@@ -225,3 +225,16 @@ def test_standard_errors_on_the_boundary_see_the_direction_turn() -> None:
     expected = 2 * best[5] * np.sqrt(cov[5, 5]) * scale[0] ** 2
     assert fit.bse["between.x~~x"] == pytest.approx(expected, rel=1e-3)
     assert fit.bse["within.x~~y"] == pytest.approx(np.sqrt(cov[3, 3]) * scale.prod(), rel=1e-3)
+
+
+def test_many_patterns_are_said() -> None:
+    rng = np.random.default_rng(6)
+    names = [f"x{k}" for k in range(7)]
+    data = pd.DataFrame(rng.normal(size=(1200, 7)), columns=names)
+    data = data.mask(rng.random(data.shape) < 0.3).assign(g=np.arange(1200) // 6)
+    fit = mt.fit_multigroup(names, data, cluster="g")
+    known = data[names].notna()
+    count = len(known[known.any(axis=1)].drop_duplicates())
+    assert count > 60
+    assert f"The rows have {count} patterns of missing values." in fit.notes
+    assert fit.converged

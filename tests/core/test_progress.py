@@ -1,0 +1,78 @@
+"""A bar for work that lasts, none for the rest, and none inside another."""
+
+import subprocess
+import sys
+
+import pytest
+import tqdm.auto
+
+from mlteach.core import progress
+from mlteach.core.progress import Progress
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """Every bar that is drawn, with a clock that only the test moves."""
+    drawn, clock = [], [0.0]
+
+    class Bar:
+        def __init__(self, **settings):
+            self.settings, self.steps, self.open = settings, settings["initial"], True
+            drawn.append(self)
+
+        def update(self, steps):
+            self.steps += steps
+
+        def close(self):
+            self.open = False
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    return drawn, clock
+
+
+def test_a_bar_appears_when_the_work_lasts(bars):
+    drawn, clock = bars
+    with Progress("fit", total=5) as bar:
+        bar.update()
+        clock[0] = progress.PATIENCE
+        bar.update()
+        assert not drawn
+        clock[0] += 0.1
+        bar.update()
+        bar.update()
+    assert [b.settings["desc"] for b in drawn] == ["fit"]
+    assert (drawn[0].settings["total"], drawn[0].steps, drawn[0].open) == (5, 4, False)
+
+
+def test_an_interruption_takes_the_bar_away(bars):
+    drawn, clock = bars
+    with pytest.raises(KeyboardInterrupt), Progress("fit") as bar:
+        clock[0] = 10.0
+        bar.update()
+        raise KeyboardInterrupt
+    assert not drawn[0].open
+    with Progress("next") as bar:
+        clock[0] = 20.0
+        bar.update()
+    assert len(drawn) == 2
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_work_inside_other_work_is_silent(bars, show):
+    drawn, clock = bars
+    with Progress("study", show=show) as outer, Progress("fit") as inner:
+        clock[0] = 10.0
+        inner.update()
+        outer.update()
+    assert [b.settings["desc"] for b in drawn] == ["study"] * show
+
+
+def test_short_work_does_not_load_tqdm():
+    code = (
+        "import sys\n"
+        "from mlteach.core.progress import Progress\n"
+        "with Progress('sums') as bar: bar.update()\n"
+        "sys.exit('tqdm' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -15,8 +15,7 @@ IN_CACHE = 100_000
 
 
 def patterns_of(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct rows of a mask (R, p), those with the first variables missing first; and which of
-    them each row is (N,).
+    """Distinct rows of a mask (R, p), sorted from all missing to complete; and each row's (N,).
 
     Parameters
     ----------
@@ -46,8 +45,9 @@ def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def padded(matrix: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """A symmetric matrix for each pattern, with rows and columns of the identity where a variable
-    is missing: its inverse and determinant are those of the observed block.
+    """A symmetric matrix for each pattern, that of the identity where a variable is missing.
+
+    Its inverse and its determinant are those of the observed block.
 
     Parameters
     ----------

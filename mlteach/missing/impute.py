@@ -20,7 +20,8 @@ import numpy as np
 
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group
-from mlteach.errors import ConvergenceWarning, DataError, ModelError
+from mlteach.core.progress import Progress
+from mlteach.errors import ConvergenceWarning, DataError, ModelError, shown
 from mlteach.missing.chains import autocorrelation, effective_size, split_rhat
 from mlteach.missing.filling import ADDED, fill_clusters
 from mlteach.missing.gibbs import IncompleteRows, Prior, State, default_prior, gibbs
@@ -119,7 +120,7 @@ def impute(
     thin: int = 50,
     seed: int,
     fill: int | str | None = None,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Imputations:
     """Impute missing values of level-1 variables several times, by a two-level normal model.
 
@@ -145,8 +146,8 @@ def impute(
         Add rows to clusters that have fewer than so many (or than the largest cluster), with all
         variables missing, and impute these too. They carry the cluster, the group and all columns
         that are constant within clusters; other columns are missing there.
-    progress : bool, default False
-        Show a progress bar.
+    progress : bool, default True
+        Show a bar, round by round, when it takes more than two seconds.
 
     Returns
     -------
@@ -172,6 +173,11 @@ def impute(
     the same degrees of freedom and identity matrices, which with an ICC of .03 would pull the
     variance between clusters upwards; here W0 and B0 are diagonal, from the mean squares of the
     observed values (a guess of B0 below W0/100 is set to that). Results do not depend on units.
+
+    A variable of two values, such as 0 and 1, is taken as a number: its imputed values lie between
+    and beyond these, and a note says so. Left as they are, they keep its mean; rounded to 0 and 1
+    they would bias it (Horton, Lipsitz & Parzen 2003, doi:10.1198/0003130032314). A category needs
+    one column of 0 and 1 for each level but one.
 
     Imputation assumes that values are missing at random given the variables of the model and the
     cluster. Full-information maximum likelihood, ``fit_multigroup``, assumes the same and needs no
@@ -307,16 +313,13 @@ def _refuse_one_level(y, codes, variables, place: str) -> None:
 
 def _run(parts: list[_Group], m: int, burn: int, thin: int, seed: int, progress: bool):
     """Completed values (m, N, p), and for each group its draws (chains, rounds, k)."""
-    # Imported here: the bar is a notebook's or a terminal's.
-    from tqdm.auto import tqdm
-
     keep = max(LEAST_KEPT, -(-m // CHAINS))
     N = sum(len(part.at) for part in parts)
     values = np.empty((CHAINS * keep, N, parts[0].rows.p))
     factors = SPREAD ** np.linspace(-1.0, 1.0, CHAINS)
     total = len(parts) * CHAINS * (burn + thin * keep)
     draws = []
-    with tqdm(total=total, desc="impute", disable=not progress, leave=False) as bar:
+    with Progress("impute", total=total, show=progress) as bar:
         for k, part in enumerate(parts):
             chains = []
             for c, factor in enumerate(factors):
@@ -325,13 +328,14 @@ def _run(parts: list[_Group], m: int, burn: int, thin: int, seed: int, progress:
                     for use in range(2)
                 ]
                 # Data sets 1, 2, 3, ... come from chains 1, 2, 3, 4, 1, ...
-                chains.append(_chain(part, factor, burn, thin, values[c::CHAINS], *rngs))
-                bar.update(burn + thin * keep)
+                chains.append(_chain(part, factor, burn, thin, values[c::CHAINS], *rngs, bar))
             draws.append(np.stack(chains))
     return values[:m], draws
 
 
-def _chain(part: _Group, factor: float, burn: int, thin: int, values, rng, empty_rng) -> np.ndarray:
+def _chain(
+    part: _Group, factor: float, burn: int, thin: int, values, rng, empty_rng, bar: Progress
+) -> np.ndarray:
     """Run a chain that fills the group's rows of ``values`` (data sets, N, p); its draws.
 
     Rows without values have a generator of their own: adding some changes nothing else.
@@ -339,6 +343,7 @@ def _chain(part: _Group, factor: float, burn: int, thin: int, values, rng, empty
     draws = []
     chain = islice(gibbs(part.rows, part.prior, factor, rng), burn + thin * len(values))
     for k, state in enumerate(chain, start=1 - burn):
+        bar.update()
         if k >= 1:
             draws.append(state.parameters())
         if k >= 1 and k % thin == 0:
@@ -432,6 +437,16 @@ def _prior_table(parts, variables, group: str | None) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index([column, "variable"])
 
 
+def _note_on_two_values(name: str, column: pd.Series) -> list[str]:
+    seen = sorted(column.dropna().unique())
+    if len(seen) > 2:
+        return []
+    return [
+        f"{name} has two values, {shown(seen[0])} and {shown(seen[1])}, and is imputed as a number:"
+        " imputed values lie between and beyond them. Do not round them if its mean matters."
+    ]
+
+
 def _notes(full, values, variables, parts: list[_Group]) -> tuple[str, ...]:
     notes = []
     N = len(full)
@@ -440,6 +455,7 @@ def _notes(full, values, variables, parts: list[_Group]) -> tuple[str, ...]:
     for name, count in zip(variables, np.isnan(values).sum(axis=0), strict=True):
         if count:
             notes.append(f"{name}: {count:,} of {N:,} values imputed ({count / N:.0%}).")
+            notes += _note_on_two_values(name, full[name])
     for part in parts:
         together = part.rows.masks.astype(int).T @ part.rows.masks
         for k, r in zip(*np.nonzero(np.triu(together == 0)), strict=True):

@@ -278,7 +278,9 @@ def _em_step(moments: PatternMoments, mean, cov) -> tuple[np.ndarray, np.ndarray
         shift += moments.coefficient[own] @ weighted
         square += weighted.T @ d - np.tensordot(moments.n[part], P, 1)
     shift = cov @ shift / N
-    return mean + shift, cov + cov @ square @ cov / N - np.outer(shift, shift)
+    new = cov + cov @ square @ cov / N - np.outer(shift, shift)
+    # What rounding makes asymmetric would grow from step to step.
+    return mean + shift, 0.5 * (new + new.T)
 
 
 def _refuse_singular(cov: np.ndarray, place: str) -> None:

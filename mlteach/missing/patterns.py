@@ -165,6 +165,12 @@ def incomplete_values(data: pd.DataFrame, variables: list[str], where: str) -> n
                 f"{where}: '{name}' is true or false, and a normal model imputes numbers. Code it "
                 "as 0 and 1 if that is meant."
             )
+        if isinstance(data[name].dtype, pd.CategoricalDtype):
+            raise DataError(
+                f"{where}: '{name}' is of type category, and a normal model imputes numbers. "
+                "Make one column of 0 and 1 for each level but one, missing where it is missing, "
+                "or leave it out."
+            )
     return numeric_values(data, variables)
 
 

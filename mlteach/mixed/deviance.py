@@ -30,6 +30,9 @@ import numpy as np
 from mlteach.core.linalg import ThetaMap, batched_cholesky, batched_solve_lower, chol_logdet
 from mlteach.core.moments import ClusterMoments
 
+# Clusters worked on at a time along a ray, each at many points.
+RAY_CLUSTERS = 65_536
+
 
 @dataclass(frozen=True)
 class State:
@@ -107,6 +110,7 @@ class ProfiledDeviance:
         """All quantities at theta; the last ones are remembered."""
         key = np.asarray(theta, float).tobytes()
         if self._last is None or self._last[0] != key:
+            self._last = None  # a million clusters need the memory
             self._last = (key, self._evaluate(theta))
         return self._last[1]
 
@@ -142,17 +146,28 @@ class ProfiledDeviance:
         One eigendecomposition a cluster turns every H_j into a diagonal, so that each further
         point costs a row of a matrix product.
         """
-        m, p = self.moments, self.moments.p
-        K = (m.R * psi_diagonal) @ m.R.transpose(0, 2, 1)
-        values, U = np.linalg.eigh(K)
-        UB = (U.transpose(0, 2, 1) @ m.B).reshape(-1, p + 1)
-        squares = (UB[:, :, None] * UB[:, None]).reshape(len(UB), -1)
-        H = 1.0 + np.multiply.outer(ratios, np.maximum(values.ravel(), 0.0))
-        S = m.E + ((1.0 / H) @ squares).reshape(-1, p + 1, p + 1)
+        p, J = self.moments.p, self.moments.J
+        log, S = np.zeros(len(ratios)), np.zeros((len(ratios), (p + 1) ** 2))
+        for start in range(0, J, RAY_CLUSTERS):
+            values, squares = self._rotated(psi_diagonal, slice(start, start + RAY_CLUSTERS))
+            # Clusters of one size often share their eigenvalues.
+            values, at, count = np.unique(values, return_inverse=True, return_counts=True)
+            squares = np.stack([np.bincount(at, column) for column in squares.T], axis=1)
+            H = 1.0 + np.multiply.outer(ratios, values)
+            log += np.log(H) @ count
+            S += (1.0 / H) @ squares
+        S = self.moments.E + S.reshape(-1, p + 1, p + 1)
         diagonal = np.diagonal(np.linalg.cholesky(S), axis1=1, axis2=2)
         rss = diagonal[:, p] ** 2
-        value = np.log(H).sum(axis=1) + self.nu * (1.0 + np.log(2.0 * np.pi * rss / self.nu))
+        value = log + self.nu * (1.0 + np.log(2.0 * np.pi * rss / self.nu))
         return value + 2.0 * np.log(diagonal[:, :p]).sum(axis=1) if self.reml else value
+
+    def _rotated(self, psi_diagonal: np.ndarray, own: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvalues of ``R_j diag(psi) R_j'`` of some clusters, and squares of B_j along them."""
+        R, B = self.moments.R[own], self.moments.B[own]
+        values, U = np.linalg.eigh((R * psi_diagonal) @ R.transpose(0, 2, 1))
+        UB = (U.transpose(0, 2, 1) @ B).reshape(-1, B.shape[2])
+        return np.maximum(values.ravel(), 0.0), (UB[:, :, None] * UB[:, None]).reshape(len(UB), -1)
 
     def second_derivatives(self, theta: np.ndarray):
         """Derivatives by theta from which every information matrix is put together.

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -195,10 +196,7 @@ class GroupDeviance:
         mom, R, p = self.moments, len(self.moments.rows), self.moments.p
         K = (mom.count[:, None, None] * at.K).reshape(-1, p * p)
         weighted = self._weight[:, None] * at.e
-        products = [
-            weighted[a:b].T @ at.e[a:b]
-            for a, b in zip(self._ends[:-1], self._ends[1:], strict=True)
-        ]
+        products = [weighted[a:b].T @ at.e[a:b] for a, b in pairwise(self._ends)]
         return mom.scatter + (self.by_type.T @ K).reshape(R, p, p) + np.stack(products)
 
     def _classes_of(self, values: np.ndarray) -> np.ndarray:
@@ -323,7 +321,7 @@ class GroupDeviance:
         ends = self.by_type.indptr
         return all(
             self._type_possible(self.by_type.indices[a:b], self.by_type.data[a:b], within, between)
-            for a, b in zip(ends[:-1], ends[1:], strict=True)
+            for a, b in pairwise(ends)
         )
 
     def _type_possible(self, classes, n, within: np.ndarray, between: np.ndarray) -> bool:

@@ -11,6 +11,7 @@ is a unit's share in one that it has.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -99,7 +100,7 @@ def scatters(deviation: np.ndarray, klass: np.ndarray, R: int) -> np.ndarray:
         return (deviation.T @ deviation)[None]
     order = np.argsort(klass, kind="stable")
     ends = np.searchsorted(klass[order], np.arange(R + 1))
-    parts = (deviation[order[a:b]] for a, b in zip(ends[:-1], ends[1:], strict=True))
+    parts = (deviation[order[a:b]] for a, b in pairwise(ends))
     return np.stack([part.T @ part for part in parts])
 
 

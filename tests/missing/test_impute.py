@@ -422,3 +422,13 @@ def test_refuses_data(data, change, options, said):
 def test_refuses_settings(data, options, said):
     with pytest.raises(mt.ModelError, match=said):
         impute(data, **options)
+
+
+def test_two_values_are_imputed_as_numbers_and_categories_refused(data):
+    binary = data.assign(x2=(data["x2"] > 0).astype(float).where(data["x2"].notna()))
+    imputed = impute(binary, seed=1)
+    assert any("x2 has two values, 0.0 and 1.0" in note for note in imputed.notes)
+    assert not any("x1 has two values" in note for note in imputed.notes)
+    assert imputed.data[0]["x2"].nunique() > 2
+    with pytest.raises(mt.DataError, match="'x2' is of type category.*one column of 0 and 1"):
+        impute(data.assign(x2=data["x2"].round().astype("category")), seed=1)

@@ -59,6 +59,31 @@ def test_em_is_the_maximum_that_lavaan_looks_for(data, reference):
     assert log_likelihood(values, mean, cov) >= theirs
 
 
+def plain_em_step(values, mean, cov):
+    """Row after row."""
+    shift, square = np.zeros(len(mean)), np.zeros(cov.shape)
+    for row in values:
+        o = np.flatnonzero(~np.isnan(row))
+        B = np.linalg.solve(cov[np.ix_(o, o)], cov[o]).T
+        away = B @ (row[o] - mean[o])
+        shift += away
+        square += np.outer(away, away) + cov - B @ cov[o]
+    shift /= len(values)
+    return mean + shift, square / len(values) - np.outer(shift, shift)
+
+
+@pytest.mark.parametrize(("p", "share"), [(3, 0.3), (12, 0.1)])
+def test_em_of_many_patterns_is_that_of_rows(p, share):
+    """Patterns of one row and of hundreds; where EM rests, a plain step changes nothing."""
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(900, p)) @ (np.eye(p) + 0.2 * np.tril(rng.normal(size=(p, p)), -1)).T
+    values[rng.random(values.shape) < share] = np.nan
+    values = values[~np.isnan(values).all(axis=1)]
+    end = em_moments(pattern_moments(values))
+    for ours, theirs in zip(end, plain_em_step(values, *end), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=EM)
+
+
 def test_em_is_flat_at_its_end(data):
     """No small step in any mean or (co)variance raises the log-likelihood."""
     values = data[VARIABLES].dropna(how="all").to_numpy()

@@ -16,7 +16,8 @@ ROWS = (
     "errors",
     "core",
     "data mixed multigroup missing study",
-    "location_scale centering questions diagrams",
+    "location_scale centering diagrams",
+    "questions",
     "published plots",
     "exercises widgets",
 )

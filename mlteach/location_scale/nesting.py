@@ -85,8 +85,11 @@ class _Reach:
             functions = dict(zip(elements, functions.map.designs, strict=True))
         return cls(mean, W, S, degree, columns, free, partly, functions)
 
-    def has_same_effects(self, other: _Reach) -> bool:
-        return np.array_equal(self.columns, other.columns) and np.array_equal(self.free, other.free)
+    def is_part_of(self, other: _Reach) -> bool:
+        """Whether the effects are some of the other's, with the same covariances among them."""
+        theirs = {column.tobytes(): k for k, column in enumerate(other.columns.T.copy())}
+        at = [theirs.get(column.tobytes(), -1) for column in self.columns.T.copy()]
+        return min(at) >= 0 and np.array_equal(self.free, other.free[np.ix_(at, at)])
 
 
 def mean_design(fit: Fit) -> Design:
@@ -110,7 +113,7 @@ def not_nested(small: Fit, big: Fit) -> str:
 
 def _effects_nested(a: _Reach, b: _Reach) -> bool:
     if b.is_partly_free and a.degree:
-        return a.has_same_effects(b)
+        return a.is_part_of(b)
     free = a.free.copy()
     if a.is_partly_free:
         r = len(free) - a.mean.Z.shape[1]
@@ -144,11 +147,12 @@ def mixture_weights(small: Fit, big: Fit) -> tuple[float, ...]:
     Empty for several more, where the weights depend on the data.
     """
     df = big.n_parameters - small.n_parameters
-    more = _n_effects(big) - _n_effects(small)
+    more = n_effects(big) - n_effects(small)
     return {0: (0.0,) * df + (1.0,), 1: (0.0,) * (df - 1) + (0.5, 0.5)}.get(more, ())
 
 
-def _n_effects(fit: Fit) -> int:
+def n_effects(fit: Fit) -> int:
+    """Number of random effects in all functions."""
     q = mean_design(fit).Z.shape[1]
     return q if isinstance(fit, MixedEstimates) else q + fit.design.S.shape[1]
 

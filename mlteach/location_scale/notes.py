@@ -15,12 +15,17 @@ def notes(fit: LocationScaleEstimates) -> tuple[str, ...]:
     told = [] if fit.converged else [f"NOT CONVERGED: {fit.optimizer.status}."]
     told += fit.dropped_notes
     told += [robust_note(fit.n_clusters)] if fit.robust else []
-    told += [
+    return (*told, *boundary_notes(fit))
+
+
+def boundary_notes(fit: LocationScaleEstimates) -> tuple[str, ...]:
+    """Notes on variances of zero, and on correlations of one."""
+    zero = [
         f"The variance of {effect} is estimated as zero: {fit.zero_means}"
         for effect, none in zip(fit.effects, fit.no_variance, strict=True)
         if none
     ]
-    return (*told, *(_on_functions(fit) if fit.functions else _on_correlations(fit)))
+    return (*zero, *(_on_functions(fit) if fit.functions else _on_correlations(fit)))
 
 
 def _on_correlations(fit: LocationScaleEstimates) -> Iterator[str]:

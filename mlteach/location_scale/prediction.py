@@ -7,17 +7,20 @@ parameters are, from which they are predicted. The covariance matrix of (m, h) i
     B C B' + D V D'
 
 with C the covariance matrix of (u, v) given data and parameters, B = [z 0; 0 s], V that of the
-parameters and D the derivatives of the predicted (m, h) by them (Booth & Hobert 1998). The limits
-take (m, h) as normal; an outcome is then a mixture of normals, whose quantiles are found by
-bisection.
+parameters and D the derivatives of the predicted (m, h) by them (Booth & Hobert 1998). The first
+is itself estimated: limits are those of a t distribution with Satterthwaite's degrees of freedom,
+``2 v^2 / Var(v)`` for the variance v of m or of h. An outcome is a mixture of normals, whose
+quantiles are found by bisection.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mlteach.core.design import new_rows
-from mlteach.core.distributions import normal_cdf, normal_quantile
+from mlteach.core.distributions import normal_cdf, normal_quantile, t_quantile
 from mlteach.core.lazy import lazy_import
 from mlteach.core.result import as_generator
 from mlteach.core.summary import check_level
@@ -27,10 +30,45 @@ from mlteach.mixed.ranef import positions
 
 pd = lazy_import("pandas")
 
+# With fewer degrees of freedom an estimated variance is no more than a guess.
+LEAST_DF = 2.0
 # Of the log variance, of each row: enough for four digits of a quantile.
 POINTS = 21
 # Of the bisection: the bracket is halved to 1e-9 of a standard deviation.
 HALVINGS = 40
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Columns of both functions at some rows, their clusters, and Omega's level-2 predictors.
+
+    Attributes
+    ----------
+    X, Z, W, S : ndarray, shapes (N, p), (N, q), (N, k), (N, r)
+    place : ndarray of int, shape (N,)
+        Which cluster of the fit a row belongs to; -1 for a new one.
+    data : DataFrame or None
+    """
+
+    X: np.ndarray
+    Z: np.ndarray
+    W: np.ndarray
+    S: np.ndarray
+    place: np.ndarray
+    data: pd.DataFrame | None
+
+    def moments(self, fit: LocationScaleEstimates) -> tuple[np.ndarray, np.ndarray]:
+        """Means (N, 2) and covariances (N, 2, 2) of m and h given data and parameters."""
+        beta, alpha = np.split(fit.coefficients, [self.X.shape[1]])
+        omega = fit.omega_of_rows(self.data)
+        omega = np.broadcast_to(omega, (len(self.X), *omega.shape[1:]))
+        known, place = self.place >= 0, np.maximum(self.place, 0)
+        own, new = fit.known_moments(self.Z, self.S, place), fit.new_moments(self.Z, self.S, omega)
+        mean, cov = (
+            np.where(known.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+            for a, b in zip(own, new, strict=True)
+        )
+        return mean + np.stack([self.X @ beta, self.W @ alpha], axis=1), cov
 
 
 def predict(
@@ -38,25 +76,11 @@ def predict(
 ) -> pd.DataFrame:
     """See :meth:`mlteach.location_scale.result.LocationScaleResult.predict`."""
     check_level(level)
-    X, Z, W, S, place, index, new = _rows(fit, data, random)
-    omega = np.broadcast_to(fit.omega_of_rows(data), (len(X), *(len(fit.effects),) * 2))
-    known = place >= 0
-
-    def centres(e: LocationScaleEstimates) -> np.ndarray:
-        beta, alpha = np.split(e.coefficients, [X.shape[1]])
-        out = np.stack([X @ beta, W @ alpha], axis=1)
-        out[known] += e.known_moments(Z[known], S[known], place[known])[0]
-        return out
-
-    centre, slopes = centres(fit), fit.slopes(centres)
-    shift, cov = fit.new_moments(Z, S, omega)
-    cov = np.where(known[:, None, None], 0.0, cov)
-    centre[~known] += shift[~known]
-    cov = cov + np.einsum("mra,mn,nrb->rab", slopes, fit.cov_scaled, slopes)
-    cov[known] += fit.known_moments(Z[known], S[known], place[known])[1]
-    z, se = normal_quantile(level), np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
-    low, high = centre - z * se, centre + z * se
-    tails = [outcome_quantile(centre, cov, 0.5 + side * 0.5 * level) for side in (-1.0, 1.0)]
+    rows, index, new = _rows(fit, data, random)
+    centre, cov, df = _with_parameters(fit, rows)
+    se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+    half = t_quantile(level, df) * se
+    low, high = centre - half, centre + half
     columns = {
         "mean": centre[:, 0],
         "mean_se": se[:, 0],
@@ -65,27 +89,42 @@ def predict(
         "sd": np.exp(0.5 * centre[:, 1]),
         "sd_lower": np.exp(0.5 * low[:, 1]),
         "sd_upper": np.exp(0.5 * high[:, 1]),
-        "lower": tails[0],
-        "upper": tails[1],
+        "lower": outcome_quantile(centre, cov, 0.5 - 0.5 * level),
+        "upper": outcome_quantile(centre, cov, 0.5 + 0.5 * level),
     }
     table = pd.DataFrame(columns, index=index)
     table.attrs = {"level": level, "new_clusters": new}
     return table
 
 
+def _with_parameters(fit: LocationScaleEstimates, rows: _Rows) -> tuple:
+    """Means (N, 2), covariances (N, 2, 2) and degrees of freedom (N, 2), all uncertainty in."""
+    centre, cov = rows.moments(fit)
+
+    def moved(e: LocationScaleEstimates) -> np.ndarray:
+        mean, cov = rows.moments(e)
+        return np.stack([mean, np.diagonal(cov, axis1=1, axis2=2)])
+
+    by_mean, by_variance = np.moveaxis(fit.slopes(moved), 1, 0)
+    cov = cov + np.einsum("mra,mn,nrb->rab", by_mean, fit.cov_scaled, by_mean)
+    doubt = np.einsum("mra,mn,nra->ra", by_variance, fit.cov_scaled, by_variance)
+    variance = np.diagonal(cov, axis1=1, axis2=2)
+    df = np.divide(2.0 * variance**2, doubt, out=np.full_like(doubt, np.inf), where=doubt > 0.0)
+    return centre, cov, np.maximum(df, LEAST_DF)
+
+
 def _rows(fit: LocationScaleEstimates, data: pd.DataFrame | None, random: bool) -> tuple:
-    """Columns of both functions, places of the clusters (-1: new), row labels, new ids."""
-    d = fit.design
+    """The rows, their labels, and ids of clusters that the fit does not know."""
+    d, new = fit.design, []
     if data is None:
-        codes = d.mean.codes if random else np.full(fit.nobs, -1)
-        return d.mean.X, d.mean.Z, d.W, d.S, codes, d.mean.index, []
-    X, Z = new_rows(d.mean, data)
-    W, S = d.new_variance_rows(data)
-    if not random:
-        return X, Z, W, S, np.full(len(X), -1), data.index, []
-    place = positions(d.mean, data, "predict")
-    new = list(dict.fromkeys(data[fit.cluster][place < 0]))
-    return X, Z, W, S, place, data.index, new
+        place = d.mean.codes if random else np.full(fit.nobs, -1)
+        return _Rows(d.mean.X, d.mean.Z, d.W, d.S, place, None), d.mean.index, new
+    columns = (*new_rows(d.mean, data), *d.new_variance_rows(data))
+    place = np.full(len(data), -1)
+    if random:
+        place = positions(d.mean, data, "predict")
+        new = list(dict.fromkeys(data[fit.cluster][place < 0]))
+    return _Rows(*columns, place, data), data.index, new
 
 
 def outcome_quantile(centre: np.ndarray, cov: np.ndarray, share: float) -> np.ndarray:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlteach.core.moments import OutcomeMoments
+from mlteach.core.result import as_generator
 from mlteach.errors import ModelError
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.search import global_minimum
@@ -243,22 +244,6 @@ def _outcomes(fit, n, seed, progress) -> Iterator[np.ndarray]:
 
     for _ in tqdm(range(n), desc="bootstrap", disable=not progress, leave=False):
         yield fit.simulate(rng, 1)[:, 0]
-
-
-def as_generator(seed: int | np.random.Generator | None) -> np.random.Generator:
-    """Turn a seed into a generator; a generator goes on where it is.
-
-    Raises
-    ------
-    ModelError
-    """
-    try:
-        return np.random.default_rng(seed)
-    except (TypeError, ValueError) as error:
-        raise ModelError(
-            f"seed must be a whole number that is not negative, a numpy Generator or None; "
-            f"got {seed!r}."
-        ) from error
 
 
 def _check_any(good) -> None:

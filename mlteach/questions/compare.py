@@ -22,22 +22,34 @@ import numpy as np
 
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
-from mlteach.core.nesting import different_data, fixed_nested, random_nested, same_columns
+from mlteach.core.nesting import (
+    different_data,
+    different_methods,
+    fixed_nested,
+    random_nested,
+)
+from mlteach.core.result import as_generator
 from mlteach.errors import ModelError
-from mlteach.mixed.bootstrap import as_generator, null_drops, p_value
+from mlteach.location_scale import nesting
+from mlteach.location_scale.notes import boundary_notes
+from mlteach.location_scale.result import LocationScaleResult
+from mlteach.mixed.bootstrap import null_drops, p_value
 from mlteach.mixed.result import MixedResult
 from mlteach.multigroup.nesting import different_rows, not_nested
 from mlteach.multigroup.result import MultigroupResult
 
 pd = lazy_import("pandas")
 
+# Models of one outcome: mixed ones are location-scale models whose variance is a constant.
+TwoLevel = MixedResult | LocationScaleResult
+Fit = TwoLevel | MultigroupResult
 COLUMNS = ("parameters", "llf", "deviance", "aic", "bic", "lr", "df", "p", "p_mixture")
 # A larger model's deviance may lie above the smaller one's by this much: both minima are rounded.
 SAME_DEVIANCE = 1e-6
 
 
 def compare(
-    *fits: MixedResult | MultigroupResult,
+    *fits: Fit,
     nested: bool = True,
     names: Sequence[str] | None = None,
     bootstrap: int | None = None,
@@ -48,9 +60,10 @@ def compare(
 
     Parameters
     ----------
-    *fits : MixedResult or MultigroupResult
-        Two or more of one kind, in any order; the table has them by their number of parameters.
-        Each is tested against the one above it.
+    *fits : MixedResult, LocationScaleResult or MultigroupResult
+        Two or more, in any order; the table has them by their number of parameters, and each is
+        tested against the one above it. Mixed and location-scale models can be compared with each
+        other if both are fitted by maximum likelihood.
     nested : bool, default True
         Refuse models that are not nested. With False they stand in the table for their AIC and BIC,
         and the likelihood-ratio test is left blank.
@@ -121,21 +134,24 @@ def compare(
 
     table = Comparison(table.astype({"parameters": int}))
     if bootstrap is not None:
-        if isinstance(fits[0], MultigroupResult):
-            raise ModelError("The bootstrap is for mixed models; a multigroup test needs none.")
+        if not all(isinstance(fit, MixedResult) for fit in fits):
+            raise ModelError(
+                "The bootstrap is for mixed models. A multigroup test needs none; of "
+                "location-scale models add one random effect at a time, for a known mixture."
+            )
         table["p_bootstrap"], more = _bootstrapped(named, tests, bootstrap, seed, progress)
         notes += more
     table.attrs["notes"] = tuple(dict.fromkeys(notes))
     return table
 
 
-def _row(fit: MixedResult, test: LikelihoodRatioTest | None) -> tuple:
+def _row(fit: Fit, test: LikelihoodRatioTest | None) -> tuple:
     blank = (np.nan,) * 4
     tested = blank if test is None else (test.statistic, float(test.df), test.p, test.p_mixture)
     return (fit.n_parameters, fit.llf, fit.deviance, fit.aic, fit.bic, *tested)
 
 
-def _names(fits: Sequence[MixedResult], names: Sequence[str] | None) -> list[str]:
+def _names(fits: Sequence[Fit], names: Sequence[str] | None) -> list[str]:
     """Names of the rows; a formula that occurs twice is numbered."""
     if names is not None:
         return [str(name) for name in names]
@@ -147,61 +163,48 @@ def _names(fits: Sequence[MixedResult], names: Sequence[str] | None) -> list[str
     return out
 
 
-def _title(fit) -> str:
-    return fit.formula if isinstance(fit, MixedResult) else fit.model.title
+def _title(fit: Fit) -> str:
+    return fit.model.title if isinstance(fit, MultigroupResult) else fit.formula
 
 
 # ------------------------------------------------------------------------------------------- checks
 
 
-def _check_fits(fits: Sequence[MixedResult], names: Sequence[str] | None) -> None:
+def _check_fits(fits: Sequence[Fit], names: Sequence[str] | None) -> None:
     for fit in fits:
-        if not isinstance(fit, MixedResult | MultigroupResult):
+        if not isinstance(fit, Fit):
             raise ModelError(
                 f"compare needs fitted models, as in compare(m0, m1), not {type(fit).__name__}."
             )
     kinds = {type(fit).__name__ for fit in fits}
-    if len(kinds) > 1:
+    if len({isinstance(fit, MultigroupResult) for fit in fits}) > 1:
         raise ModelError(f"compare needs models of one kind; got {' and '.join(sorted(kinds))}.")
     if len(fits) < 2:
         raise ModelError(f"compare needs at least two fitted models; got {len(fits)}.")
     if names is not None and (len(names) != len(fits) or len(set(names)) != len(names)):
         raise ModelError(f"names= needs {len(fits)} different names, one a model.")
-    first = fits[0]
     for other in fits[1:]:
-        if isinstance(first, MultigroupResult):
-            problem = different_rows(first, other)
-        else:
-            problem = different_data(first.design, other.design)
+        problem = _not_comparable(fits[0], other)
         if problem:
             raise ModelError(problem)
-        if isinstance(first, MixedResult):
-            _check_methods(first, other)
 
 
-def _check_methods(a: MixedResult, b: MixedResult) -> None:
-    if a.reml != b.reml:
-        raise ModelError(
-            "One model is fitted by REML and the other by ML. Their likelihoods are of different "
-            "things (REML's is that of the residuals from the fixed effects): fit both the same "
-            "way, with reml=False if the fixed effects differ."
-        )
-    if a.reml and not same_columns(a.design, b.design):
-        raise ModelError(
-            "These are REML fits with different fixed effects. REML's likelihood is that of "
-            "what the fixed effects leave over, so each model's is of other data (of other units, "
-            "if only the coding differs). Fit both with reml=False to compare them."
-        )
+def _not_comparable(a: Fit, b: Fit) -> str:
+    """Say why the likelihoods of two fits are not of the same thing; empty if they are."""
+    if isinstance(a, MultigroupResult):
+        return different_rows(a, b)
+    designs = nesting.mean_design(a), nesting.mean_design(b)
+    return different_data(*designs) or different_methods((a.reml, b.reml), *designs)
 
 
-def _common_notes(fits: Sequence[MixedResult]) -> list[str]:
+def _common_notes(fits: Sequence[Fit]) -> list[str]:
     notes = [
         f"'{_title(fit)}' has not converged: its likelihood is too low, and so every comparison "
         "with it is wrong."
         for fit in fits
         if not fit.converged
     ]
-    if isinstance(fits[0], MixedResult) and fits[0].reml:
+    if not isinstance(fits[0], MultigroupResult) and fits[0].reml:
         notes.append(
             "REML fits with the same fixed effects: the test is of the random part. AIC and BIC "
             "count the fixed effects too, as lme4 does; SAS and SPSS count only the variances and "
@@ -215,7 +218,7 @@ def _common_notes(fits: Sequence[MixedResult]) -> list[str]:
 
 
 def _test(
-    small: tuple[str, MixedResult], big: tuple[str, MixedResult], nested: bool
+    small: tuple[str, Fit], big: tuple[str, Fit], nested: bool
 ) -> tuple[LikelihoodRatioTest | None, list[str]]:
     """Test a model against the next larger one; None with a note if they are not nested."""
     (small_name, m0), (big_name, m1) = small, big
@@ -236,7 +239,7 @@ def _test(
         # Nothing lies on a boundary: equal (co)variances are inside the parameter space.
         weights, notes = (0.0,) * df + (1.0,), []
     else:
-        weights = _weights(m0, m1, df)
+        weights = nesting.mixture_weights(m0, m1)
         notes = _test_notes(m0, m1, big_name, weights)
     if drop < -SAME_DEVIANCE:
         notes.append(
@@ -246,9 +249,11 @@ def _test(
     return likelihood_ratio_test(drop, df, weights), notes
 
 
-def _not_nested(m0, m1) -> str:
+def _not_nested(m0: Fit, m1: Fit) -> str:
     if isinstance(m0, MultigroupResult):
         return not_nested(m0, m1)
+    if not (isinstance(m0, MixedResult) and isinstance(m1, MixedResult)):
+        return nesting.not_nested(m0, m1)
     if not fixed_nested(m0.design, m1.design):
         return "it has fixed effects that are no combination of the other's."
     if not random_nested(m0.design, m1.design):
@@ -256,25 +261,17 @@ def _not_nested(m0, m1) -> str:
     return ""
 
 
-def _weights(m0: MixedResult, m1: MixedResult, df: int) -> tuple[float, ...]:
-    """Weights of chi-square with 0, 1, …, df degrees of freedom; empty if not in closed form."""
-    more_effects = m1.design.Z.shape[1] - m0.design.Z.shape[1]
-    if more_effects == 0:
-        return (0.0,) * df + (1.0,)
-    if more_effects == 1:
-        return (0.0,) * (df - 1) + (0.5, 0.5)
-    return ()
+def _on_boundary(fit: TwoLevel) -> bool:
+    return fit.singular if isinstance(fit, MixedResult) else bool(boundary_notes(fit))
 
 
-def _test_notes(
-    m0: MixedResult, m1: MixedResult, name: str, weights: tuple[float, ...]
-) -> list[str]:
-    notes = []
+def _test_notes(m0: TwoLevel, m1: TwoLevel, name: str, weights: tuple[float, ...]) -> list[str]:
+    notes, mixed = [], isinstance(m1, MixedResult)
+    or_ask = ", or ask for the parametric bootstrap: compare(..., bootstrap=1000)" if mixed else ""
     if not weights:
         notes.append(
             f"'{name}' has several more random effects: the mixture depends on the data. p is too "
-            "large, an upper bound; add one random effect at a time for a known mixture, or ask "
-            "for the parametric bootstrap: compare(..., bootstrap=1000)."
+            f"large, an upper bound; add one random effect at a time for a known mixture{or_ask}."
         )
     elif weights[-1] == 0.5:
         df = len(weights) - 1
@@ -282,7 +279,7 @@ def _test_notes(
             f"'{name}' tests a variance, which cannot be negative: p_mixture is half χ²({df - 1}) "
             f"and half χ²({df}); p, from χ²({df}), is too large."
         )
-    if m0.singular and m1.design.Z.shape[1] > 1:
+    if _on_boundary(m0) and nesting.n_effects(m1) > 1:
         notes.append(
             f"The model above '{name}' is itself on the boundary (singular fit), where neither "
             "reference is exact."

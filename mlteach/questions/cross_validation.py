@@ -22,9 +22,9 @@ from mlteach.core.formula import parse
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import ClusterMoments, cluster_moments, solve_within
+from mlteach.core.result import as_generator
 from mlteach.core.summary import Summary
 from mlteach.errors import DataWarning, FormulaError, ModelError
-from mlteach.mixed.bootstrap import as_generator
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.notes import dropped_note
 from mlteach.mixed.ranef import blups

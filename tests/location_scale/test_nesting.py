@@ -5,6 +5,7 @@ import pytest
 
 import mlteach as mt
 from mlteach.location_scale.fit import fit_location_scale
+from mlteach.location_scale.nesting import not_nested
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,21 @@ def test_level_two_functions_are_nested_by_their_predictors(model1, some):
         bigger.lr_test(functions)
     with pytest.raises(mt.ModelError, match="needs a mixed or a location-scale"):
         bigger.lr_test("math ~ 1")
+
+
+def test_an_effect_of_u_alone_is_a_scale_effect_that_correlates_perfectly(model1, some):
+    mean = "math ~ catholic + (1 | school)"
+    alone = fit_location_scale(mean, "~ catholic", some, association="linear")
+    assert model1.lr_test(alone).weights == (0.5, 0.5)
+    assert alone.lr_test(fit_location_scale(mean, "~ catholic", some)).weights == (0.0, 1.0)
+
+
+def test_effects_that_correlate_through_others_only(some):
+    """Uncorrelated location effects that both go with v: their covariance is what v makes it."""
+    variance = "~ 1 + (1 | school)"
+    apart = fit_location_scale("math ~ ses + (1 + ses || school)", variance, some)
+    together = fit_location_scale("math ~ ses + (1 + ses | school)", variance, some)
+    one = fit_location_scale("math ~ ses + (1 | school)", variance, some)
+    assert together.lr_test(apart).df == 1
+    assert apart.lr_test(one).weights == (0.0, 0.5, 0.5)
+    assert "random effects" in not_nested(together, apart)

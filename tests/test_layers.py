@@ -22,6 +22,8 @@ ROWS = (
     "exercises widgets",
 )
 ROW_OF = {wing: k for k, row in enumerate(ROWS) for wing in row.split()}
+#: Wings in which no two modules need each other, not even for a type.
+WITHOUT_CIRCLES = sorted(set(ROW_OF) - {"errors", "mixed"})
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 MOST_LINES = 500  # the point at which a reader loses the thread, and a module is split
 #: What the book needs and the package does not: it must not come along with `import mlteach`.
@@ -78,6 +80,44 @@ def test_imports_point_one_way(path: Path) -> None:
     own = wing_of(path)
     others = imported(path.read_text(encoding="utf-8")) - {own}
     assert {other for other in others if ROW_OF.get(other, len(ROWS)) >= ROW_OF[own]} == set()
+
+
+def modules_imported(source: str) -> set[str]:
+    """Return the full names of all that a source text imports: modules, and names in them."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def in_a_circle(arrows: dict[str, set[str]]) -> set[str]:
+    """Return what is left when all that points at nothing left is taken away, again and again."""
+    left = dict(arrows)
+    while free := [name for name, others in left.items() if not others & set(left)]:
+        for name in free:
+            del left[name]
+    return set(left)
+
+
+def test_circles_are_found() -> None:
+    assert in_a_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"e"}, "e": set()}) == set("abc")
+
+
+@pytest.mark.parametrize("wing", WITHOUT_CIRCLES)
+def test_no_circle_between_the_modules_of_a_wing(wing: str) -> None:
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in MODULES
+        if wing_of(path) == wing and path.name != "__init__.py"
+    }
+    arrows = {
+        name: modules_imported(path.read_text(encoding="utf-8")) & set(names) - {name}
+        for name, path in names.items()
+    }
+    assert in_a_circle(arrows) == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -1,8 +1,9 @@
-"""Intraclass correlations, variance ratios and correlations of a multigroup model.
+"""Intraclass correlations, variance ratios, correlations and clusters of a multigroup model.
 
-Each is a function of the free parameters; its standard error comes from the delta method. Ratios
-have their interval on the log scale, correlations on Fisher's z scale, ICCs on that of
-log(1 - ICC): no limit is above 1, and a lower one may be negative, as a variance between may.
+The first three are functions of the free parameters; standard errors come from the delta method.
+Ratios have their interval on the log scale, correlations on Fisher's z scale, ICCs on that of
+log(1 - ICC): no limit is above 1, and a lower one may be negative, as a variance between may. What
+the data say of each cluster, and new data for all, stand at the end.
 """
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.core.distributions import normal_quantile
+from mlteach.core.intervals import fisher_limits, log_limits
 from mlteach.core.lazy import lazy_import
+from mlteach.core.result import as_generator
+from mlteach.errors import ModelError
+from mlteach.multigroup.estimates import MultigroupEstimates
 
 pd = lazy_import("pandas")
 
 # A correlation this close to 1 is on the boundary, where a bound has stopped it.
 ONE = 1e-5
+# An eigenvalue below minus this part of the trace is negative, not rounding.
+NEGATIVE = 1e-9
 COLUMNS = ["estimate", "se", "lower", "upper"]
 
 
@@ -35,7 +42,7 @@ def icc_table(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFrame:
     DataFrame
         Indexed by variable and group; columns estimate, se, lower, upper.
     """
-    z, rows = normal_quantile(level), {}
+    rows = {}
     for key, (w, at_w) in parameters.items():
         kind, left, right, position, group = key
         if kind != "within" or left != right:
@@ -44,15 +51,16 @@ def icc_table(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFrame:
         total = b + w
         se = _delta(cov, {at_b: w / total**2, at_w: -b / total**2})
         name = left if position is None else f"{left}@{position}"
-        rows[name, group] = (b / total, se, *_icc_limits(b / total, z * se))
+        rows[name, group] = (b / total, se, *_icc_limits(b / total, se, level))
     return _table(rows, ["variable", "group"])
 
 
-def _icc_limits(icc: float, half: float) -> tuple[float, float]:
-    rest = 1.0 - icc
-    if rest <= 0:  # a negative Within, as a position may have
+def _icc_limits(icc: float, se: float, level: float) -> tuple[float, float]:
+    if icc >= 1.0:  # a negative Within, as a position may have
+        half = normal_quantile(level) * se
         return icc - half, icc + half
-    return 1.0 - rest * np.exp(half / rest), 1.0 - rest * np.exp(-half / rest)
+    low, high = log_limits(1.0 - icc, se, level)
+    return 1.0 - high, 1.0 - low
 
 
 def variance_ratios(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFrame:
@@ -64,7 +72,7 @@ def variance_ratios(parameters: dict, cov: np.ndarray, level: float) -> pd.DataF
         Indexed by level, variable and groups (``"A / B"``); columns as :func:`icc_table`. NaN where
         a variance is not positive.
     """
-    z, rows = normal_quantile(level), {}
+    rows = {}
     groups = list(dict.fromkeys(key[4] for key in parameters))
     for key, (top, at_top) in parameters.items():
         kind, left, right, position, first = key
@@ -78,8 +86,8 @@ def variance_ratios(parameters: dict, cov: np.ndarray, level: float) -> pd.DataF
             row = (np.nan,) * 4
             if top > 0 and bottom > 0:
                 ratio = top / bottom
-                width = _delta(cov, {at_top: 1.0 / top, at_bottom: -1.0 / bottom})
-                row = (ratio, ratio * width, ratio * np.exp(-z * width), ratio * np.exp(z * width))
+                se = ratio * _delta(cov, {at_top: 1.0 / top, at_bottom: -1.0 / bottom})
+                row = (ratio, se, *log_limits(ratio, se, level))
             rows[kind, name, f"{first} / {second}"] = row
     return _table(rows, ["level", "variable", "groups"])
 
@@ -93,18 +101,18 @@ def correlations(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFram
         Indexed by level, pair (``"x1~~x2"``) and group; columns as :func:`icc_table`. NaN where a
         variance is not positive or the correlation is beyond 1.
     """
-    z, rows = normal_quantile(level), {}
+    rows = {}
     for key, (c, at_c) in parameters.items():
         kind, left, right, position, group = key
         if kind == "mean" or left == right:
             continue
         ends = [parameters[kind, name, name, position, group] for name in (left, right)]
         name = f"{left}~~{right}" + ("" if position is None else f"@{position}")
-        rows[kind, name, group] = _correlation(c, at_c, *ends, cov, z)
+        rows[kind, name, group] = _correlation(c, at_c, *ends, cov, level)
     return _table(rows, ["level", "pair", "group"])
 
 
-def _correlation(c, at_c, left, right, cov: np.ndarray, z: float) -> tuple:
+def _correlation(c, at_c, left, right, cov: np.ndarray, level: float) -> tuple:
     (a, at_a), (b, at_b) = left, right
     if a <= 0 or b <= 0 or abs(c) > np.sqrt(a * b):
         return (np.nan,) * 4
@@ -113,8 +121,7 @@ def _correlation(c, at_c, left, right, cov: np.ndarray, z: float) -> tuple:
     if abs(r) > 1.0 - ONE:
         return np.sign(r), np.nan, np.nan, np.nan
     se = _delta(cov, {at_c: 1.0 / size, at_a: -0.5 * r / a, at_b: -0.5 * r / b})
-    centre, half = np.arctanh(r), z * se / (1.0 - r**2)
-    return r, se, np.tanh(centre - half), np.tanh(centre + half)
+    return r, se, *fisher_limits(r, se, level)
 
 
 def _delta(cov: np.ndarray, slopes: dict[int, float]) -> float:
@@ -127,3 +134,70 @@ def _table(rows: dict, names: list[str]) -> pd.DataFrame:
     keys = [list(key) for key in zip(*rows, strict=True)] or [[] for _ in names]
     index = pd.MultiIndex.from_arrays(keys, names=names)
     return pd.DataFrame(list(rows.values()), index=index, columns=COLUMNS, dtype=float)
+
+
+# ------------------------------------------------------------------------------------ the clusters
+
+
+def cluster_effects(fit: MultigroupEstimates, k: int) -> pd.DataFrame:
+    """Conditional means and SDs of u for the clusters of group k.
+
+    Given the data, u_j has covariance matrix K_j = (Between^-1 + A_j)^-1 and mean K_j b_j, in the
+    notation of :mod:`mlteach.multigroup.deviance`.
+    """
+    Y, codes, cells = (part[k] for part in (fit.data.Y, fit.data.codes, fit.data.cells))
+    mu, within, between = fit.fit.deviance.groups[k].unpack(fit.fit.theta[fit.model.index[k]])
+    J, p = len(fit.data.labels[k]), Y.shape[1]
+    A, b = np.zeros((J, p, p)), np.zeros((J, p))
+    here = ~np.isnan(Y)
+    patterns, klass = np.unique(np.column_stack([cells, here]), axis=0, return_inverse=True)
+    for r, (cell, *seen) in enumerate(patterns):
+        own, block = klass.ravel() == r, np.flatnonzero(seen)
+        P = np.linalg.inv(within[cell][np.ix_(block, block)])
+        gap = Y[own][:, block] - mu[cell, block]
+        np.add.at(A, (codes[own][:, None, None], block[:, None], block), P)
+        np.add.at(b, (codes[own][:, None], block), gap @ P)
+    K = np.linalg.solve(np.eye(p) + between @ A, np.broadcast_to(between, A.shape))
+    variance = np.einsum("jaa->ja", K)
+    sd = np.sqrt(np.where(variance >= 0, variance, np.nan)) * fit.data.scale
+    u = np.einsum("jab,jb->ja", K, b) * fit.data.scale
+    names = [str(name) for name in fit.variables]
+    table = pd.DataFrame(u, index=fit.data.labels[k], columns=names)
+    return table.assign(**{f"{name}_sd": sd[:, v] for v, name in enumerate(names)})
+
+
+def simulated(fit: MultigroupEstimates, seed: int | np.random.Generator | None) -> pd.DataFrame:
+    """New values for the rows of a fit, group by group."""
+    rng = as_generator(seed)
+    tables = []
+    for k, group in enumerate(fit.groups):
+        Y, codes, cells = (part[k] for part in (fit.data.Y, fit.data.codes, fit.data.cells))
+        mu, within, between = fit.by_group[k]
+        u = (
+            rng.standard_normal((len(fit.data.labels[k]), Y.shape[1]))
+            @ _root(between, "Between", group).T
+        )
+        e = rng.standard_normal(Y.shape)
+        roots = np.stack([_root(matrix, "Within", group) for matrix in within])
+        y = mu[cells] + u[codes] + (roots[cells] @ e[..., None])[..., 0]
+        table = pd.DataFrame(
+            np.where(np.isnan(Y), np.nan, y), index=fit.data.index[k], columns=list(fit.variables)
+        )
+        table.insert(0, fit.data.cluster, fit.data.labels[k][codes])
+        if fit.data.group is not None:
+            table.insert(0, fit.data.group, group)
+        if fit.data.position is not None:
+            table.insert(0, fit.data.position, np.array(fit.model.positions)[cells])
+        tables.append(table)
+    return pd.concat(tables)
+
+
+def _root(matrix: np.ndarray, name: str, group) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    if values[0] < -NEGATIVE * np.abs(values).sum():
+        remedy = " Fit with bounded=True to simulate." if name == "Between" else ""
+        raise ModelError(
+            f"The {name} matrix of group {group!r} has a negative eigenvalue: no effects have such "
+            f"a covariance matrix.{remedy}"
+        )
+    return vectors * np.sqrt(np.maximum(values, 0.0))

@@ -175,7 +175,7 @@ def _group_regression(fit: MultigroupResult, group, names: list[str], level: flo
         for r, c in zip(rows, cols, strict=True)
     ]
     at = {
-        kind: [fit._elements[kind, *pair, None, group][1] for pair in pairs]
+        kind: [fit.elements[kind, *pair, None, group][1] for pair in pairs]
         for kind in ("within", "between")
     }
     within, by_within = _regression(fit.within[group].loc[names, names].to_numpy())

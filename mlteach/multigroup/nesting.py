@@ -6,20 +6,16 @@ in another if every set of the other lies inside one of its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mlteach.core.lazy import lazy_import
+from mlteach.multigroup.estimates import MultigroupEstimates
 from mlteach.multigroup.model import elements
-
-if TYPE_CHECKING:
-    from mlteach.multigroup.result import MultigroupResult
 
 pd = lazy_import("pandas")
 
 
-def different_rows(a: MultigroupResult, b: MultigroupResult) -> str:
+def different_rows(a: MultigroupEstimates, b: MultigroupEstimates) -> str:
     """Say in what way two models were not fitted to the same values; empty if they were."""
     if set(a.variables) != set(b.variables):
         return (
@@ -42,7 +38,7 @@ def different_rows(a: MultigroupResult, b: MultigroupResult) -> str:
     return ""
 
 
-def not_nested(small: MultigroupResult, big: MultigroupResult) -> str:
+def not_nested(small: MultigroupEstimates, big: MultigroupEstimates) -> str:
     """Say why the first is no special case of the second; empty if it is."""
     if small.bounded != big.bounded:
         return "one keeps Between positive semidefinite and the other does not."
@@ -59,7 +55,7 @@ def not_nested(small: MultigroupResult, big: MultigroupResult) -> str:
     return ""
 
 
-def _sorted_rows(fit: MultigroupResult, units: MultigroupResult) -> pd.DataFrame:
+def _sorted_rows(fit: MultigroupEstimates, units: MultigroupEstimates) -> pd.DataFrame:
     """Values in the units of one of the fits, and clusters; sorted, since groups order the rows."""
     values = np.concatenate(fit.data.Y) * fit.data.scale + fit.data.offset
     table = pd.DataFrame(values, columns=list(fit.variables))[list(units.variables)]
@@ -69,13 +65,13 @@ def _sorted_rows(fit: MultigroupResult, units: MultigroupResult) -> pd.DataFrame
     return table.sort_values([*units.variables, fit.data.cluster], ignore_index=True)
 
 
-def _keys(fit: MultigroupResult):
+def _keys(fit: MultigroupEstimates):
     for group in fit.groups:
         for key in elements(fit.variables, fit.model.positions):
             yield (*key, group)
 
 
-def _number(fit: MultigroupResult, key: tuple) -> int:
+def _number(fit: MultigroupEstimates, key: tuple) -> int:
     """Number of the free parameter behind an element; one group or cell stands for all."""
     level, left, right, position, group = key
     position = position if fit.model.positions else None

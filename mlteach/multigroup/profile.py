@@ -6,8 +6,6 @@ the chi-square quantile.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mlteach.core.crossing import crossing
@@ -15,15 +13,13 @@ from mlteach.core.distributions import normal_quantile
 from mlteach.core.lazy import lazy_import
 from mlteach.core.optim import minimize
 from mlteach.multigroup.deviance import MultigroupDeviance
+from mlteach.multigroup.estimates import MultigroupEstimates
 from mlteach.multigroup.search import MultigroupFit
-
-if TYPE_CHECKING:
-    from mlteach.multigroup.result import MultigroupResult
 
 pd = lazy_import("pandas")
 
 
-def profile_limits(fit: MultigroupResult, level: float) -> pd.DataFrame:
+def profile_limits(fit: MultigroupEstimates, level: float) -> pd.DataFrame:
     """Profile limits of all parameters, in the units of the data.
 
     A parameter without a standard error has no limits (NaN).
@@ -33,7 +29,7 @@ def profile_limits(fit: MultigroupResult, level: float) -> pd.DataFrame:
     DataFrame
         One row a parameter; columns lower, upper.
     """
-    times, plus = fit._units
+    times, plus = fit.units
     se = fit.bse.to_numpy() / times
     limits = np.full((len(se), 2), np.nan)
     for k in np.flatnonzero(np.isfinite(se)):

@@ -1,174 +1,33 @@
-"""The fitted two-level multigroup model: matrices, parameters, and the questions put to them."""
+"""The fitted two-level multigroup model: its estimates, and the questions put to them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from mlteach.core.distributions import normal_quantile, two_sided_t
+from mlteach.core.distributions import two_sided_t
 from mlteach.core.lazy import lazy_import
-from mlteach.core.linalg import inverse_on_curved
-from mlteach.core.optim import OptRecord
-from mlteach.core.sandwich import cluster_sandwich, robust_note
+from mlteach.core.result import Result
+from mlteach.core.sandwich import robust_note
 from mlteach.core.summary import Summary, check_level
 from mlteach.errors import ModelError
 from mlteach.multigroup import derived
-from mlteach.multigroup.design import MultigroupData
-from mlteach.multigroup.model import MultigroupModel, elements
-from mlteach.multigroup.sandwich import scores_by_cluster
-from mlteach.multigroup.search import MultigroupFit
+from mlteach.multigroup.estimates import MultigroupEstimates
 
 pd = lazy_import("pandas")
 
 NEGATIVE = "negative variance"
 HELD = "on the boundary"
-# In scaled units, where a variance is about 1: what the barrier leaves to a parameter that the
-# bound holds, and far below what the data could leave to any other.
-HELD_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True, repr=False)
-class MultigroupResult:
-    """A two-level multigroup model of means and (co)variances, in the units of the data.
-
-    Attributes
-    ----------
-    data : MultigroupData
-        The rows that count.
-    model : MultigroupModel
-        Which parameters are free, and which are equal across groups.
-    fit : MultigroupFit
-        The end of the search, in scaled units.
-    bounded : bool
-        Whether every Between matrix was kept positive semidefinite.
-    robust : {"cluster"} or None
-        Whether standard errors come from the scores of whole clusters.
-    """
-
-    data: MultigroupData = field(repr=False)
-    model: MultigroupModel = field(repr=False)
-    fit: MultigroupFit = field(repr=False)
-    bounded: bool
-    robust: str | None = None
-
-    # --------------------------------------------------------------------------- what was fitted
-
-    @property
-    def variables(self) -> tuple:
-        """Names of the p variables."""
-        return self.model.variables
-
-    @property
-    def groups(self) -> tuple:
-        """Names of the K groups; ``("all",)`` without."""
-        return self.model.groups
-
-    @property
-    def nobs(self) -> int:
-        """Rows that have a value of any variable."""
-        return self.data.N
-
-    @property
-    def n_clusters(self) -> int:
-        """Clusters in all groups."""
-        return self.data.J
-
-    @property
-    def n_parameters(self) -> int:
-        """Free parameters."""
-        return len(self.model.keys)
-
-    @property
-    def optimizer(self) -> OptRecord:
-        """How the maximum was found."""
-        return self.fit.record
-
-    @property
-    def converged(self) -> bool:
-        """Whether no step lowers the deviance any more (measured, see ``optimizer.gain``)."""
-        return self.fit.record.converged
-
-    @cached_property
-    def deviance(self) -> float:
-        """Minus twice the log-likelihood."""
-        values = sum((~np.isnan(Y)).sum(axis=0) for Y in self.data.Y)
-        value, _ = self.fit.deviance.value_and_gradient(self.fit.theta)
-        return float(value + 2.0 * values @ np.log(self.data.scale))
-
-    @property
-    def llf(self) -> float:
-        """Log-likelihood of the values that are there."""
-        return -0.5 * self.deviance
-
-    @property
-    def aic(self) -> float:
-        """Deviance plus twice the number of parameters."""
-        return self.deviance + 2.0 * self.n_parameters
-
-    @property
-    def bic(self) -> float:
-        """Deviance plus log(rows) times the number of parameters.
-
-        Programs count differently: lavaan takes rows here, and clusters (the rows of the wide
-        table) when the model is written in the wide format.
-        """
-        return self.deviance + np.log(self.nobs) * self.n_parameters
+class MultigroupResult(MultigroupEstimates, Result):
+    """A fitted multigroup model of means and (co)variances; see :class:`MultigroupEstimates`."""
 
     # --------------------------------------------------------------------------------- parameters
-
-    @cached_property
-    def _units(self) -> tuple[np.ndarray, np.ndarray]:
-        """What each scaled parameter is multiplied by, and what is then added."""
-        of = dict(
-            zip(self.variables, zip(self.data.offset, self.data.scale, strict=True), strict=True)
-        )
-        times, plus = [], []
-        for level, left, right, *_ in self.model.keys:
-            mean = level == "mean"
-            times.append(of[left][1] * (1.0 if mean else of[right][1]))
-            plus.append(of[left][0] if mean else 0.0)
-        return np.array(times), np.array(plus)
-
-    @cached_property
-    def params(self) -> pd.Series:
-        """Free parameters by name."""
-        times, plus = self._units
-        return pd.Series(self.fit.theta * times + plus, index=self.model.names)
-
-    @cached_property
-    def _cov(self) -> np.ndarray:
-        """Covariance matrix of the estimates; NaN for what a bound holds where it is."""
-        # The barrier is steep across the boundary: beside it all other directions look flat.
-        invert = np.linalg.inv if self.fit.is_on_boundary else inverse_on_curved
-        inner = 2.0 * invert(self.fit.hessian)
-        held = self._is_held(inner)
-        if self.robust:
-            inner = cluster_sandwich(inner, scores_by_cluster(self.data, self.model, self.fit))
-        inner[held], inner[:, held] = np.nan, np.nan
-        return inner * np.outer(self._units[0], self._units[0])
-
-    def _is_held(self, scaled_cov: np.ndarray) -> np.ndarray:
-        """Parameters that the boundary does not let move: no variance is left to them."""
-        if not self.fit.is_on_boundary:
-            return np.zeros(len(scaled_cov), bool)
-        return np.diag(scaled_cov) < HELD_VARIANCE
-
-    @property
-    def _held(self) -> np.ndarray:
-        return np.isnan(np.diag(self._cov))
-
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance matrix of the estimates: inverse observed information, or the sandwich."""
-        names = self.model.names
-        return pd.DataFrame(self._cov, index=names, columns=names)
-
-    @cached_property
-    def bse(self) -> pd.Series:
-        """Standard errors: from the observed information, or cluster-robust."""
-        variance = np.diag(self._cov)
-        return pd.Series(np.sqrt(np.where(variance > 0, variance, np.nan)), self.params.index)
 
     def conf_int(self, level: float = 0.95, *, method: str = "wald") -> pd.DataFrame:
         """Confidence intervals of the parameters.
@@ -185,20 +44,20 @@ class MultigroupResult:
         DataFrame
             Columns lower, upper.
         """
-        check_level(level)
-        if method == "profile":
-            if self.bounded:
-                raise ModelError(
-                    'A profile crosses the bound. Use method="wald", or profile the fit without '
-                    "bounded=True."
-                )
-            from mlteach.multigroup.profile import profile_limits
-
-            return profile_limits(self, level)
-        if method != "wald":
+        if method not in ("wald", "profile"):
             raise ModelError(f'method={method!r} is neither "wald" nor "profile".')
-        half = normal_quantile(level) * self.bse
-        return pd.DataFrame({"lower": self.params - half, "upper": self.params + half})
+        if method == "wald":
+            return super().conf_int(level)
+        check_level(level)
+        if self.bounded:
+            raise ModelError(
+                'A profile crosses the bound. Use method="wald", or profile the fit without '
+                "bounded=True."
+            )
+        # Imported here: root finding needs scipy.optimize, which takes long to load.
+        from mlteach.multigroup.profile import profile_limits
+
+        return profile_limits(self, level)
 
     @cached_property
     def parameters(self) -> pd.DataFrame:
@@ -213,69 +72,15 @@ class MultigroupResult:
         table[["lower", "upper"]] = self.conf_int()
         variance = (table["left"] == table["right"]).to_numpy()
         flag = np.where(variance & (self.params < 0).to_numpy(), NEGATIVE, "")
-        table["flag"] = np.where(self._held, HELD, flag)
+        table["flag"] = np.where(self.held, HELD, flag)
         return table
-
-    # ----------------------------------------------------------------------------------- matrices
-
-    @cached_property
-    def _by_group(self) -> tuple:
-        """Means (C, p), Within (C, p, p) and Between (p, p) of each group, in units of the data."""
-        out, unit = [], np.outer(self.data.scale, self.data.scale)
-        for deviance, at in zip(self.fit.deviance.groups, self.model.index, strict=True):
-            mu, within, between = deviance.unpack(self.fit.theta[at])
-            out.append((mu * self.data.scale + self.data.offset, within * unit, between * unit))
-        return tuple(out)
-
-    def _labelled(self, matrix: np.ndarray) -> pd.DataFrame:
-        return pd.DataFrame(matrix, index=list(self.variables), columns=list(self.variables))
-
-    @cached_property
-    def within(self) -> dict:
-        """Covariance matrix within clusters by group; with positions, by (group, position)."""
-        if not self.model.positions:
-            return {
-                g: self._labelled(w[0])
-                for g, (_, w, _) in zip(self.groups, self._by_group, strict=True)
-            }
-        return {
-            (g, at): self._labelled(w[c])
-            for g, (_, w, _) in zip(self.groups, self._by_group, strict=True)
-            for c, at in enumerate(self.model.positions)
-        }
-
-    @cached_property
-    def between(self) -> dict:
-        """Covariance matrix between clusters of each group."""
-        return {
-            g: self._labelled(b) for g, (*_, b) in zip(self.groups, self._by_group, strict=True)
-        }
-
-    @cached_property
-    def means(self) -> pd.DataFrame:
-        """Means: a row a group (with positions, a group and a position), a column a variable."""
-        rows = np.concatenate([mu for mu, *_ in self._by_group])
-        index = pd.Index(self.groups, name=self.data.group)
-        if self.model.positions:
-            names = [self.data.group, self.data.position]
-            index = pd.MultiIndex.from_product([self.groups, self.model.positions], names=names)
-        return pd.DataFrame(rows, index=index, columns=list(self.variables))
 
     # -------------------------------------------------------------------------------- derived ones
 
     @cached_property
-    def _elements(self) -> dict:
-        """From (level, left, right, position, group) to the estimate and its parameter's number."""
-        out = {}
-        for group, at in zip(self.groups, self.model.index, strict=True):
-            for key, number in zip(elements(self.variables, self.model.positions), at, strict=True):
-                out[(*key, group)] = (float(self.params.iloc[number]), int(number))
-        return out
-
-    @cached_property
     def icc_table(self) -> pd.DataFrame:
         """ICC of each variable and group with standard error and 95% interval (delta method)."""
-        return derived.icc_table(self._elements, self._cov, 0.95)
+        return derived.icc_table(self.elements, self.cov, 0.95)
 
     @cached_property
     def icc(self) -> pd.DataFrame:
@@ -286,65 +91,18 @@ class MultigroupResult:
     @cached_property
     def variance_ratios(self) -> pd.DataFrame:
         """Variances of one group over those of another where the model lets them differ."""
-        return derived.variance_ratios(self._elements, self._cov, 0.95)
+        return derived.variance_ratios(self.elements, self.cov, 0.95)
 
     @cached_property
     def correlations(self) -> pd.DataFrame:
         """Correlations within and between clusters, group by group."""
-        return derived.correlations(self._elements, self._cov, 0.95)
+        return derived.correlations(self.elements, self.cov, 0.95)
 
     def wide_fit(self) -> pd.Series:
         """Fit as a wide-format CFA: :func:`mlteach.multigroup.wide_fit.wide_fit`."""
         from mlteach.multigroup.wide_fit import wide_fit
 
         return wide_fit(self)
-
-    def implied(self, group=None, n: int = 2) -> pd.DataFrame:
-        """Covariance matrix of the wide format that the model implies.
-
-        Parameters
-        ----------
-        group : optional
-            One of ``groups``; may be left out if there is one.
-        n : int, default 2
-            Members of a cluster; with positions there are as many as positions.
-
-        Returns
-        -------
-        DataFrame, shape (p n, p n)
-            Labelled ``x1_1, x2_1, x1_2, ...``, member by member.
-        """
-        k = self._group(group)
-        _, within, between = self._by_group[k]
-        cells = self._cells(n)
-        p, names = len(self.variables), self._wide_names(len(cells))
-        V = np.kron(np.ones((len(cells),) * 2), between)
-        for i, c in enumerate(cells):
-            V[i * p : (i + 1) * p, i * p : (i + 1) * p] += within[c]
-        return pd.DataFrame(V, index=names, columns=names)
-
-    def implied_mean(self, group=None, n: int = 2) -> pd.Series:
-        """Means of the wide format: as :meth:`implied`, shape (p n,)."""
-        mu = self._by_group[self._group(group)][0]
-        cells = self._cells(n)
-        return pd.Series(mu[cells].ravel(), index=self._wide_names(len(cells)))
-
-    def _cells(self, n: int) -> list[int]:
-        if self.model.positions:
-            return list(range(len(self.model.positions)))
-        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-            raise ModelError(f"n={n!r} members: it must be a whole number of 1 or more.")
-        return [0] * int(n)
-
-    def _wide_names(self, n: int) -> list[str]:
-        return [f"{name}_{i + 1}" for i in range(n) for name in self.variables]
-
-    def _group(self, group) -> int:
-        if group is None and len(self.groups) == 1:
-            return 0
-        if group not in self.groups:
-            raise ModelError(f"There is no group {group!r}; the groups are {list(self.groups)}.")
-        return self.groups.index(group)
 
     # ------------------------------------------------------------------------------------ clusters
 
@@ -362,17 +120,15 @@ class MultigroupResult:
             One row a cluster; a column a variable, its conditional SD in ``<name>_sd`` (NaN where a
             negative variance leaves none).
         """
-        from mlteach.multigroup.clusters import cluster_effects
+        chosen = self.groups if group is None else (self.groups[self.group_number(group)],)
+        return pd.concat([derived.cluster_effects(self, self.groups.index(g)) for g in chosen])
 
-        chosen = self.groups if group is None else (self.groups[self._group(group)],)
-        return pd.concat([cluster_effects(self, self.groups.index(g)) for g in chosen])
-
-    def simulate(self, rng: np.random.Generator) -> pd.DataFrame:
+    def simulate(self, seed: int | np.random.Generator | None) -> pd.DataFrame:
         """Draw new values for the same rows; what was missing stays missing.
 
         Parameters
         ----------
-        rng : numpy.random.Generator
+        seed : int or numpy.random.Generator
 
         Returns
         -------
@@ -385,9 +141,7 @@ class MultigroupResult:
         ModelError
             If a Between matrix is not positive semidefinite: then there are no such u.
         """
-        from mlteach.multigroup.clusters import simulated
-
-        return simulated(self, rng)
+        return derived.simulated(self, seed)
 
     # ------------------------------------------------------------------------------------- account
 
@@ -413,7 +167,7 @@ class MultigroupResult:
                 and np.linalg.eigvalsh(matrix)[0] < -1e-9 * np.trace(matrix)
             ]
         if self.fit.is_on_boundary:
-            held = ", ".join(self.parameters.index[self._held])
+            held = ", ".join(self.parameters.index[self.held])
             notes.append(
                 "A Between matrix is on the boundary: "
                 + (f"{held} cannot move." if held else "a correlation is 1 or -1.")
@@ -439,11 +193,11 @@ class MultigroupResult:
             tables["Variance ratios"] = self.variance_ratios
         return Summary("Two-level multigroup model", facts, tables, self.notes)
 
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+    def _parts_of_tidy(self, level: float) -> Iterator[tuple[str, str, pd.DataFrame]]:
+        table = self.parameters.assign(**self.conf_int(level), df=np.inf)
+        for (part, group), rows in table.groupby(["level", "group"], sort=False):
+            terms = [n.removeprefix(f"{part}.").removesuffix(f"[{group}]") for n in rows.index]
+            yield part, group, rows.set_axis(terms)
 
 
 def _negative_note(names: list[str]) -> str:

@@ -14,14 +14,11 @@ the derivatives of the cluster's log-likelihood are, with e_i = d_i - u_j,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from mlteach.multigroup.design import MultigroupData
-    from mlteach.multigroup.model import MultigroupModel
-    from mlteach.multigroup.search import MultigroupFit
+from mlteach.multigroup.design import MultigroupData
+from mlteach.multigroup.model import MultigroupModel
+from mlteach.multigroup.search import MultigroupFit
 
 
 def scores_by_cluster(

@@ -8,21 +8,17 @@ Definitions are those of lavaan: RMSEA with sqrt(K) for K groups, SRMR of Bentle
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mlteach.core.distributions import chi2_sf
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
-
-if TYPE_CHECKING:
-    from mlteach.multigroup.result import MultigroupResult
+from mlteach.multigroup.estimates import MultigroupEstimates
 
 pd = lazy_import("pandas")
 
 
-def wide_fit(fit: MultigroupResult, *, rmsea_level: float = 0.90) -> pd.Series:
+def wide_fit(fit: MultigroupEstimates, *, rmsea_level: float = 0.90) -> pd.Series:
     """Chi-square test and fit indices of the wide-format model.
 
     The wide table takes the members of a cluster in the order of their rows. The model treats them
@@ -30,7 +26,7 @@ def wide_fit(fit: MultigroupResult, *, rmsea_level: float = 0.90) -> pd.Series:
 
     Parameters
     ----------
-    fit : MultigroupResult
+    fit : MultigroupEstimates
     rmsea_level : float, default 0.90
         Confidence level of the interval of the RMSEA.
 
@@ -86,7 +82,7 @@ def wide_fit(fit: MultigroupResult, *, rmsea_level: float = 0.90) -> pd.Series:
     return pd.Series(values, name="wide format")
 
 
-def _wide(fit: MultigroupResult, k: int) -> np.ndarray:
+def _wide(fit: MultigroupEstimates, k: int) -> np.ndarray:
     """Wide table of a group in scaled units, shape (g, p n), member by member."""
     Y, codes, cells = (part[k] for part in (fit.data.Y, fit.data.codes, fit.data.cells))
     where = "" if fit.data.group is None else f" in group {fit.groups[k]!r}"
@@ -152,7 +148,7 @@ def _rmsea_limits(chi2: float, df: int, level: float) -> tuple[float, float]:
     return limit(1.0 - tail), limit(tail)
 
 
-def _srmr(fit: MultigroupResult, k: int, mean: np.ndarray, S: np.ndarray) -> float:
+def _srmr(fit: MultigroupEstimates, k: int, mean: np.ndarray, S: np.ndarray) -> float:
     """Root mean square of the standardised residuals of covariances and means."""
     scale = np.tile(fit.data.scale, len(mean) // len(fit.variables))
     offset = np.tile(fit.data.offset, len(mean) // len(fit.variables))

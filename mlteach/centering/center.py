@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlteach.core.design import check_columns, check_type
+from mlteach.core.columns import as_table, kind_of, numbers, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, DataWarning, ModelError, shown
 
@@ -76,6 +76,7 @@ def center(
     Enders & Tofighi (2007), Psychological Methods 12(2), doi:10.1037/1082-989X.12.2.121.
     """
     columns = [columns] if np.isscalar(columns) or columns is None else list(columns)
+    data = as_table(data)
     _check_request(data, columns, cluster, how, between_at)
     codes, labels = pd.factorize(data[cluster])
     out, codebook, notes = data.copy(), dict(data.attrs.get("codebook", {})), []
@@ -133,7 +134,7 @@ def _exceeds_rounding(deviation: np.ndarray, x: np.ndarray) -> bool:
 def _check_request(data, columns, cluster, how, between_at) -> None:
     if not columns:
         raise DataError("columns is empty; name at least one level-1 predictor to center.")
-    check_columns(data, [*columns, cluster], "center")
+    table_with(data, [*columns, cluster], "center")
     if cluster in columns:
         raise DataError(f"'{cluster}' is the cluster; it cannot be centred on its own means.")
     if len(set(columns)) < len(columns):
@@ -150,21 +151,14 @@ def _check_request(data, columns, cluster, how, between_at) -> None:
 
 def _values(data: pd.DataFrame, column: str) -> np.ndarray:
     values = data[column]
-    check_type(values, column)
-    if not pd.api.types.is_numeric_dtype(values.dtype):
-        example = next((v for v in values if not pd.isna(v)), None)
+    if kind_of(values, column) == "text":
+        example = shown(values.dropna().iloc[0])
         raise DataError(
-            f"Column '{column}' is not numeric (it holds {shown(example)}), and a category has no "
-            f"mean. Code it as 0 and 1 first: data['{column}_01'] = (data['{column}'] == "
-            f"{shown(example)}).astype(int)."
+            f"Column '{column}' is not numeric (it holds {example}), and a category has no mean. "
+            f"Code it as 0 and 1 first: data['{column}_01'] = (data['{column}'] == {example})"
+            ".astype(int)."
         )
-    x = values.to_numpy(dtype=float, na_value=np.nan)
-    if np.isinf(x).any():
-        rows = ", ".join(str(r) for r in values.index[np.isinf(x)][:5])
-        raise DataError(
-            f"Column '{column}' has {np.isinf(x).sum()} infinite value(s), first in row(s) {rows}. "
-            "Set them to missing (NaN) or correct them."
-        )
+    x = numbers(values, column)
     if np.isnan(x).all():
         raise DataError(f"Column '{column}' has no value at all.")
     return x

@@ -23,8 +23,9 @@ from mlteach.centering.formula import (
     check_between,
     complete_rows,
 )
+from mlteach.core.columns import as_table
 from mlteach.core.design import design, varies_within
-from mlteach.core.formula import parse
+from mlteach.core.formula import parse, with_random, written
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
@@ -181,6 +182,7 @@ def fit_centering(
     Hierarchical Linear Models, chapter 5, for the weight. Mundlak (1978), Econometrica 46(1),
     doi:10.2307/1913646. Ludtke et al. (2008), Psychological Methods 13(3), doi:10.1037/a0012869.
     """
+    data = as_table(data)
     spec = centering_formula(formula, data, cluster, _named(slopes))
     rows, notes = complete_rows(spec, data)
     rows = center(rows, spec.predictors, cluster)
@@ -298,8 +300,9 @@ def _phi(spec: CenteringFormula, smushed: MixedResult, rows) -> pd.Series:
     With M the information on (within, between), smushed is the generalised mean
     ``(M_ww + M_wb + M_bw + M_bb)^-1 [(M_ww + M_bw) within + (M_bb + M_wb) between]``.
     """
-    split = parse(spec.formula("within_between").split(" + (")[0] + _random_part(smushed))
-    d = design(split, rows)
+    random = [written(x) for x in spec.slopes]
+    split = with_random(spec.fixed("within_between"), spec.cluster, random)
+    d = design(parse(split), rows)
     moments = cluster_moments(d)
     problem = ProfiledDeviance(moments, ThetaMap.from_blocks(d.blocks), smushed.reml)
     T_inv = np.linalg.inv(moments.scaling.T)
@@ -312,10 +315,6 @@ def _phi(spec: CenteringFormula, smushed: MixedResult, rows) -> pd.Series:
     both = M[:k] + M[k:]
     weight = np.linalg.solve(both[:, :k] + both[:, k:], both[:, :k])
     return pd.Series(np.diag(weight), index=list(spec.predictors), name="phi")
-
-
-def _random_part(fit: MixedResult) -> str:
-    return f" + ({fit.design.formula.random[0].effects} | {fit.cluster})"
 
 
 # --------------------------------------------------------------------------------------- the tables

@@ -6,19 +6,30 @@ not the product or function of the parts; level-2 predictors may be anything a f
 
 from __future__ import annotations
 
-import re
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlteach.centering.center import varies_between_clusters
-from mlteach.core.design import check_columns, complete_in
-from mlteach.core.formula import parse, read_part, variables
+from mlteach.core.columns import table_with
+from mlteach.core.design import columns_of, complete_in
+from mlteach.core.formula import parse, with_random, written
 from mlteach.core.lazy import lazy_import
+from mlteach.core.part import Part, read_part
 from mlteach.errors import DataWarning, FormulaError, ModelError
 
 pd = lazy_import("pandas")
+
+
+#: What of a level-1 predictor x stands in each of the five models.
+MODELS = {
+    "smushed": ("{}",),
+    "within": ("{}_within",),
+    "between": ("{}_between",),
+    "within_between": ("{}_within", "{}_between"),
+    "contextual": ("{}", "{}_between"),
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,7 @@ class CenteringFormula:
     Attributes
     ----------
     text, outcome, cluster : str
+        The outcome as written in the formula.
     predictors : tuple of str
         Level-1 predictors, to be split.
     level2 : tuple of str
@@ -48,17 +60,13 @@ class CenteringFormula:
 
     def formula(self, name: str) -> str:
         """Formula of one of the five models."""
-        parts = {
-            "smushed": ["{}"],
-            "within": ["{}_within"],
-            "between": ["{}_between"],
-            "within_between": ["{}_within", "{}_between"],
-            "contextual": ["{}", "{}_between"],
-        }[name]
-        terms = [part.format(x) for part in parts for x in self.predictors]
-        random = [] if name == "between" else [parts[0].format(x) for x in self.slopes]
-        fixed = " + ".join([*terms, *self.level2])
-        return f"{self.outcome} ~ {fixed} + ({' + '.join(['1', *random])} | {self.cluster})"
+        slopes = () if name == "between" else [MODELS[name][0].format(x) for x in self.slopes]
+        return with_random(self.fixed(name), self.cluster, list(map(written, slopes)))
+
+    def fixed(self, name: str) -> str:
+        """Its fixed part."""
+        terms = [written(part.format(x)) for part in MODELS[name] for x in self.predictors]
+        return f"{self.outcome} ~ {' + '.join([*terms, *self.level2])}"
 
 
 def centering_formula(
@@ -76,16 +84,15 @@ def centering_formula(
             f"'{text}' has a random part; give only the fixed part here, and the predictors "
             "whose slopes vary in slopes=."
         )
-    terms = [str(term) for term in read_part(text, model.fixed)]
-    if "1" not in terms:
+    part = read_part(text, model.fixed, data)
+    terms = list(part.formula)
+    if "1" not in map(str, terms):
         raise FormulaError(
             f"'{text}' has no intercept; within and between effects need one. Leave out '0 +'."
         )
-    needed = sorted(variables(model.outcome) | variables(model.fixed))
-    columns = tuple(dict.fromkeys([*needed, cluster]))
-    check_columns(data, list(columns), f"the formula '{text}'")
-    _check_names(variables(model.fixed))
-    predictors, level2 = _by_level([t for t in terms if t != "1"], data, cluster)
+    columns = tuple(dict.fromkeys([*sorted(columns_of(model, data)), cluster]))
+    table_with(data, columns, f"the formula '{text}'")
+    predictors, level2 = _by_level(part, data, cluster)
     if not predictors:
         raise ModelError(
             f"'{text}' has no predictor that varies within '{cluster}': there is nothing to "
@@ -98,35 +105,26 @@ def centering_formula(
             f"'{text}': {', '.join(predictors)}."
         )
     return CenteringFormula(
-        text, model.outcome, tuple(predictors), tuple(level2), columns, cluster, tuple(slopes)
+        text, model.left, tuple(predictors), tuple(level2), columns, cluster, tuple(slopes)
     )
 
 
-def _check_names(columns: set[str]) -> None:
-    """Refuse names that need back quotes: their two parts would need them too."""
-    for name in sorted(columns):
-        if not name.isidentifier():
-            plain = re.sub(r"\W+", "_", name)
-            raise FormulaError(
-                f"'{name}' is no plain name, and fit_centering makes names of it. Rename the "
-                f"column first: data.rename(columns={{'{name}': '{plain}'}})."
-            )
-
-
-def _by_level(terms: list[str], data, cluster: str) -> tuple[list[str], list[str]]:
+def _by_level(part: Part, data, cluster: str) -> tuple[list[str], list[str]]:
     """Level-1 predictors (plain columns) and level-2 terms, in the order of the formula."""
     predictors, level2 = [], []
-    for term in terms:
-        varying = [name for name in sorted(variables(term)) if _varies(data, name, cluster)]
+    for term in part.formula:
+        if str(term) == "1":
+            continue
+        varying = [name for name in sorted(part.columns_of(term)) if _varies(data, name, cluster)]
         if not varying:
-            level2.append(term)
-        elif term == varying[0]:
-            predictors.append(term)
+            level2.append(part.shown(term, in_formula=True))
+        elif part.shown(term) == varying[0]:
+            predictors.append(varying[0])
         else:
             raise FormulaError(
-                f"'{term}' uses the level-1 predictor '{varying[0]}' inside a product or a "
-                "function, which has no within and between part of its own. Make a numeric column "
-                "of it first, or use mt.center and fit_mixed."
+                f"'{part.shown(term)}' uses the level-1 predictor '{varying[0]}' inside a product "
+                "or a function, which has no within and between part of its own. Make a numeric "
+                "column of it first, or use mt.center and fit_mixed."
             )
     return predictors, level2
 

@@ -1,46 +1,94 @@
 """The formula language: lme4's, for one grouping factor.
 
 ``outcome ~ fixed + (random | cluster)`` is taken apart here, and what is wrong with it is pointed
-at; the fixed part and each random part are then read by formulaic.
+at; :mod:`mlteach.core.part` reads the outcome, the fixed and each random part with a table.
 """
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import FormulaError
 
-formulaic = lazy_import("formulaic")
-
 _BAR = re.compile(r"\|\|?")
-_NAME = re.compile(r"^[^\W\d]\w*$")
-_MARK = re.compile(r"⧛(.*?)⧚")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_BARE = re.compile(r"[^\W\d][\w.]*")
+_Q = re.compile(r"""Q\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
+_QUOTED = re.compile(r"""`[^`]*`|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class RandomTerm:
-    """One ``(effects | cluster)`` of a formula; effects in one term vary together."""
+    """One ``(effects | cluster)`` of a formula; effects in one term vary together.
+
+    With ``||`` they do not (``correlated`` is False): each column of the term, so each category of
+    one, has a variance of its own.
+    """
 
     effects: str
     cluster: str
+    correlated: bool = True
 
 
 @dataclass(frozen=True)
 class ModelFormula:
-    """A two-level formula taken apart: ``outcome ~ fixed + (effects | cluster)``."""
+    """A two-level formula taken apart: ``outcome ~ fixed + (effects | cluster)``.
+
+    ``left`` is the outcome as written, ``outcome`` the column it names, or the same text if it is a
+    function of columns.
+    """
 
     text: str
-    outcome: str
+    left: str
     fixed: str
     random: tuple[RandomTerm, ...]
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return name_of(self.left) or self.left
 
     @property
     def cluster(self) -> str | None:
         """Name of the grouping column, None without random effects."""
         return self.random[0].cluster if self.random else None
+
+
+# ------------------------------------------------------------------------------------------ names
+
+
+def name_of(text: str) -> str | None:
+    """Column that ``IQ.verb``, `` `a b` `` or ``Q("a b")`` names; None for an expression.
+
+    Examples
+    --------
+    >>> name_of("IQ.verb"), name_of('Q("a b")'), name_of("log(x)")
+    ('IQ.verb', 'a b', None)
+    """
+    if _BARE.fullmatch(text):
+        return text
+    if len(text) > 2 and text[0] == text[-1] == "`" and "`" not in text[1:-1]:
+        return text[1:-1]
+    quoted = _Q.fullmatch(text)
+    return ast.literal_eval(quoted[1]) if quoted else None
+
+
+def written(name: str) -> str:
+    """Return a column's name as a formula must write it.
+
+    Examples
+    --------
+    >>> written("IQ.verb"), written("a b")
+    ('IQ.verb', '`a b`')
+    """
+    name = str(name)
+    if _BARE.fullmatch(name):
+        return name
+    return f"Q({name!r})" if "`" in name or "\\" in name or not name else f"`{name}`"
 
 
 # ---------------------------------------------------------------------------------------- parsing
@@ -67,168 +115,182 @@ def parse(text: str) -> ModelFormula:
     Examples
     --------
     >>> parse("math ~ ses + (ses || school)").random
-    (RandomTerm(effects='1', cluster='school'), RandomTerm(effects='0 + ses', cluster='school'))
+    (RandomTerm(effects='ses', cluster='school', correlated=False),)
     """
     if not isinstance(text, str):
         raise FormulaError(f"A formula is a text such as 'y ~ x + (1 | g)', not {text!r}.")
     return _parsed(text)
 
 
-@lru_cache(maxsize=256)
-def _parsed(text: str) -> ModelFormula:
-    _check_parentheses(text)
-    if text.count("~") != 1:
-        place = text.rfind("~") if "~" in text else len(text)
-        raise _at(text, place, "A formula has exactly one '~' between outcome and predictors")
-    outcome, right = (part.strip() for part in text.split("~"))
-    if not outcome:
-        raise _at(text, text.index("~"), "The outcome is missing on the left of '~'")
-    fixed, random = _split_random(text, text.index("~") + 1)
-    if not right:
-        raise _at(text, len(text), "The predictors are missing on the right of '~' (write 1)")
-    random_terms = tuple(term for piece in random for term in _random_terms(text, *piece))
-    _check_one_cluster(text, random_terms)
-    return ModelFormula(text, outcome, fixed, random_terms)
-
-
-def _at(text: str, place: int, message: str) -> FormulaError:
-    """Build an error that shows the formula and points at one character of it."""
-    return FormulaError(f"{message}:\n  {text}\n  {' ' * place}^")
-
-
-def _check_parentheses(text: str) -> None:
-    open_at = []
-    for place, letter in enumerate(text):
-        if letter == "(":
-            open_at.append(place)
-        elif letter == ")":
-            if not open_at:
-                raise _at(text, place, "This ')' closes nothing")
-            open_at.pop()
-    if open_at:
-        raise _at(text, open_at[-1], "This '(' is never closed")
-
-
-def _split_random(text: str, start: int) -> tuple[str, list[tuple[str, int]]]:
-    """Separate the right-hand side into its fixed part and its ``( | )`` groups."""
-    fixed, random, depth, begin = [], [], 0, start
-    for place in range(start, len(text)):
-        letter = text[place]
-        if letter == "(":
-            if depth == 0:
-                begin = place
-            depth += 1
-        elif letter == ")":
-            depth -= 1
-            if depth == 0:
-                inside = text[begin + 1 : place]
-                if _BAR.search(inside):
-                    random.append((inside, begin + 1))
-                    fixed.append("\0")
-                else:
-                    fixed.append(text[begin : place + 1])
-        elif depth == 0:
-            if letter == "|":
-                message = "A random part stands in parentheses, as in (1 | school)"
-                raise _at(text, place, message)
-            fixed.append(letter)
-    return _without_random("".join(fixed), text), random
-
-
-def _without_random(fixed: str, text: str) -> str:
-    """Remove the places of the random parts, which may only be added."""
-    pieces = [piece.strip() for piece in re.split(r"\+(?=\s*\0)|(?<=\0)\s*\+", fixed)]
-    kept = [piece for piece in pieces if piece not in ("", "\0")]
-    if any("\0" in piece for piece in kept):
-        place = next(m.start() for m in _BAR.finditer(text))
-        raise _at(text, place, "A random part can only be added (+) to a formula")
-    return " + ".join(kept) or "1"
-
-
-def _random_terms(text: str, inside: str, offset: int) -> list[RandomTerm]:
-    bars = list(_BAR.finditer(inside))
-    if len(bars) > 1:
-        raise _at(text, offset + bars[1].start(), "One '|' is enough in a random part")
-    bar = bars[0]
-    effects, cluster = inside[: bar.start()].strip(), inside[bar.end() :].strip()
-    if not effects:
-        raise _at(text, offset, "Nothing varies in this random part (write 1 for the intercept)")
-    if not cluster:
-        raise _at(text, offset + bar.end(), "The name of the cluster column is missing here")
-    if not _NAME.match(cluster):
-        raise _more_levels(text, offset + bar.end(), f"'{cluster}' is not one column")
-    if bar.group() == "|":
-        return [RandomTerm(effects, cluster)]
-    return [RandomTerm(piece, cluster) for piece in _one_by_one(text, offset, effects)]
-
-
-def _one_by_one(text: str, offset: int, effects: str) -> list[str]:
-    """Effects of an ``||`` part, each as a formula of its own."""
-    names = [str(term) for term in read_part(text, effects)]
-    return [name if name == "1" else f"0 + {name}" for name in names]
-
-
-def _check_one_cluster(text: str, random: tuple[RandomTerm, ...]) -> None:
-    clusters = list(dict.fromkeys(term.cluster for term in random))
-    if len(clusters) > 1:
-        place = text.rindex("|") + 1
-        found = " and ".join(f"'{c}'" for c in clusters)
-        raise _more_levels(text, place, f"Found the grouping factors {found}")
-
-
-def _more_levels(text: str, place: int, found: str) -> FormulaError:
-    return _at(
-        text,
-        place,
-        f"{found}, but mlteach fits two-level models: one grouping factor. For crossed or "
-        "three-level models use bambi or statsmodels (Python) or lme4 (R)",
-    )
-
-
-def _from_formulaic(text: str, part: str, error: Exception) -> FormulaError:
-    """Say formulaic's complaint about a part with its place in the whole formula."""
-    lines = str(error).strip().splitlines() or ["cannot be read"]
-    marked = next((line for line in lines if "⧛" in line), "")
-    before = re.sub(r"\x1b?\[[\d;]*m", "", marked.split("⧛")[0])
-    place = max(text.find(part), 0) + len(before)
-    reason = re.sub(r"\x1b?\[[\d;]*m", "", _MARK.sub(r"\1", lines[0])).rstrip(".: ")
-    return _at(text, min(place, len(text)), f"The formula cannot be read ({reason})")
-
-
-# ---------------------------------------------------------------------------------- its parts
-
-
-def read_part(text: str, part: str) -> formulaic.Formula:
-    """Read one part of a formula with formulaic; errors show the place in the whole text.
+def fixed_only(text: str) -> ModelFormula:
+    """Take a formula apart that must have no random part.
 
     Raises
     ------
     FormulaError
     """
-    try:
-        return _read(part)
-    except formulaic.errors.FormulaicError as error:
-        raise _from_formulaic(text, part, error) from error
+    model = parse(text)
+    if model.random:
+        raise FormulaError(
+            f"'{text}' already has a random part; give only the fixed part here, and cluster= and "
+            "slopes=, or use fit_mixed."
+        )
+    return model
 
 
-@lru_cache(maxsize=256)
-def _read(part: str) -> formulaic.Formula:
-    return formulaic.Formula(part)
+def with_random(
+    text: str, cluster: str, effects: Sequence[str] = (), *, correlated: bool = True
+) -> str:
+    """Add a random intercept, and effects, to a formula that must have none.
 
-
-@lru_cache(maxsize=256)
-def variables(part: str) -> frozenset[str]:
-    """Columns that a part of a formula reads.
-
-    formulaic's own ``required_variables`` forgets those inside stateful transforms such as
-    ``center(x)``.
+    Examples
+    --------
+    >>> with_random("y ~ x", "school.id", ["x"])
+    'y ~ x + (1 + x | school.id)'
     """
-    formula = _read(part)
-    known = {*formulaic.transforms.TRANSFORMS, "np", "numpy"}
-    names = {str(name) for name in formula.required_variables}
-    for term in formula:
-        for factor in term.factors:
-            if factor.eval_method.value == "python":
-                found = formulaic.utils.variables.get_expression_variables(factor.expr, {})
-                names |= {str(v.root) for v in found} - known
-    return frozenset(names)
+    bar = "|" if correlated else "||"
+    return f"{fixed_only(text).text} + ({' + '.join(['1', *effects])} {bar} {written(cluster)})"
+
+
+def effects_of(slopes: str | Sequence[str], columns: Sequence[str]) -> list[str]:
+    """Effects as a formula writes them: columns by name, anything else as it stands."""
+    names = [slopes] if isinstance(slopes, str) else list(slopes or ())
+    return [written(name) if name in columns else name for name in names]
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> ModelFormula:
+    odd = next(
+        (k for k, letter in enumerate(text) if ord(letter) < 32 and letter not in "\n\t"), -1
+    )
+    if odd >= 0:
+        raise at(text[:odd], odd, f"The character {text[odd]!r} has no place in a formula")
+    plain = _QUOTED.sub(lambda match: "x" * len(match[0]), text)
+    _check_parentheses(text, plain)
+    plain = _without_arguments(plain)
+    if plain.count("~") != 1:
+        place = plain.rfind("~") if "~" in plain else len(text)
+        raise at(text, place, "A formula has exactly one '~' between outcome and predictors")
+    tilde = plain.index("~")
+    outcome, right = text[:tilde].strip(), text[tilde + 1 :].strip()
+    if not outcome:
+        raise at(text, tilde, "The outcome is missing on the left of '~'")
+    fixed, random = _split_random(text, plain, tilde + 1)
+    if not right:
+        raise at(text, len(text), "The predictors are missing on the right of '~' (write 1)")
+    random_terms = tuple(_random_term(text, plain, *piece) for piece in random)
+    _check_one_cluster(text, random_terms)
+    return ModelFormula(text, outcome, fixed, random_terms)
+
+
+def at(text: str, place: int, message: str, more: str = "") -> FormulaError:
+    """Build an error that shows the formula and points at one character of it."""
+    place += 4 * text[:place].count("\n")  # a line break is shown as four spaces and more text
+    shown = text.replace("\n", "     ")
+    return FormulaError(f"{message}:\n  {shown}\n  {' ' * place}^{more}")
+
+
+def _check_parentheses(text: str, plain: str) -> None:
+    open_at = []
+    for place, letter in enumerate(plain):
+        if letter == "(":
+            open_at.append(place)
+        elif letter == ")":
+            if not open_at:
+                raise at(text, place, "This ')' closes nothing")
+            open_at.pop()
+    if open_at:
+        raise at(text, open_at[-1], "This '(' is never closed")
+
+
+def _without_arguments(plain: str) -> str:
+    """Blank what stands in f(...) and {...}: bars and tildes there are no part of the formula."""
+    letters, depth = list(plain), 0
+    for place, letter in enumerate(plain):
+        opens = letter == "{" or (letter == "(" and re.match(r"[\w.]", plain[place - 1 : place]))
+        closes = letter in ")}"
+        if depth and closes:
+            depth -= 1
+        if depth:
+            letters[place] = "x"
+        if opens or (depth and letter in "({"):
+            depth += 1
+    return "".join(letters)
+
+
+def _split_random(text: str, plain: str, start: int) -> tuple[str, list[tuple[int, int]]]:
+    """Separate the right-hand side into its fixed part and the places of its ``( | )`` groups."""
+    fixed, random, depth, begin = [], [], 0, start
+    for place in range(start, len(text)):
+        letter = plain[place]
+        if letter == "(":
+            begin = place if depth == 0 else begin
+            depth += 1
+        elif letter == ")":
+            depth -= 1
+            if depth == 0:
+                is_random = "|" in plain[begin:place]
+                random += [(begin + 1, place)] * is_random
+                fixed.append("\0" if is_random else text[begin : place + 1])
+        elif depth == 0:
+            if letter == "|":
+                raise at(text, place, "A random part stands in parentheses, as in (1 | school)")
+            fixed.append(text[place])
+    return _without_random("".join(fixed), text, plain), random
+
+
+def _without_random(fixed: str, text: str, plain: str) -> str:
+    """Remove the places of the random parts, which may only be added."""
+    pieces = [piece.strip() for piece in re.split(r"\+(?=\s*\0)|(?<=\0)\s*\+", fixed)]
+    kept = [piece for piece in pieces if piece not in ("", "\0")]
+    if any("\0" in piece for piece in kept):
+        raise at(text, plain.index("|"), "A random part can only be added (+) to a formula")
+    return " + ".join(kept) or "1"
+
+
+def _random_term(text: str, plain: str, start: int, end: int) -> RandomTerm:
+    bars = list(_BAR.finditer(plain, start, end))
+    if len(bars) > 1:
+        raise at(text, bars[1].start(), "One '|' is enough in a random part")
+    bar = bars[0]
+    effects, cluster = text[start : bar.start()].strip(), text[bar.end() : end].strip()
+    if not effects:
+        raise at(text, start, "Nothing varies in this random part (write 1 for the intercept)")
+    if not cluster:
+        raise at(text, bar.end(), "The name of the cluster column is missing here")
+    name = name_of(cluster)
+    if name is None:
+        raise _no_column(text, bar.end(), cluster)
+    return RandomTerm(effects, name, bar.group() == "|")
+
+
+def _no_column(text: str, place: int, cluster: str) -> FormulaError:
+    call = re.fullmatch(r"([\w.]+)\((.*)\)", cluster, re.DOTALL)
+    if call:
+        return at(
+            text,
+            place,
+            f"'{cluster}' is not one column. Clusters need no {call[1]}(), ids of any type will "
+            f"do: write (... | {call[2]})",
+        )
+    if re.search(r"[:/+*]", cluster):
+        return _more_levels(text, place, f"'{cluster}' is not one column")
+    return at(
+        text, place, f"'{cluster}' is not one column; write a name with spaces as {written('a b')}"
+    )
+
+
+def _check_one_cluster(text: str, random: tuple[RandomTerm, ...]) -> None:
+    clusters = list(dict.fromkeys(term.cluster for term in random))
+    if len(clusters) > 1:
+        found = " and ".join(f"'{c}'" for c in clusters)
+        raise _more_levels(text, text.rindex("|") + 1, f"Found the grouping factors {found}")
+
+
+def _more_levels(text: str, place: int, found: str) -> FormulaError:
+    return at(
+        text,
+        place,
+        f"{found}, but mlteach fits two-level models: one grouping factor. For crossed or "
+        "three-level models use bambi or statsmodels (Python) or lme4 (R)",
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlteach.core.columns import numbers
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, shown
 
@@ -35,21 +36,7 @@ def numeric_values(data: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     """
     values = np.empty((len(data), len(columns)))
     for k, name in enumerate(columns):
-        column = data[name]
-        if not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "c":
-            example = next((value for value in column if not pd.isna(value)), None)
-            raise DataError(
-                f"Column '{name}' is not numeric (it is of type {column.dtype} and holds "
-                f"{shown(example)}); only numbers have variances. Convert numbers kept as text "
-                "with pd.to_numeric, code categories as 0 and 1, or leave it out."
-            )
-        values[:, k] = column.to_numpy(dtype=float, na_value=np.nan)
-        infinite = np.isinf(values[:, k])
-        if infinite.any():
-            raise DataError(
-                f"Column '{name}' has {infinite.sum()} infinite value(s), first in row(s) "
-                f"{listed(data.index[infinite])}. Set them to missing (NaN) or correct them."
-            )
+        values[:, k] = numbers(data[name], name)
     return values
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlteach.core.design import Design, check_columns, complete_in, design, new_rows
-from mlteach.core.formula import ModelFormula, parse, variables
+from mlteach.core.columns import as_table
+from mlteach.core.design import Design, columns_of, complete_in, design, new_rows
+from mlteach.core.formula import ModelFormula, parse, with_random
 from mlteach.core.lazy import lazy_import
 from mlteach.core.moments import Scaling, cluster_moments, standardise
 from mlteach.errors import DataWarning, FormulaError, ModelError, shown
@@ -113,7 +114,7 @@ def location_scale_design(
             f"The mean function '{formula}' has no random part; add one, such as '(1 | school)'."
         )
     variance_formula, is_random = _variance_formula(variance, mean_formula)
-    data, note = _complete(mean_formula, variance_formula, data)
+    data, note = _complete(mean_formula, variance_formula, as_table(data))
     if note:
         warnings.warn(note, DataWarning, stacklevel=3)
     mean, var = design(mean_formula, data), design(variance_formula, data)
@@ -151,9 +152,9 @@ def _variance_formula(variance: str, mean: ModelFormula) -> tuple[ModelFormula, 
             f"The variance function is the right-hand side of a formula, such as '~ sector + "
             f"(1 | {mean.cluster})', not {variance!r}."
         )
-    formula = parse(f"{mean.outcome} {variance.strip()}")
+    formula = parse(f"{mean.left} {variance.strip()}")
     if not formula.random:
-        return parse(f"{formula.text} + (1 | {mean.cluster})"), False
+        return parse(with_random(formula.text, mean.cluster)), False
     if formula.cluster != mean.cluster:
         raise FormulaError(
             f"The mean function has the clusters '{mean.cluster}', the variance function "
@@ -166,16 +167,8 @@ def _complete(
     mean: ModelFormula, variance: ModelFormula, data: pd.DataFrame
 ) -> tuple[pd.DataFrame, str]:
     """Rows that are complete in the columns of both functions, and a note on the others."""
-    formulas = (mean, variance)
-    columns = sorted(
-        set().union(
-            *(variables(part) for f in formulas for part in (f.outcome, f.fixed)),
-            *(variables(term.effects) for f in formulas for term in f.random),
-        )
-    )
-    columns = [*columns, mean.cluster]
-    check_columns(data, columns, "the two functions")
-    return complete_in(data, columns)
+    columns = sorted({*columns_of(mean, data), *columns_of(variance, data)} - {mean.cluster})
+    return complete_in(data, [*columns, mean.cluster])
 
 
 def _check(mean: Design, S: np.ndarray, s_names: tuple[str, ...], most: int | None) -> None:

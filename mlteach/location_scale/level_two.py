@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.core.design import Design, design, new_rows, varies_within
-from mlteach.core.formula import parse
+from mlteach.core.formula import parse, with_random
 from mlteach.core.lazy import lazy_import
 from mlteach.core.moments import Standard, standardise
 from mlteach.errors import FormulaError, ModelError
@@ -191,10 +191,10 @@ def _formulas(between: str | Mapping[str, str], names: tuple[str, ...]) -> dict[
 def _read(text: str, mean: Design, data: pd.DataFrame) -> tuple[Design, Standard]:
     if not isinstance(text, str) or not text.strip().startswith("~"):
         raise FormulaError(f"A level-2 function is a formula such as '~ sector', not {text!r}.")
-    formula = parse(f"{mean.formula.outcome} {text.strip()}")
+    formula = parse(f"{mean.formula.left} {text.strip()}")
     if formula.random:
         raise FormulaError(f"The level-2 function '{text}' has a random part; it can have none.")
-    d = design(parse(f"{formula.text} + (1 | {mean.formula.cluster})"), data)
+    d = design(parse(with_random(formula.text, mean.formula.cluster)), data)
     varying = varies_within(d)
     if varying.any():
         raise ModelError(

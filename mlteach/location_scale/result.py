@@ -176,7 +176,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         d = self.design
         W, S = (d.W, d.S) if data is None else d.new_variance_rows(data)
         omega = self.omega_of_rows(data) if average else self.omega[:1]
-        index = d.mean.index if data is None else data.index
+        index = d.mean.index if data is None else as_table(data).index
         values = np.exp(self.log_variance_of(W, S, omega, average))
         return pd.Series(values, index=index, name="variance")
 

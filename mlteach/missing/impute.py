@@ -18,6 +18,7 @@ from itertools import islice
 
 import numpy as np
 
+from mlteach.core.columns import as_table
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group
 from mlteach.core.progress import Progress
@@ -205,6 +206,7 @@ def impute(
     doi:10.1002/9780470316696.
     """
     others = [cluster] if group is None else [cluster, group]
+    data = as_table(data)
     variables = check_variables(data, variables, "impute", others)
     _check_numbers(m=(m, 1), burn=(burn, 0), thin=(thin, 1), seed=(seed, 0))
     incomplete_values(data, variables, "impute")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.columns import as_table
 from mlteach.core.distributions import chi2_sf
 from mlteach.core.lazy import lazy_import
 from mlteach.core.patterns import CHUNK, block_inverses, each_times, patterns_of
@@ -96,7 +97,8 @@ def little_mcar(
     Little (1988), Journal of the American Statistical Association 83(404),
     doi:10.1080/01621459.1988.10478722.
     """
-    variables = check_variables(data, variables, "little_mcar", [group] if group else [])
+    data = as_table(data)
+    variables = check_variables(data, variables, "little_mcar", [] if group is None else [group])
     if len(variables) < 2:
         raise DataError(
             "Little's test compares the means of one variable between rows with and without "

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from mlteach.core.design import check_columns
+from mlteach.core.columns import as_table, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import numeric_values
 from mlteach.errors import DataError, shown
@@ -67,7 +67,10 @@ def missing_patterns(
     ----------
     Rubin (1976), Biometrika 63(3), doi:10.1093/biomet/63.3.581.
     """
-    variables = check_variables(data, variables, "missing_patterns", [group] if group else [])
+    data = as_table(data)
+    variables = check_variables(
+        data, variables, "missing_patterns", [] if group is None else [group]
+    )
     reserved = [name for name in variables if name in COUNTS]
     if reserved:
         raise DataError(
@@ -110,7 +113,7 @@ def check_variables(
     variables = list(variables)
     if not variables:
         raise DataError(f"{where} got no variables.")
-    check_columns(data, [*variables, *others], where)
+    table_with(data, [*variables, *others], where)
     columns = [*variables, *others]
     twice = [name for k, name in enumerate(columns) if name in columns[:k]]
     if twice:

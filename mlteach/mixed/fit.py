@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design, varies_within
-from mlteach.core.formula import parse
+from mlteach.core.formula import effects_of, parse, with_random, written
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
@@ -138,7 +139,7 @@ def fit_empty(outcome: str, data: pd.DataFrame, *, cluster: str, reml: bool = Tr
     >>> fit.variances["estimate"].round(2).to_dict()
     {'Intercept': 8.61, 'Residual': 39.15}
     """
-    return fit_mixed(f"{outcome} ~ 1 + (1 | {cluster})", data, reml=reml)
+    return fit_mixed(with_random(f"{written(outcome)} ~ 1", cluster), data, reml=reml)
 
 
 def fit_random_intercept(
@@ -173,7 +174,7 @@ def fit_random_intercept(
     >>> fit.params.round(2).to_dict()
     {'Intercept': 14.2, 'sector[T.Public]': -2.8}
     """
-    return fit_mixed(f"{_fixed_only(formula)} + (1 | {cluster})", data, reml=reml)
+    return fit_mixed(with_random(formula, cluster), data, reml=reml)
 
 
 def fit_random_slope(
@@ -220,21 +221,12 @@ def fit_random_slope(
     >>> fit.variances["estimate"].round(4).to_dict()
     {'Intercept': 0.0904, 'Intercept:score11': 0.018, 'score11': 0.0145, 'Residual': 0.5536}
     """
-    slopes = [slopes] if isinstance(slopes, str) else list(slopes)
-    if not slopes:
+    data = as_table(data)
+    effects = effects_of(slopes, data.columns)
+    if not effects:
         raise FormulaError("slopes is empty; name at least one level-1 predictor.")
-    bar = "|" if correlated else "||"
-    random = f"(1 + {' + '.join(slopes)} {bar} {cluster})"
-    return fit_mixed(f"{_fixed_only(formula)} + {random}", data, reml=reml)
-
-
-def _fixed_only(formula: str) -> str:
-    if parse(formula).random:
-        raise FormulaError(
-            f"'{formula}' already has a random part; give only the fixed part here, or use "
-            "fit_mixed."
-        )
-    return formula
+    text = with_random(formula, cluster, effects, correlated=correlated)
+    return fit_mixed(text, data, reml=reml)
 
 
 # ------------------------------------------------------------------------------ checks at the door

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlteach.core.design import Design, check_columns, new_rows
+from mlteach.core.columns import as_table, table_with
+from mlteach.core.design import Design, new_rows
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, shown
 from mlteach.mixed.deviance import ProfiledDeviance
@@ -60,6 +61,7 @@ def predict(
     DataError
         Missing column or value, or a category that the fit never saw.
     """
+    data = as_table(data)
     X, Z = new_rows(design, data)
     values = X @ beta
     if u is None:
@@ -80,7 +82,7 @@ def positions(design: Design, data: pd.DataFrame, where: str) -> np.ndarray:
         Missing cluster column or ids, or ids of another type than those of the fit.
     """
     cluster = design.formula.cluster
-    check_columns(data, [cluster], f"{where}(random=True)")
+    data = table_with(data, [cluster], f"{where}(random=True)")
     ids = data[cluster]
     if ids.isna().any():
         raise DataError(

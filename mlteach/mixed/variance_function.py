@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlteach.core.design import check_columns, new_random_rows
+from mlteach.core.columns import table_with
+from mlteach.core.design import new_random_rows
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import check_level
@@ -182,7 +183,7 @@ def implied_covariance(fit: MixedResult, data: pd.DataFrame, correlation: bool) 
     DataError
         Missing column, value or cluster id, or a category that the fit never saw.
     """
-    check_columns(data, [fit.cluster], "implied_covariance")
+    data = table_with(data, [fit.cluster], "implied_covariance")
     ids = data[fit.cluster]
     if ids.isna().any():
         raise DataError(

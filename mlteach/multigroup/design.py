@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlteach.core.design import check_columns
+from mlteach.core.columns import table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import group_of_clusters, numeric_values
 from mlteach.core.patterns import patterns_of
@@ -115,7 +115,7 @@ def multigroup_data(
     """
     variables = _names(variables)
     others = [name for name in (cluster, group, position) if name is not None]
-    check_columns(data, [*variables, *others], "the multigroup model")
+    data = table_with(data, [*variables, *others], "the multigroup model")
     twice = [name for name in (*variables, *others) if (*variables, *others).count(name) > 1]
     if twice:
         raise ModelError(f"Column '{twice[0]}' has two roles in the model; it can have one.")

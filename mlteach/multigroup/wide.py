@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlteach.core.design import check_columns
+from mlteach.core.columns import as_table, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group, listed, numeric_values
 from mlteach.errors import DataError, shown
@@ -86,7 +86,7 @@ def to_wide(
     Mehta & Neale (2005), Psychological Methods 10(3), doi:10.1037/1082-989X.10.3.259.
     """
     variables = as_list(variables)
-    check_long(data, variables, cluster, group, position, "to_wide")
+    data = check_long(data, variables, cluster, group, position, "to_wide")
     codes, clusters = pd.factorize(data[cluster])
     members, positions = _members(data, codes, cluster, position)
     values = np.full((len(clusters), len(positions), len(variables)), np.nan)
@@ -193,7 +193,8 @@ def to_long(
     >>> long.attrs["left_out"]
     1
     """
-    attrs = wide.attrs if isinstance(wide, pd.DataFrame) else {}
+    wide = as_table(wide)
+    attrs = wide.attrs
     variables = as_list(attrs.get("variables", ()) if variables is None else variables)
     if not variables:
         raise DataError(
@@ -204,7 +205,7 @@ def to_long(
     cluster, ids = _cluster_of(wide, cluster or attrs.get("cluster"))
     positions = _positions_of(wide, variables, attrs)
     columns = [f"{x}_{i}" for i in positions for x in variables]
-    check_columns(wide, [*columns, *([group] if group is not None else [])], "to_long")
+    table_with(wide, [*columns, *([group] if group is not None else [])], "to_long")
     values = numeric_values(wide, columns).reshape(len(wide) * len(positions), len(variables))
     keep = ~np.isnan(values).all(axis=1)
     long = pd.DataFrame(values, columns=variables)
@@ -225,7 +226,7 @@ def _cluster_of(wide: pd.DataFrame, cluster: str | None) -> tuple[str, np.ndarra
     elif cluster is None or cluster in wide.index.names:
         ids, name = wide.index.to_series(), cluster or wide.index.name or "cluster"
     else:
-        check_columns(wide, [cluster], "to_long")
+        table_with(wide, [cluster], "to_long")
     twice = ids[ids.duplicated()]
     if len(twice):
         raise DataError(
@@ -260,8 +261,8 @@ def check_long(
     group: str | None,
     position: str | None,
     where: str,
-) -> None:
-    """Refuse a long table whose columns cannot be spread out over clusters.
+) -> pd.DataFrame:
+    """The long table as a DataFrame, refused if its columns cannot be spread out over clusters.
 
     Raises
     ------
@@ -270,7 +271,7 @@ def check_long(
     roles = [name for name in (cluster, group, position) if name is not None]
     if not variables:
         raise DataError(f"{where} needs at least one variable.")
-    check_columns(data, [*variables, *roles], where)
+    data = table_with(data, [*variables, *roles], where)
     if _clash([*variables, *roles]):
         raise DataError(
             f"{where} needs different columns as variables, cluster, group and position; it got "
@@ -283,6 +284,7 @@ def check_long(
     numeric_values(data, variables)
     if group is not None:
         check_one_group(data, cluster, group)
+    return data
 
 
 def as_list(variables: str | Sequence[str]) -> list[str]:

@@ -82,7 +82,7 @@ def wide_moments(
     math_2     8.9    51.2
     """
     variables = as_list(variables)
-    check_long(data, variables, cluster, group, position, "wide_moments")
+    data = check_long(data, variables, cluster, group, position, "wide_moments")
     moments = {}
     for name, rows in _by_group(data, group):
         wide = to_wide(rows, variables, cluster=cluster, position=position)
@@ -149,7 +149,7 @@ def wide_requirement(
     Catholic  2  67      134    70   False
     """
     variables = as_list(variables)
-    check_long(data, variables, cluster, group, None, "wide_requirement")
+    data = check_long(data, variables, cluster, group, None, "wide_requirement")
     rows = []
     for name, part in _by_group(data, group):
         n = part[cluster].value_counts()

@@ -21,7 +21,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlteach.core.design import check_columns
+from mlteach.core.columns import numbers, table_with
 from mlteach.core.palette import PALETTE
 from mlteach.errors import DataError, DataWarning, ModelError
 from mlteach.location_scale.result import LocationScaleResult
@@ -355,7 +355,7 @@ def complete_rows(
         If a column is missing, not numeric or infinite, or if no row is complete.
     """
     columns = [*numeric, cluster]
-    check_columns(data, columns, where)
+    data = table_with(data, columns, where)
     if len(set(columns)) < len(columns):
         raise DataError(f"{where} needs different columns; it got {', '.join(columns)}.")
     rows = data[columns].dropna()
@@ -368,11 +368,8 @@ def complete_rows(
     if rows.empty:
         raise DataError(f"{where}: no row has values in all of {', '.join(columns)}.")
     for column in numeric:
-        if not pd.api.types.is_numeric_dtype(data[column]):
-            raise DataError(f"{where} needs numbers in '{column}', which holds text or categories.")
-        if not np.isfinite(rows[column].to_numpy(float)).all():
-            raise DataError(f"{where}: '{column}' has infinite values.")
-    return rows.astype(dict.fromkeys(numeric, float))
+        rows = rows.assign(**{column: numbers(rows[column], column)})
+    return rows
 
 
 def sample_clusters(ids: pd.Index, n_clusters: int | None, seed: int) -> pd.Index:

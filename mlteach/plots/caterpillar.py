@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
-from mlteach.core.design import check_columns
+from mlteach.core.columns import table_with
 from mlteach.errors import DataError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
@@ -161,7 +161,7 @@ def _level_two(fit, color_by: str | pd.Series, data, where: str) -> pd.Series:
     elif data is None:
         raise DataError(f"color_by='{name}' is a column: say of which table with data=.")
     else:
-        check_columns(data, [name, fit.cluster], where)
+        data = table_with(data, [name, fit.cluster], where)
         grouped = data.groupby(fit.cluster, observed=True)[name]
         varying = grouped.nunique(dropna=False) > 1
         if varying.any():

@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from mlteach.core.design import check_columns
+from mlteach.core.columns import numbers, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, DataWarning, ModelError
 
@@ -87,7 +87,7 @@ def _anova_icc(total: float, between: float, n: np.ndarray) -> float:
 def _column_and_codes(
     data: pd.DataFrame, column: str, cluster: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    check_columns(data, [column, cluster], "column_icc")
+    data = table_with(data, [column, cluster], "column_icc")
     used = data[[column, cluster]].dropna()
     if len(used) < len(data):
         warnings.warn(
@@ -96,11 +96,7 @@ def _column_and_codes(
             DataWarning,
             stacklevel=3,
         )
-    if not pd.api.types.is_numeric_dtype(used[column]):
-        raise DataError(f"Column '{column}' is not numeric; code it as 0 and 1 first.")
-    x = used[column].to_numpy(float)
-    if not np.isfinite(x).all():
-        raise DataError(f"Column '{column}' has infinite values.")
+    x = numbers(used[column], column)
     codes, labels = pd.factorize(used[cluster])
     if not 2 <= len(labels) < len(x):
         raise DataError(

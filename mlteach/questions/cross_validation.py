@@ -17,14 +17,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design
-from mlteach.core.formula import parse
+from mlteach.core.formula import effects_of, parse, with_random
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import ClusterMoments, cluster_moments, solve_within
 from mlteach.core.result import as_generator
 from mlteach.core.summary import Summary
-from mlteach.errors import DataWarning, FormulaError, ModelError
+from mlteach.errors import DataWarning, ModelError
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.notes import dropped_note
 from mlteach.mixed.ranef import blups
@@ -157,13 +158,9 @@ def compare_pooling(
 
 
 def _design(formula: str, data: pd.DataFrame, cluster: str, slopes: Sequence[str]) -> Design:
-    if parse(formula).random:
-        raise FormulaError(
-            f"'{formula}' has a random part; give the fixed part only, and cluster= and slopes=."
-        )
-    slopes = [slopes] if isinstance(slopes, str) else list(slopes or ())
-    random = " + ".join(["1", *slopes])
-    return design(parse(f"{formula} + ({random} | {cluster})"), data)
+    data = as_table(data)
+    effects = effects_of(slopes, data.columns)
+    return design(parse(with_random(formula, cluster, effects)), data)
 
 
 def _folds(d: Design, leave: str, folds: int, seed: int) -> np.ndarray:

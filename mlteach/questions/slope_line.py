@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
+from mlteach.core.coded import Coded
 from mlteach.core.design import Design, categories, varies_within
-from mlteach.core.formula import variables
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import format_number
 from mlteach.errors import ModelError, shown
@@ -50,7 +50,7 @@ class SlopeLine:
     def __post_init__(self) -> None:
         """Refuse a question that the model has no answer to."""
         formula = self.fit.formula
-        predictors = sorted(variables(self.fit.design.formula.fixed))
+        predictors = self._coded.part.columns
         for role, name in (("x", self.x), ("by", self.by)):
             if name not in predictors:
                 close = difflib.get_close_matches(str(name), predictors, n=1)
@@ -148,11 +148,10 @@ class SlopeLine:
     def _evaluated(self, terms: list, x: Sequence, by: Sequence) -> tuple[list[int], np.ndarray]:
         """Positions in beta of the columns of some terms, and their values, shape (rows, k)."""
         rows = pd.DataFrame({self.x: x, self.by: by})
-        for name in sorted(_variables(terms) - {self.x, self.by}):
+        for name in sorted(self._columns_of(terms) - {self.x, self.by}):
             rows[name] = self._value(name)
-        spec = self.fit.design.x_spec.subset(terms)
-        columns = np.asarray(spec.get_model_matrix(rows, na_action="ignore"), dtype=float)
-        return [self.fit.design.x_names.index(str(name)) for name in spec.column_names], columns
+        some = self._coded.subset(terms)
+        return [self.fit.design.x_names.index(name) for name in some.names], some.evaluate(rows)
 
     # ------------------------------------------------------------------------------ moderators
 
@@ -162,12 +161,18 @@ class SlopeLine:
         return self._terms_with(self.x)
 
     def _terms_with(self, *names: str) -> list:
-        terms = self.fit.design.x_spec.term_indices
-        return [t for t in terms if str(t) != "1" and variables(str(t)) & set(names)]
+        return [t for t in self._coded.terms if self._coded.columns_of(t) & set(names)]
+
+    def _columns_of(self, terms: list) -> set[str]:
+        return set().union(*(self._coded.columns_of(term) for term in terms))
+
+    @property
+    def _coded(self) -> Coded:
+        return self.fit.design.x_coded
 
     @cached_property
     def _moderators(self) -> set[str]:
-        return _variables(self._terms) - {self.x}
+        return self._columns_of(self._terms) - {self.x}
 
     @property
     def _others(self) -> list[str]:
@@ -260,10 +265,6 @@ def _mean(values: np.ndarray) -> float:
     return mean if abs(mean) > 1e-12 * np.abs(values).max() else 0.0
 
 
-def _variables(terms: list) -> set[str]:
-    return set().union(*(variables(str(term)) for term in terms))
-
-
 def _straight(low: np.ndarray, middle: np.ndarray, high: np.ndarray) -> bool:
     """Whether three equally spaced rows of columns lie on straight lines."""
     bend = np.abs(high - 2.0 * middle + low).max()
@@ -278,18 +279,17 @@ def _said(value: object) -> str:
 
 def columns_with(design: Design, x: str) -> tuple[list[int], list[int]]:
     """Columns of X and columns of Z that a predictor takes part in."""
-    in_x = _places(design.x_spec, x)
-    if not design.z_specs:
+    in_x = _places(design.x_coded, x)
+    if not design.z_coded:
         return in_x, [k for k in in_x if k < design.Z.shape[1]]
-    starts = np.cumsum([0, *(len(spec.column_names) for spec in design.z_specs)])
+    starts = np.cumsum([0, *(len(part.names) for part in design.z_coded)])
     in_z = [
         int(start) + k
-        for start, spec in zip(starts, design.z_specs, strict=False)
-        for k in _places(spec, x)
+        for start, part in zip(starts, design.z_coded, strict=False)
+        for k in _places(part, x)
     ]
     return in_x, in_z
 
 
-def _places(spec, x: str) -> list[int]:
-    terms = spec.term_indices.items()
-    return [k for term, at in terms if str(term) != "1" and x in variables(str(term)) for k in at]
+def _places(part: Coded, x: str) -> list[int]:
+    return [k for term, at in part.terms.items() if x in part.columns_of(term) for k in at]

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlteach.core.design import check_columns, design, new_rows
+from mlteach.core.columns import table_with
+from mlteach.core.design import design, new_rows
 from mlteach.core.formula import parse
 from mlteach.errors import DataError, FormulaError
 
@@ -89,7 +90,7 @@ def test_unknown_column_gets_a_suggestion(data):
 @pytest.mark.parametrize("cluster", [None, 3, ["g"]])
 def test_a_cluster_that_is_no_name_is_a_missing_column(data, cluster):
     with pytest.raises(DataError, match=r"is not in the data\. (Did|The)"):
-        check_columns(data, ["y", cluster], "the test")
+        table_with(data, ["y", cluster], "the test")
 
 
 def test_missing_rows_are_counted_by_column(data):
@@ -168,11 +169,6 @@ def test_empty_data(data):
 def test_duplicated_columns(data):
     with pytest.raises(DataError, match="more than one column named 'x'"):
         matrices("y ~ x + (1 | g)", pd.concat([data, data[["x"]]], axis=1))
-
-
-def test_not_a_dataframe():
-    with pytest.raises(DataError, match="must be a pandas DataFrame, not dict"):
-        matrices("y ~ x + (1 | g)", {"y": [1]})
 
 
 def test_the_cluster_cannot_be_a_predictor(data):

@@ -17,9 +17,9 @@ def test_numbers_of_any_kind() -> None:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (["1", "2"], r"'x' is not numeric \(it is of type str and holds '1'\)"),
-        (pd.to_datetime(["2020-01-01", "2020-01-02"]), "'x' is not numeric"),
-        ([1j, 2], "'x' is not numeric"),
+        (["1", "2"], r"'x' is not numeric \(it is of type str and holds '1', '2'\)"),
+        (pd.to_datetime(["2020-01-01", "2020-01-02"]), "'x' holds datetime64"),
+        ([1j, 2], "'x' holds complex128"),
         (pd.Categorical([1, 2]), "'x' is not numeric"),
         ([np.inf, -np.inf], r"2 infinite value\(s\), first in row\(s\) 0, 1"),
     ],

@@ -82,7 +82,10 @@ def edit(column, rows, value):
             edit("land", [0], "A"),
             "1 cluster.s. of 'school' are in more than one group of 'land': 5",
         ),
-        (edit("x", [0], "many"), "Column 'x' is not numeric .it is of type object"),
+        (
+            edit("x", [0], "many"),
+            "'x' holds objects that are neither",
+        ),
         (edit("x", [2, 7], np.inf), "Column 'x' has 2 infinite value.s., first in row.s. 2, 7"),
         (edit("x", slice(3, 8), np.nan), "Variable 'x' has no value in group 'A'"),
         (edit("x", slice(0, 11), np.nan), "Variable 'x' has no value at all"),

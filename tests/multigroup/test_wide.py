@@ -158,7 +158,7 @@ def test_a_request_that_cannot_be_met(arguments, message):
         (SMALL.assign(sector=[None, "p", "q", "q", "q", "p"]), r"1 row\(s\) have no sector"),
         (SMALL.assign(x=[1, 2, np.inf, 4, 5, 6]), r"1 infinite value\(s\), first in row\(s\) 2"),
         (SMALL.iloc[:0], "no rows"),
-        ({"x": [1]}, "must be a pandas DataFrame"),
+        ([1], "must be a table"),
     ],
 )
 def test_data_that_cannot_be_spread(data, message):

@@ -275,7 +275,11 @@ def test_cluster_names_may_be_text_or_categories(hsb):
     [
         (lambda d, f: plots.cluster_dots(d, "math"), DataError, "needs y= and cluster="),
         (lambda d, f: plots.cluster_dots(d, "maths", "school"), DataError, "Did you mean 'math'"),
-        (lambda d, f: plots.cluster_dots(d, "sector", "school"), DataError, "numbers in 'sector'"),
+        (
+            lambda d, f: plots.cluster_dots(d, "sector", "school"),
+            DataError,
+            "'sector' is not numeric",
+        ),
         (lambda d, f: plots.cluster_dots(d, "math", "math"), DataError, "different columns"),
         (lambda d, f: plots.cluster_dots(f, "math"), DataError, "not with a fit"),
         (lambda d, f: plots.cluster_dots("hsb"), ModelError, "got str"),
@@ -433,8 +437,8 @@ def test_rows_with_missing_values_are_left_out_aloud(hsb):
     [
         ({}, "mean_ses", "'mean_ses' is constant within every cluster"),
         ({}, "ses_within", "'ses_within' has the same mean in every cluster"),
-        ({}, "sector", "numbers in 'sector'"),
-        ({"ses": np.inf}, "ses", "'ses' has infinite values"),
+        ({}, "sector", "'sector' is not numeric"),
+        ({"ses": np.inf}, "ses", "'ses' has 1 infinite value"),
     ],
 )
 def test_within_between_refuses(hsb, change, x, words):

@@ -1,0 +1,233 @@
+"""A part of a formula as columns of numbers, and how to make them again for other rows.
+
+formulaic evaluates, with nothing in reach but the columns and the functions on the list. Levels of
+categories and constants of transformations are those of the fit; what they cannot take is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mlteach.core import expression
+from mlteach.core.expression import SAFE
+from mlteach.core.lazy import lazy_import
+from mlteach.core.part import Part
+from mlteach.errors import DataError, FormulaError, MLTeachError, shown
+
+pd = lazy_import("pandas")
+formulaic = lazy_import("formulaic")
+
+_COLUMN = re.compile(r"ǀ\d+|C\(ǀ\d+c(,.*)?\)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A part as it was evaluated in a fit, and how to evaluate it for other rows.
+
+    Attributes
+    ----------
+    part : Part
+    spec : formulaic.ModelSpec
+        Levels and constants of the fit, in safe words.
+    """
+
+    part: Part = field(repr=False)
+    spec: formulaic.ModelSpec = field(repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its columns."""
+        return tuple(self.part.shown(name) for name in self.spec.column_names)
+
+    @property
+    def terms(self) -> dict:
+        """Columns of each term: term -> list of positions."""
+        return dict(self.spec.term_indices)
+
+    def columns_of(self, term: object) -> set[str]:
+        """Names of the columns that a term or a factor reads."""
+        return self.part.columns_of(term)
+
+    @staticmethod
+    def is_column(factor: str) -> bool:
+        """Whether a factor is a column as it stands, alone or in C()."""
+        return bool(_COLUMN.fullmatch(factor))
+
+    def subset(self, terms: Sequence) -> Coded:
+        """The same for some of its terms."""
+        return Coded(self.part, self.spec.subset(list(terms)))
+
+    def levels(self) -> dict[str, tuple]:
+        """Categories of each categorical factor, by its safe expression: (levels, reference)."""
+        return {
+            str(factor): (state["categories"], getattr(state["contrasts"].contrasts, "base", None))
+            for factor, (kind, state) in self.spec.encoder_state.items()
+            if kind.value == "categorical"
+        }
+
+    def evaluate(self, data: pd.DataFrame) -> np.ndarray:
+        """Its columns for other rows, with the levels and constants of the fit.
+
+        Raises
+        ------
+        DataError
+        """
+        part = self.part
+        used = {int(k) for term in self.terms for k, _ in SAFE.findall(str(term))}
+        roles = frozenset((k, role) for k, role in part.roles if k in used)
+        frame = replace(part, roles=roles).frame(data)
+        _check_levels(self, frame)
+        made = _evaluated(part, lambda: _matrix(self.spec, frame), "these rows")
+        values = np.asarray(made, float)
+        check_finite(values, self.names, data)
+        return values
+
+
+def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
+    """Evaluate a part of a formula on the rows of a fit, which are complete.
+
+    Raises
+    ------
+    DataError, FormulaError
+    """
+    frame = part.frame(data)
+    made = _evaluated(part, lambda: _matrix(part.formula, frame), "the data")
+    values = np.asarray(made, dtype=float)
+    result = Coded(part, made.model_spec)
+    check_finite(values, result.names, data)
+    _check_terms(result)
+    _check_categories(result, frame)
+    return values, result
+
+
+def _matrix(spec, frame: pd.DataFrame):
+    # What has no value is found afterwards and named with its rows.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("error", formulaic.errors.DataMismatchWarning)
+        return spec.get_model_matrix(
+            frame, output="numpy", na_action="ignore", context=expression.context()
+        )
+
+
+def _evaluated(part: Part, compute: Callable, where: str):
+    try:
+        return compute()
+    except MLTeachError:
+        raise
+    except (
+        Exception
+    ) as error:  # whatever NumPy, pandas and formulaic say to values they cannot take
+        reason = part.shown(re.sub(r"\x1b?\[[\d;]*m", "", str(error))).splitlines()[0]
+        raise FormulaError(f"'{part.text}' cannot be evaluated for {where}: {reason}") from error
+
+
+def check_finite(values: np.ndarray, names: Sequence[str], data: pd.DataFrame) -> None:
+    """Refuse columns that are not finite numbers.
+
+    Raises
+    ------
+    DataError
+    """
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    bad = int(np.argmin(finite.all(axis=0)))
+    rows = ~finite[:, bad]
+    first = ", ".join(str(r) for r in data.index[rows][:5])
+    raise DataError(
+        f"'{names[bad]}' is not a finite number in {rows.sum()} row(s), first in row(s) {first}: "
+        "an infinite value, or a transformation such as log() met one outside its domain."
+    )
+
+
+# ------------------------------------------------------------------------------------------ levels
+
+
+def _factor_values(coded: Coded, factor: str, frame: pd.DataFrame) -> pd.Series:
+    """Values of a categorical factor, before it is coded."""
+    if SAFE.fullmatch(factor):
+        return frame[factor]
+    tree = ast.parse(factor, mode="eval").body
+    inner = ast.unparse(tree.args[0]) if factor.startswith("C(") else factor
+    if inner in frame:
+        return frame[inner]
+    scope = {**expression.context(), **{name: frame[name] for name in frame}}
+    evaluate = formulaic.utils.stateful_transforms.stateful_eval
+    values = evaluate(inner, scope, None, coded.spec.transform_state, coded.spec)
+    return pd.Series(np.asarray(values))
+
+
+def _check_levels(coded: Coded, frame: pd.DataFrame) -> None:
+    """Refuse categories that the fit never saw; they have no coefficient."""
+    for factor, (levels, _) in coded.levels().items():
+        if not any(factor in {str(f) for f in term.factors} for term in coded.terms):
+            continue
+        values = _evaluated(
+            coded.part, lambda f=factor: _factor_values(coded, f, frame), "these rows"
+        )
+        known = set(levels)
+        unseen = [v for v in pd.unique(values) if v not in known]
+        if unseen:
+            if coded.is_column(factor):
+                what = f"Column '{next(iter(coded.columns_of(factor)))}'"
+            else:
+                what = f"'{coded.part.shown(factor)}'"
+            raise DataError(
+                f"{what} holds {shown(unseen[0])}, which was not in the data of the fit "
+                f"(known: {', '.join(map(shown, levels))})."
+            )
+
+
+def _check_terms(coded: Coded) -> None:
+    """Refuse a term that would vanish without a word, such as poly(x, 0)."""
+    for term, places in coded.terms.items():
+        if not places and len(term.factors) == 1 and not coded.levels().get(str(term)):
+            raise FormulaError(
+                f"'{coded.part.shown(term)}' in '{coded.part.model}' makes no column: it has no "
+                "effect that could be estimated. Leave it out."
+            )
+
+
+def _check_categories(coded: Coded, frame: pd.DataFrame) -> None:
+    """Refuse a category with one level, and an interaction of categories with an empty cell."""
+    levels = coded.levels()
+    for factor, (known, _) in levels.items():
+        if len(known) == 1:
+            raise DataError(
+                f"'{coded.part.shown(factor)}' is {shown(known[0])} in all rows used: a category "
+                "with one level has no effect that could be estimated. Leave it out of the formula."
+            )
+    for term in coded.terms:
+        factors = [str(f) for f in term.factors if str(f) in levels]
+        if len(factors) > 1:
+            _check_cells(coded, factors, frame)
+
+
+def _check_cells(coded: Coded, factors: list[str], frame: pd.DataFrame) -> None:
+    known = [list(coded.levels()[f][0]) for f in factors]
+    codes = [
+        pd.Categorical(_factor_values(coded, f, frame), categories=own).codes.astype(np.int64)
+        for f, own in zip(factors, known, strict=True)
+    ]
+    shape = tuple(map(len, known))
+    counts = np.bincount(np.ravel_multi_index(codes, shape), minlength=int(np.prod(shape)))
+    empty = np.flatnonzero(counts == 0)
+    if not len(empty):
+        return
+    at_ = np.unravel_index(empty[0], shape)
+    names = [coded.part.shown(f) for f in factors]
+    cell = " with ".join(
+        f"{name} = {shown(own[k])}" for name, own, k in zip(names, known, at_, strict=True)
+    )
+    more = f" (and {len(empty) - 1} more combination(s) are empty)" if len(empty) > 1 else ""
+    raise DataError(
+        f"No row has {cell}{more}, so the interaction {':'.join(names)} cannot be estimated. Leave "
+        f"the interaction out ({' + '.join(names)} in place of {' * '.join(names)}), or join or "
+        "leave out categories so that every combination has rows."
+    )

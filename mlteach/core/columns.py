@@ -1,0 +1,262 @@
+"""The door for tables: every column of a model goes through here, once.
+
+A table is a pandas DataFrame, a table of another library (polars, PyArrow) or a dict of columns. A
+column holds numbers (of any type that pandas has), true and false, or text; text and what pandas
+calls a category are categories. Anything else is refused by name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import DataError, shown
+
+pd = lazy_import("pandas")
+
+# Floats up to here tell whole numbers apart; int64 ends here.
+MOST_INT64 = 2.0**63
+
+# ------------------------------------------------------------------------------------------ tables
+
+
+def as_table(data: object) -> pd.DataFrame:
+    """Return a table as a pandas DataFrame; a DataFrame comes back as it is.
+
+    Parameters
+    ----------
+    data : DataFrame, polars or PyArrow table, or mapping of columns
+
+    Raises
+    ------
+    DataError
+        If it is no table.
+    """
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, Mapping):
+        return _from_columns(data)
+    frame = _from_other_library(data)
+    if frame is None:
+        raise DataError(
+            f"The data must be a table (a pandas or polars DataFrame, a dict of columns), not "
+            f"{type(data).__name__}. Make one with pd.DataFrame(...)."
+        )
+    return frame
+
+
+def _from_columns(data: Mapping) -> pd.DataFrame:
+    try:
+        return pd.DataFrame({name: column for name, column in data.items()})
+    except (ValueError, TypeError) as error:
+        raise DataError(f"The dict cannot be made a table of columns ({error}).") from error
+
+
+def _from_other_library(data: object) -> pd.DataFrame | None:
+    """Columns of an eager table that narwhals knows, None if it is none."""
+    import narwhals
+
+    frame = narwhals.from_native(data, pass_through=True)
+    if isinstance(frame, narwhals.LazyFrame):
+        raise DataError("The data are a query that has not run; give its result: data.collect().")
+    if not isinstance(frame, narwhals.DataFrame):
+        return None
+    return pd.DataFrame({column.name: _plain(column) for column in frame.iter_columns()})
+
+
+def _plain(column) -> pd.Series:
+    """One column of another library as pandas would have read it."""
+    import narwhals
+
+    values = column.to_numpy()
+    if column.dtype == narwhals.Boolean and column.null_count():
+        return pd.Series(values).astype("boolean")
+    if column.dtype == narwhals.Enum:
+        return pd.Series(pd.Categorical(values, list(column.dtype.categories)))
+    return pd.Series(values)
+
+
+def table_with(data: object, columns: Sequence[str], where: str) -> pd.DataFrame:
+    """Return the table, which must have some columns, each once.
+
+    A name is a name, whatever is in it.
+
+    Parameters
+    ----------
+    data : table, as for :func:`as_table`
+    columns : sequence of str
+    where : str
+        What needs them, for the message.
+
+    Raises
+    ------
+    DataError
+    """
+    data = as_table(data)
+    have = list(data.columns)
+    for column in columns:
+        count = have.count(column)
+        if count == 0:
+            raise not_there(data, column, where)
+        if count > 1:
+            raise DataError(f"The data have more than one column named '{column}'.")
+    return data
+
+
+def not_there(data: pd.DataFrame, column: object, where: str) -> DataError:
+    """Error for a column that a table lacks, with names that come close."""
+    names = [str(c) for c in data.columns]
+    close = difflib.get_close_matches(str(column), names, n=2)
+    hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+    if column is not None and column in data.index.names:
+        hint = " It is in the index: use reset_index()."
+    return DataError(
+        f"Column '{column}', needed by {where}, is not in the data.{hint} "
+        f"The data have: {', '.join(names[:20])}."
+    )
+
+
+# ----------------------------------------------------------------------------------------- columns
+
+
+def kind_of(values: pd.Series, column: str) -> str:
+    """Return "number", "truth" or "text" (which is any category).
+
+    Raises
+    ------
+    DataError
+        For dates, complex numbers, lists and other objects.
+    """
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "text"
+    if pd.api.types.is_bool_dtype(dtype):
+        return "truth"
+    if pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
+        return "number"
+    if isinstance(dtype, pd.StringDtype) or _is_arrow_text(dtype):
+        return "text"
+    if pd.api.types.is_object_dtype(dtype):
+        found = pd.api.types.infer_dtype(values, skipna=True)
+        if found in ("string", "empty"):
+            return "text"
+        if found == "boolean":
+            return "truth"
+        raise DataError(_refused_objects(column, found, values))
+    raise DataError(
+        f"Column '{column}' holds {dtype} values, neither numbers nor text. Turn it into a number "
+        "first, for example days since a start date, or into text with .astype(str)."
+    )
+
+
+def _is_arrow_text(dtype) -> bool:
+    if not isinstance(dtype, pd.ArrowDtype):
+        return False
+    name = str(dtype.pyarrow_dtype)
+    return name in ("string", "large_string", "string_view", "null") or (
+        name.startswith("dictionary<values=") and "string" in name.split(",")[0]
+    )
+
+
+def _refused_objects(column: str, found: str, values: pd.Series) -> str:
+    if found in ("floating", "integer", "mixed-integer-float", "decimal", "complex"):
+        return (
+            f"Column '{column}' holds numbers, but as Python objects, and would be taken for "
+            "categories. Convert it with pd.to_numeric."
+        )
+    example = next((v for v in values if not (np.ndim(v) == 0 and pd.isna(v))), None)
+    return (
+        f"Column '{column}' holds objects that are neither all numbers nor all text, such as "
+        f"{str(example)[:40]!r} ({type(example).__name__}). Make a column of numbers or of text of "
+        "it, for example with pd.to_numeric or .astype(str)."
+    )
+
+
+def numbers(values: pd.Series, column: str) -> np.ndarray:
+    """Return numbers and true/false as floats, NaN where missing, shape (N,).
+
+    Raises
+    ------
+    DataError
+        If the column holds something else, or infinite values.
+    """
+    kind = kind_of(values, column)
+    if kind == "text":
+        raise DataError(
+            f"Column '{column}' is not numeric (it is of type {values.dtype} and holds "
+            f"{examples(values)}). Convert numbers kept as text with pd.to_numeric, code "
+            "categories as 0 and 1, or leave it out."
+        )
+    if pd.api.types.is_object_dtype(values.dtype):
+        values = values.astype("boolean")
+    result = values.to_numpy(dtype=float, na_value=np.nan)
+    total = result.sum()
+    if not np.isfinite(total) and np.isinf(result).any():
+        infinite = np.isinf(result)
+        rows = ", ".join(str(r) for r in values.index[infinite][:5])
+        raise DataError(
+            f"Column '{column}' has {infinite.sum()} infinite value(s), first in row(s) {rows}. "
+            "Set them to missing (NaN) or correct them."
+        )
+    return result
+
+
+def examples(values: pd.Series) -> str:
+    """The first different values of a column, as a reader writes them."""
+    return ", ".join(shown(value) for value in values.dropna().unique()[:3])
+
+
+def category(values: pd.Series) -> pd.Series:
+    """Return a column as one kind of category, whatever type of text or numbers it holds.
+
+    Categories that no row has are forgotten; an order that the column has is kept.
+    """
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        values = values.cat.remove_unused_categories()
+        known = values.cat.categories
+        if isinstance(known.dtype, np.dtype):
+            return values
+        return values.cat.rename_categories(pd.Index(known.tolist()))
+    if kind_of(values, str(values.name)) == "text":
+        objects = values.to_numpy(dtype=object, na_value=np.nan)
+        return pd.Series(pd.Categorical(objects), index=values.index)
+    if pd.api.types.is_object_dtype(dtype):
+        return values.astype(bool)
+    return values if isinstance(dtype, np.dtype) else values.astype(dtype.numpy_dtype)
+
+
+def cluster_codes(ids: pd.Series, column: str) -> tuple[np.ndarray, pd.Index]:
+    """Code ids as 0 ... J-1 in the order of the sorted ids, -1 where missing.
+
+    Ids may be numbers, text or categories. A float id is an integer id whose column once held a
+    missing value: its labels are integers.
+
+    Raises
+    ------
+    DataError
+        Fractions, and ids that cannot be sorted.
+    """
+    if ids.dtype.kind == "f":
+        values = ids.to_numpy(dtype=float, na_value=np.nan)
+        if (values % 1 > 0).any():
+            raise DataError(
+                f"The cluster column '{column}' holds fractions, so it looks like a measurement "
+                "and not like an id. Name the column that says which cluster a row belongs to."
+            )
+        whole = np.abs(values).max(initial=0.0) < MOST_INT64
+        ids = pd.Series(values.astype("int64") if whole else values, ids.index)
+    elif isinstance(ids.dtype, pd.StringDtype) or _is_arrow_text(ids.dtype):
+        ids = ids.astype("str")
+    try:
+        codes, labels = pd.factorize(ids, sort=True)
+    except TypeError:
+        example = shown(ids.iloc[0])
+        raise DataError(
+            f"The cluster column '{column}' holds ids that cannot be sorted, such as {example}. "
+            "Make them all numbers or all text, for example with .astype(str)."
+        ) from None
+    return codes, pd.Index(labels, name=column)

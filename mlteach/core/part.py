@@ -1,0 +1,316 @@
+"""One part of a formula with the table it is for: read, checked, and made columns.
+
+Names of columns become safe words before formulaic sees them, and what formulaic calls the columns
+is translated back: a name may then hold anything, and nothing in a formula means more than it says.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+
+from mlteach.core import expression
+from mlteach.core.columns import category, kind_of, not_there, numbers, table_with
+from mlteach.core.expression import SAFE, Expression, UnknownName
+from mlteach.core.formula import at, name_of, written
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import DataError, FormulaError, MLTeachError, shown
+
+pd = lazy_import("pandas")
+formulaic = lazy_import("formulaic")
+
+_WORD = re.compile(
+    r"""(?P<column>`[^`]*`|(?<![\w.])Q\(\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\))"""
+    r"""|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
+    r"""|(?P<word>(?<![\w.])[^\W\d][\w.]*)(?=(?P<call>\s*\()?)(?=(?P<argument>\s*=(?!=))?)"""
+    r"""|[\w.]+""",
+    re.DOTALL,
+)
+_METHOD = re.compile(r"(.*?)(\.str\.|\.isin$|$)(.*)", re.DOTALL)
+_OPERATORS = {"+", "-", "*", "/", ":", "**", "^"}
+_POWERS = ("**", "^")
+# Terms that a power may make before it is a slip of the pen.
+MOST_TERMS = 10_000
+_HINTS = {
+    "=": "write I(x == 1) for a comparison, and where(...) for a choice",
+    "<": "write I(x < 1) for a comparison",
+    ">": "write I(x > 1) for a comparison",
+    "!": "write I(x != 1) for a comparison",
+    "&": "write I((x > 1) & (z > 1)), or x:z for an interaction",
+    "$": "a column is named alone, without its table",
+    "in": "write I(isin(x, [1, 2])), or a:b for an interaction",
+    "|": "a random part stands in parentheses, as in (1 | school)",
+    "~": "one '~' is enough",
+    "@": "'@' has no meaning here",
+    ",": "a comma stands inside a function only",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a formula that has been read for a table.
+
+    Attributes
+    ----------
+    model : str
+        The whole formula.
+    text : str
+        The part as written.
+    formula : formulaic.Formula
+        In safe words.
+    names : dict of int to str
+        Column behind each safe word.
+    kinds : dict of int to str
+        "number", "truth" or "text".
+    roles : frozenset of (int, str)
+        How the columns are used; see :class:`mlteach.core.expression.Expression`.
+    notes : tuple of str
+        What a reader may not expect.
+    """
+
+    model: str
+    text: str
+    formula: formulaic.Formula = field(repr=False)
+    names: dict[int, str]
+    kinds: dict[int, str]
+    roles: frozenset[tuple[int, str]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns it reads."""
+        return sorted(set(self.names.values()))
+
+    def columns_of(self, term: object) -> set[str]:
+        """Names of the columns that one of its terms reads."""
+        return {self.names[int(number)] for number, _ in SAFE.findall(str(term))}
+
+    def shown(self, text: object, *, in_formula: bool = False) -> str:
+        """Translate safe words back: a column alone by its name, in a function as written.
+
+        ``in_formula`` writes columns as a formula must, wherever they stand.
+        """
+        text = str(text)
+        if in_formula:
+            return SAFE.sub(lambda m: written(self.names[int(m[1])]), text)
+        alone = re.sub(r"(?<![^:])ǀ(\d+)[vcb]?(?![^:\[])", lambda m: self.names[int(m[1])], text)
+        return SAFE.sub(lambda m: written(self.names[int(m[1])]), alone)
+
+    def frame(self, data: pd.DataFrame) -> pd.DataFrame:
+        """Columns in safe words, each converted to what its role needs.
+
+        Raises
+        ------
+        DataError
+            If a column holds another kind of values than when the part was read.
+        """
+        made = {}
+        for number, role in sorted(self.roles):
+            name = self.names[number]
+            self._check_kind(data[name], name, self.kinds[number])
+            made[f"ǀ{number}{role}"] = _converted(data[name], name, self.kinds[number], role)
+        return pd.DataFrame(made, index=data.index, copy=False)
+
+    def _check_kind(self, values: pd.Series, name: str, kind: str) -> None:
+        here = kind_of(values, name)
+        if (here == "text") != (kind == "text"):
+            words = {True: "text or categories", False: "numbers"}
+            raise DataError(
+                f"Column '{name}' holds {words[here == 'text']} here, such as "
+                f"{shown(values.iloc[0])}, but {words[kind == 'text']} in the data of the fit."
+            )
+
+
+def _converted(values: pd.Series, name: str, kind: str, role: str):
+    if role == "c" or (kind == "text" and role == ""):
+        return category(values)
+    if kind == "text":
+        return values.astype(object)
+    if role == "b":
+        return numbers(values, name).astype(bool)
+    return numbers(values, name)
+
+
+# ----------------------------------------------------------------------------------------- reading
+
+
+def read_part(model: str, text: str, data: pd.DataFrame) -> Part:
+    """Read one part of a formula for a table; errors show the place in the whole formula.
+
+    Parameters
+    ----------
+    model : str
+        The whole formula, for messages.
+    text : str
+    data : DataFrame
+
+    Raises
+    ------
+    FormulaError
+        What cannot be read, or is not on the list of what may be computed.
+    DataError
+        A column that is not in the table, or of a type that no formula can use.
+    """
+    reader = _Reader(model, text, data)
+    safe = reader.safe_text()
+    return Part(
+        model, text, reader.formula(safe), reader.names, reader.kinds,
+        frozenset(reader.roles), tuple(reader.notes),
+    )  # fmt: skip
+
+
+class _Reader:
+    """One reading of one part: what it finds on the way is kept here."""
+
+    def __init__(self, model: str, text: str, data: pd.DataFrame) -> None:
+        self.model, self.text, self.data = model, text, data
+        self.position = {name: k for k, name in enumerate(data.columns)}
+        self.names: dict[int, str] = {}
+        self.kinds: dict[int, str] = {}
+        self.roles: set[tuple[int, str]] = set()
+        self.notes: list[str] = []
+
+    def safe_text(self) -> str:
+        """The part in safe words, every piece of it checked."""
+        tokens = self._tokens(_WORD.sub(self._safe_word, self.text))
+        before = ["", *(token.token for token in tokens)]
+        pieces = [self._checked(*pair) for pair in zip(tokens, before, strict=False)]
+        self._check_powers(tokens)
+        return " ".join(pieces)
+
+    def formula(self, safe: str) -> formulaic.Formula:
+        try:
+            return _read(safe)
+        except Exception as error:  # formulaic's parser lets what it meets inside out as it is
+            raise self._cannot_be_read(error) from error
+
+    # ------------------------------------------------------------------------------------ words
+
+    def _safe_word(self, match: re.Match) -> str:
+        if match["column"]:
+            return self._column(name_of(match["column"]) or "")
+        if not match["word"] or match["argument"]:
+            return match[0]
+        if not match["call"]:
+            return self._column(match[0]) if match[0] in self.position else match[0]
+        name, method, rest = _METHOD.fullmatch(match[0]).groups()
+        return self._column(name) + method + rest if method and name in self.position else match[0]
+
+    def _column(self, name: str) -> str:
+        table_with(self.data, [name], f"the formula '{self.model}'")
+        number = self.position[name]
+        self.names[number] = name
+        if number not in self.kinds:
+            self.kinds[number] = kind_of(self.data[name], name)
+        return f"ǀ{number}"
+
+    def _shown(self, text: str) -> str:
+        return SAFE.sub(lambda m: written(self.names[int(m[1])]), text)
+
+    # ----------------------------------------------------------------------------------- tokens
+
+    def _tokens(self, safe: str) -> list:
+        try:
+            return list(formulaic.parser.algos.tokenize(safe))
+        except formulaic.errors.FormulaicError as error:
+            raise self._cannot_be_read(error) from error
+
+    def _checked(self, token, after: str) -> str:
+        word, kind = token.token, token.kind.value
+        if kind == "python":
+            return self._python(word)
+        if kind == "name":
+            return self._name(word)
+        if kind == "context" and word in "()":
+            return word
+        if kind == "operator":
+            return self._operator(word)
+        if kind == "value" and (word in "01" or after in _POWERS):
+            return word
+        if word == ".":
+            raise self._refused(word, "(all columns) is not known here; name the predictors")
+        raise self._refused(
+            word,
+            "cannot be a term: only 0 and 1 (the intercept) are numbers in a formula, and a "
+            "function such as I(2 * x) holds others",
+        )
+
+    def _name(self, word: str) -> str:
+        if not SAFE.fullmatch(word):
+            raise self._unknown(word)
+        self.roles.add((int(SAFE.fullmatch(word)[1]), ""))
+        return word
+
+    def _unknown(self, word: str) -> MLTeachError:
+        if word in expression.R_HABITS:
+            return self._refused(word, f"is not known; {expression.R_HABITS[word]}")
+        if word in expression.FUNCTIONS:
+            return self._refused(word, "is a function and needs its parentheses")
+        return not_there(self.data, word, f"the formula '{self.model}'")
+
+    def _operator(self, word: str) -> str:
+        pieces = re.findall(r"\*\*|.", word)
+        for piece in pieces if word not in _HINTS else [word]:
+            if piece not in _OPERATORS:
+                hint = _HINTS.get(piece, f"between terms stand {' '.join(sorted(_OPERATORS))}")
+                raise self._refused(word, f"cannot be read here: {hint}")
+        return word
+
+    def _python(self, code: str) -> str:
+        checked = Expression(code, self.kinds)
+        try:
+            result = checked.code()
+        except UnknownName as error:
+            raise self._unknown(str(error)) from None
+        except FormulaError as error:
+            allowed = f"\nA formula may hold: {expression.ALLOWED}."
+            raise self._refused(code, f"cannot be used: {error}", allowed) from None
+        if not checked.roles:
+            raise self._refused(code, "has no column in it, so it is no predictor")
+        self.roles |= checked.roles
+        # Braces keep an expression that is no call, such as {x + 1}, in one piece.
+        return result if result.endswith(")") and re.match(r"[\w.]+\(", result) else f"{{{result}}}"
+
+    def _check_powers(self, tokens: list) -> None:
+        for before, here in pairwise(tokens):
+            if before.token not in _POWERS or before.kind.value != "operator":
+                continue
+            terms = sum(token.kind.value in ("name", "python") for token in tokens)
+            if (
+                not here.token.isdigit()
+                or not 1 <= int(here.token) <= 9
+                or (terms ** int(here.token) > MOST_TERMS)
+            ):
+                raise self._refused(f"{before.token}{here.token}", "has no small whole power")
+        for base, power in pairwise(tokens):
+            if power.token in _POWERS and base.kind.value in ("name", "python"):
+                shown = self._shown(base.token)
+                self.notes.append(
+                    f"'{shown}{power.token}2' between terms means {shown} alone, as in R (a power "
+                    f"crosses terms): for the square write I({shown}**2)."
+                )
+
+    # ----------------------------------------------------------------------------------- errors
+
+    def _refused(self, word: str, why: str, more: str = "") -> FormulaError:
+        shown, why = self._shown(word), self._shown(why)
+        place = self.model.find(shown)
+        if place < 0:
+            place = max(self.model.find(self.text), 0)
+        return at(self.model, place, f"'{shown}' {why}", more)
+
+    def _cannot_be_read(self, error: Exception) -> FormulaError:
+        lines = re.sub(r"\x1b?\[[\d;]*m", "", str(error)).strip().splitlines() or ["?"]
+        marked = next((line for line in lines if "⧛" in line), "")
+        before = self._shown(marked.split("⧛")[0]).rstrip()
+        start = max(self.model.find(self.text), 0)
+        reason = self._shown(re.sub("[⧛⧚]", "", lines[0])).rstrip(".: ")
+        place = min(start + len(before), len(self.model))
+        return at(self.model, place, f"The formula cannot be read ({reason})")
+
+
+@lru_cache(maxsize=256)
+def _read(safe: str) -> formulaic.Formula:
+    return formulaic.Formula(safe)

@@ -257,11 +257,11 @@ def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame
 
 
 def _plainly_complete(values: pd.Series) -> bool:
-    """Whether one sum shows that nothing is missing or infinite; if not, a closer look is due."""
+    """Whether nothing is missing or infinite; if not, a closer look is due."""
     if not isinstance(values.dtype, np.dtype):
         return False
     kind = values.dtype.kind
-    return kind in "iub" or (kind == "f" and bool(np.isfinite(values.to_numpy().sum())))
+    return kind in "iub" or (kind == "f" and bool(np.isfinite(values.to_numpy()).all()))
 
 
 def _outcome(formula: ModelFormula, outcome: Part | None, data: pd.DataFrame) -> np.ndarray:

@@ -141,8 +141,10 @@ def kind_of(values: pd.Series, column: str) -> str:
         return "text"
     if pd.api.types.is_object_dtype(dtype):
         found = pd.api.types.infer_dtype(values, skipna=True)
-        if found in ("string", "empty"):
+        if found == "string":
             return "text"
+        if found == "empty":
+            raise DataError(f"Column '{column}' has no value at all. Leave it out.")
         if found == "boolean":
             return "truth"
         raise DataError(_refused_objects(column, found, values))
@@ -252,7 +254,7 @@ def cluster_codes(ids: pd.Series, column: str) -> tuple[np.ndarray, pd.Index]:
         ids = ids.astype("str")
     try:
         codes, labels = pd.factorize(ids, sort=True)
-    except TypeError:
+    except (TypeError, NotImplementedError):
         example = shown(ids.iloc[0])
         raise DataError(
             f"The cluster column '{column}' holds ids that cannot be sorted, such as {example}. "

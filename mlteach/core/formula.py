@@ -132,7 +132,7 @@ def fixed_only(text: str) -> ModelFormula:
     model = parse(text)
     if model.random:
         raise FormulaError(
-            f"'{text}' already has a random part; give only the fixed part here, and cluster= and "
+            f"'{text}' already has a random part; give the fixed part only, and cluster= and "
             "slopes=, or use fit_mixed."
         )
     return model

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mlteach.core.columns import as_table
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest
 from mlteach.core.result import Result, split_components

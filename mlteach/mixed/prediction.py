@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlteach.core.columns import as_table
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import t_quantile
 from mlteach.core.lazy import lazy_import
@@ -126,6 +127,7 @@ def _rows(fit: MixedResult, data: pd.DataFrame | None, random: bool):
         X, Z, index, position = design.X, design.Z, design.index, design.codes
     else:
         X, Z = new_rows(design, data)
+        data = as_table(data)
         index = data.index
         position = effects.positions(design, data, "prediction_interval") if random else None
     if not random:

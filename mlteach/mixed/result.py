@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlteach.core.columns import as_table
 from mlteach.core.design import varies_within
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
@@ -244,7 +245,7 @@ class MixedResult(MixedEstimates):
         values, new = effects.predict(
             self.design, self.params.to_numpy(), self._blups if random else None, data
         )
-        out = pd.Series(values, index=data.index, name=self.outcome)
+        out = pd.Series(values, index=as_table(data).index, name=self.outcome)
         out.attrs["new_clusters"] = new
         return out
 

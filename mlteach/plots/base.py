@@ -175,7 +175,7 @@ def label(
     """What to write beside an axis: the caller's words, else the codebook's with the unit."""
     if labels is not None and column in labels:
         return fill(labels[column], 48)
-    attrs = {} if data is None else data.attrs
+    attrs = getattr(data, "attrs", {})
     text = attrs.get("codebook", {}).get(column, column)
     unit = attrs.get("units", {}).get(column)
     return fill(f"{text} ({unit})" if unit else text, 48)

@@ -112,13 +112,13 @@ def test_numbers_of_any_type_become_floats(dtype):
     ("column", "said"),
     [
         (["1", "2", "3"], "of type str"),
-        (np.array([1, 2, None], dtype=object), "type object"),
+        (np.array([1, 2, None], dtype=object), "numbers, but as Python objects"),
         ([True, False, True], "true or false"),
         (pd.array([True, None, False], dtype="boolean"), "true or false"),
         (pd.Categorical([1, 2, 3]), "type category"),
-        (pd.to_datetime(["2020-01-01"] * 3), "type datetime"),
+        (pd.to_datetime(["2020-01-01"] * 3), "holds datetime"),
         ([1.0, np.inf, np.nan], r"1 infinite value\(s\), first in row\(s\) 1"),
-        ([1 + 1j, 2, 3], "type complex"),
+        ([1 + 1j, 2, 3], "holds complex"),
     ],
 )
 def test_what_is_no_number_is_refused(column, said):

@@ -438,7 +438,7 @@ def test_rows_with_missing_values_are_left_out_aloud(hsb):
         ({}, "mean_ses", "'mean_ses' is constant within every cluster"),
         ({}, "ses_within", "'ses_within' has the same mean in every cluster"),
         ({}, "sector", "'sector' is not numeric"),
-        ({"ses": np.inf}, "ses", "'ses' has 1 infinite value"),
+        ({"ses": np.inf}, "ses", "'ses' has 7185 infinite"),
     ],
 )
 def test_within_between_refuses(hsb, change, x, words):

@@ -7,18 +7,16 @@ frames too, and gzip finds the rest. The frames lie in the order of :meth:`Widge
 
 from __future__ import annotations
 
-import ast
 import base64
+import gc
 import gzip
-import hashlib
-import importlib.util
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 
+from mlteach.data.fingerprint import fingerprint
 from mlteach.errors import ModelError
 from mlteach.widgets.base import Widget
 from mlteach.widgets.look import style
@@ -30,10 +28,11 @@ MOST_FRAMES = 1500
 CHUNK_BYTES = 250_000
 #: A widget that is larger should have fewer figures, or fewer points in them.
 MOST_BYTES = 1_500_000
-#: Stored results that lessons read beside the data sets.
-TABLES = (".csv", ".npz")
 #: Other packages on which the text of a figure depends.
 PACKAGES = ("matplotlib", "numpy", "scipy")
+#: A figure is ten thousand objects in circles; to look for circles after each 700 takes a third of
+#: the time of drawing.
+RARELY = (100_000, 50, 1000)
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def draw_frames(widget: Widget) -> Frames:
         )
     drawn: list[Frame] = []
     shapes = set()
-    with style():
+    with style(), _rare_collections():
         for values in widget.grid():
             panel = widget.panel(**values)
             figure = drawing(panel.figure)
@@ -114,6 +113,16 @@ def draw_frames(widget: Widget) -> Frames:
         )
     (shape,) = shapes
     return Frames(*shape, *_chunked(widget, drawn))
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    usual = gc.get_threshold()
+    gc.set_threshold(*RARELY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def _chunked(widget: Widget, frames: Sequence[Frame]) -> tuple[tuple[str, ...], int]:
@@ -141,81 +150,7 @@ def _packed(frames: Iterable[Frame]) -> str:
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
 
-# ------------------------------------------------------------------------ what the frames depend on
-
-
-def fingerprint(widget: Widget) -> str:
-    """Hash all that the figures of a widget depend on.
-
-    That is the module of its drawing function with every module of the same package that it
-    imports, directly or not; the data files of the package, if it reads any; and the versions of
-    the packages that draw and compute.
-
-    Parameters
-    ----------
-    widget : Widget
-
-    Returns
-    -------
-    str
-        Twelve hexadecimal digits.
-    """
-    digest = hashlib.sha256(repr(widget.controls).encode())
-    for package in PACKAGES:
-        digest.update(f"{package} {version(package)}".encode())
-    for path in sorted(_sources(widget.module)):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _sources(module: str) -> set[Path]:
-    """The files of a module, of what it imports from its own package, and of the data it reads."""
-    found: dict[str, Path] = {}
-    waiting = {module, __name__}
-    while waiting:
-        name = waiting.pop()
-        found[name] = _file(name)
-        waiting |= set(_imports(name)) - set(found)
-    files = set(found.values())
-    if "mlteach.data.shipped" in found:
-        # The codebook holds the SHA-256 of every data set; other tables stand for themselves.
-        from mlteach.data.shipped import folder
-
-        files.add(folder() / "codebook.json")
-        files |= {path for path in folder().glob("*simulation*") if path.suffix in TABLES}
-    return files
-
-
-@cache
-def _file(module: str) -> Path:
-    spec = importlib.util.find_spec(module)
-    return Path(spec.origin)
-
-
-@cache
-def _imports(module: str) -> tuple[str, ...]:
-    """The modules of mlteach, and of the module's own package, that a module imports."""
-    own = {"mlteach", module.partition(".")[0]}
-    tree = ast.parse(_file(module).read_text(encoding="utf-8"))
-    named = _named(tree, module.rpartition(".")[0])
-    return tuple(name for name in named if name.partition(".")[0] in own and _is_module(name))
-
-
-def _named(tree: ast.AST, package: str) -> Iterator[str]:
-    """Every name that an import statement could mean."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            source = "." * node.level + (node.module or "")
-            origin = importlib.util.resolve_name(source, package) if node.level else source
-            yield origin
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
-
-
-@cache
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # a name inside of a module
-        return False
+def frames_hash(widget: Widget) -> str:
+    """Hash all that the figures of a widget depend on: see :mod:`mlteach.data.fingerprint`."""
+    versions = [f"{package} {version(package)}" for package in PACKAGES]
+    return fingerprint([widget.module], repr(widget.controls), *versions)

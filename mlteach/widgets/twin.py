@@ -19,7 +19,7 @@ from mlteach.widgets import page
 from mlteach.widgets.base import Values, Widget
 from mlteach.widgets.catalogue import in_module
 from mlteach.widgets.controls import Control, Slider
-from mlteach.widgets.frames import Frames, draw_frames, fingerprint
+from mlteach.widgets.frames import Frames, draw_frames, frames_hash
 from mlteach.widgets.svg import Drawing
 
 #: What every page with a twin loads.
@@ -54,7 +54,7 @@ class Twin:
 def kept_twin(module: str, name: str, cache: Path) -> Twin | None:
     """Take a twin from a folder, if it was drawn before and nothing has changed since."""
     widget = _importable(module, name)
-    key = f"{name}-{fingerprint(widget)}"
+    key = f"{name}-{frames_hash(widget)}"
     stored = cache / f"{key}.json"
     if not stored.is_file():
         return None
@@ -83,11 +83,14 @@ def make_twin(module: str, name: str, cache: Path) -> Twin:
     if kept := kept_twin(module, name, cache):
         return kept
     widget = _importable(module, name)
-    made = Twin(widget, f"{name}-{fingerprint(widget)}", draw_frames(widget))
+    made = Twin(widget, f"{name}-{frames_hash(widget)}", draw_frames(widget))
     cache.mkdir(parents=True, exist_ok=True)
     for old in cache.glob(f"{name}-*.json"):
         old.unlink()
-    (cache / f"{made.key}.json").write_text(json.dumps(asdict(made.frames)), encoding="utf-8")
+    # A build that is stopped half-way through leaves no half of a file under this name.
+    unfinished = cache / f"{made.key}.part"
+    unfinished.write_text(json.dumps(asdict(made.frames)), encoding="utf-8")
+    unfinished.replace(cache / f"{made.key}.json")
     return made
 
 

@@ -101,7 +101,8 @@ def nothing_went_wrong(notebook: Notebook) -> list[str]:
 
 @rule
 def metadata_does_not_change(notebook: Notebook) -> list[str]:
-    faults = [] if notebook.metadata == METADATA else [f"metadata {dict(notebook.metadata)}"]
+    ours = {key: value for key, value in notebook.metadata.items() if key != "mlteach"}
+    faults = [] if ours == METADATA else [f"metadata {ours}"]
     stamped = [cell.id for cell in notebook.cells if "execution" in cell.metadata]
     return faults + [f"{name}: time stamps" for name in stamped]
 

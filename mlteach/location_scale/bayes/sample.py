@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from mlteach.errors import ModelError
+from mlteach.location_scale.bayes.announcement import note_announcement
 from mlteach.location_scale.bayes.draws import Draws, inference_data
 from mlteach.location_scale.bayes.factor import sampled_factor
 from mlteach.location_scale.bayes.graph import (
@@ -94,6 +95,7 @@ def sample(
             "Bayesian estimation needs PyMC, which is not installed; install it, with nutpie for "
             "speed: pip install pymc nutpie. method='ml' works without."
         )
+    note_announcement()
     effects = Effects.of(d, association is True)
     prior = resolve_prior(prior, d, effects)
     functions = _in_natural_units(functions, effects, prior)

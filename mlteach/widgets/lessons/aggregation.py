@@ -15,7 +15,7 @@ import numpy as np
 from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.look import figure, signed
 
 CLUSTERS, MEMBERS = 8, 12
 SEED = 1950
@@ -101,13 +101,6 @@ def _draw_slopes(ax, slopes: dict[str, float | None]) -> None:
     ax.set(title="Slopes", xlabel="slope of y on x", xlim=(-1.7, 1.7), xticks=[-1, 0, 1])
     ax.set(ylim=(-2.5, 0.75), yticks=[])
     ax.spines["left"].set_visible(False)
-
-
-def signed(value: float | None) -> str:
-    """Two decimals with the sign that is printed in books; no minus before zero."""
-    if value is None:
-        return "unknown"
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def _description(sees_all: bool, slopes: dict[str, float | None], r: dict[str, str]) -> str:

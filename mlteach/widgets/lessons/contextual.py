@@ -10,8 +10,7 @@ from __future__ import annotations
 from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.lessons.aggregation import signed
-from mlteach.widgets.look import figure
+from mlteach.widgets.look import figure, signed
 
 CONSTANT, SCHOOL_MEAN = "constant", "school mean"
 SIDES = ("within", "contextual", "between")

@@ -26,8 +26,7 @@ from mlteach.questions.simple_slopes import (
 from mlteach.questions.slope_line import SlopeLine
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.lessons.aggregation import signed
-from mlteach.widgets.look import figure
+from mlteach.widgets.look import figure, signed
 
 if TYPE_CHECKING:
     import pandas as pd

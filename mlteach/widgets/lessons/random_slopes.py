@@ -14,8 +14,7 @@ import numpy as np
 from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Slider
-from mlteach.widgets.lessons.aggregation import signed
-from mlteach.widgets.look import figure
+from mlteach.widgets.look import figure, signed
 
 CLUSTERS = 14
 SEED = 7

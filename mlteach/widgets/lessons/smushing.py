@@ -14,8 +14,7 @@ import numpy as np
 from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Slider
-from mlteach.widgets.lessons.aggregation import signed
-from mlteach.widgets.look import figure
+from mlteach.widgets.look import figure, signed
 
 #: Cluster means drawn, in SDs of x between clusters.
 CLUSTERS = np.linspace(-1.6, 1.6, 6)

@@ -6,9 +6,12 @@ imports mlteach at the top of a notebook meets that wait when the first data set
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from types import ModuleType
+
+from mlteach.errors import ModelError
 
 
 def lazy_import(name: str) -> ModuleType:
@@ -43,3 +46,38 @@ def lazy_import(name: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def check_extra(name: str, purpose: str) -> None:
+    """Check that a module is there which the package does without, except for some purpose.
+
+    Parameters
+    ----------
+    name : str
+        Full name, as in an import statement.
+    purpose : str
+        What needs it: the beginning of a sentence.
+
+    Raises
+    ------
+    ModelError
+        If it is not installed; the message names the extra that brings it.
+
+    Examples
+    --------
+    >>> check_extra("no_such.module", "This example")
+    Traceback (most recent call last):
+        ...
+    mlteach.errors.ModelError: This example needs no_such, which is not installed: pip ...
+    """
+    package = name.partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        raise ModelError(
+            f'{purpose} needs {package}, which is not installed: pip install "mlteach[book]".'
+        )
+
+
+def from_extra(name: str, purpose: str) -> ModuleType:
+    """Import a module that the package does without, except for some purpose: see check_extra."""
+    check_extra(name, purpose)
+    return importlib.import_module(name)

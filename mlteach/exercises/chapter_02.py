@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
 from mlteach.exercises.check import Exercise
 from mlteach.mixed.fit import fit_random_intercept
@@ -22,7 +23,7 @@ from mlteach.questions.design_effects import moulton_factor
 @cache
 def _london_se() -> tuple[float, float]:
     """Standard errors of `mean_score11`: multilevel, OLS."""
-    import statsmodels.formula.api as smf
+    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
 
     london, formula = load("london"), "score16 ~ mean_score11"
     multilevel = fit_random_intercept(formula, london, cluster="school")
@@ -68,7 +69,7 @@ def _minority_limits(kind: str) -> tuple[float, float]:
 
     `kind` is "t" (cluster-robust, J - 1 df), "normal" (cluster-robust) or "ols".
     """
-    import statsmodels.formula.api as smf
+    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
 
     hsb = load("hsb")
     ten = hsb[hsb["school"].isin(np.unique(hsb["school"])[-10:])]

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 
+from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
 from mlteach.exercises.check import Exercise
 from mlteach.mixed.fit import MixedResult, fit_random_intercept
@@ -111,8 +112,7 @@ def _pracad_ml() -> float:
 
 
 def _ols(formula: str, data: str):
-    import statsmodels.formula.api as smf
-
+    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
     return smf.ols(formula, load(data)).fit()
 
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mlteach.core.lazy import check_extra
 from mlteach.errors import ModelError
 from mlteach.location_scale.bayes.announcement import note_announcement
 from mlteach.location_scale.bayes.draws import Draws, inference_data
@@ -90,11 +91,7 @@ def sample(
     ModelError
         If the prior does not fit the model, or PyMC is not installed.
     """
-    if importlib.util.find_spec("pymc") is None:
-        raise ModelError(
-            "Bayesian estimation needs PyMC, which is not installed; install it, with nutpie for "
-            "speed: pip install pymc nutpie. method='ml' works without."
-        )
+    check_extra("pymc", "Estimation by method='bayes'")
     note_announcement()
     effects = Effects.of(d, association is True)
     prior = resolve_prior(prior, d, effects)

@@ -195,7 +195,7 @@ def test_without_nutpie_pymc_samples(d, monkeypatch):
 
 def test_without_pymc_the_error_says_what_to_install(d, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModelError, match="pip install pymc nutpie"):
+    with pytest.raises(ModelError, match=r"needs pymc, .*pip install \"mlteach\[book\]\""):
         sample(d)
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.osutil import relative_uri
+from tqdm import tqdm
 
 from mlteach.errors import ModelError
 from mlteach.widgets import page
@@ -46,6 +47,7 @@ class Workshop:
         self.cache = Path(app.outdir).parent / ".widgets"
         self.twins: dict[tuple[str, str], Future[Twin]] = {}
         self.pool: ProcessPoolExecutor | None = None
+        self.bar = tqdm(desc="widgets", total=0, unit="widget", leave=False, delay=1)
 
     def order(self, module: str, name: str) -> Future[Twin]:
         """Have a twin made, if it is not already; one that was drawn before needs no process."""
@@ -54,9 +56,10 @@ class Workshop:
                 self.twins[module, name] = Future()
                 self.twins[module, name].set_result(kept)
             else:
-                self.twins[module, name] = self._processes().submit(
-                    make_twin, module, name, self.cache
-                )
+                drawn = self._processes().submit(make_twin, module, name, self.cache)
+                self.bar.total += 1
+                drawn.add_done_callback(lambda _: self.bar.update())
+                self.twins[module, name] = drawn
         return self.twins[module, name]
 
     def _processes(self) -> ProcessPoolExecutor:
@@ -68,8 +71,9 @@ class Workshop:
 
     def close(self) -> None:
         """End the processes."""
+        self.bar.close()
         if self.pool is not None:
-            self.pool.shutdown()
+            self.pool.shutdown(cancel_futures=True)
 
 
 def placeholders(doctree: nodes.document) -> list[tuple[nodes.raw, re.Match[str]]]:

@@ -69,14 +69,13 @@ class AssociationResult(LocationScaleResult):
         """gamma_1 and gamma_2, per unit of the outcome and of its square."""
         return self._map.gamma(self.theta_effects) / self._unit ** np.array([1, 2])
 
-    @property
-    def association(self) -> pd.DataFrame:
-        """Coefficients of u and u^2 in the log variance; columns as in ``mean``."""
+    def _association(self, level: float) -> pd.DataFrame:
+        """Coefficients of u and u^2 in the log variance."""
         degree = self._map.degree
         units = self._unit ** -np.arange(1.0, degree + 1)
         cov = self.cov_scaled[-degree:, -degree:] * np.outer(units, units)
         names = ["Intercept", "Intercept^2"][:degree]
-        return z_table(self.gamma[:degree], cov, [f"{SCALE}Intercept on {n}" for n in names])
+        return z_table(self.gamma[:degree], cov, [f"{SCALE}Intercept on {n}" for n in names], level)
 
     @property
     def zero_means(self) -> str:

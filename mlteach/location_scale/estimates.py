@@ -1,9 +1,8 @@
 """What a location-scale model estimates: numbers at the optimum, and in each cluster.
 
-:class:`LocationScaleModel` is what every fit knows of itself, however it was fitted;
-:class:`LocationScaleEstimates` adds the maximum of a likelihood, and everything that is a function
-of its parameters alone. What can be asked beyond that is in
-:mod:`mlteach.location_scale.derived`. Numbers are in the units of the data.
+:class:`LocationScaleModel` is what every fit knows of itself, :class:`LocationScaleEstimates` adds
+the maximum of a likelihood and what is a function of its parameters alone, in the units of the
+data. What can be asked beyond that is in :mod:`mlteach.location_scale.derived`.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ pd = lazy_import("pandas")
 
 # A standard deviation below this part of the scaled unit is zero: the boundary.
 ZERO = 1e-5
-# Of numerical derivatives: parameters are of order one in scaled units.
-STEP = 1e-5
+STEP = 1e-5  # of numerical derivatives: parameters are of order one in scaled units
 
 
 @dataclass(frozen=True, repr=False)
@@ -287,6 +285,9 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
 
         Indexed by element of Omega and predictor; columns as in ``mean``. Empty without functions.
         """
+        return self._between(0.95)
+
+    def _between(self, level: float) -> pd.DataFrame:
         if self.functions is None:
             index = pd.MultiIndex.from_arrays([[], []], names=["element", "predictor"])
             return pd.DataFrame(columns=self.mean.columns, index=index, dtype=float)
@@ -296,8 +297,8 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         lost = self.functions.at_boundary(theta)
         se = np.where(np.isin(element, lost), np.nan, se)
         index = pd.MultiIndex.from_arrays([element, predictor], names=["element", "predictor"])
-        columns = (estimate, se, np.full(len(se), np.inf))
-        return coefficient_table(*(pd.Series(c, index=index) for c in columns))
+        columns = (pd.Series(c, index=index) for c in (estimate, se, np.full(len(se), np.inf)))
+        return coefficient_table(*columns, level)
 
     @property
     def correlations(self) -> pd.DataFrame:

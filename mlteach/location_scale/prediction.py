@@ -22,9 +22,8 @@ import numpy as np
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import normal_cdf, normal_quantile, t_quantile
 from mlteach.core.lazy import lazy_import
-from mlteach.core.result import as_generator
+from mlteach.core.result import as_generator, check_number
 from mlteach.core.summary import check_level
-from mlteach.errors import ModelError
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.mixed.ranef import positions
 
@@ -157,8 +156,7 @@ def outcome_quantile(centre: np.ndarray, cov: np.ndarray, share: float) -> np.nd
 def simulate(fit: LocationScaleEstimates, seed: int | np.random.Generator, n: int) -> pd.DataFrame:
     """See :meth:`mlteach.location_scale.result.LocationScaleResult.simulate`."""
     rng, d = as_generator(seed), fit.design
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-        raise ModelError(f"n={n!r} data sets: it must be a whole number of 1 or more.")
+    n = check_number(n, "n")
     beta, alpha = np.split(fit.coefficients, [d.mean.X.shape[1]])
     effects = fit.draw_effects(rng, n)[:, d.mean.codes]
     location, scale = np.split(effects, [d.mean.Z.shape[1]], axis=2)

@@ -147,7 +147,10 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         ModelError
             If the effects of the two functions do not correlate, or by level-2 functions.
         """
-        return derived.association(self, LEVEL)
+        return self._association(LEVEL)
+
+    def _association(self, level: float) -> pd.DataFrame:
+        return derived.association(self, level)
 
     # ------------------------------------------------------------------------- the level-1 variance
 
@@ -358,13 +361,13 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         yield "mean", "", table.iloc[:p].set_axis(self.mean.index)
         yield "log_variance", "", table.iloc[p:].set_axis(self.log_variance.index)
         if self.functions is not None:
-            between = self.between
+            between = self._between(level)
             yield "between", self.cluster, between.set_axis([":".join(k) for k in between.index])
             return
         for part, rows in split_components(self._components(level), self.effects, level).items():
             yield part, self.cluster, rows
         if self.form in ("linear", "quadratic"):
-            yield "association", self.cluster, self.association
+            yield "association", self.cluster, self._association(level)
 
     def summary(self) -> Summary:
         """Both functions side by side, and the random effects that join them."""

@@ -106,3 +106,40 @@ def test_loo_is_within_reach(fit):
 def test_settings_of_the_other_method_are_refused(settings, message, data):
     with pytest.raises(mt.ModelError, match=message):
         mt.fit_location_scale("y ~ x + (1 | g)", "~ x + (1 | g)", data, **settings)
+
+
+def test_shared_vocabulary_is_of_the_draws(fit):
+    draws = np.column_stack([fit.draws_of("mean:x").ravel(), fit.draws_of("variance:x").ravel()])
+    names = ["x", "scale:x"]
+    assert np.allclose(fit.bse[names], draws.std(axis=0, ddof=1))
+    assert np.allclose(fit.cov_params().loc[names, names], np.cov(draws.T))
+    limits = fit.conf_int(0.9).loc[names]
+    assert np.allclose(limits.T, np.quantile(draws, [0.05, 0.95], axis=0))
+    assert fit.n_parameters == 2 + 2 + 3
+    table = fit.tidy(0.9).set_index(["part", "term"])
+    assert np.allclose(table.loc[("mean", "x"), ["lower", "upper"]].astype(float), limits.iloc[0])
+    wider = fit.tidy(0.99).set_index(["part", "term"])
+    assert (wider["upper"] > table["upper"]).all()
+    variance = table.loc[("variance", "scale:Intercept"), "estimate"]
+    assert variance == fit.components.loc["scale:Intercept", "estimate"]
+
+
+@pytest.mark.parametrize("name", ["pvalues", "tvalues", "df", "llf", "aic", "bic", "optimizer"])
+def test_what_a_posterior_has_not_says_why(fit, name):
+    with pytest.raises(mt.ModelError, match=f"has no {name}: "):
+        getattr(fit, name)
+
+
+def test_predictive_data_have_the_moments_of_the_posterior(fit, data):
+    y = fit.simulate(1, n=3000)
+    assert y.index.equals(data.index)
+    pd.testing.assert_frame_equal(y.iloc[:, :1], fit.simulate(1, n=3000).iloc[:, :1])
+    fixed = fit.draws_of("mean:Intercept").mean() + fit.draws_of("mean:x").mean() * data["x"]
+    error = np.sqrt(fit.random.loc["Intercept", "Intercept"] / 40 / 3000)
+    assert abs(y.to_numpy().mean() - fixed.mean()) < 5 * error + 0.02
+    total = fit.random.loc["Intercept", "Intercept"] + fit.average_variance["average"]
+    away = y.to_numpy() - fixed.to_numpy()[:, None]
+    # Uncertain coefficients add a few hundredths; the rest is Monte Carlo error.
+    assert (away**2).mean() == pytest.approx(total, rel=0.08)
+    with pytest.raises(mt.ModelError, match="n=0"):
+        fit.simulate(1, n=0)

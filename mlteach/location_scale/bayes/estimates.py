@@ -1,0 +1,288 @@
+"""Draws of a location-scale model's posterior, and the tables that describe them.
+
+Point estimates are posterior means, as published tables have them; limits are quantiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import ModelError
+from mlteach.location_scale.bayes.checks import CHUNK
+from mlteach.location_scale.bayes.priors import Prior
+from mlteach.location_scale.estimates import LocationScaleModel
+from mlteach.location_scale.level_two import LevelTwoFunctions
+
+if TYPE_CHECKING:
+    import arviz
+
+pd = lazy_import("pandas")
+
+
+@dataclass(frozen=True, repr=False)
+class PosteriorEstimates(LocationScaleModel):
+    """The posterior of a location-scale model. Numbers are in the units of the data.
+
+    Attributes
+    ----------
+    design : LocationScaleDesign
+        Both functions, and the rows used.
+    idata : arviz.InferenceData
+        Draws of beta, alpha, Omega, correlations, u and v, with named coordinates.
+    functions : LevelTwoFunctions or None
+        Level-2 functions of the random effects.
+    prior : WeakPrior, InverseWishart or FlatPrior
+    form : {"none", "correlated", "linear", "quadratic"}
+        How the random effects of the two functions go together.
+    """
+
+    idata: arviz.InferenceData = field(repr=False)
+    functions: LevelTwoFunctions | None = field(repr=False)
+    prior: Prior = field(repr=False)
+    form: str = "correlated"
+
+    def _draws(self, name: str) -> np.ndarray:
+        """Draws of a quantity, chains and draws in one axis."""
+        values = self.idata.posterior[name].to_numpy()
+        return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
+
+    @property
+    def _both_draws(self) -> np.ndarray:
+        return np.hstack([self._draws("beta"), self._draws("alpha")])
+
+    @cached_property
+    def mean(self) -> pd.DataFrame:
+        """Mean function: posterior mean (estimate), sd, lower, upper (95%), ess, rhat."""
+        return self.table("beta", self.design.mean.x_names)
+
+    @cached_property
+    def log_variance(self) -> pd.DataFrame:
+        """Log variance function; columns as in ``mean``."""
+        return self.table("alpha", self.design.w_names)
+
+    @cached_property
+    def random(self) -> pd.DataFrame:
+        """Posterior mean of the covariance matrix Omega, mean effects first, shape (d, d).
+
+        With level-2 functions it is that of a cluster with average level-2 predictors; with the
+        mean's effects in the variance function, scale effects are what is left beside them.
+        """
+        omega = self._draws("Omega").mean(axis=0)
+        return pd.DataFrame(omega, index=self.effects, columns=self.effects)
+
+    @cached_property
+    def correlations(self) -> pd.DataFrame:
+        """Posterior means of the correlations of all random effects, shape (d, d)."""
+        d = len(self.effects)
+        matrix = np.eye(d)
+        below = np.tril_indices(d, -1)
+        matrix[below] = self._draws("correlations").mean(axis=0)
+        matrix[below[::-1]] = matrix[below]
+        return pd.DataFrame(matrix, index=self.effects, columns=self.effects)
+
+    @cached_property
+    def components(self) -> pd.DataFrame:
+        """Variances (rows named by effect) and correlations (rows ``a:b``); columns as ``mean``."""
+        return described(self.component_draws())
+
+    def draws_of(self, parameter: str) -> np.ndarray:
+        """Draws of one parameter, shape (chains, draws).
+
+        Parameters
+        ----------
+        parameter : str
+            A row of ``components``; ``"mean:x"`` or ``"variance:x"`` for a coefficient; a row of
+            ``association``; ``"element | predictor"`` for a level-2 function; ``"nu"``, the
+            degrees of freedom of t-distributed effects.
+
+        Raises
+        ------
+        ModelError
+        """
+        post = self.idata.posterior
+        found = self.component_draws()
+        for name, prefix, dim in (
+            ("beta", "mean:", "coefficient"),
+            ("alpha", "variance:", "variance_coefficient"),
+            ("between", "", "function"),
+            ("association", "", "power"),
+        ):
+            if name in post:
+                labels = [f"{prefix}{x}" for x in post[dim].to_numpy()]
+                found |= {x: post[name].to_numpy()[..., k] for k, x in enumerate(labels)}
+        if "nu" in post:
+            found["nu"] = post["nu"].to_numpy()
+        if parameter not in found:
+            raise ModelError(f"'{parameter}' is no parameter here. There are: {', '.join(found)}.")
+        return found[parameter]
+
+    def component_draws(self) -> dict[str, np.ndarray]:
+        """Draws (chains, draws) of each row of ``components``."""
+        d, names = len(self.effects), self.effects
+        omega, rho = self.idata.posterior["Omega"], self.idata.posterior["correlations"]
+        rows, columns = np.tril_indices(d, -1)
+        place = {(r, c): k for k, (r, c) in enumerate(zip(rows, columns, strict=True))}
+        parts = {}
+        for col in range(d):
+            for row in range(col, d):
+                pair = names[row] if row == col else f"{names[col]}:{names[row]}"
+                values = omega[..., row, row] if row == col else rho[..., place[row, col]]
+                # What the model fixes at zero is no component.
+                if np.ptp(values.to_numpy()) > 0.0:
+                    parts[pair] = values.to_numpy()
+        return parts
+
+    @cached_property
+    def between(self) -> pd.DataFrame:
+        """Level-2 functions: log variances and atanh correlations; columns as in ``mean``.
+
+        Indexed by element of Omega and predictor. Empty without functions.
+        """
+        labels = [] if self.functions is None else self.functions.labels
+        index = pd.MultiIndex.from_tuples(labels, names=["element", "predictor"])
+        if not labels:
+            return pd.DataFrame(columns=self.mean.columns, index=index, dtype=float)
+        return self.table("between", range(len(labels))).set_axis(index)
+
+    def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:
+        """Posterior mean of Omega at each row of a table of level-2 predictors.
+
+        Raises
+        ------
+        ModelError
+            If the model has no level-2 functions: then Omega is the same everywhere.
+        """
+        mean = self.omega_draws(data).mean(axis=0)
+        return [pd.DataFrame(o, index=self.effects, columns=self.effects) for o in mean]
+
+    def omega_draws(self, data: pd.DataFrame) -> np.ndarray:
+        """Draws of Omega at rows of level-2 predictors, shape (draws, rows, d, d).
+
+        Raises
+        ------
+        ModelError
+            As :meth:`random_at`.
+        """
+        if self.functions is None:
+            raise ModelError(
+                "This model has one Omega for all clusters, fit.random. For one that depends on "
+                "level-2 predictors fit it with between='~ ...'."
+            )
+        return self.functions.omega(self._between_scaled, data)
+
+    @property
+    def _between_scaled(self) -> np.ndarray:
+        """Coefficients of the level-2 functions in the units in which they are kept, (S, m)."""
+        parts = np.split(self._draws("between"), np.cumsum(self.functions.map.widths)[:-1], axis=1)
+        back = [
+            (part - self.functions.shift(k)) @ np.linalg.inv(standard.matrix).T
+            for k, (part, standard) in enumerate(zip(parts, self.functions.standards, strict=True))
+        ]
+        return np.hstack(back)
+
+    @cached_property
+    def association(self) -> pd.DataFrame:
+        """Coefficients of the mean function's effects in the log variance; columns as ``mean``.
+
+        Raises
+        ------
+        ModelError
+            If the model has none.
+        """
+        if "association" not in self.idata.posterior:
+            raise ModelError(
+                "This model has no effects of the mean function in its variance function. Fit it "
+                "with association='linear' or 'quadratic'."
+            )
+        return self.table("association", self.idata.posterior["power"].to_numpy())
+
+    def table(self, name: str, labels, level: float = 0.95) -> pd.DataFrame:
+        """Describe the draws of one array of parameters; columns as in ``mean``."""
+        values = self.idata.posterior[name].to_numpy()
+        return described({label: values[..., k] for k, label in enumerate(labels)}, level)
+
+    # --------------------------------------------------------------------- variances and clusters
+
+    def log_variance_draws(self, data: pd.DataFrame, *, average: bool) -> np.ndarray:
+        """Draws of the log variance at rows of predictors, shape (draws, rows).
+
+        Parameters
+        ----------
+        data : DataFrame
+            Rows with the predictors of the variance function (and of level-2 functions).
+        average : bool
+            Log of the variance averaged over clusters, or of the one with no random effects.
+        """
+        W, S = self.design.new_variance_rows(data)
+        out = self._draws("alpha") @ W.T
+        if not average:
+            return out
+        q = len(self.design.mean.z_names)
+        if self.functions is None:
+            omega = self._draws("Omega")
+            return out + self._entered()[:, None] + quadratic_forms(S, omega[:, None, q:, q:])
+        step = max(1, CHUNK // (len(S) * len(self.effects) ** 2))
+        for k in range(0, len(out), step):
+            omega = self.functions.omega(self._between_scaled[k : k + step], data)
+            out[k : k + step] += quadratic_forms(S, omega[..., q:, q:])
+        return out
+
+    def _entered(self) -> np.ndarray:
+        """Log of the mean of exp(gamma_1'u + gamma_2'u^2) over clusters, of each draw (S,)."""
+        if "association" not in self.idata.posterior:
+            return np.zeros(len(self._draws("alpha")))
+        q = len(self.design.mean.z_names)
+        gamma = self._draws("association")
+        g1, g2 = gamma[:, :q], gamma[:, q:]
+        omega = self._draws("Omega")[:, :q, :q]
+        twice = 2.0 * g2[:, None] * np.eye(q) if g2.shape[1] else np.zeros((len(g1), q, q))
+        left = np.linalg.inv(omega) - twice
+        exists = np.linalg.eigvalsh(left)[:, 0] > 0.0
+        left[~exists] = np.eye(q)
+        size = -0.5 * np.linalg.slogdet(left @ omega)[1]
+        value = size + 0.5 * np.einsum("sa,sab,sb->s", g1, np.linalg.inv(left), g1)
+        return np.where(exists, value, np.inf)
+
+    def ranef(self) -> pd.DataFrame:
+        """Posterior means of all random effects, their SDs in ``<name>_sd``; one row a cluster."""
+        draws = np.concatenate([self._draws("u"), self._draws("v")], axis=2)
+        labels = self.design.mean.labels
+        mean = pd.DataFrame(draws.mean(axis=0), index=labels, columns=self.effects)
+        sd = pd.DataFrame(draws.std(axis=0, ddof=1), index=labels, columns=self.effects)
+        return mean.join(sd.add_suffix("_sd"))
+
+
+def tails(level: float) -> tuple[float, float]:
+    """Shares below the two limits of an interval."""
+    return 0.5 - 0.5 * level, 0.5 + 0.5 * level
+
+
+def quadratic_forms(S: np.ndarray, omega: np.ndarray) -> np.ndarray:
+    """Half of s'Omega s for each row s (rows, r), Omega (draws, rows or 1, r, r)."""
+    return 0.5 * np.einsum(
+        "ir,mirs,is->mi", S, np.broadcast_to(omega, (len(omega), len(S), *omega.shape[2:])), S
+    )
+
+
+def described(parts: dict[str, np.ndarray], level: float = 0.95) -> pd.DataFrame:
+    """Posterior mean, SD, limits, effective sample size and R-hat of draws (chains, draws)."""
+    import arviz as az
+
+    rows = {}
+    for name, values in parts.items():
+        lower, upper = np.quantile(values, tails(level))
+        rows[name] = (
+            values.mean(),
+            values.std(ddof=1),
+            lower,
+            upper,
+            float(az.ess(values)),
+            float(az.rhat(values)) if len(values) > 1 else np.nan,
+        )
+    columns = ["estimate", "sd", "lower", "upper", "ess", "rhat"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

@@ -13,7 +13,7 @@ import numpy as np
 from mlteach.data.shipped import load
 from mlteach.exercises.check import Exercise
 from mlteach.location_scale.fit import fit_location_scale
-from mlteach.published.spurious_precision import draw_schools, fit_models, truth
+from mlteach.published.spurious_precision import draw_schools, fit_models, true_schools
 from mlteach.questions.design_effects import moulton_factor
 from mlteach.study.study import run_study
 
@@ -70,12 +70,12 @@ def _replications(share: float, error: float = 0.005) -> float:
 
 
 @cache
-def _coverage(sigma2_v: float) -> float:
-    """Coverage of w in Model A's log variance function, 50 replications of seed 3."""
+def _coverage(sigma2_v: float, name: str = "w") -> float:
+    """Coverage of a coefficient of Model A, 50 replications of seed 3."""
     study = run_study(
         partial(draw_schools, sigma2_v=sigma2_v), partial(fit_models, models="A"), 50, seed=3
     )
-    return float(study.summary(truth(sigma2_v)).loc[("A", "log_variance", "w"), "coverage"])
+    return float(study.summary(true_schools(sigma2_v)).loc[("A", "log_variance", name), "coverage"])
 
 
 EXERCISES = (
@@ -98,9 +98,14 @@ EXERCISES = (
                 lambda: (_corrected()[0], Z * _corrected()[0]),
                 "The factor is right. A larger standard error makes z smaller.",
             ),
+            (
+                lambda: _corrected(icc_x=0.0),
+                "You took a predictor that is distributed alike in all schools. All pupils of a "
+                "school share this one.",
+            ),
         ),
-        hint="The predictor describes the school, so its intraclass correlation is 1. First the "
-        "intraclass correlation of the squares for sigma2_v = 0.1, then the formula with n = 40.",
+        hint="How alike are two pupils of one school in this predictor? Then the two factors of "
+        "the section on the Moulton factor, with this sigma2_v and this n.",
     ),
     Exercise(
         key="12.2",
@@ -115,6 +120,14 @@ EXERCISES = (
             (
                 lambda: _innocent() ** 2,
                 "That is the factor for the variance. The standard error is its square root.",
+            ),
+            (
+                lambda: _factor(25, 0.2, 0.2),
+                "That is the x of the chapter, with an intraclass correlation of .2.",
+            ),
+            (
+                lambda: 1.0 / _innocent(),
+                "The other way round: how many times the reported one is the true one?",
             ),
         ),
         hint="With an intraclass correlation of 0 the Moulton factor is 1. What is left?",
@@ -133,10 +146,13 @@ EXERCISES = (
                 lambda: _ratio() ** 2,
                 "That is the ratio of the squared standard errors.",
             ),
+            (
+                lambda: 100.0 * (_ratio() - 1.0),
+                "Right, but in percent more. Give the factor.",
+            ),
         ),
-        hint="mt.fit_location_scale('math ~ catholic + (1 | school)', ..., hsb), once with the "
-        "variance function '~ catholic' and once with '~ catholic + (1 | school)'. Then the column "
-        "se of fit.log_variance.",
+        hint="Which of the two fits lets schools differ in variance? Its standard error belongs on "
+        "top. Both stand in the column se of fit.log_variance.",
     ),
     Exercise(
         key="12.4",
@@ -152,6 +168,10 @@ EXERCISES = (
                 lambda: (0.95 * 0.05 / 0.005, 0.71 * 0.29 / 0.005),
                 "The standard error is a root, so its square stands in the denominator.",
             ),
+            (
+                lambda: (_replications(0.71), _replications(0.95)),
+                "Both numbers are right; 95% comes first.",
+            ),
         ),
         hint="Solve sqrt(c (1 - c) / R) = 0.005 for R.",
     ),
@@ -165,8 +185,16 @@ EXERCISES = (
                 lambda: _coverage(0.2),
                 "That is the coverage with sigma2_v = 0.2, the default. Ask for sigma2_v=0.",
             ),
+            (
+                lambda: _coverage(0.0, "x"),
+                "That is the coefficient of x. Asked is w.",
+            ),
+            (
+                lambda: 100.0 * _coverage(0.0),
+                "Right, but in percent; a share lies between 0 and 1.",
+            ),
         ),
-        hint="mt.run_study(partial(draw_schools, sigma2_v=0), partial(fit_models, models='A'), 50, "
-        "seed=3).summary(truth(sigma2_v=0)), row ('A', 'log_variance', 'w').",
+        hint="What has to be the same in drawing, in fitting and in the true values, so that "
+        "nothing but chance is left? Section on more students: partial fixes settings.",
     ),
 )

@@ -18,6 +18,8 @@ _HOME = {
     "published": "wf_criteria",
     "stored_run": "wf_simulation",
     "stored_seconds": "wf_simulation",
+    "true_groups": "wf_simulation",
+    "true_schools": "spurious_precision",
 }
 __all__ = list(_HOME)
 

@@ -27,7 +27,7 @@ from mlteach.core.distributions import normal_quantile
 from mlteach.core.lazy import lazy_import
 from mlteach.data.shipped import folder
 from mlteach.errors import ModelError
-from mlteach.published.wf_simulation import PARAMETERS, truth
+from mlteach.published.wf_simulation import PARAMETERS, true_groups
 
 if TYPE_CHECKING:
     from mlteach.study.study import Study
@@ -96,7 +96,7 @@ def criteria(study: Study) -> pd.DataFrame:
     """
     if study.conditions is None or not {"vr", "between"} <= set(study.conditions.columns):
         raise ModelError("The study has no conditions with columns vr and between.")
-    true = truth(study.conditions).unstack("parameter")[list(PARAMETERS)]
+    true = true_groups(study.conditions).unstack("parameter")[list(PARAMETERS)]
     tables = {}
     for condition in study.conditions.index:
         if condition not in study.estimates.index.get_level_values("condition"):

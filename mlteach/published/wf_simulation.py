@@ -139,7 +139,7 @@ def fit_groups(data: pd.DataFrame) -> pd.DataFrame:
     return table.loc[list(PARAMETERS)].rename_axis("parameter")
 
 
-def truth(table: pd.DataFrame | None = None) -> pd.Series:
+def true_groups(table: pd.DataFrame | None = None) -> pd.Series:
     """True values, indexed by condition and parameter.
 
     Parameters

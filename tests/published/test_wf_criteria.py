@@ -6,7 +6,13 @@ import pytest
 
 import mlteach as mt
 from mlteach.published.wf_criteria import agreement, criteria, published
-from mlteach.published.wf_simulation import conditions, draw_groups, fit_groups, stored_run, truth
+from mlteach.published.wf_simulation import (
+    conditions,
+    draw_groups,
+    fit_groups,
+    stored_run,
+    true_groups,
+)
 from mlteach.study.study import Study, run_study
 
 EXACT = 1e-10  # the same sums, in another order
@@ -40,7 +46,7 @@ def test_criteria_are_what_their_names_say(study):
     table = criteria(study)["value"]
     for condition in (1, 22):
         e = study.estimates.loc[condition]
-        true, value = truth(study.conditions).loc[condition], table.loc[condition]
+        true, value = true_groups(study.conditions).loc[condition], table.loc[condition]
         d = e["estimate"].unstack("parameter") - true
         rmse, bias = np.sqrt((d**2).mean()), d.mean()
         b = ["between.x1~~x1", "between.x2~~x2"]

@@ -21,7 +21,7 @@ def test_conditions_are_those_of_the_published_table():
 
 
 def test_truth_is_that_of_the_published_table():
-    true, printed = wf.truth().unstack("parameter"), published()
+    true, printed = wf.true_groups().unstack("parameter"), published()
     assert np.allclose(true["between.x1~~x1"], printed["var_B"], atol=EXACT)
     assert np.allclose(true["within.x2~~x2[1]"], printed["var_W_1"], atol=EXACT)
     assert np.allclose(true["within.x1~~x1[2]"], printed["var_W_2"], atol=EXACT)
@@ -34,7 +34,7 @@ def test_rows_have_the_covariances_they_should():
     """Mean squares and products between and within clusters, against their expected values."""
     n, g = 3, 40_000
     data = wf.draw_groups(np.random.default_rng(1), vr=5, between=0.25, n=n, g=g)
-    true = wf.truth(pd.DataFrame({"vr": [5], "between": [0.25]})).loc[0]
+    true = wf.true_groups(pd.DataFrame({"vr": [5], "between": [0.25]})).loc[0]
     for k, part in data.groupby("group"):
         assert part["cluster"].nunique() == g // 2
         means = part.groupby("cluster")[["x1", "x2"]].mean()

@@ -16,7 +16,7 @@ from mlteach.core.lazy import lazy_import
 from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.published.wf_criteria import agreement, criteria
-from mlteach.published.wf_simulation import BETWEEN, VR, G, N, conditions, stored_run, truth
+from mlteach.published.wf_simulation import BETWEEN, VR, G, N, conditions, stored_run, true_groups
 from mlteach.study.study import Study
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
@@ -62,7 +62,7 @@ def intervals(condition: int) -> pd.DataFrame:
     table = run().estimates.loc[condition].xs(ESTIMATE, level="parameter")
     by_size = table.sort_values("estimate")
     step = len(by_size) // SHOWN
-    return by_size.iloc[step // 2 :: step] / truth()[condition, ESTIMATE]
+    return by_size.iloc[step // 2 :: step] / true_groups()[condition, ESTIMATE]
 
 
 def number(**settings: float) -> int:

@@ -54,6 +54,10 @@ EFFECTS = (
 )
 
 
+# The fits whose notes are passed on; a note on all of them is on the rows.
+TOLD = ("within_between", "contextual", "smushed")
+
+
 @dataclass(frozen=True, repr=False)
 class CenteringResult:
     """One predictor, every meaning of its slope; shows as text and as HTML.
@@ -119,7 +123,9 @@ class CenteringResult:
         }
         if len(self.random_slopes):
             tables["The random slope under both centrings"] = self.random_slopes
-        return Summary("Within, between and contextual effects", facts, tables, self.notes)
+        title = "Within, between and contextual effects"
+        converged = all(fit.converged for fit in self.fits.values())
+        return Summary(title, facts, tables, self.notes, converged)
 
     def __repr__(self) -> str:
         return str(self.summary())
@@ -378,10 +384,13 @@ def _random_slopes(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.D
 
 def _notes(spec: CenteringFormula, fits, latent: LatentRegression) -> list[str]:
     told: dict[str, list[str]] = {}
-    for name in ("within_between", "contextual", "smushed"):
-        for note in fits[name].notes[:1]:
+    for name in TOLD:
+        for note in fits[name].notes:
             told.setdefault(note, []).append(f"'{name}'")
-    notes = [f"In {', '.join(names)}: {note}" for note, names in told.items()]
+    notes = [
+        note if len(names) == len(TOLD) else f"In {', '.join(names)}: {note}"
+        for note, names in told.items()
+    ]
     if spec.slopes:
         notes.append(
             "With a random slope, centring at a constant and at the cluster mean are different "

@@ -22,7 +22,8 @@ def log_limits(estimate: np.ndarray, se: np.ndarray, level: float = 0.95) -> tup
     >>> [round(float(x), 3) for x in log_limits(2.0, 0.5)]
     [1.225, 3.265]
     """
-    factor = np.exp(normal_quantile(level) * np.divide(se, estimate))
+    # Next to zero the limits are zero and infinity, as far as numbers go.
+    factor = np.exp(np.minimum(normal_quantile(level) * np.divide(se, estimate), 700.0))
     return estimate / factor, estimate * factor
 
 

@@ -14,6 +14,9 @@ from functools import cached_property
 
 import numpy as np
 
+# Curvature, relative to that of the parameters alone, below which a direction is flat.
+FLAT = 1e-8
+
 
 @dataclass(frozen=True)
 class ThetaMap:
@@ -147,11 +150,23 @@ def batched_solve_lower(L: np.ndarray, B: np.ndarray) -> np.ndarray:
 
 def inverse_on_curved(hessian: np.ndarray) -> np.ndarray:
     """Inverse on the directions of positive curvature, zero on the others."""
-    size = np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
-    values, vectors = np.linalg.eigh(hessian / np.outer(size, size))
-    good = values > 1e-8
+    size, values, vectors = _curvatures(hessian)
+    good = values > FLAT
     inverse = (vectors[:, good] / values[good]) @ vectors[:, good].T
     return inverse / np.outer(size, size)
+
+
+def without_curvature(hessian: np.ndarray) -> np.ndarray:
+    """Which parameters take part in a direction along which nothing curves, shape (m,) of bool."""
+    _, values, vectors = _curvatures(hessian)
+    # An eigenvector is known to the accuracy of the Hessian, which may be numerical.
+    return (np.abs(vectors[:, values <= FLAT]) > 1e-4).any(axis=1)
+
+
+def _curvatures(hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Units of the parameters, and eigenvalues and eigenvectors of the Hessian in them."""
+    size = np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
+    return size, *np.linalg.eigh(hessian / np.outer(size, size))
 
 
 # ---------------------------------------------------------------------------- degrees of freedom

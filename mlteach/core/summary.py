@@ -20,6 +20,8 @@ pd = lazy_import("pandas")
 
 # Name of the level-1 variance in every table of variance components.
 RESIDUAL = "Residual"
+# What stands over the tables of a fit that stopped before its maximum.
+NOT_CONVERGED = " - NOT CONVERGED, do not use these numbers"
 
 
 def coefficient_table(
@@ -100,15 +102,14 @@ def format_number(value: float, digits: int = 4) -> str:
 
 def format_table(table: pd.DataFrame) -> pd.DataFrame:
     """The same table as text, each column formatted for reading."""
-    formats = {"p": format_p, "p_mixture": format_p, "p_bootstrap": format_p}
     out = {}
     for name, column in table.items():
         if column.dtype.kind != "f":
             out[name] = column.astype(str)
             continue
         short = 1 if name == "df" else 2 if name in ("t", "z") else 4
-        shape = formats.get(name, lambda v, short=short: format_number(v, short))
-        out[name] = [shape(v) for v in column]
+        is_p = name == "p" or str(name).startswith("p_")
+        out[name] = [format_p(v) if is_p else format_number(v, short) for v in column]
     return pd.DataFrame(out, index=table.index)
 
 
@@ -125,12 +126,20 @@ class Summary:
         Caption to table.
     notes : sequence of str
         What the reader should know.
+    converged : bool
+        Whether the fit behind it ended at a maximum; if not, every caption says so.
     """
 
     title: str
     facts: dict[str, str]
     tables: dict[str, pd.DataFrame]
     notes: Sequence[str] = field(default_factory=tuple)
+    converged: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.converged:
+            tables = {caption + NOT_CONVERGED: table for caption, table in self.tables.items()}
+            object.__setattr__(self, "tables", tables)
 
     def __str__(self) -> str:
         width = max(len(k) for k in self.facts) + 2

@@ -77,12 +77,12 @@ class AssociationResult(LocationScaleResult):
         names = ["Intercept", "Intercept^2"][:degree]
         return z_table(self.gamma[:degree], cov, [f"{SCALE}Intercept on {n}" for n in names], level)
 
-    @property
-    def zero_means(self) -> str:
+    def zero_variance_note(self, effect: str) -> str:
         """What a variance of zero says, in words."""
         return (
-            "beyond what the association with the mean's effect explains, the clusters differ no "
-            "more than sampling within them does."
+            f"The variance of {effect} is estimated as exactly zero: beyond what the association "
+            "with the mean's effect explains, the clusters differ no more than sampling within "
+            "them does (singular fit)."
         )
 
     @property

@@ -15,21 +15,21 @@ from mlteach.core.design import new_random_rows
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import fisher_limits, log_limits, logit_limits
 from mlteach.core.lazy import lazy_import
+from mlteach.core.notes import convergence_notes
 from mlteach.core.summary import check_level, coefficient_table
 from mlteach.errors import ModelError
-from mlteach.location_scale.estimates import LocationScaleEstimates
+from mlteach.location_scale.estimates import LocationScaleEstimates, pair_name
 from mlteach.mixed.hypotheses import HypothesisTest, linear_test
 
 pd = lazy_import("pandas")
 
-VOID = "The model has not converged; its tests are void."
 RATIOS = ["variance", "lower", "upper", "ratio", "ratio_lower", "ratio_upper"]
 
 
 # ------------------------------------------------------------------------------------ coefficients
 
 
-def wald_test(fit: LocationScaleEstimates, hypothesis, level: float) -> HypothesisTest:
+def wald_test(fit: LocationScaleEstimates, hypothesis, level: float, adjust=None) -> HypothesisTest:
     """See :meth:`mlteach.location_scale.result.LocationScaleResult.test`."""
     at = slice(fit.effects_at)
     cov = fit.cov_scaled[at, at]
@@ -37,8 +37,8 @@ def wald_test(fit: LocationScaleEstimates, hypothesis, level: float) -> Hypothes
     def degrees(C: np.ndarray) -> tuple[np.ndarray, float, float]:
         return np.full(len(C), np.inf), np.inf, 1.0
 
-    test = linear_test(hypothesis, fit.params, fit.to_users, cov, degrees, "z", level)
-    return replace(test, notes=() if fit.converged else (VOID,))
+    test = linear_test(hypothesis, fit.params, fit.to_users, cov, degrees, "z", level, adjust)
+    return replace(test, notes=(*convergence_notes(fit), *test.notes), converged=fit.converged)
 
 
 # ---------------------------------------------------------------------- variances and correlations
@@ -61,7 +61,7 @@ def components(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
                 continue
             se = _se(change[:, row, col], cov_L)
             if none[row] or none[col]:
-                rows[_pair(names, row, col)] = (omega[row, col], *[np.nan] * 5)
+                rows[pair_name(names, row, col)] = (omega[row, col], *[np.nan] * 5)
             elif row == col:
                 limits = log_limits(omega[row, row], se, level)
                 rows[names[row]] = (omega[row, row], se, sd[row], np.nan, *limits)
@@ -71,9 +71,15 @@ def components(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
                     change[:, row, row] / omega[row, row] + change[:, col, col] / omega[col, col]
                 )
                 limits = fisher_limits(rho, _se(by_rho, cov_L), level)
-                rows[_pair(names, row, col)] = (omega[row, col], se, np.nan, rho, *limits)
+                rows[pair_name(names, row, col)] = (omega[row, col], se, np.nan, rho, *limits)
     columns = ["estimate", "se", "sd", "correlation", "lower", "upper"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype(float)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype(float)
+    # What the data do not determine, and correlations of effects whose variance they do not.
+    lost = {name for own in fit.undetermined for name in own}
+    pairs = {pair_name(names, r, c): {names[r], names[c]} for r in range(d) for c in range(r + 1)}
+    gone = [name for name in table.index if name in lost or lost & pairs[name]]
+    table.loc[gone, ["se", "lower", "upper"]] = np.nan
+    return table
 
 
 def _changes(fit: LocationScaleEstimates) -> tuple[np.ndarray, np.ndarray]:
@@ -126,10 +132,6 @@ def _left(variance: float, se: float, level: float) -> dict[str, float]:
 
 def _se(derivative: np.ndarray, cov: np.ndarray) -> float:
     return float(np.sqrt(max(derivative @ cov @ derivative, 0.0)))
-
-
-def _pair(names: list[str], row: int, col: int) -> str:
-    return names[row] if row == col else f"{names[col]}:{names[row]}"
 
 
 # ------------------------------------------------------------------------------ rows of predictors

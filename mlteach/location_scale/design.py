@@ -15,8 +15,9 @@ from mlteach.core.columns import as_table
 from mlteach.core.design import Design, columns_of, complete_in, design, new_rows
 from mlteach.core.formula import ModelFormula, parse, with_random
 from mlteach.core.lazy import lazy_import
+from mlteach.core.long_table import listed
 from mlteach.core.moments import Scaling, cluster_moments, standardise
-from mlteach.errors import DataWarning, FormulaError, ModelError, shown
+from mlteach.errors import DataError, DataWarning, FormulaError, ModelError, shown
 from mlteach.location_scale.likelihood import Rows
 
 pd = lazy_import("pandas")
@@ -61,6 +62,8 @@ class LocationScaleDesign:
         The rows used.
     dropped_note : str
         How many rows were left out, and why; empty if none was.
+    smushed_note : bool
+        Whether notes tell of predictors that enter unsplit.
     """
 
     mean: Design
@@ -79,6 +82,7 @@ class LocationScaleDesign:
     order: np.ndarray
     data: pd.DataFrame = field(repr=False)
     dropped_note: str
+    smushed_note: bool = True
 
     def new_variance_rows(self, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Evaluate the variance function's W and S on other rows.
@@ -98,6 +102,7 @@ def location_scale_design(
     *,
     centre: bool = True,
     most_scale_effects: int | None = MOST_SCALE_EFFECTS,
+    smushed_note: bool = True,
 ) -> LocationScaleDesign:
     """Evaluate both formulas on the rows that both can use.
 
@@ -141,7 +146,7 @@ def location_scale_design(
     return LocationScaleDesign(
         mean, var.X, S, var.x_names, s_names, s_blocks, var,
         variance, rows, scaling,
-        W_standard.matrix, W_standard.constant, T_s, order, data, note,
+        W_standard.matrix, W_standard.constant, T_s, order, data, note, smushed_note,
     )  # fmt: skip
 
 
@@ -191,6 +196,44 @@ def _check(mean: Design, S: np.ndarray, s_names: tuple[str, ...], most: int | No
             "row has no variance of its own: a random variance cannot be told from them. Leave "
             "the random part out of the variance function."
         )
+    if S.shape[1]:
+        _check_changes(mean)
+
+
+def _check_changes(mean: Design) -> None:
+    """Refuse clusters that the mean function fits without error, whatever the coefficients.
+
+    Their variance goes to zero and the likelihood, in its random effect, beyond all bounds: with
+    the logarithm normal, faster the more rows there are.
+    """
+    order = np.argsort(mean.codes, kind="stable")
+    n = np.bincount(mean.codes)
+    starts = np.cumsum(n) - n
+    y = mean.y[order]
+    still = np.maximum.reduceat(y, starts) == np.minimum.reduceat(y, starts)
+    names = [
+        mean.labels[j]
+        for j in np.flatnonzero(still & (n > 2))
+        if _is_fitted(mean, order[starts[j] : starts[j] + n[j]])
+    ]
+    if names:
+        column = mean.formula.cluster
+        raise DataError(
+            f"The outcome '{mean.formula.outcome}' never changes in {len(names)} cluster(s) of "
+            f"'{column}' ({listed(names)}): their variance is zero and has no logarithm, so a "
+            "random effect in the variance function has no estimate. Leave these clusters out, "
+            f"data[data.groupby('{column}')['{mean.formula.outcome}'].transform('nunique') > 1], "
+            "or the random part of the variance function."
+        )
+
+
+def _is_fitted(mean: Design, rows: np.ndarray) -> bool:
+    """Whether outcome and predictors of a cluster are combinations of its random effects."""
+    Z, others = mean.Z[rows], np.column_stack([mean.y[rows], mean.X[rows]])
+    left = others - Z @ np.linalg.lstsq(Z, others, rcond=None)[0]
+    size = np.maximum(np.linalg.norm(others, axis=0), 1e-300)
+    free = len(rows) - np.linalg.matrix_rank(Z)
+    return bool(free > 1 and (np.linalg.norm(left, axis=0) < 1e-9 * size).all())
 
 
 def _scale_units(S: np.ndarray, names: tuple[str, ...], centre: bool) -> np.ndarray:

@@ -13,8 +13,10 @@ from functools import cached_property
 
 import numpy as np
 
+from mlteach.core.identification import null_directions, sets_of_components
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import inverse_on_curved
+from mlteach.core.notes import zero_variance_note
 from mlteach.core.optim import OptRecord
 from mlteach.core.result import Estimates, z_table
 from mlteach.core.sandwich import cluster_sandwich
@@ -22,6 +24,7 @@ from mlteach.core.summary import coefficient_table
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.deviance import LocationScaleDeviance
+from mlteach.location_scale.effects import free_pattern
 from mlteach.location_scale.level_two import LevelTwoFunctions
 
 pd = lazy_import("pandas")
@@ -82,11 +85,6 @@ class LocationScaleModel:
     def both(self) -> pd.DataFrame:
         """Tables of both functions in one; names as in ``params``."""
         return pd.concat([self.mean, self.log_variance.rename(lambda name: SCALE + name)])
-
-    @property
-    def dropped_notes(self) -> list[str]:
-        """How many rows were left out, if any were."""
-        return [self.design.dropped_note] if self.design.dropped_note else []
 
 
 @dataclass(frozen=True, repr=False)
@@ -313,10 +311,23 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         """Which random effects have a variance of zero, shape (d,)."""
         return np.sqrt(np.diag(self.random)) <= ZERO * np.abs(self.units).max(axis=1)
 
-    @property
-    def zero_means(self) -> str:
+    def zero_variance_note(self, effect: str) -> str:
         """What a variance of zero says, in words."""
-        return "the clusters differ no more than sampling within them explains."
+        return zero_variance_note(effect)
+
+    @cached_property
+    def undetermined(self) -> list[list[str]]:
+        """Variance components that the data cannot tell apart, whatever the outcome.
+
+        One set a direction in which they can change together unseen; names as in ``components``.
+        """
+        d, effects, q = self.design, self.effects, len(self.design.mean.z_names)
+        mean_first = np.r_[len(effects) - q : len(effects), : len(effects) - q]
+        free = free_pattern(d.s_blocks, d.mean.blocks, self.form == "correlated")
+        rows, cols = np.nonzero(np.tril(free[np.ix_(mean_first, mean_first)]))
+        G = cross_products(d.mean.Z, d.S, d.mean.codes)
+        sets = sets_of_components(null_directions(G, rows, cols))
+        return [[pair_name(effects, rows[k], cols[k]) for k in own] for own in sets]
 
     # ------------------------------------------------------------------------- the level-1 variance
 
@@ -391,6 +402,24 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
     def cluster_shift(self) -> np.ndarray:
         """What u adds to the log variance of each cluster, given the data, (J,)."""
         return np.zeros(self.n_clusters)
+
+
+def pair_name(effects: list[str], row: int, col: int) -> str:
+    """Name of an element of Omega: that of its effect, or ``a:b``."""
+    return effects[row] if row == col else f"{effects[col]}:{effects[row]}"
+
+
+def cross_products(Z: np.ndarray, S: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Z'Z and S'S of each cluster, in blocks, for columns of mean square one, (J, d, d)."""
+    q, d = Z.shape[1], Z.shape[1] + S.shape[1]
+    D = np.hstack([Z, S])
+    D = D / np.sqrt(np.square(D).mean(axis=0))
+    out = np.zeros((codes.max() + 1, d, d))
+    for row in range(d):
+        for col in range(0 if row < q else q, row + 1):
+            products = np.bincount(codes, D[:, row] * D[:, col])
+            out[:, row, col] = out[:, col, row] = products
+    return out
 
 
 def side_by_side(Z: np.ndarray, S: np.ndarray) -> np.ndarray:

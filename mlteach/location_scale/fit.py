@@ -51,6 +51,7 @@ def fit_location_scale(
     robust: str | None = None,
     method: str = "ml",
     prior: str | object = "weak",
+    smushed_note: bool = True,
     **sampling: object,
 ) -> LocationScaleResult | LocationScalePosterior:
     """Fit a location-scale model by maximum likelihood or by Bayes.
@@ -94,6 +95,8 @@ def fit_location_scale(
         With ``method="bayes"``: half-normal and LKJ on the data's own scale, an inverse-Wishart
         built on separate fits of the clusters, as in published analyses, or every covariance matrix
         as likely as any other.
+    smushed_note : bool, default True
+        Whether ``result.notes`` tell of predictors that enter unsplit, as for :func:`fit_mixed`.
     **sampling
         With ``method="bayes"``: draws, chains, tune, seed, progress, cores, collapsed, student_t.
 
@@ -126,8 +129,11 @@ def fit_location_scale(
     _check_method(method, points, reml, robust, prior, sampling)
     _check_association(association, between, reml)
     if method == "bayes":
-        return _by_bayes(formula, variance, data, association, between, prior, sampling)
-    d = location_scale_design(formula, variance, data, centre=between is None)
+        options = (association, between, prior, smushed_note, sampling)
+        return _by_bayes(formula, variance, data, *options)
+    d = location_scale_design(
+        formula, variance, data, centre=between is None, smushed_note=smushed_note
+    )
     _check_reml(reml, d)
     _check_points(points)
     result = _by_likelihood(d, association, between, points, reml, robust)
@@ -201,7 +207,7 @@ def _check_method(method, points, reml, robust, prior, sampling) -> None:
 
 
 def _by_bayes(
-    formula, variance, data, association, between, prior, sampling
+    formula, variance, data, association, between, prior, smushed_note, sampling
 ) -> LocationScalePosterior:
     # Imported here: only this needs what PyMC brings along.
     from mlteach.location_scale.bayes.posterior import LocationScalePosterior
@@ -209,8 +215,9 @@ def _by_bayes(
     from mlteach.location_scale.bayes.sample import resolve_prior, sample
 
     d = location_scale_design(
-        formula, variance, data, centre=between is None, most_scale_effects=None
-    )
+        formula, variance, data, centre=between is None, most_scale_effects=None,
+        smushed_note=smushed_note,
+    )  # fmt: skip
     functions = None if between is None else level_two_functions(d, between, association)
     prior = resolve_prior(prior, d, Effects.of(d, association is True))
     idata = sample(d, prior=prior, association=association, functions=functions, **sampling)

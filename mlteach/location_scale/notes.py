@@ -6,36 +6,49 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mlteach.core import notes as words
 from mlteach.core.sandwich import robust_note
-from mlteach.location_scale.estimates import LocationScaleEstimates
+from mlteach.location_scale.estimates import LocationScaleEstimates, LocationScaleModel
+from mlteach.mixed.smushing import smushed_note
+
+
+def design_notes(fit: LocationScaleModel) -> list[str]:
+    """What the rows and the two formulas tell, however the model is fitted."""
+    d = fit.design
+    told = [
+        d.dropped_note,
+        words.few_clusters_note(fit.n_clusters),
+        *words.codes_notes(d.mean, d.variance),
+        smushed_note(d.mean, d.variance) if d.smushed_note else "",
+    ]
+    return [note for note in told if note]
 
 
 def notes(fit: LocationScaleEstimates) -> tuple[str, ...]:
     """Notes on the fit, the rows and the random effects, in plain words."""
-    told = [] if fit.converged else [f"NOT CONVERGED: {fit.optimizer.status}."]
-    told += fit.dropped_notes
+    told = [*words.convergence_notes(fit), *design_notes(fit)]
+    told += words.undetermined_notes(fit.undetermined)
     told += [robust_note(fit.n_clusters)] if fit.robust else []
     return (*told, *boundary_notes(fit))
 
 
 def boundary_notes(fit: LocationScaleEstimates) -> tuple[str, ...]:
     """Notes on variances of zero, and on correlations of one."""
+    # Where the data cannot tell an effect from others, a zero is as good as any other value.
+    unknown = {name for names in fit.undetermined for name in names}
     zero = [
-        f"The variance of {effect} is estimated as zero: {fit.zero_means}"
+        fit.zero_variance_note(effect)
         for effect, none in zip(fit.effects, fit.no_variance, strict=True)
-        if none
+        if none and effect not in unknown
     ]
-    return (*zero, *(_on_functions(fit) if fit.functions else _on_correlations(fit)))
+    return (*zero, *(_on_functions(fit) if fit.functions else _on_correlations(fit, unknown)))
 
 
-def _on_correlations(fit: LocationScaleEstimates) -> Iterator[str]:
+def _on_correlations(fit: LocationScaleEstimates, unknown: set[str]) -> Iterator[str]:
     matrix = fit.correlations.to_numpy()
     for r, c in zip(*np.nonzero(np.tril(np.abs(matrix) > 1.0 - 1e-6, -1)), strict=True):
-        yield (
-            f"The correlation of {fit.effects[c]} and {fit.effects[r]} is estimated as "
-            f"{matrix[r, c]:+.0f}: the data carry too little information to keep it off the "
-            "boundary."
-        )
+        if not unknown & {fit.effects[r], fit.effects[c]}:
+            yield words.correlation_note(f"{fit.effects[c]}:{fit.effects[r]}", matrix[r, c])
 
 
 def _on_functions(fit: LocationScaleEstimates) -> Iterator[str]:

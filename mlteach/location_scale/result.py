@@ -66,6 +66,8 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         self,
         hypothesis: str | Sequence[str] | np.ndarray | pd.DataFrame,
         level: float = 0.95,
+        *,
+        adjust: str | None = None,
     ) -> HypothesisTest:
         """Test linear combinations of the coefficients of both functions, one or several at once.
 
@@ -75,6 +77,8 @@ class LocationScaleResult(LocationScaleEstimates, Result):
             As for :meth:`MixedResult.test <mlteach.mixed.result.MixedResult.test>`, with names as
             in ``params``: those of the log variance have the prefix ``scale:``.
         level : float, default 0.95
+        adjust : {"holm"}, optional
+            Adds p-values that are valid for all combinations at once, by Holm's method.
 
         Returns
         -------
@@ -93,7 +97,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         >>> round(fit.test(["scale:catholic", "scale:ses"]).chi2, 1)
         28.5
         """
-        return derived.wald_test(self, hypothesis, level)
+        return derived.wald_test(self, hypothesis, level, adjust)
 
     def lr_test(self, smaller: nesting.Fit) -> LikelihoodRatioTest:
         """Likelihood-ratio test against a smaller model, a mixed or a location-scale one.
@@ -394,4 +398,5 @@ class LocationScaleResult(LocationScaleEstimates, Result):
             tables["Level-2 functions: log variances, atanh of correlations"] = self.between
         if self.form in ("linear", "quadratic"):
             tables["Association: effects of the mean in the log variance"] = self.association
-        return Summary("Two-level location-scale model", facts, tables, self.notes)
+        title = "Two-level location-scale model"
+        return Summary(title, facts, tables, self.notes, self.converged)

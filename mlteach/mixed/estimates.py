@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from mlteach.core.design import Design, varies_within
+from mlteach.core.identification import ROUNDING, null_directions, sets_of_components
 from mlteach.core.lazy import lazy_import
 from mlteach.core.optim import OptRecord
 from mlteach.core.summary import RESIDUAL, coefficient_table
@@ -259,7 +260,7 @@ class MixedEstimates:
             return inference.satterthwaite_joint(self.problem, self.theta, scaled), 1.0
         if robust is not None or ddf == "kenward-roger":
             # Both depend on the space of the rows only: an orthonormal basis is easiest to invert.
-            basis = np.linalg.qr(scaled.T)[0].T
+            basis = np.linalg.svd(scaled)[2][: np.linalg.matrix_rank(C)]
             return (self._sandwich(robust) if robust else self._kenward_roger).joint(basis)
         return float(self._contrast_df(C, ddf, None).min()), 1.0
 
@@ -300,11 +301,12 @@ class MixedEstimates:
         """Variance components.
 
         One row a variance (named like its effect), covariance (``a:b``) and ``Residual``; columns
-        estimate, se (observed information; NaN on the boundary), sd, correlation.
+        estimate, se (observed information; NaN on the boundary, and for what the data cannot
+        tell apart), sd, correlation.
         """
         tau, map_ = self.tau.to_numpy(), self.problem.map
         sd = np.sqrt(np.diag(tau))
-        se = np.sqrt(np.clip(np.diag(self.cov_variances), 0.0, None))
+        se = self.delta_se(np.eye(map_.m + 1))
         on_boundary = inference.variance_information(self.problem, self.theta).at_boundary
         rows = {}
         for k, (row, col) in enumerate(zip(map_.rows, map_.cols, strict=True)):
@@ -322,14 +324,51 @@ class MixedEstimates:
 
     @cached_property
     def cov_variances(self) -> pd.DataFrame:
-        """Covariance matrix of the variance components, in the order of ``variances``."""
+        """Covariance matrix of the variance components, in the order of ``variances``.
+
+        NaN for components that the data cannot tell apart, see ``undetermined``.
+        """
+        cov, lost = self._cov_variances.copy(), self._null.any(axis=1)
+        cov[lost], cov[:, lost] = np.nan, np.nan
+        return pd.DataFrame(cov, index=self._components, columns=self._components)
+
+    @cached_property
+    def _cov_variances(self) -> np.ndarray:
         information = inference.variance_information(self.problem, self.theta)
         J = self._tau_to_user @ information.jacobian
-        names = [
-            self._component(r, c)
-            for r, c in zip(self.problem.map.rows, self.problem.map.cols, strict=True)
-        ] + [RESIDUAL]
-        return pd.DataFrame(J @ information.cov @ J.T, index=names, columns=names)
+        return J @ information.cov @ J.T
+
+    @property
+    def undetermined(self) -> list[list[str]]:
+        """Variance components that the data cannot tell apart, whatever the outcome.
+
+        One set a direction in which they can change together unseen. Empty for most models.
+        """
+        return [[self._components[k] for k in own] for own in sets_of_components(self._null)]
+
+    @cached_property
+    def _null(self) -> np.ndarray:
+        m, map_ = self.problem.moments, self.problem.map
+        G = m.R.transpose(0, 2, 1) @ m.R
+        return null_directions(G, map_.rows, map_.cols, self._tau_to_user, m.N)
+
+    def delta_se(self, weights: np.ndarray) -> np.ndarray:
+        """Standard errors of functions of the variance components (delta method).
+
+        Parameters
+        ----------
+        weights : ndarray, shape (k, m + 1)
+            Derivatives of each function by the components, in the order of ``variances``.
+
+        Returns
+        -------
+        ndarray, shape (k,)
+            NaN where the data do not determine the function.
+        """
+        square = np.einsum("ka,ab,kb->k", weights, self._cov_variances, weights)
+        size = np.abs(weights) @ np.abs(self._null)
+        unseen = (np.abs(weights @ self._null) > ROUNDING * size).any(axis=1)
+        return np.where(unseen, np.nan, np.sqrt(square.clip(min=0.0)))
 
     @property
     def _tau_to_user(self) -> np.ndarray:
@@ -340,6 +379,11 @@ class MixedEstimates:
             out[:-1, k] = scaling.tau(E)[map_.rows, map_.cols]
         out[-1, -1] = scaling.scale**2
         return out
+
+    @property
+    def _components(self) -> list[str]:
+        pairs = zip(self.problem.map.rows, self.problem.map.cols, strict=True)
+        return [*(self._component(row, col) for row, col in pairs), RESIDUAL]
 
     def _component(self, row: int, col: int) -> str:
         names = self.design.z_names

@@ -20,7 +20,14 @@ from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
 from mlteach.core.optim import OptRecord
-from mlteach.errors import ConvergenceWarning, DataWarning, FormulaError, ModelError, shown
+from mlteach.errors import (
+    ConvergenceWarning,
+    DataError,
+    DataWarning,
+    FormulaError,
+    ModelError,
+    shown,
+)
 from mlteach.mixed import inference
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.equation import INTERCEPT
@@ -29,6 +36,9 @@ from mlteach.mixed.result import MixedResult
 from mlteach.mixed.search import global_minimum
 
 pd = lazy_import("pandas")
+
+# Part of a sum of squares that is rounding.
+ROUNDING = 1e-14
 
 # ------------------------------------------------------------------------------------- the fitters
 
@@ -100,12 +110,7 @@ def fit_mixed(
             "squares use statsmodels."
         )
     matrices = design(model, data)
-    _check_identified(matrices)
-    if reml:
-        _check_clusters_left_over(matrices)
-    moments = cluster_moments(matrices)
-    problem = ProfiledDeviance(moments, ThetaMap.from_blocks(matrices.blocks), reml)
-    _check_within_variation(problem, matrices)
+    problem = deviance_of(matrices, reml)
     return _result(matrices, problem, global_minimum(problem), ddf, smushed_note)
 
 
@@ -232,6 +237,24 @@ def fit_random_slope(
 # ------------------------------------------------------------------------------ checks at the door
 
 
+def deviance_of(matrices: Design, reml: bool) -> ProfiledDeviance:
+    """The deviance of a model whose data can determine it.
+
+    Raises
+    ------
+    DataError, ModelError
+        Says what they cannot determine.
+    """
+    _check_identified(matrices)
+    if reml:
+        _check_clusters_left_over(matrices)
+    moments = cluster_moments(matrices)
+    problem = ProfiledDeviance(moments, ThetaMap.from_blocks(matrices.blocks), reml)
+    _check_within_variation(problem, matrices)
+    _check_residual(problem, matrices)
+    return problem
+
+
 def _check_identified(d: Design) -> None:
     """Refuse data that cannot tell the levels apart, whatever the numbers."""
     cluster, J, N = d.formula.cluster, len(d.labels), len(d.y)
@@ -283,6 +306,25 @@ def _check_within_variation(problem: ProfiledDeviance, d: Design) -> None:
                     "depends on the other random effects there) and has no slope inside "
                     f"'{d.formula.cluster}' that could vary. Keep it as a fixed effect only."
                 )
+
+
+def _check_residual(problem: ProfiledDeviance, d: Design) -> None:
+    """Refuse outcomes without anything left inside clusters: sigma2 goes to zero, log L up."""
+    m = problem.moments
+    X, y = m.E[:-1, :-1], m.E[:-1, -1]
+    beta, _, rank, _ = np.linalg.lstsq(X, y, rcond=None)
+    left = m.E[-1, -1] - y @ beta
+    # Random effects that fit any outcome leave nothing either, and still have a maximum.
+    spare = m.N - (np.diagonal(m.R, axis1=1, axis2=2) > 0).sum() - rank
+    if spare <= 0 or left > max(ROUNDING * m.E[-1, -1], ROUNDING**2 * m.N):
+        return
+    what = "is reproduced exactly by the fixed and the random effects together"
+    if (d.y == d.y[np.unique(d.codes, return_index=True)[1]][d.codes]).all():
+        what = f"does not vary inside any cluster of '{d.formula.cluster}'"
+    raise DataError(
+        f"The outcome '{d.formula.outcome}' {what}, so there is no residual variance to estimate. "
+        "An outcome of clusters is analysed with one row a cluster, by ordinary least squares."
+    )
 
 
 # -------------------------------------------------------------------------------------- the result

@@ -22,6 +22,7 @@ import numpy as np
 
 from mlteach.core.distributions import chi2_sf, f_sf
 from mlteach.core.lazy import lazy_import
+from mlteach.core.notes import convergence_notes
 from mlteach.core.summary import Summary, check_level, coefficient_table, format_p
 from mlteach.errors import FormulaError, ModelError
 
@@ -45,12 +46,14 @@ class HypothesisTest:
     Attributes
     ----------
     table : DataFrame
-        One row a combination; columns estimate, se, df, t, p, lower, upper. Estimate and limits
-        are those of the combination; t and p test it against its null value.
+        One row a combination; columns estimate, se, df, t, p, lower, upper, and p_holm if asked
+        for. Estimate and limits are those of the combination; t and p test it against its null
+        value.
     statistic : float
         F of all combinations at once.
     df_num, df_den : float
-        Its degrees of freedom; infinite ``df_den`` makes it a chi-square.
+        Its degrees of freedom: as many as the combinations that do not follow from others, and
+        those of the denominator; infinite ``df_den`` makes it a chi-square.
     p : float
     chi2, p_chi2 : float
         Wald's chi-square with ``df_num`` degrees of freedom, and its p-value.
@@ -65,6 +68,8 @@ class HypothesisTest:
         Weights of the coefficients in each combination.
     notes : tuple of str
         What a reader should know.
+    converged : bool
+        Whether the fit is at its maximum.
     """
 
     table: pd.DataFrame
@@ -79,6 +84,7 @@ class HypothesisTest:
     method: str
     contrasts: pd.DataFrame
     notes: tuple[str, ...]
+    converged: bool
 
     def summary(self) -> Summary:
         """The joint test, and the table of combinations under it."""
@@ -90,7 +96,7 @@ class HypothesisTest:
             "Wald": f"χ²({self.df_num}) = {self.chi2:.3f}, p {_p(self.p_chi2)}",
         }
         tables = {"Combinations, t against their null values": self.table}
-        return Summary("Test of coefficients", facts, tables, self.notes)
+        return Summary("Test of coefficients", facts, tables, self.notes, self.converged)
 
     def __repr__(self) -> str:
         return str(self.summary())
@@ -105,7 +111,12 @@ def _p(p: float) -> str:
 
 
 def wald_test(
-    fit: MixedResult, hypothesis, ddf: str | None, robust: str | None, level: float
+    fit: MixedResult,
+    hypothesis,
+    ddf: str | None,
+    robust: str | None,
+    level: float,
+    adjust: str | None = None,
 ) -> HypothesisTest:
     """Test a linear hypothesis; see :meth:`mlteach.mixed.result.MixedResult.test`.
 
@@ -114,7 +125,7 @@ def wald_test(
     FormulaError
         If the hypothesis cannot be read.
     ModelError
-        If its rows contradict or repeat each other, or for an unknown method.
+        If its rows contradict each other, or for an unknown method.
     """
     scaling, method = fit.problem.moments.scaling, None if robust else fit._ddf(ddf)
     test = linear_test(
@@ -125,8 +136,10 @@ def wald_test(
         lambda C: (fit._contrast_df(C, method, robust), *fit._joint_df(C, method, robust)),
         f"robust standard errors ({robust})" if robust else method,
         level,
+        adjust,
     )
-    return replace(test, notes=_notes(fit, test.table, test.df_den, robust))
+    notes = (*_notes(fit, test.table, test.df_den, robust), *test.notes)
+    return replace(test, notes=notes, converged=fit.converged)
 
 
 def linear_test(
@@ -137,6 +150,7 @@ def linear_test(
     degrees: Callable[[np.ndarray], tuple[np.ndarray, float, float]],
     method: str,
     level: float,
+    adjust: str | None = None,
 ) -> HypothesisTest:
     """Test a linear hypothesis on any coefficients.
 
@@ -154,30 +168,37 @@ def linear_test(
     method : str
         What the degrees of freedom are, in words.
     level : float
+    adjust : {"holm"}, optional
     """
     check_level(level)
+    if adjust not in (None, "holm"):
+        raise ModelError(f"adjust={adjust!r} is not known; choose 'holm', or leave it out.")
     names = list(params.index)
     C, null = read_hypothesis(hypothesis, names)
-    _check_rows(C, null, names)
-    rows = C @ to_users
+    free = _independent_rows(C, null, names)
+    rows, rank = C @ to_users, len(free)
     distance, se = C @ params.to_numpy() - null, np.sqrt(np.diag(rows @ cov @ rows.T))
     labels = [_combination(row, names) for row in C]
     df, df_den, scale = degrees(C)
-    chi2 = _wald(distance, rows, cov)
-    F = scale * chi2 / len(C)
+    table = _table(distance, null, se, df, labels, level)
+    if adjust:
+        table.insert(list(table).index("p") + 1, "p_holm", holm(table["p"].to_numpy()))
+    chi2 = _wald(distance[free], rows[free], cov)
+    F = scale * chi2 / rank
     return HypothesisTest(
-        table=_table(distance, null, se, df, labels, level),
+        table=table,
         statistic=F,
-        df_num=len(C),
+        df_num=rank,
         df_den=df_den,
-        p=f_sf(F, len(C), df_den),
+        p=f_sf(F, rank, df_den),
         chi2=chi2,
-        p_chi2=float(chi2_sf(chi2, len(C))),
+        p_chi2=float(chi2_sf(chi2, rank)),
         scale=scale,
         null=", ".join(f"{label} = {v:g}" for label, v in zip(labels, null, strict=True)),
         method=method,
         contrasts=pd.DataFrame(C, index=labels, columns=names),
-        notes=(),
+        notes=_rank_note(rank, len(C)),
+        converged=True,
     )
 
 
@@ -187,6 +208,34 @@ def _table(distance, null, se, df, labels: list[str], level: float) -> pd.DataFr
     table = coefficient_table(*columns, level)
     table[["estimate", "lower", "upper"]] += null[:, None]
     return table
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values: valid for all of the tests at once, whatever their dependence.
+
+    Examples
+    --------
+    >>> holm(np.array([0.01, 0.04, 0.03])).round(3).tolist()
+    [0.03, 0.06, 0.06]
+
+    References
+    ----------
+    Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70.
+    """
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    out = np.empty(len(p))
+    out[order] = np.minimum(stepped, 1.0)
+    return out
+
+
+def _rank_note(rank: int, rows: int) -> tuple[str, ...]:
+    if rank == rows:
+        return ()
+    return (
+        f"{rows - rank} of the {rows} combinations follow(s) from the others: the joint test is of "
+        f"the {rank} that do not, each combination has its own t-test.",
+    )
 
 
 def _wald(distance: np.ndarray, rows: np.ndarray, cov: np.ndarray) -> float:
@@ -203,7 +252,7 @@ def _wald(distance: np.ndarray, rows: np.ndarray, cov: np.ndarray) -> float:
 
 
 def _notes(fit: MixedResult, table: pd.DataFrame, df_den: float, robust) -> tuple[str, ...]:
-    notes = [] if fit.converged else ["The model has not converged; its tests are void."]
+    notes = list(convergence_notes(fit))
     unknown = list(table.index[table["df"].isna()])
     if unknown:
         notes.append(
@@ -226,9 +275,10 @@ def _notes(fit: MixedResult, table: pd.DataFrame, df_den: float, robust) -> tupl
 # ----------------------------------------------------------------------------------- the rows of C
 
 
-def _check_rows(C: np.ndarray, null: np.ndarray, names: list[str]) -> None:
-    """Refuse rows that name nothing, and rows that the others determine."""
+def _independent_rows(C: np.ndarray, null: np.ndarray, names: list[str]) -> list[int]:
+    """Rows that do not follow from those above them; rows that name nothing are refused."""
     basis: list[np.ndarray] = []
+    free: list[int] = []
     for k, row in enumerate(C):
         length = np.linalg.norm(row)
         if length == 0.0:
@@ -240,21 +290,21 @@ def _check_rows(C: np.ndarray, null: np.ndarray, names: list[str]) -> None:
         for direction in (*basis, *basis):
             left = left - direction * (direction @ left)
         if np.linalg.norm(left) < INDEPENDENT:
-            raise ModelError(_dependent(C, null, k, names))
+            _check_follows(C[free], null[free], C[k], null[k], names)
+            continue
         basis.append(left / np.linalg.norm(left))
+        free.append(k)
+    return free
 
 
-def _dependent(C: np.ndarray, null: np.ndarray, k: int, names: list[str]) -> str:
-    """Say whether row k repeats the rows above it or contradicts them."""
-    weights = np.linalg.lstsq(C[:k].T, C[k], rcond=None)[0]
-    implied = float(weights @ null[:k])
-    text = f"'{_combination(C[k], names)} = {null[k]:g}'"
-    if abs(implied - null[k]) > 1e-9 * max(1.0, abs(null[k])):
-        return (
-            f"{text} contradicts the hypotheses before it, which make the same combination "
-            f"{implied:g}. Both cannot be true."
+def _check_follows(C, null, row: np.ndarray, value: float, names: list[str]) -> None:
+    """Refuse a row that contradicts the rows from which its combination follows."""
+    implied = float(np.linalg.lstsq(C.T, row, rcond=None)[0] @ null)
+    if abs(implied - value) > 1e-9 * max(1.0, abs(value)):
+        raise ModelError(
+            f"'{_combination(row, names)} = {value:g}' contradicts the hypotheses before it, which "
+            f"make the same combination {implied:g}. Both cannot be true."
         )
-    return f"{text} follows from the hypotheses before it. Leave it out."
 
 
 def _combination(row: np.ndarray, names: list[str]) -> str:

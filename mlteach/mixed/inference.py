@@ -113,6 +113,7 @@ def satterthwaite_joint(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndar
     each with degrees of freedom nu_m of its own, and its denominator is chosen so that its
     expectation is right: ``E = sum nu_m / (nu_m - 2)``, ``df = 2 E / (E - r)``, as in lmerTest.
     The rotation, and so the result, depends on the units of the rows of C (F itself does not).
+    Rows that follow from others leave directions without variance, which are left out.
 
     Parameters
     ----------
@@ -120,7 +121,8 @@ def satterthwaite_joint(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndar
         As for :func:`satterthwaite`.
     """
     _, rotation = np.linalg.eigh(C @ problem.state(theta).S_inv @ C.T)
-    nu = satterthwaite(problem, theta, rotation.T @ C)
+    rank = np.linalg.matrix_rank(C)
+    nu = satterthwaite(problem, theta, rotation.T[len(C) - rank :] @ C)
     if np.ptp(nu) < 1e-8 * nu.max():
         return float(nu.mean())
     if nu.min() <= 2.0:

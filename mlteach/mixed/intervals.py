@@ -91,7 +91,7 @@ def _wald_sd(fit: MixedResult, level: float) -> pd.DataFrame:
 
 def _sd_table(fit: MixedResult) -> pd.DataFrame:
     """SDs and correlations with delta-method standard errors, rows as in ``variances``."""
-    v, cov, map_ = fit.variances, fit.cov_variances.to_numpy(), fit.problem.map
+    v, map_ = fit.variances, fit.problem.map
     estimate = np.where(v["correlation"].notna(), v["correlation"], v["sd"])
     rows = [*map_.rows, -1]
     cols = [*map_.cols, -1]
@@ -107,7 +107,7 @@ def _sd_table(fit: MixedResult) -> pd.DataFrame:
             gradient[[a, b]] = -estimate[k] / (2.0 * estimate[[a, b]] ** 2)
         else:
             continue
-        se[k] = np.sqrt(max(gradient @ cov @ gradient, 0.0))
+        se[k] = fit.delta_se(gradient[None])[0]
     return pd.DataFrame({"estimate": estimate, "se": se}, index=v.index)
 
 

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlteach.core import notes as words
 from mlteach.core.design import Design
 from mlteach.core.summary import Summary
 
 if TYPE_CHECKING:
     from mlteach.mixed.result import MixedResult
-
-# With fewer clusters than this the advice for small samples is given.
-FEW_CLUSTERS = 10
 
 
 def summary(fit: MixedResult, ddf: str) -> Summary:
@@ -32,23 +30,19 @@ def summary(fit: MixedResult, ddf: str) -> Summary:
         "Degrees of freedom": ddf,
     }
     tables = {"Model for the means": fit.tests(ddf), "Model for the variance": fit.variances}
-    return Summary("Two-level linear mixed model", facts, tables, tuple(fit.notes))
+    return Summary("Two-level linear mixed model", facts, tables, fit.notes, fit.converged)
 
 
 def dropped_note(design: Design) -> str:
-    """How many rows a design leaves out, and which columns are to blame."""
-    columns = ", ".join(f"{column} ({count})" for column, count in design.dropped.items())
-    left_out = design.n_rows - len(design.y)
-    return f"{left_out} of {design.n_rows} rows are left out for missing values: {columns}."
+    """How many rows a design leaves out, and which columns are to blame; empty if none."""
+    return words.left_out_note(design.n_rows - len(design.y), design.n_rows, design.dropped)
 
 
-def few_clusters_note(J: int) -> str:
-    """What to do with so few clusters that their variance is hardly known."""
-    return (
-        f"{J} clusters say little about the variance between clusters: use REML with "
-        "ddf='kenward-roger' and profile intervals, or give each cluster its own intercept (fixed "
-        "effects), and do not rely on z-tests or on cluster-robust standard errors."
-    )
+def design_notes(design: Design) -> list[str]:
+    """What the rows alone tell: left out, few clusters, codes for missing values."""
+    J = len(design.labels)
+    notes = [dropped_note(design), words.few_clusters_note(J), *words.codes_notes(design)]
+    return [note for note in notes if note]
 
 
 def boundary_notes(fit: MixedResult) -> list[str]:
@@ -68,19 +62,13 @@ def boundary_notes(fit: MixedResult) -> list[str]:
 def _notes_on_block(fit: MixedResult, names: list[str]) -> list[str]:
     """Notes on effects that vary together with a covariance matrix of deficient rank."""
     left = [name for name in names if fit.tau.loc[name, name] > 0]
-    notes = [
-        f"The variance of {name} is estimated as exactly zero: the clusters differ no more than "
-        "sampling within them explains (singular fit). This is an answer, not an error."
-        for name in names
-        if name not in left
-    ]
+    # Where the data cannot tell an effect from others, a zero is as good as any other value.
+    unknown = {name for names in fit.undetermined for name in names}
+    zero = [name for name in names if name not in left and name not in unknown]
+    notes = [words.zero_variance_note(name) for name in zero]
     if len(left) == 2:
         sign = np.sign(fit.tau.loc[left[0], left[1]])
-        notes.append(
-            f"The correlation {':'.join(left)} is estimated as {sign:+.0f}: the data carry too "
-            "little information to keep it off the boundary (singular fit). Simplify the random "
-            "part, or read the correlation as 'not determined'."
-        )
+        notes.append(words.correlation_note(":".join(left), sign))
     elif len(left) > 2:
         notes.append(
             "The covariance matrix of the random effects has deficient rank: one effect is a "

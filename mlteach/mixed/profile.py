@@ -20,7 +20,7 @@ from mlteach.core.distributions import normal_quantile
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import ClusterMoments
 from mlteach.mixed.deviance import ProfiledDeviance
-from mlteach.mixed.search import global_minimum
+from mlteach.mixed.search import global_minimum, off_boundary
 
 
 def coefficient_limits(
@@ -124,6 +124,20 @@ class _VarianceCurves:
         by_log_sigma = 2.0 * (nu - rss / sigma2 - np.sum(by_psi * tau) / sigma2)
         return value, by_psi / sigma2, by_log_sigma
 
+    def _escape(self, tau: np.ndarray, sigma: float, held: list[int]) -> np.ndarray | None:
+        """A better Tau where the search stands at an effect without variance; None if none is.
+
+        The effects that are held keep their variances and covariances.
+        """
+        value, by_tau, _ = self._deviance(tau, sigma)
+        size = self.problem.state(self.map.theta_from_psi(tau / sigma**2)).P.sum(axis=0)
+        free = [[k for k in block if k not in held] for block in self.map.blocks]
+        found = off_boundary(
+            lambda psi: self._deviance(sigma**2 * psi, sigma)[0],
+            tau / sigma**2, sigma**2 * by_tau, size, [b for b in free if b], value,
+        )  # fmt: skip
+        return None if found is None else sigma**2 * found
+
     def __call__(self, key: tuple[str, int, int]) -> Callable[[float], float]:
         """Profile above its minimum for one quantity."""
         kind, row, col = key
@@ -132,16 +146,27 @@ class _VarianceCurves:
         corner = _Corner(kind, self._free(order), order)
         warm = {"x": corner.pack(self.tau, self.sigma)}
 
+        def matrix(x: np.ndarray, value: float) -> tuple[np.ndarray, float, np.ndarray]:
+            L, sigma = corner.unpack(x, value)
+            tau = np.empty_like(L)
+            tau[np.ix_(order, order)] = L @ L.T
+            return tau, sigma, L
+
         def curve(value: float) -> float:
             def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
-                L, sigma = corner.unpack(x, value)
-                tau = np.empty_like(L)
-                tau[np.ix_(order, order)] = L @ L.T
+                tau, sigma, L = matrix(x, value)
                 f, by_tau, by_log_sigma = self._deviance(tau, sigma)
                 by_L = 2.0 * by_tau[np.ix_(order, order)] @ L
                 return f, corner.gradient(x, value, by_L, by_log_sigma)
 
             run = optimize.minimize(objective, warm["x"], jac=True, method="BFGS")
+            for _ in range(len(order)):
+                tau, sigma, _ = matrix(run.x, value)
+                better = self._escape(tau, sigma, ahead)
+                if better is None:
+                    break
+                start = corner.pack(better, sigma)
+                run = optimize.minimize(objective, start, jac=True, method="BFGS")
             warm["x"] = run.x
             return max(run.fun - self.minimum, 0.0)
 

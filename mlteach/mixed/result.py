@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlteach.core import notes as words
 from mlteach.core.columns import as_table
 from mlteach.core.design import varies_within
 from mlteach.core.lazy import lazy_import
@@ -66,6 +67,8 @@ class MixedResult(MixedEstimates):
         ddf: str | None = None,
         robust: str | None = None,
         level: float = 0.95,
+        *,
+        adjust: str | None = None,
     ) -> HypothesisTest:
         """Test linear combinations of the coefficients, one or several at once.
 
@@ -82,11 +85,14 @@ class MixedResult(MixedEstimates):
             Cluster-robust standard errors, with degrees of freedom of their own.
         level : float, default 0.95
             Confidence level of the combinations.
+        adjust : {"holm"}, optional
+            Adds p-values that are valid for all combinations at once, by Holm's method.
 
         Returns
         -------
         HypothesisTest
-            A t-test for each combination, and F and Wald's chi-square for all of them. The F-test
+            A t-test for each combination, and F and Wald's chi-square for all of them, with as many
+            degrees of freedom as there are combinations that do not follow from others. The F-test
             is that of Fai & Cornelius under Satterthwaite (whose ``df_den`` depends on the units
             of the combinations, as in lmerTest), of Kenward & Roger, or the HTZ test of Tipton &
             Pustejovsky with robust standard errors.
@@ -96,7 +102,7 @@ class MixedResult(MixedEstimates):
         FormulaError
             If the hypothesis cannot be read, or names an unknown coefficient.
         ModelError
-            If hypotheses repeat or contradict each other, or for an unknown method.
+            If hypotheses contradict each other, or for an unknown method.
 
         Examples
         --------
@@ -117,7 +123,7 @@ class MixedResult(MixedEstimates):
         """
         from mlteach.mixed import hypotheses
 
-        return hypotheses.wald_test(self, hypothesis, ddf, robust, level)
+        return hypotheses.wald_test(self, hypothesis, ddf, robust, level, adjust)
 
     def confint(
         self,
@@ -419,16 +425,21 @@ class MixedResult(MixedEstimates):
     # --------------------------------------------------------------------------------- telling
 
     @property
-    def notes(self) -> list[str]:
+    def notes(self) -> tuple[str, ...]:
         """What a reader of this fit should know, in plain words."""
-        notes = [] if self.converged else [f"NOT CONVERGED: {self.optimizer.status}."]
-        if len(self.dropped):
-            notes.append(account.dropped_note(self.design))
-        if self.n_clusters < account.FEW_CLUSTERS:
-            notes.append(account.few_clusters_note(self.n_clusters))
-        if self.smushed_note and self._smushed_note:
-            notes.append(self._smushed_note)
-        return notes + self._boundary_notes
+        smushed = [self._smushed_note] if self.smushed_note and self._smushed_note else []
+        undetermined = words.undetermined_notes(self.undetermined)
+        return (
+            *words.convergence_notes(self),
+            *self._design_notes,
+            *smushed,
+            *self._boundary_notes,
+            *undetermined,
+        )
+
+    @cached_property
+    def _design_notes(self) -> list[str]:
+        return account.design_notes(self.design)
 
     @cached_property
     def _smushed_note(self) -> str:

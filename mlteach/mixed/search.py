@@ -9,6 +9,8 @@ direction to leave the boundary.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from mlteach.core.optim import OptRecord, minimize
@@ -69,21 +71,55 @@ def _settle(problem: ProfiledDeviance, record: OptRecord, attempts: int = 10) ->
 
 def _escape(problem: ProfiledDeviance, record: OptRecord) -> np.ndarray | None:
     """A better theta off the boundary, or None if the boundary is where the minimum is."""
-    state = problem.state(record.end)
-    Lambda = problem.map.Lambda(record.end)
-    best, found = record.f_end - 1e-9, None
-    for block in problem.map.blocks:
+    state, map_ = problem.state(record.end), problem.map
+    Lambda = map_.Lambda(record.end)
+    found = off_boundary(
+        lambda psi: problem.value_and_gradient(map_.theta_from_psi(psi))[0],
+        Lambda @ Lambda.T, state.by_psi, state.P.sum(axis=0), map_.blocks, record.f_end,
+    )  # fmt: skip
+    return None if found is None else map_.theta_from_psi(found)
+
+
+def off_boundary(
+    deviance: Callable[[np.ndarray], float],
+    psi: np.ndarray,
+    by_psi: np.ndarray,
+    size: np.ndarray,
+    blocks: Sequence[Sequence[int]],
+    value: float,
+) -> np.ndarray | None:
+    """A covariance matrix with a lower deviance than one at which a search stands still.
+
+    Parameters
+    ----------
+    deviance : callable
+        Of a covariance matrix, in the units of ``psi``.
+    psi, by_psi : ndarray, shape (q, q)
+        Where the search stands, and the derivative of the deviance there.
+    size : ndarray, shape (q, q)
+        What ``by_psi`` is a small difference of: it says what is rounding.
+    blocks : sequence of sequences of int
+        Effects among which a direction of more variance may be looked for.
+    value : float
+        The deviance at ``psi``.
+
+    Returns
+    -------
+    ndarray, shape (q, q), or None
+    """
+    best, found = value - 1e-9, None
+    for block in blocks:
         at = np.ix_(block, block)
-        values, vectors = np.linalg.eigh(state.by_psi[at])
-        if values[0] >= -1e-8 * np.abs(state.P.sum(axis=0)[at]).max():
+        values, vectors = np.linalg.eigh(by_psi[at])
+        if values[0] >= -1e-8 * np.abs(size[at]).max():
             continue
-        w = np.zeros(problem.map.q)
+        w = np.zeros(len(psi))
         w[list(block)] = vectors[:, 0]
         for step in 10.0 ** np.arange(-10.0, 3.0):
-            theta = problem.map.theta_from_psi(Lambda @ Lambda.T + step * np.outer(w, w))
-            value = problem.value_and_gradient(theta)[0]
-            if value < best:
-                best, found = value, theta
+            candidate = psi + step * np.outer(w, w)
+            new = deviance(candidate)
+            if new < best:
+                best, found = new, candidate
     return found
 
 

@@ -57,10 +57,13 @@ def _unsplit(x: np.ndarray, codes: np.ndarray, level2: np.ndarray) -> bool:
     return float(n @ (means - level2 @ beta) ** 2) > LEFT_OVER * between
 
 
-def smushed_note(d: Design) -> str:
-    """One sentence on the predictors that enter unsplit; empty if there are none."""
-    fixed, random = smushed_predictors(d)
-    cluster, many = d.formula.cluster, len(fixed) > 1
+def smushed_note(*designs: Design) -> str:
+    """One sentence on the predictors that enter one of the functions unsplit, or empty."""
+    found = [smushed_predictors(d) for d in designs]
+    fixed, random = (
+        list(dict.fromkeys(name for part in found for name in part[k])) for k in (0, 1)
+    )
+    cluster, many = designs[0].formula.cluster, len(fixed) > 1
     if fixed:
         text = (
             f"{_listed(fixed)} {'differ' if many else 'differs'} within and between the clusters "

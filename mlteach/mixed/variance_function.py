@@ -81,8 +81,7 @@ def variance_at(fit: MixedResult, Z: np.ndarray, level: float) -> pd.DataFrame:
     between = np.einsum("ia,ab,ib->i", Z, fit.tau.to_numpy(), Z).clip(min=0.0)
     variance = between + fit.sigma2
     gradient = np.c_[component_weights(fit, Z), np.ones(len(Z))]
-    square = np.einsum("ia,ab,ib->i", gradient, fit.cov_variances.to_numpy(), gradient)
-    se = np.full(len(Z), np.nan) if fit.singular else np.sqrt(square.clip(min=0.0))
+    se = np.full(len(Z), np.nan) if fit.singular else fit.delta_se(gradient)
     factor = np.exp(normal_quantile(level) * se / variance)
     return pd.DataFrame(
         {

@@ -6,6 +6,7 @@ variables, without a cluster or without a group are left out and counted.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,8 +15,9 @@ import numpy as np
 from mlteach.core.columns import table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import group_of_clusters, numeric_values
+from mlteach.core.notes import left_out_note
 from mlteach.core.patterns import patterns_of
-from mlteach.errors import DataError, ModelError
+from mlteach.errors import DataError, DataWarning, ModelError
 from mlteach.multigroup.moments import GroupMoments, group_moments
 
 pd = lazy_import("pandas")
@@ -170,10 +172,9 @@ def _rows_that_count(ids: pd.DataFrame, columns: list, variables: tuple):
     keep = ~(empty | unknown)
     notes = []
     if unknown.any():
-        counts = ", ".join(f"{name} ({mask.sum()})" for name, mask in no_id.items() if mask.any())
-        notes.append(
-            f"{unknown.sum()} of {len(ids)} rows are left out for a missing value in {counts}."
-        )
+        counts = {name: int(mask.sum()) for name, mask in no_id.items()}
+        notes.append(left_out_note(int(unknown.sum()), len(ids), counts))
+        warnings.warn(notes[0], DataWarning, stacklevel=4)
     if empty.any():
         notes.append(
             f"{empty.sum()} of {len(ids)} rows have no value of any variable and tell nothing."

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from mlteach.core.lazy import lazy_import
-from mlteach.core.linalg import inverse_on_curved
+from mlteach.core.linalg import inverse_on_curved, without_curvature
 from mlteach.core.optim import OptRecord
 from mlteach.core.result import Estimates
 from mlteach.core.sandwich import cluster_sandwich
@@ -116,26 +116,29 @@ class MultigroupEstimates(Estimates):
 
     @cached_property
     def cov(self) -> np.ndarray:
-        """Covariance matrix of the estimates; NaN for what a bound holds where it is."""
-        # The barrier is steep across the boundary: beside it all other directions look flat.
-        invert = np.linalg.inv if self.fit.is_on_boundary else inverse_on_curved
-        inner = 2.0 * invert(self.fit.hessian)
-        held = self._is_held(inner)
+        """Covariance matrix of the estimates; NaN for what has no standard error."""
+        inner = self._inverse_information.copy()
         if self.robust:
             inner = cluster_sandwich(inner, scores_by_cluster(self.data, self.model, self.fit))
-        inner[held], inner[:, held] = np.nan, np.nan
+        lost = self.held | self.undetermined | (not self.converged)
+        inner[lost], inner[:, lost] = np.nan, np.nan
         return inner * np.outer(self.units[0], self.units[0])
 
-    def _is_held(self, scaled_cov: np.ndarray) -> np.ndarray:
-        """Parameters that the boundary does not let move: no variance is left to them."""
-        if not self.fit.is_on_boundary:
-            return np.zeros(len(scaled_cov), bool)
-        return np.diag(scaled_cov) < HELD_VARIANCE
+    @cached_property
+    def _inverse_information(self) -> np.ndarray:
+        # The barrier is steep across the boundary: beside it all other directions look flat.
+        invert = np.linalg.inv if self.fit.is_on_boundary else inverse_on_curved
+        return 2.0 * invert(self.fit.hessian)
 
     @property
     def held(self) -> np.ndarray:
-        """Parameters that a bound holds where they are, shape (m,)."""
-        return np.isnan(np.diag(self.cov))
+        """Parameters that a bound holds where they are: no variance is left to them, shape (m,)."""
+        return self.fit.is_on_boundary & (np.diag(self._inverse_information) < HELD_VARIANCE)
+
+    @property
+    def undetermined(self) -> np.ndarray:
+        """Parameters that can change together unseen by the likelihood, shape (m,) of bool."""
+        return (not self.fit.is_on_boundary) & without_curvature(self.fit.hessian)
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of the estimates: inverse observed information, or the sandwich."""

@@ -10,6 +10,12 @@ import numpy as np
 
 from mlteach.core.distributions import two_sided_t
 from mlteach.core.lazy import lazy_import
+from mlteach.core.notes import (
+    codes_in,
+    convergence_notes,
+    few_clusters_note,
+    undetermined_notes,
+)
 from mlteach.core.result import Result
 from mlteach.core.sandwich import robust_note
 from mlteach.core.summary import Summary, check_level
@@ -148,13 +154,16 @@ class MultigroupResult(MultigroupEstimates, Result):
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know."""
-        notes = []
+        notes = list(convergence_notes(self))
         if not self.converged:
             notes.append(
-                f"The search {self.fit.record.status}. Do not use the numbers: there may be too "
-                "few clusters for so many free parameters; set some equal, or try bounded=True."
+                "Without a maximum there are no standard errors. There may be too few clusters for "
+                "so many free parameters: set some equal, or try bounded=True."
             )
-        notes += self.data.notes
+        notes += [*self.data.notes, *self._data_notes]
+        lost = self.params.index[self.undetermined]
+        if self.converged and len(lost):
+            notes += undetermined_notes([list(lost)], "set some parameters equal")
         notes += [robust_note(self.n_clusters)] if self.robust else []
         negative = self.parameters.index[self.parameters["flag"] == NEGATIVE]
         if len(negative):
@@ -175,6 +184,17 @@ class MultigroupResult(MultigroupEstimates, Result):
             )
         return tuple(notes)
 
+    @property
+    def _data_notes(self) -> list[str]:
+        """Few clusters and codes for missing values, group by group."""
+        notes, several = [], len(self.groups) > 1
+        for g, ids in zip(self.groups, self.data.labels, strict=True):
+            notes.append(few_clusters_note(len(ids), f" in group {g!r}" if several else ""))
+        values = np.concatenate(self.data.Y) * self.data.scale + self.data.offset
+        columns = zip(map(str, self.variables), values.T, strict=True)
+        notes += codes_in(dict(columns), np.concatenate(self.data.codes))
+        return [note for note in notes if note]
+
     def summary(self) -> Summary:
         """Facts, the parameters, the derived quantities and notes; prints and shows as HTML."""
         facts = {
@@ -191,7 +211,7 @@ class MultigroupResult(MultigroupEstimates, Result):
         tables = {"Parameters": self.parameters[keep], "Intraclass correlations": self.icc_table}
         if len(self.variance_ratios):
             tables["Variance ratios"] = self.variance_ratios
-        return Summary("Two-level multigroup model", facts, tables, self.notes)
+        return Summary("Two-level multigroup model", facts, tables, self.notes, self.converged)
 
     def _parts_of_tidy(self, level: float) -> Iterator[tuple[str, str, pd.DataFrame]]:
         table = self.parameters.assign(**self.conf_int(level), df=np.inf)

@@ -21,13 +21,12 @@ from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design
 from mlteach.core.formula import effects_of, parse, with_random
 from mlteach.core.lazy import lazy_import
-from mlteach.core.linalg import ThetaMap
-from mlteach.core.moments import ClusterMoments, cluster_moments, solve_within
+from mlteach.core.moments import ClusterMoments, solve_within
 from mlteach.core.result import as_generator
 from mlteach.core.summary import Summary
-from mlteach.errors import DataWarning, ModelError
-from mlteach.mixed.deviance import ProfiledDeviance
-from mlteach.mixed.notes import dropped_note
+from mlteach.errors import DataError, DataWarning, ModelError
+from mlteach.mixed.fit import deviance_of
+from mlteach.mixed.notes import design_notes, dropped_note
 from mlteach.mixed.ranef import blups
 from mlteach.mixed.search import global_minimum
 
@@ -142,6 +141,7 @@ def compare_pooling(
     chapter 12, doi:10.1017/CBO9780511790942.
     """
     full = _design(formula, data, cluster, slopes)
+    deviance_of(full, reml)
     fold = _folds(full, leave, folds, seed)
     predictions = np.full((len(full.y), len(POOLINGS)), np.nan)
     for k in range(folds):
@@ -153,7 +153,7 @@ def compare_pooling(
     errors.insert(1, "fold", fold)
     if len(full.dropped):
         warnings.warn(dropped_note(full), DataWarning, stacklevel=2)
-        notes += (dropped_note(full),)
+    notes = (*design_notes(full), *notes)
     return PoolingComparison(table, errors, full.formula.text, leave, folds, notes)
 
 
@@ -195,13 +195,12 @@ def _subset(d: Design, rows: np.ndarray) -> Design:
 def _predict(train: Design, full: Design, out: np.ndarray, reml: bool, k: int) -> np.ndarray:
     """Predict the rows left out by each of the poolings, shape (rows, 3)."""
     try:
-        moments = cluster_moments(train)
-    except ModelError as error:
-        raise ModelError(f"Without fold {k} the model cannot be fitted: {error}") from error
+        problem = deviance_of(train, reml)
+    except (DataError, ModelError) as error:
+        raise type(error)(f"Without fold {k} the model cannot be fitted: {error}") from error
     X, Z = full.X[out], full.Z[out]
     position = train.labels.get_indexer(full.labels[full.codes[out]])
-    scaling = moments.scaling
-    problem = ProfiledDeviance(moments, ThetaMap.from_blocks(train.blocks), reml)
+    moments, scaling = problem.moments, problem.moments.scaling
     theta = global_minimum(problem).end
     beta, u = scaling.beta(problem.state(theta).beta), blups(problem, theta)
     none, own = _no_pooling(moments)

@@ -191,7 +191,7 @@ def _delta_se(fit: MixedResult, weights: np.ndarray, between: float) -> float:
     gradient = weights * sigma2
     gradient[-1] = -between
     gradient = gradient / (between + sigma2) ** 2
-    return float(np.sqrt(max(gradient @ fit.cov_variances.to_numpy() @ gradient, 0.0)))
+    return float(fit.delta_se(gradient[None])[0])
 
 
 def _profile_limits(

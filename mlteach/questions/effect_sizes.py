@@ -14,10 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlteach.core.lazy import lazy_import
+from mlteach.core.notes import convergence_notes, listed
 from mlteach.errors import ModelError
+from mlteach.mixed.equation import INTERCEPT
 from mlteach.mixed.result import MixedResult
 
 pd = lazy_import("pandas")
+
+# Degrees of freedom that say how well a standard error is known.
+APPROXIMATE = ("satterthwaite", "kenward-roger")
 
 
 def cohens_d(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:
@@ -98,13 +103,17 @@ def effect_sizes(fit: MixedResult, *, ddf: str | None = None) -> pd.DataFrame:
     ----------
     fit : MixedResult
     ddf : str, optional
-        Method for the degrees of freedom (see ``fit_mixed``); the fit's own by default. "z" has
-        none, so it gives no effect size.
+        Method for the degrees of freedom (see ``fit_mixed``) of all coefficients. By default the
+        fit's own, but between-within for a predictor whose slope varies over clusters: d and r ask
+        how much information its level has, while Satterthwaite's and Kenward-Roger's df of a
+        varying slope count the clusters, and make any slope look near perfect. "z" has no degrees
+        of freedom, so it gives no effect size.
 
     Returns
     -------
     DataFrame
-        One row a coefficient; columns estimate, t, df, d, r.
+        One row a coefficient; columns estimate, t, df, d, r. ``attrs["notes"]``, shown under the
+        table, name the coefficients with other degrees of freedom.
 
     Raises
     ------
@@ -124,9 +133,21 @@ def effect_sizes(fit: MixedResult, *, ddf: str | None = None) -> pd.DataFrame:
             f"effect_sizes needs a fitted model, not {type(fit).__name__}; for a t statistic use "
             "cohens_d(t, df) or partial_r(t, df)."
         )
-    table = fit.tests(ddf).drop(index="Intercept", errors="ignore")
+    # Imported here: a class made from DataFrame would load pandas with `import mlteach`.
+    from mlteach.core.noted import noted
+
+    table, notes = fit.tests(ddf), list(convergence_notes(fit))
+    varying = [name for name in fit.design.z_names if name in table.index and name != INTERCEPT]
+    if ddf is None and fit.ddf in APPROXIMATE and varying:
+        # The t-values stay those of the fit: Kenward-Roger has standard errors of its own.
+        table.loc[varying, "df"] = fit.tests("between-within").loc[varying, "df"]
+        notes.append(
+            f"The slope of {listed(varying)} varies over clusters: d and r are from between-within "
+            "degrees of freedom, those of the predictor's level, not from the test's."
+        )
+    table = table.drop(index=INTERCEPT, errors="ignore")
     sizes = {"d": cohens_d(table["t"], table["df"]), "r": partial_r(table["t"], table["df"])}
-    return table[["estimate", "t", "df"]].assign(**sizes)
+    return noted(table[["estimate", "t", "df"]].assign(**sizes), notes)
 
 
 def _t_and_df(t: ArrayLike, df: ArrayLike) -> tuple:

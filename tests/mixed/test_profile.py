@@ -46,6 +46,28 @@ def unpack(free, quantity, value):
     return out
 
 
+@pytest.mark.parametrize("seed", [3, 5, 8, 11])
+def test_limits_of_a_residual_sd_where_the_variance_between_comes_and_goes(seed):
+    """With an ICC near zero tau is zero on one side of a limit and above it on the other."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(20), 10)
+    y = rng.normal(size=200) + 0.05 * rng.normal(size=20)[codes]
+    fit = fit_mixed("y ~ 1 + (1 | g)", pd.DataFrame({"y": y, "g": codes}), reml=False)
+    means = np.bincount(codes, y) / 10
+    within = np.sum((y - means[codes]) ** 2)
+    between = 10 * np.sum((means - means.mean()) ** 2)
+
+    def rise(sigma):
+        # Equal sizes: the best variance of a cluster mean is known in closed form.
+        v = max(between / 20, sigma**2)
+        out = 180 * np.log(sigma**2) + within / sigma**2 + 20 * np.log(v) + between / v
+        return out + 200 * np.log(2 * np.pi) - fit.deviance
+
+    limits = fit.confint("profile", "random").loc["Residual", ["lower", "upper"]]
+    for limit in limits:
+        assert rise(limit) == pytest.approx(TARGET, abs=1e-5)
+
+
 @pytest.mark.parametrize("reml", [True, False])
 def test_limits_of_sds_and_correlation(data, reml):
     fit = fit_mixed("y ~ x + w + (1 + x | g)", data, reml=reml)

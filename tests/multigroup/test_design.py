@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlteach.errors import DataError, ModelError
+from mlteach.errors import DataError, DataWarning, ModelError
 from mlteach.multigroup.design import multigroup_data
 
 
@@ -50,10 +50,11 @@ def test_rows_that_tell_nothing_are_counted(table) -> None:
     table.loc[0, ["x", "y"]] = np.nan
     table.loc[4, "x"] = np.nan
     table.loc[11, "land"] = None
-    got = read(table)
+    with pytest.warns(DataWarning, match=r"1 of 12 rows are left out .* land \(1\)"):
+        got = read(table)
     assert got.N == 10
     assert got.notes == (
-        "1 of 12 rows are left out for a missing value in land (1).",
+        "1 of 12 rows are left out for missing values: land (1).",
         "1 of 12 rows have no value of any variable and tell nothing.",
         "Missing values in the rows that count: x (1). They are taken as missing at random (full "
         "information maximum likelihood).",

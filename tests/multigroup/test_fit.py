@@ -116,7 +116,11 @@ def test_too_much_for_the_data_warns() -> None:
     data["g"] = np.repeat([0, 1, 2, 3], 2)
     with pytest.warns(ConvergenceWarning, match="did not converge"):
         fit = mt.fit_multigroup(list("abcd"), data, cluster="g")
-    assert "too few clusters" in fit.notes[0]
+    assert fit.notes[0].startswith("NOT CONVERGED: did not converge")
+    assert any("too few clusters" in note for note in fit.notes)
+    assert fit.bse.isna().all()
+    for shown in (repr(fit), fit._repr_html_()):
+        assert shown.count("NOT CONVERGED, do not use these numbers") == 2
 
 
 def test_errors_reach_the_user(hsb) -> None:

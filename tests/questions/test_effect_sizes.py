@@ -61,6 +61,26 @@ def test_table_of_a_fit(hsb):
     assert other.loc["catholic", "df"] == 158.0
 
 
+def test_a_slope_that_varies_gets_the_degrees_of_freedom_of_its_level(hsb):
+    """The df of its test count the schools: with them any slope looks near perfect."""
+    data = mt.center(hsb, "ses", cluster="school")
+    formula = "math ~ ses_within + sector + (1 + ses_within | school)"
+    for ddf in ("satterthwaite", "kenward-roger"):
+        fit = mt.fit_mixed(formula, data, ddf=ddf)
+        table = mt.effect_sizes(fit)
+        assert table.loc["ses_within", "df"] == len(hsb) - 160 - 1
+        assert table.loc["sector[T.Public]", "df"] == fit.df["sector[T.Public]"]
+        assert table["t"].equals(fit.tvalues[table.index])
+        r = mt.partial_r(table["t"], table["df"])
+        np.testing.assert_allclose(table["r"], r)
+        assert "The slope of ses_within varies" in repr(table.round(2))
+        assert "<li>The slope of ses_within varies" in table._repr_html_()
+    asked = mt.effect_sizes(fit, ddf="satterthwaite")
+    assert asked.loc["ses_within", "df"] == fit.tests("satterthwaite").loc["ses_within", "df"]
+    plain = mt.effect_sizes(mt.fit_random_intercept("math ~ ses", hsb, cluster="school"))
+    assert "Note" not in repr(plain) + repr(asked)
+
+
 def test_model_without_intercept_keeps_all_coefficients(hsb):
     fit = mt.fit_mixed("math ~ 0 + sector + (1 | school)", hsb)
     assert len(mt.effect_sizes(fit)) == 2

@@ -20,6 +20,7 @@ from mlteach.location_scale.bayes.checks import DIC, diagnose, dic, with_log_lik
 from mlteach.location_scale.bayes.estimates import PosteriorEstimates, described, tails
 from mlteach.location_scale.bayes.predictive import predictive
 from mlteach.location_scale.derived import RATIOS
+from mlteach.location_scale.notes import design_notes
 
 if TYPE_CHECKING:
     import arviz
@@ -160,7 +161,7 @@ class LocationScalePosterior(PosteriorEstimates, Result):
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """Rows left out, and whether the chains can be trusted, in plain words."""
-        return (*self.dropped_notes, *diagnose(self.idata))
+        return (*design_notes(self), *diagnose(self.idata))
 
     @property
     def converged(self) -> bool:
@@ -210,4 +211,5 @@ class LocationScalePosterior(PosteriorEstimates, Result):
             tables["Level-2 functions: log variances, atanh of correlations"] = self.between
         if "association" in self.idata.posterior:
             tables["Association: effects of the mean in the log variance"] = self.association
-        return Summary("Two-level location-scale model, posterior", facts, tables, self.notes)
+        title = "Two-level location-scale model, posterior"
+        return Summary(title, facts, tables, self.notes, self.converged)

@@ -26,6 +26,9 @@ from mlteach.plots.base import (
     number,
 )
 
+# With more rows than this single rows are a cloud.
+FEW_ROWS = 200
+
 # ---------------------------------------------------------------------------------------- QQ plots
 
 
@@ -201,7 +204,7 @@ def _describe_qq(fit, what: str, values: np.ndarray, outside: np.ndarray, envelo
 def residual_spread(
     fit: MixedResult,
     *,
-    bins: int = 10,
+    bins: int | None = None,
     labels: Mapping[str, str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -212,8 +215,9 @@ def residual_spread(
     Parameters
     ----------
     fit : MixedResult
-    bins : int, default 10
-        Bins of equally many rows, at least two rows each.
+    bins : int, optional
+        Bins of equally many rows, at least two rows each; by default 10, or as many as leave some
+        six rows in a bin.
     labels : mapping of str to str, optional
         Words for columns.
     ax : matplotlib Axes, optional
@@ -237,8 +241,11 @@ def residual_spread(
     'Fitted value of math'
     """
     need_fit(fit, "residual_spread")
-    if not 1 <= bins <= fit.nobs // 2:
-        raise ModelError(f"bins={bins} is not between 1 and {fit.nobs // 2}, half of the rows.")
+    bins = min(10, max(1, fit.nobs // 6)) if bins is None else bins
+    if bins not in range(1, fit.nobs // 2 + 1):
+        raise ModelError(
+            f"bins={bins!r} is not a whole number from 1 to {fit.nobs // 2}, half of the rows."
+        )
     table = _binned(fit, bins)
     ax = axes_or_new(ax)
     _draw_spread(ax, fit, table)
@@ -272,9 +279,9 @@ def _draw_spread(ax: Axes, fit: MixedResult, table: pd.DataFrame) -> None:
     ax.scatter(
         fit.fitted,
         fit.resid,
-        s=5,
+        s=5 if fit.nobs > FEW_ROWS else 18,
         color=PALETTE["light"],
-        alpha=0.5,
+        alpha=0.5 if fit.nobs > FEW_ROWS else 1.0,
         linewidths=0,
         rasterized=True,
         gid="rows",

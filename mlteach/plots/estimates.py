@@ -40,9 +40,10 @@ def variance_parts(fit: MixedResult) -> pd.Series:
     """Variance of the outcome by where it comes from.
 
     With ``z`` a row's random-effect predictors, ``m`` their mean and ``S`` their covariance matrix
-    over the rows (divisor N), random effects contribute the mean of z'Tz = m'Tm + trace(TS): what
-    clusters differ in at the average of the predictors, and what their slopes add (Rights & Sterba
-    2019, doi:10.1037/met0000184). ``predictors`` is the variance of the fixed part (divisor N).
+    over the rows, random effects contribute m'Tm + trace(TS): what clusters differ in at the
+    average of the predictors, and what their slopes add (Rights & Sterba 2019,
+    doi:10.1037/met0000184). ``predictors`` is the variance of the fixed part. Variances of
+    predictors have the divisor N - 1, as in ``mt.r_squared``.
 
     Parameters
     ----------
@@ -62,9 +63,10 @@ def variance_parts(fit: MixedResult) -> pd.Series:
     """
     T, Z = fit.tau.to_numpy(), fit.design.Z
     mean = Z.mean(axis=0)
-    spread = (Z - mean).T @ (Z - mean) / len(Z)
+    spread = (Z - mean).T @ (Z - mean) / (len(Z) - 1)
     # Centred by column, so that an intercept alone has a variance of exactly zero.
-    fixed = float(np.var((fit.design.X - fit.design.X.mean(axis=0)) @ fit.params.to_numpy()))
+    X = fit.design.X - fit.design.X.mean(axis=0)
+    fixed = float(np.var(X @ fit.params.to_numpy(), ddof=1))
     values = [float(mean @ T @ mean), float(np.trace(T @ spread)), fit.sigma2, fixed]
     return pd.Series(values, index=list(_PARTS), name="variance")
 

@@ -29,6 +29,8 @@ from mlteach.questions.shrinkage import shrinkage as pooled
 
 # The ellipse holds this share of the clusters of the estimated distribution.
 SHARE = 0.95
+# Space between clusters of different sizes, and how many sizes are written at the axis.
+GAP, MOST_TICKS = 0.5, 12
 # Fixed parts that differ by less than this, relative to tau, are one point.
 SAME_POINT = 1e-9
 
@@ -139,13 +141,31 @@ def _over_sizes(ax, fit, parts, n: pd.Series, words, count: str) -> list:
     _arrows(ax, x, part["none"], x, part["partial"])
     ax.axhline(part["complete"].iloc[0], color=PALETTE["black"], ls="--", lw=1.2, zorder=1)
     ax.set(xlabel=f"Rows in the cluster; {count}", ylabel=words[name])
+    _size_ticks(ax, n)
     return [*_handles(), Line2D([], [], color=PALETTE["black"], ls="--", label="complete pooling")]
 
 
 def _side_by_side(n: pd.Series) -> np.ndarray:
-    """Sizes, with clusters of the same size next to each other."""
-    place, among = n.groupby(n).cumcount(), n.groupby(n).transform("size")
-    return (n + 0.8 * ((place + 0.5) / among - 0.5)).to_numpy()
+    """Where the clusters stand: in the order of their sizes, a gap between different sizes.
+
+    By rank and not by size, so that one cluster of two rows does not squeeze all others.
+    """
+    order = np.argsort(n.to_numpy(), kind="stable")
+    steps = np.where(np.diff(n.to_numpy()[order], prepend=n.min()) > 0, 1.0 + GAP, 1.0)
+    place = np.empty(len(n))
+    place[order] = np.cumsum(steps)
+    return place
+
+
+def _size_ticks(ax: Axes, n: pd.Series) -> None:
+    """Cluster sizes below their clusters, as many as have room."""
+    middle = pd.Series(_side_by_side(n)).groupby(n.to_numpy()).mean()
+    room = np.ptp(middle) / MOST_TICKS
+    chosen = [middle.index[0]]
+    for size, at in middle.items():
+        if at - middle[chosen[-1]] > room:
+            chosen.append(size)
+    ax.set_xticks(middle[chosen], [f"{size}" for size in chosen])
 
 
 def _in_the_plane(ax, fit, parts, n: pd.Series, words, count: str) -> list:

@@ -1,5 +1,6 @@
 """Figures: numbers in the artists, words in the descriptions, and what is refused. No pixels."""
 
+import contextlib
 import subprocess
 import sys
 
@@ -184,6 +185,29 @@ def test_legend_lies_inside_the_axes_and_above_the_data(hsb):
         data_top = ax.transData.transform((0, hsb["math"].max()))[1]
         frame = ax.get_window_extent()
         assert data_top < box.y0 and box.y1 <= frame.y1 and box.x1 <= frame.x1
+
+
+@pytest.mark.parametrize("size", [(6.4, 4.8), (4.0, 3.0)])
+@pytest.mark.parametrize("look", [plots.style, contextlib.nullcontext])
+def test_legends_of_any_width_lie_inside_the_axes(hsb, slope, empty, look, size):
+    long = dict.fromkeys(["Intercept"], "what a school of this kind adds to the mean of its pupils")
+    draw = [
+        lambda ax: plots.shrinkage(slope, ax=ax),
+        lambda ax: plots.shrinkage(empty, labels=long, ax=ax),
+        lambda ax: plots.r_squared(slope, ax=ax),
+        lambda ax: plots.residual_spread(empty, ax=ax),
+        lambda ax: plots.within_between(hsb, "ses", "math", "school", ax=ax),
+        lambda ax: plots.coefficients({"a model with quite a long name": slope, "b": slope}, ax=ax),
+    ]
+    for function in draw:
+        with look():
+            ax = function(plt.subplots(figsize=size)[1])
+            ax.figure.canvas.draw()
+            box, frame = ax.get_legend().get_window_extent(), ax.get_window_extent()
+        point = ax.figure.dpi / 72
+        assert box.x1 <= frame.x1 + 3 * point and box.x0 >= frame.x0 - point
+        assert box.y1 <= frame.y1 + point and box.y0 >= frame.y0 - point
+        plt.close(ax.figure)
 
 
 def test_describe_joins_the_axes_of_a_figure_and_refuses_other_axes(empty):
@@ -555,8 +579,17 @@ def test_residual_spread_shows_mean_and_sd_of_each_bin(empty):
     assert f"{parts[0].std(ddof=1):.2f} in the lowest bin" in plots.describe(ax)
 
 
+def test_residual_spread_takes_fewer_bins_for_few_rows():
+    """Eighteen rows (six rails of three): three bins of six."""
+    rng = np.random.default_rng(5)
+    rail = pd.DataFrame({"rail": np.repeat(np.arange(6), 3), "y": rng.normal(size=18)})
+    rail["y"] += 5 * rng.normal(size=6)[rail["rail"]]
+    fit = mt.fit_empty("y", rail, cluster="rail")
+    assert "18 rows in 3 bins" in plots.describe(plots.residual_spread(fit))
+
+
 def test_residual_spread_refuses_too_many_bins(flat):
-    with pytest.raises(ModelError, match="bins=13 is not between 1 and 12"):
+    with pytest.raises(ModelError, match="bins=13 is not a whole number from 1 to 12"):
         plots.residual_spread(flat, bins=13)
 
 
@@ -567,11 +600,23 @@ def test_variance_parts_add_up_to_the_mean_model_implied_variance(slope):
     parts = plots.variance_parts(slope)
     Z = slope.design.Z
     level_two = np.einsum("iq,qr,ir->i", Z, slope.tau, Z).mean()
-    assert parts["between clusters"] + parts["slopes"] == pytest.approx(level_two, rel=1e-12)
-    x = Z[:, 1]
-    assert parts["slopes"] == pytest.approx(slope.tau.loc["score11", "score11"] * x.var())
-    assert parts["predictors"] == pytest.approx(slope.params["score11"] ** 2 * x.var())
+    N, x = len(Z), Z[:, 1]
+    mean_square = parts["between clusters"] + parts["slopes"] * (N - 1) / N
+    assert mean_square == pytest.approx(level_two, rel=1e-12)
+    assert parts["slopes"] == pytest.approx(slope.tau.loc["score11", "score11"] * x.var(ddof=1))
+    assert parts["predictors"] == pytest.approx(slope.params["score11"] ** 2 * x.var(ddof=1))
     assert parts["residual (within)"] == slope.sigma2
+
+
+def test_parts_of_a_centred_slope_are_those_of_r_squared(hsb):
+    """Centred within clusters nothing of the predictor lies between: one definition, one number."""
+    data = mt.center(hsb, "ses", cluster="school")
+    fit = mt.fit_mixed("math ~ ses_within + (1 + ses_within | school)", data)
+    parts, table = plots.variance_parts(fit), mt.r_squared(fit).decomposition["variance"]
+    pairs = {"slopes": "slope_variation", "predictors": "fixed_within",
+             "between clusters": "mean_variation", "residual (within)": "residual"}  # fmt: skip
+    for bar, part in pairs.items():
+        assert parts[bar] == pytest.approx(table[part], rel=1e-9)
 
 
 def test_variance_bar_stacks_the_components(empty, sector):
@@ -583,7 +628,7 @@ def test_variance_bar_stacks_the_components(empty, sector):
     wanted = [
         [fit.tau.iloc[0, 0] for fit in (empty, sector)],
         [fit.sigma2 for fit in (empty, sector)],
-        [0.0, np.var(sector.predict(random=False))],
+        [0.0, np.var(sector.predict(random=False), ddof=1)],
     ]
     np.testing.assert_allclose(widths, wanted, **EXACT)
     np.testing.assert_allclose(starts, np.cumsum([[0, 0], *wanted[:-1]], axis=0), **EXACT)

@@ -58,13 +58,28 @@ def test_one_effect_stands_over_the_sizes(empty):
     table = mt.shrinkage(empty)
     np.testing.assert_allclose(dots(ax, "none")[:, 1], table["none"], **EXACT)
     np.testing.assert_allclose(dots(ax, "partial")[:, 1], table["partial"], **EXACT)
-    assert np.abs(dots(ax, "none")[:, 0] - table["n"]).max() <= 0.4
+    x = dots(ax, "none")[:, 0]
+    assert (np.diff(table["n"].to_numpy()[np.argsort(x)]) >= 0).all()
+    for tick, text in zip(ax.get_xticks(), ax.get_xticklabels(), strict=True):
+        own = x[table["n"] == int(text.get_text())]
+        assert tick == pytest.approx(own.mean())
     np.testing.assert_allclose(dots(ax, "none")[:, 0], dots(ax, "partial")[:, 0], **EXACT)
     (line,) = ax.lines
     assert line.get_ydata()[0] == pytest.approx(empty.params["Intercept"])
     quiver = arrows(ax)
     np.testing.assert_allclose(quiver.V, table["partial"] - table["none"], **EXACT)
     np.testing.assert_allclose(quiver.U, 0.0, **EXACT)
+
+
+@pytest.mark.parametrize("sizes", [[5] * 30, [2] + [40] * 30, [3, 3, 90]])
+def test_clusters_have_equal_room_whatever_their_sizes(sizes):
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(len(sizes)), sizes)
+    y = rng.normal(size=len(sizes))[g] + rng.normal(size=len(g))
+    ax = plots.shrinkage(mt.fit_empty("y", pd.DataFrame({"y": y, "g": g}), cluster="g"))
+    gaps = np.diff(np.sort(dots(ax, "none")[:, 0]))
+    assert gaps.max() / gaps.min() <= 1.5
+    assert [text.get_text() for text in ax.get_xticklabels()] == [str(n) for n in sorted({*sizes})]
 
 
 def test_two_effects_are_a_plane_with_an_ellipse(slopes):

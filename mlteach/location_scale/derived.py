@@ -173,7 +173,9 @@ def icc_at(
         icc = odds / (1.0 + odds)
         se = _se_of_rows(fit, slopes) * icc * (1.0 - icc)
         # A variance of zero has no logarithm, and its slope no meaning.
-        lower, upper = logit_limits(np.where(icc > 0.0, icc, np.nan), se, level)
+        if fit.no_variance[: Z.shape[1]].all():
+            icc, se = np.zeros(len(Z)), np.full(len(Z), np.nan)
+        lower, upper = logit_limits(icc, se, level)
     columns = {"estimate": icc, "se": se, "lower": lower, "upper": upper}
     return pd.DataFrame(columns, index=data.index)
 

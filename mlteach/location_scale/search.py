@@ -17,6 +17,8 @@ from mlteach.location_scale.likelihood import Rows
 
 # Expectation of log chi-square(1): what is added to the log of a squared residual.
 LOG_CHI2 = 1.2703628
+# So many searches with one curvature each, before it is found anew at every step.
+FIXED = 4
 SEARCH_POINTS = {0: 1, 1: 7, 2: 5}
 
 
@@ -62,13 +64,29 @@ def maximise(
             fine.settle(theta)
             theta = minimize(_FixedCurvature(fine, curvature), theta, max_iter=30).end
     # Where a variance is nearly zero the deviance is flat and its curvature keeps changing.
-    for _ in range(6):
+    for attempt in range(8):
         hessian = fine.hessian(theta)
-        record = minimize(_FixedCurvature(fine, hessian), theta, max_iter=30)
+        objective = _FixedCurvature(fine, hessian) if attempt < FIXED else fine
+        record = minimize(objective, theta, max_iter=30)
         theta = record.end
         if record.converged:
             break
-    return fine, record, hessian
+        theta = _off_saddle(fine, theta)
+    return fine, record, hessian if attempt < FIXED else fine.hessian(theta)
+
+
+def _off_saddle(deviance: LocationScaleDeviance, theta: np.ndarray) -> np.ndarray:
+    """A lower point along the direction that curves down most, if there is one.
+
+    A variance of zero is a saddle of the deviance where a small one is its minimum: the search
+    gets there with a gradient of zero.
+    """
+    values, vectors = np.linalg.eigh(deviance.hessian(theta))
+    if values[0] >= 0.0:
+        return theta
+    steps = np.outer((-0.1, -0.01, -0.001, 0.001, 0.01, 0.1), vectors[:, 0])
+    points = [theta, *(theta + steps)]
+    return min(points, key=lambda point: deviance.value_and_gradient(point)[0])
 
 
 @dataclass(frozen=True)

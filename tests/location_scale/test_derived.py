@@ -46,3 +46,74 @@ def test_variance_ratios_where_omega_differs(hsb):
     # The average ratio is less certain than that of the medians: Omega is uncertain too.
     median = fit.variance_ratios(sectors, average=False).loc[1]
     assert row["ratio_upper"] / row["ratio_lower"] > median["ratio_upper"] / median["ratio_lower"]
+
+
+def test_linear_hypotheses(model1):
+    cov, names = model1.cov_params(), ["catholic", "scale:catholic"]
+    one = model1.test("scale:catholic = 0")
+    assert np.isclose(one.statistic, model1.tvalues["scale:catholic"] ** 2)
+    assert np.isclose(one.p, model1.pvalues["scale:catholic"])
+    both = model1.test(names)
+    value = model1.params[names].to_numpy()
+    assert np.isclose(both.chi2, value @ np.linalg.solve(cov.loc[names, names], value))
+    assert both.p == both.p_chi2
+    assert both.df_den == np.inf
+    # A combination across the functions, and null values other than zero.
+    across = model1.test("catholic - 2*scale:catholic = 1").table.iloc[0]
+    weights = np.array([1.0, -2.0])
+    assert np.isclose(across["estimate"], weights @ value)
+    assert np.isclose(across["se"], np.sqrt(weights @ cov.loc[names, names] @ weights))
+    assert np.isclose(across["t"], (across["estimate"] - 1) / across["se"])
+    with pytest.raises(mt.FormulaError, match="scale:catholic"):
+        model1.test("scale:cathlic")
+
+
+def test_limits_of_variances_and_correlations_by_numerical_derivatives(model1):
+    """The delta method of components is analytic; here the scales themselves are differentiated."""
+    limits = model1.conf_int(0.9, which="random")
+
+    def on_their_scales(e):
+        omega = e.omega[0]
+        rho = omega[0, 1] / np.sqrt(omega[0, 0] * omega[1, 1])
+        return np.array([np.log(omega[0, 0]), np.arctanh(rho), np.log(omega[1, 1])])
+
+    value, slopes = on_their_scales(model1), model1.slopes(on_their_scales)
+    se = np.sqrt(np.einsum("ma,mn,na->a", slopes, model1.cov_scaled, slopes))
+    for side, sign in (("lower", -1), ("upper", 1)):
+        found = limits[side].to_numpy()
+        found = np.array([np.log(found[0]), np.arctanh(found[1]), np.log(found[2])])
+        assert np.allclose(found, value + sign * 1.6448536 * se, rtol=1e-5)
+    everything = model1.conf_int(which="all")
+    assert everything.loc["fixed"].equals(model1.conf_int())
+    assert everything.loc["random"].equals(model1.components[["lower", "upper"]])
+    with pytest.raises(mt.ModelError, match="which='both'"):
+        model1.conf_int(which="both")
+
+
+def test_icc_of_one_variance_is_the_mixed_model_s(hsb):
+    constant = fit_location_scale("math ~ catholic + (1 | school)", "~ 1", hsb)
+    mixed = mt.icc(mt.fit_mixed("math ~ catholic + (1 | school)", hsb, reml=False))
+    row = constant.icc_at(pd.DataFrame({"catholic": [0]})).iloc[0]
+    assert row["estimate"] == pytest.approx(float(mixed), rel=1e-5)
+    assert row["se"] == pytest.approx(mixed.se, rel=1e-4)
+    assert row[["lower", "upper"]].tolist() == pytest.approx([mixed.lower, mixed.upper], rel=0.02)
+
+
+def test_icc_differs_with_the_variance(model1):
+    rows = pd.DataFrame({"catholic": [0, 1]})
+    between = model1.random.loc["Intercept", "Intercept"]
+    for average in (True, False):
+        table = model1.icc_at(rows, average=average)
+        within = model1.predicted_variance(rows, average=average)
+        assert np.allclose(table["estimate"], between / (between + within))
+    assert table["estimate"][1] > table["estimate"][0]
+    assert ((table["lower"] < table["estimate"]) & (table["estimate"] < table["upper"])).all()
+
+
+def test_icc_where_no_variance_is_left():
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame({"g": np.repeat(np.arange(30), 6), "y": rng.normal(size=180)})
+    fit = fit_location_scale("y ~ 1 + (1 | g)", "~ 1", table)
+    row = fit.icc_at(table[:1]).iloc[0]
+    assert row["estimate"] == 0.0
+    assert row[["se", "lower", "upper"]].isna().all()

@@ -58,6 +58,16 @@ def test_fixed_variance_functions_against_nlme(case):
     for name, value in expected_log_variance(case).items():
         assert abs(alpha.loc[name, "estimate"] - value) < NLME_ESTIMATE * alpha.loc[name, "se"]
     assert np.allclose(fit.random.to_numpy(), case["tau"], rtol=1e-3, atol=1e-5)
+    rows = pd.read_csv(path).iloc[::400]
+    expected = sum(
+        value * (1.0 if name == "Intercept" else rows[name])
+        for name, value in expected_log_variance(case).items()
+    )
+    z = np.column_stack([np.ones(len(rows)), *(rows[name] for name in fit.effects[1:])])
+    between = np.einsum("iq,qr,ir->i", z, np.atleast_2d(case["tau"]), z)
+    icc = between / (between + np.exp(expected))
+    assert np.allclose(fit.icc_at(rows)["estimate"], icc, rtol=1e-3)
+    assert np.allclose(fit.predict(rows, random=False)["sd"] ** 2, np.exp(expected), rtol=1e-3)
 
 
 def expected_log_variance(case):

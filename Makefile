@@ -11,7 +11,7 @@ NBVAL := --nbval --nbval-current-env --nbval-sanitize-with book/nbval_sanitize.c
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve lab test chapters simulation reference benchmarks lint format clean
+.PHONY: help env book serve lab test chapters pictures simulation reference benchmarks lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "make %-12s%s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ test: $(ENV)  ## run pytest, then every chapter against its stored outputs
 
 chapters: $(ENV)  ## run the chapters that are out of date and store their outputs (CHAPTER=03: this one)
 	$(BIN)/python book/_ext/chapters.py $(CHAPTER)
+
+pictures: book  ## take the pictures of the README from the built book (needs Chromium)
+	$(BIN)/python book/_ext/pictures.py
 
 simulation: $(ENV)  ## run the stored simulation of chapter 16 again (takes ten minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python data/simulate.py

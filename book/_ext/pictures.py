@@ -2,7 +2,7 @@
 
     python book/_ext/pictures.py
 
-They are small: a screen of 900 pixels, and a palette of 64 colours.
+They are small: 900 pixels wide, and with a palette of 64 colours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from surroundings import BUILD, ROOT
 
 FOLDER = ROOT / "docs"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-SIZE = {"width": 900, "height": 640}
+WIDTH = 900
 COLOURS = 64
 
 
@@ -50,8 +50,9 @@ def shrink(path: Path) -> None:
 def take(browser: Browser) -> None:
     """Take both."""
     FOLDER.mkdir(exist_ok=True)
-    for picture in (chapter, widget):
-        page = browser.new_page(viewport=SIZE, color_scheme="light")
+    for picture, height in ((chapter, 640), (widget, 1000)):
+        viewport = {"width": WIDTH, "height": height}
+        page = browser.new_page(viewport=viewport, color_scheme="light")
         picture(page)
         page.close()
     for path in FOLDER.glob("*.png"):

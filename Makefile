@@ -10,6 +10,9 @@ NBVAL := --nbval --nbval-current-env --nbval-sanitize-with book/nbval_sanitize.c
 # JupyterLab asks for this where everything runs as root, as in a container.
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# Python reads the path of this folder in the encoding of the locale, which may know no umlauts.
+export LC_ALL := C.UTF-8
+
 .DEFAULT_GOAL := help
 .PHONY: help env book serve lab test chapters pictures simulation reference benchmarks lint format clean
 

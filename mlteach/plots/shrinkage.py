@@ -200,8 +200,8 @@ def _arrows(ax: Axes, x0, y0, x1, y1) -> None:
     x0, y0, x1, y1 = (np.asarray(values, float) for values in (x0, y0, x1, y1))
     many = len(x1) > 80
     ax.quiver(
-        x0, y0, x1 - x0, y1 - y0, angles="xy", scale_units="xy", scale=1, units="dots",
-        width=1.2 if many else 1.8, headwidth=6, headlength=9, minlength=0,
+        x0, y0, x1 - x0, y1 - y0, angles="xy", scale_units="xy", scale=1, units="inches",
+        width=0.012 if many else 0.018, headwidth=6, headlength=8, minlength=0,
         color=PALETTE["grey"], zorder=2, gid="arrows",
     )  # fmt: skip
     area = 12 if many else 20

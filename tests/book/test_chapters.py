@@ -2,9 +2,11 @@
 
 Each rule is a function from a notebook to the faults it finds, in words. Whether the stored outputs
 are right is nbval's business (``make test``), whether the site is whole that of ``test_site.py``.
+Pages called ``further_...`` take up what a chapter leaves out: no number, no exercises, no limits.
 """
 
 import re
+import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,18 @@ import nbformat
 import pytest
 import yaml
 
+from mlteach.exercises.check import chapter_exercises
 from tests.places import ROOT
 
 BOOK = ROOT / "book"
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))
+NUMBERED = [path for path in CHAPTERS if path.stem[0].isdigit()]
+#: Chapters with a pace: Parts I and II.
+PACED = [path for path in NUMBERED if int(path.stem[:2]) < 10]
+MOST_WORDS, MOST_MINUTES = 2800, 45
+#: Of the code that a reader sees: lines of the median cell, of any cell, characters of a line.
+MEDIAN_LINES, MOST_VISIBLE_LINES, MOST_CHARACTERS = 4, 10, 80
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 MOST_LINES = 15  # more belongs into the package
 MOST_PLAIN_DIGITS = 12  # a number with more differs between machines
 FEWEST_ALT_WORDS = 5
@@ -186,7 +196,9 @@ def numbers_have_sensible_digits(notebook: Notebook) -> list[str]:
 @rule
 def one_labelled_title(notebook: Notebook) -> list[str]:
     first = notebook.cells[0].source
-    faults = [] if re.match(r"\(ch-[a-z0-9-]+\)=\n# \w", first) else [f"begins {first[:40]!r}"]
+    faults = (
+        [] if re.match(r"\((ch|further)-[a-z0-9-]+\)=\n# \w", first) else [f"begins {first[:40]!r}"]
+    )
     titles = [
         line
         for cell in notebook.cells
@@ -212,6 +224,8 @@ def exercises_are_boxed_and_checked(notebook: Notebook) -> list[str]:
     boxed = re.findall(r"\{admonition\} Exercise ([\d.]+)", prose)
     keys = list(dict.fromkeys(asked(notebook)))
     faults = [] if keys == boxed else [f"boxes {boxed}, checks {keys}"]
+    if notebook.cells[0].source.startswith("(further-"):
+        return [*faults, *keys]
     numbers = [key.split(".")[1] for key in keys]
     if numbers != [str(k) for k in range(1, len(keys) + 1)] or len(keys) not in EXERCISES:
         faults.append(f"exercises {keys}")
@@ -224,10 +238,74 @@ def test_chapter(path: Path, check: Rule) -> None:
     assert check(nbformat.read(path, as_version=4)) == []
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
 def test_exercises_belong_to_their_chapter(path: Path) -> None:
     chapters = {key.split(".")[0] for key in asked(nbformat.read(path, as_version=4))}
     assert chapters == {str(int(path.stem[:2]))}
+
+
+def words(text: str) -> int:
+    """Count the words of a text in MyST, without formulas, directives and addresses."""
+    text = re.sub(r"\$\$.*?\$\$(\s*\([\w-]+\))?|\$[^$]*\$", " ", text, flags=re.DOTALL)
+    text = re.sub(
+        r"^\s*(`{3,}|~{3,}|:{3,})(\{\w+\})?|^:\w+:.*$|^\([\w-]+\)=$", " ", text, flags=re.M
+    )
+    text = re.sub(r"\{(?:eq|numref|cite[:\w]*)\}`[^`]*`|\]\([^)]*\)", " ", text)
+    return len(re.findall(r"[^\W\d][\w'’.-]*", text))
+
+
+def prose(notebook: Notebook) -> str:
+    """Join the texts of a chapter, those that come out of its code included."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    for cell in code_cells(notebook):
+        texts += [o.get("data", {}).get("text/markdown", "") for o in cell.outputs]
+    return "\n\n".join(texts)
+
+
+def visible_code(notebook: Notebook) -> list[str]:
+    cells = code_cells(notebook)
+    return [cell.source for cell in cells if not FOLDED & set(cell.metadata.get("tags", []))]
+
+
+def faults_of_pace(notebook: Notebook) -> list[str]:
+    """Find what makes a chapter longer, or its code harder, than a student bears at once."""
+    text, code = prose(notebook), visible_code(notebook)
+    lines = [len(source.splitlines()) for source in code]
+    minutes = sum(
+        int(n) for n in re.findall(r"^\*(?:Essential|Optional), (\d+) min\*$", text, re.M)
+    )
+    wide = [line for source in code for line in source.splitlines() if len(line) > MOST_CHARACTERS]
+    limits = {
+        "words": (words(text), MOST_WORDS),
+        "minutes": (minutes or 999, MOST_MINUTES),
+        "lines of the median cell": (statistics.median(lines), MEDIAN_LINES),
+        "lines of a cell": (max(lines), MOST_VISIBLE_LINES),
+        "wide lines": (len(wide), 0),
+        "asserts": ("\n".join(code).count("assert "), 0),
+        "imports below mt": (len(re.findall(r"(?:from|import) mlteach\.", "\n".join(code))), 0),
+    }
+    faults = [f"{what}: {n} > {most}" for what, (n, most) in limits.items() if n > most]
+    needed = ("{admonition} Open task", "{admonition} A model answer", "{admonition} Your guess")
+    return faults + [f"nothing like {what}" for what in needed if what not in text]
+
+
+@pytest.mark.parametrize("path", PACED, ids=lambda path: path.stem)
+def test_pace(path: Path) -> None:
+    assert faults_of_pace(nbformat.read(path, as_version=4)) == []
+
+
+def test_pace_sees_its_faults() -> None:
+    source = "from mlteach.core import x\nassert x  " + 80 * "." + 10 * "\n1"
+    plain = notebook_with(source=source)
+    plain.cells[0].source += " word" * MOST_WORDS
+    assert len(faults_of_pace(plain)) == 10
+
+
+@pytest.mark.parametrize("path", PACED, ids=lambda path: path.stem)
+def test_hints_name_a_section_of_the_chapter(path: Path) -> None:
+    headings = re.findall(r"^##+ (.+)$", prose(nbformat.read(path, as_version=4)), re.M)
+    places = {e.place for e in chapter_exercises(int(path.stem[:2])).values()}
+    assert places <= set(headings)
 
 
 def test_contents_name_every_page() -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +21,9 @@ from mlteach.core.moments import OutcomeMoments
 from mlteach.core.result import as_generator
 from mlteach.errors import ModelError
 from mlteach.mixed.deviance import ProfiledDeviance
+from mlteach.mixed.estimates import MixedEstimates
+from mlteach.mixed.ranef import tau_root
 from mlteach.mixed.search import global_minimum
-
-if TYPE_CHECKING:
-    from mlteach.mixed.result import MixedResult
 
 # A drop in deviance this much smaller than the observed one counts as equal: both are differences
 # of rounded minima, and where a variance is estimated as zero both are zero.
@@ -60,7 +58,7 @@ class Refitter:
 
     Parameters
     ----------
-    fit : MixedResult
+    fit : MixedEstimates
         Gives formula, design and criterion (REML or ML); its outcome plays no part.
 
     Examples
@@ -72,7 +70,7 @@ class Refitter:
     array([2.93, 6.26])
     """
 
-    def __init__(self, fit: MixedResult) -> None:
+    def __init__(self, fit: MixedEstimates) -> None:
         self._map, self._reml, self._constant = fit.problem.map, fit.reml, fit.problem.constant
         self._moments = OutcomeMoments(fit.design, fit.problem.moments)
 
@@ -125,7 +123,7 @@ class Bootstrap:
 
 
 def bootstrap(
-    fit: MixedResult,
+    fit: MixedEstimates,
     n: int = 1000,
     seed: int | np.random.Generator | None = None,
     progress: bool = True,
@@ -134,7 +132,7 @@ def bootstrap(
 
     Parameters
     ----------
-    fit : MixedResult
+    fit : MixedEstimates
     n : int, default 1000
         Data sets.
     seed : int or numpy.random.Generator, optional
@@ -177,8 +175,8 @@ def bootstrap(
 
 
 def null_drops(
-    small: MixedResult,
-    big: MixedResult,
+    small: MixedEstimates,
+    big: MixedEstimates,
     n: int = 1000,
     seed: int | np.random.Generator | None = None,
     progress: bool = True,
@@ -187,7 +185,7 @@ def null_drops(
 
     Parameters
     ----------
-    small, big : MixedResult
+    small, big : MixedEstimates
         Nested models fitted to the same rows by the same method (:func:`mlteach.questions.compare`
         checks that). Data sets are drawn from ``small``; both are refitted to each.
     n, seed, progress
@@ -243,7 +241,16 @@ def _outcomes(fit, n, seed, progress) -> Iterator[np.ndarray]:
     from tqdm.auto import tqdm
 
     for _ in tqdm(range(n), desc="bootstrap", disable=not progress, leave=False):
-        yield fit.simulate(rng, 1)[:, 0]
+        yield outcomes(fit, rng, 1)[:, 0]
+
+
+def outcomes(fit: MixedEstimates, rng: np.random.Generator, n: int) -> np.ndarray:
+    """Outcomes from new clusters and new residuals at the same predictors, shape (N, n)."""
+    d, root = fit.design, tau_root(fit.problem, fit.theta)
+    u = rng.standard_normal((n, fit.n_clusters, root.shape[1])) @ root.T
+    between = np.einsum("iq,niq->in", d.Z, u[:, d.codes])
+    within = np.sqrt(fit.sigma2) * rng.standard_normal((fit.nobs, n))
+    return (d.X @ fit.params.to_numpy())[:, None] + between + within
 
 
 def _check_any(good) -> None:

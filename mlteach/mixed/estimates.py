@@ -16,15 +16,16 @@ from mlteach.core.design import Design, varies_within
 from mlteach.core.identification import ROUNDING, null_directions, sets_of_components
 from mlteach.core.lazy import lazy_import
 from mlteach.core.optim import OptRecord
+from mlteach.core.result import Estimates
 from mlteach.core.summary import RESIDUAL, coefficient_table
-from mlteach.mixed import inference, sandwich
+from mlteach.mixed import inference, ranef, sandwich
 from mlteach.mixed.deviance import ProfiledDeviance
 
 pd = lazy_import("pandas")
 
 
 @dataclass(frozen=True, repr=False)
-class MixedEstimates:
+class MixedEstimates(Estimates):
     """The estimates of a two-level model. Numbers are in the units of the data.
 
     Attributes
@@ -87,11 +88,6 @@ class MixedEstimates:
         return self.design.dropped
 
     @property
-    def converged(self) -> bool:
-        """Whether no step lowers the deviance any more (measured, see ``optimizer.gain``)."""
-        return self.optimizer.converged
-
-    @property
     def theta(self) -> np.ndarray:
         """Free elements of the relative Cholesky factor, scaled units, shape (m,)."""
         return self.optimizer.end
@@ -152,23 +148,9 @@ class MixedEstimates:
         return self._coefficient_df(self.ddf)
 
     @property
-    def tvalues(self) -> pd.Series:
-        """Coefficients divided by their standard errors, shape (p,)."""
-        return (self.params / self.bse).rename("t")
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Two-sided p-values, shape (p,)."""
-        return self.coefficients["p"]
-
-    @property
     def coefficients(self) -> pd.DataFrame:
         """Coefficient table: estimate, se, df, t, p, lower, upper (95%)."""
         return self.tests()
-
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Wald confidence limits of the coefficients; columns lower, upper."""
-        return coefficient_table(self.params, self.bse, self.df, level)[["lower", "upper"]]
 
     def tests(
         self, ddf: str | None = None, level: float = 0.95, robust: str | None = None
@@ -397,21 +379,22 @@ class MixedEstimates:
         return float(self.optimizer.f_end + self.problem.constant)
 
     @property
-    def llf(self) -> float:
-        """Log-likelihood (under REML: restricted log-likelihood)."""
-        return -0.5 * self.deviance
-
-    @property
     def n_parameters(self) -> int:
         """Coefficients plus variance components."""
         return len(self.params) + self.problem.map.m + 1
 
-    @property
-    def aic(self) -> float:
-        """Deviance plus twice the number of parameters (as lme4 counts, under REML too)."""
-        return self.deviance + 2.0 * self.n_parameters
+    # --------------------------------------------------------------------------- clusters
 
-    @property
-    def bic(self) -> float:
-        """Deviance plus log(N) times the number of parameters (as lme4 counts)."""
-        return self.deviance + float(np.log(self.nobs)) * self.n_parameters
+    @cached_property
+    def _blups(self) -> np.ndarray:
+        """Conditional means of the random effects, user's units, shape (J, q)."""
+        return ranef.blups(self.problem, self.theta)
+
+    @cached_property
+    def cov_ranef(self) -> np.ndarray:
+        """Conditional covariance matrices of the random effects, shape (J, q, q)."""
+        return ranef.conditional_covariance(self.problem, self.theta)
+
+    @cached_property
+    def _fixed_part(self) -> np.ndarray:
+        return self.design.X @ self.params.to_numpy()

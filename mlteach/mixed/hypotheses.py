@@ -16,7 +16,6 @@ import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,11 +24,10 @@ from mlteach.core.lazy import lazy_import
 from mlteach.core.notes import convergence_notes
 from mlteach.core.summary import Summary, check_level, coefficient_table, format_p
 from mlteach.errors import FormulaError, ModelError
+from mlteach.mixed.estimates import MixedEstimates
 
 pd = lazy_import("pandas")
 
-if TYPE_CHECKING:
-    from mlteach.mixed.result import MixedResult
 
 # Part of a row that must be left when the rows above it are projected out.
 INDEPENDENT = 1e-10
@@ -111,7 +109,7 @@ def _p(p: float) -> str:
 
 
 def wald_test(
-    fit: MixedResult,
+    fit: MixedEstimates,
     hypothesis,
     ddf: str | None,
     robust: str | None,
@@ -251,7 +249,7 @@ def _wald(distance: np.ndarray, rows: np.ndarray, cov: np.ndarray) -> float:
     return float(np.sum((vectors.T @ np.linalg.solve(R.T, distance)) ** 2 / values))
 
 
-def _notes(fit: MixedResult, table: pd.DataFrame, df_den: float, robust) -> tuple[str, ...]:
+def _notes(fit: MixedEstimates, table: pd.DataFrame, df_den: float, robust) -> tuple[str, ...]:
     notes = list(convergence_notes(fit))
     unknown = list(table.index[table["df"].isna()])
     if unknown:

@@ -7,7 +7,6 @@ closest to symmetric, and they are the units of the data.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,15 +18,13 @@ from mlteach.errors import ModelError
 from mlteach.mixed import profile
 from mlteach.mixed.bootstrap import bootstrap
 from mlteach.mixed.deviance import ProfiledDeviance
+from mlteach.mixed.estimates import MixedEstimates
 
 pd = lazy_import("pandas")
 
-if TYPE_CHECKING:
-    from mlteach.mixed.result import MixedResult
-
 
 def confint(
-    fit: MixedResult,
+    fit: MixedEstimates,
     method: str,
     which: str,
     level: float,
@@ -65,11 +62,11 @@ def _parts(
     return fixed() if which == "fixed" else random()
 
 
-def _wald_fixed(fit: MixedResult, level: float) -> pd.DataFrame:
+def _wald_fixed(fit: MixedEstimates, level: float) -> pd.DataFrame:
     return pd.concat([fit.params, fit.conf_int(level)], axis=1)
 
 
-def _profile_fixed(fit: MixedResult, level: float) -> pd.DataFrame:
+def _profile_fixed(fit: MixedEstimates, level: float) -> pd.DataFrame:
     problem, scaling = fit.problem, fit.problem.moments.scaling
     se = np.sqrt(np.diag(fit.cov_params("z")))
     limits = {}
@@ -82,14 +79,14 @@ def _profile_fixed(fit: MixedResult, level: float) -> pd.DataFrame:
     return pd.concat([fit.params, table], axis=1)
 
 
-def _wald_sd(fit: MixedResult, level: float) -> pd.DataFrame:
+def _wald_sd(fit: MixedEstimates, level: float) -> pd.DataFrame:
     table = _sd_table(fit)
     half = normal_quantile(level) * table["se"]
     estimate = table["estimate"]
     return pd.DataFrame({"estimate": estimate, "lower": estimate - half, "upper": estimate + half})
 
 
-def _sd_table(fit: MixedResult) -> pd.DataFrame:
+def _sd_table(fit: MixedEstimates) -> pd.DataFrame:
     """SDs and correlations with delta-method standard errors, rows as in ``variances``."""
     v, map_ = fit.variances, fit.problem.map
     estimate = np.where(v["correlation"].notna(), v["correlation"], v["sd"])
@@ -146,7 +143,7 @@ def _percentiles(estimate: pd.Series, draws: np.ndarray, level: float) -> pd.Dat
     return pd.concat([estimate.rename("estimate"), table], axis=1)
 
 
-def _bootstrap_notes(draws, fit: MixedResult, which: str) -> tuple[str, ...]:
+def _bootstrap_notes(draws, fit: MixedEstimates, which: str) -> tuple[str, ...]:
     n = len(draws.params)
     notes = [f"Percentile intervals from {n} data sets drawn from the fit."]
     if draws.n_failed:
@@ -163,7 +160,7 @@ def _bootstrap_notes(draws, fit: MixedResult, which: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _profile_sd(fit: MixedResult, level: float) -> pd.DataFrame:
+def _profile_sd(fit: MixedEstimates, level: float) -> pd.DataFrame:
     """Profile limits, found in a scaling without centring, in which SDs are the user's."""
     moments = cluster_moments(fit.design, centre=False)
     problem = ProfiledDeviance(moments, fit.problem.map, fit.reml)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from mlteach.core import notes as words
 from mlteach.core.design import Design
+from mlteach.core.lr_test import LikelihoodRatioTest
 from mlteach.core.summary import Summary
-
-if TYPE_CHECKING:
-    from mlteach.mixed.result import MixedResult
+from mlteach.mixed.estimates import MixedEstimates
 
 
-def summary(fit: MixedResult, ddf: str) -> Summary:
+def summary(
+    fit: MixedEstimates, ddf: str, against_none: LikelihoodRatioTest, notes: Sequence[str]
+) -> Summary:
     """Both sides of the model: coefficients, and variance components."""
     sizes = fit.cluster_sizes
     facts = {
@@ -26,11 +27,11 @@ def summary(fit: MixedResult, ddf: str) -> Summary:
         "Log-likelihood": f"{fit.llf:.4f}",
         "Deviance": f"{fit.deviance:.4f}",
         "AIC, BIC": f"{fit.aic:.2f}, {fit.bic:.2f}",
-        "Against no random effects": str(fit.lr_test_random),
+        "Against no random effects": str(against_none),
         "Degrees of freedom": ddf,
     }
     tables = {"Model for the means": fit.tests(ddf), "Model for the variance": fit.variances}
-    return Summary("Two-level linear mixed model", facts, tables, fit.notes, fit.converged)
+    return Summary("Two-level linear mixed model", facts, tables, notes, fit.converged)
 
 
 def dropped_note(design: Design) -> str:
@@ -45,7 +46,7 @@ def design_notes(design: Design) -> list[str]:
     return [note for note in notes if note]
 
 
-def boundary_notes(fit: MixedResult) -> list[str]:
+def boundary_notes(fit: MixedEstimates) -> list[str]:
     """What it means that an estimate lies on the boundary; empty if none does.
 
     Judged by the rank of Lambda in scaled units: a predictor far from zero makes the correlation
@@ -59,7 +60,7 @@ def boundary_notes(fit: MixedResult) -> list[str]:
     return notes
 
 
-def _notes_on_block(fit: MixedResult, names: list[str]) -> list[str]:
+def _notes_on_block(fit: MixedEstimates, names: list[str]) -> list[str]:
     """Notes on effects that vary together with a covariance matrix of deficient rank."""
     left = [name for name in names if fit.tau.loc[name, name] > 0]
     # Where the data cannot tell an effect from others, a zero is as good as any other value.

@@ -18,8 +18,6 @@ d`` with ``M = sum_j F_j'D F_j``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mlteach.core.columns import as_table
@@ -29,19 +27,17 @@ from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import check_level
 from mlteach.errors import ModelError
 from mlteach.mixed import ranef as effects
+from mlteach.mixed.deviance import ProfiledDeviance
+from mlteach.mixed.estimates import MixedEstimates
 from mlteach.mixed.inference import variance_information
 
 pd = lazy_import("pandas")
-
-if TYPE_CHECKING:
-    from mlteach.mixed.deviance import ProfiledDeviance
-    from mlteach.mixed.result import MixedResult
 
 OF = ("outcome", "mean")
 
 
 def prediction_interval(
-    fit: MixedResult, data: pd.DataFrame | None, level: float, of: str, random: bool
+    fit: MixedEstimates, data: pd.DataFrame | None, level: float, of: str, random: bool
 ) -> pd.DataFrame:
     """Predictions with limits; see :meth:`MixedResult.prediction_interval`.
 
@@ -71,13 +67,13 @@ def prediction_interval(
 
 
 def error_variance(
-    fit: MixedResult, X: np.ndarray, Z: np.ndarray, position: np.ndarray, residual: bool
+    fit: MixedEstimates, X: np.ndarray, Z: np.ndarray, position: np.ndarray, residual: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Variance of prediction errors, and its degrees of freedom by Satterthwaite's rule.
 
     Parameters
     ----------
-    fit : MixedResult
+    fit : MixedEstimates
     X, Z : ndarray, shapes (rows, p), (rows, q)
     position : ndarray of int, shape (rows,)
         Cluster of each row, -1 for a new one.
@@ -120,7 +116,7 @@ def _by_psi(
     return out + np.einsum("ip,mps,is->im", Sd, M, Sd)
 
 
-def _rows(fit: MixedResult, data: pd.DataFrame | None, random: bool):
+def _rows(fit: MixedEstimates, data: pd.DataFrame | None, random: bool):
     """X, Z, position of the cluster (-1 if it is new), index and ids of new clusters."""
     design = fit.design
     if data is None:

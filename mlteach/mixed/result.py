@@ -6,7 +6,7 @@ computed when asked for, by a function of another module. Numbers are in the uni
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,7 +18,8 @@ from mlteach.core.columns import as_table
 from mlteach.core.design import varies_within
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
-from mlteach.core.summary import Summary
+from mlteach.core.result import Result, split_components
+from mlteach.core.summary import RESIDUAL, Summary
 from mlteach.mixed import inference, smushing
 from mlteach.mixed import notes as account
 from mlteach.mixed import ranef as effects
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class MixedResult(MixedEstimates):
+class MixedResult(MixedEstimates, Result):
     """A fitted two-level model: its estimates, and the questions that can be put to them.
 
     Attributes
@@ -168,11 +169,6 @@ class MixedResult(MixedEstimates):
 
     # ------------------------------------------------------------------- clusters and rows
 
-    @cached_property
-    def _blups(self) -> np.ndarray:
-        """Conditional means of the random effects, user's units, shape (J, q)."""
-        return effects.blups(self.problem, self.theta)
-
     def ranef(self) -> pd.DataFrame:
         """Predicted random effects (BLUPs), with their conditional standard deviations.
 
@@ -196,11 +192,6 @@ class MixedResult(MixedEstimates):
             pd.DataFrame(sd, index=self.design.labels, columns=[f"{n}_sd" for n in names])
         )
 
-    @cached_property
-    def cov_ranef(self) -> np.ndarray:
-        """Conditional covariance matrices of the random effects, shape (J, q, q)."""
-        return effects.conditional_covariance(self.problem, self.theta)
-
     @property
     def fitted(self) -> pd.Series:
         """Predictions for the rows used, random effects included, shape (N,)."""
@@ -218,10 +209,6 @@ class MixedResult(MixedEstimates):
         return pd.Series(
             self.design.y - self._fixed_part, index=self.design.index, name="marginal_resid"
         )
-
-    @cached_property
-    def _fixed_part(self) -> np.ndarray:
-        return self.design.X @ self.params.to_numpy()
 
     def predict(self, data: pd.DataFrame | None = None, *, random: bool = True) -> pd.Series:
         """Predict the outcome of rows, in known or in new clusters.
@@ -327,11 +314,9 @@ class MixedResult(MixedEstimates):
         -------
         ndarray, shape (N, n)
         """
-        root = effects.tau_root(self.problem, self.theta)
-        u = rng.standard_normal((n, self.n_clusters, root.shape[1])) @ root.T
-        between = np.einsum("iq,niq->in", self.design.Z, u[:, self.design.codes])
-        within = np.sqrt(self.sigma2) * rng.standard_normal((self.nobs, n))
-        return self._fixed_part[:, None] + between + within
+        from mlteach.mixed import bootstrap
+
+        return bootstrap.outcomes(self, rng, n)
 
     # ------------------------------------------------------------------- variance by predictors
 
@@ -473,10 +458,10 @@ class MixedResult(MixedEstimates):
         ddf : str, optional
             Method for the degrees of freedom; the fit's own by default.
         """
-        return account.summary(self, self._ddf(ddf))
+        return account.summary(self, self._ddf(ddf), self.lr_test_random, self.notes)
 
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+    def _parts_of_tidy(self, level: float) -> Iterator[tuple[str, object, pd.DataFrame]]:
+        yield "mean", "", self.tests(level=level)
+        effects = [*self.design.z_names, RESIDUAL]
+        for part, rows in split_components(self.variances, effects, level).items():
+            yield part, ["" if name == RESIDUAL else self.cluster for name in rows.index], rows

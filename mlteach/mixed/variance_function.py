@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,11 +20,11 @@ from mlteach.core.distributions import normal_quantile
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import check_level
 from mlteach.errors import DataError, ModelError
+from mlteach.mixed.estimates import MixedEstimates
+from mlteach.mixed.notes import boundary_notes
 
 pd = lazy_import("pandas")
 
-if TYPE_CHECKING:
-    from mlteach.mixed.result import MixedResult
 
 INTERCEPT = "Intercept"
 # Points of the default grid; a predictor with no more values than FEW is shown at each of them.
@@ -36,7 +35,7 @@ POINTS, FEW = 41, 8
 
 
 def variance_function(
-    fit: MixedResult,
+    fit: MixedEstimates,
     x: str,
     at: Sequence[float] | None,
     others: Mapping[str, float] | None,
@@ -62,14 +61,14 @@ def variance_function(
     return table
 
 
-def variance_at(fit: MixedResult, Z: np.ndarray, level: float) -> pd.DataFrame:
+def variance_at(fit: MixedEstimates, Z: np.ndarray, level: float) -> pd.DataFrame:
     """Variance of the outcome at rows of the random-effects design.
 
     The limits come from the delta method for the logarithm of the variance, so they are positive.
 
     Parameters
     ----------
-    fit : MixedResult
+    fit : MixedEstimates
     Z : ndarray, shape (rows, q)
     level : float
 
@@ -96,13 +95,13 @@ def variance_at(fit: MixedResult, Z: np.ndarray, level: float) -> pd.DataFrame:
     )
 
 
-def component_weights(fit: MixedResult, Z: np.ndarray) -> np.ndarray:
+def component_weights(fit: MixedEstimates, Z: np.ndarray) -> np.ndarray:
     """Weights w with ``z' Tau z = w' components``, components as in ``fit.variances`` (rows, m)."""
     map_ = fit.problem.map
     return Z[:, map_.rows] * Z[:, map_.cols] * np.where(map_.diagonal, 1.0, 2.0)
 
 
-def _held(fit: MixedResult, x: str, others: Mapping[str, float] | None) -> dict[str, float]:
+def _held(fit: MixedEstimates, x: str, others: Mapping[str, float] | None) -> dict[str, float]:
     """Values of the other predictors with random slopes, zero unless told otherwise."""
     slopes = [name for name in fit.tau.index if name != INTERCEPT]
     if x not in slopes:
@@ -128,7 +127,7 @@ def _held(fit: MixedResult, x: str, others: Mapping[str, float] | None) -> dict[
     return held
 
 
-def _grid(fit: MixedResult, x: str) -> np.ndarray:
+def _grid(fit: MixedEstimates, x: str) -> np.ndarray:
     """Values of x from the smallest to the largest in the rows used."""
     column = fit.design.Z[:, fit.design.z_names.index(x)]
     different = np.unique(column)
@@ -147,7 +146,7 @@ def _finite(at: Sequence[float]) -> np.ndarray:
     return values
 
 
-def _lowest(fit: MixedResult, k: int, z: np.ndarray) -> dict[str, float]:
+def _lowest(fit: MixedEstimates, k: int, z: np.ndarray) -> dict[str, float]:
     """Where along effect k the variance is lowest, and how low; NaN if the slope does not vary."""
     tau = fit.tau.to_numpy()
     rest = np.where(np.arange(len(z)) == k, 0.0, z)
@@ -158,12 +157,12 @@ def _lowest(fit: MixedResult, k: int, z: np.ndarray) -> dict[str, float]:
     return {"lowest_at": place, "lowest": max(float(z @ tau @ z), 0.0) + fit.sigma2}
 
 
-def _notes(fit: MixedResult, held: Mapping[str, float]) -> tuple[str, ...]:
+def _notes(fit: MixedEstimates, held: Mapping[str, float]) -> tuple[str, ...]:
     notes = []
     if held:
         where = ", ".join(f"{name} = {value:g}" for name, value in held.items())
         notes.append(f"The other predictors with random slopes are held at {where}.")
-    if fit.singular:
+    if boundary_notes(fit):
         notes.append(
             "The fit is singular (a variance of zero or a correlation of ±1), so the variance has "
             "no standard error."
@@ -174,7 +173,7 @@ def _notes(fit: MixedResult, held: Mapping[str, float]) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------- between rows
 
 
-def implied_covariance(fit: MixedResult, data: pd.DataFrame, correlation: bool) -> pd.DataFrame:
+def implied_covariance(fit: MixedEstimates, data: pd.DataFrame, correlation: bool) -> pd.DataFrame:
     """Covariance matrix of rows; see :meth:`MixedResult.implied_covariance`.
 
     Raises

@@ -94,7 +94,7 @@ def test_the_quoted_estimates(cells):
 
 
 def test_the_quoted_log_likelihoods(cells):
-    for which, column in (("long", "four students"), ("full", "all students")):
+    for which, column in (("long", "four"), ("full", "all")):
         line = next(row for row in cells["long"].splitlines() if f'"{column}, lavaan"' in row)
         quoted = ast.literal_eval(line.partition(": ")[2].rstrip(","))
         exact = [case[which]["logl"] for case in CASES.values()]

@@ -24,16 +24,21 @@ from mlteach.widgets.look import figure
 
 pd = lazy_import("pandas")
 
-#: Name in the stored table, ticks in percent, and ends; the scale of errors is logarithmic.
+#: Name in the stored table, ticks in percent, and ends. RMSE and bias are relative to the truth.
 CRITERIA = {
-    "relative RMSE": ("relRMSE_var_B", (5, 10, 20, 50, 100), (4, 120)),
-    "relative bias": ("relBias_var_B", (-10, -5, 0, 5), (-11, 5)),
-    "coverage": ("coverage_B", (92, 93, 94, 95, 96, 97), (91.5, 97)),
+    "RMSE, variances between": ("relRMSE_var_B", (5, 10, 20, 50, 100), (4, 120)),
+    "RMSE, covariance between": ("relRMSE_cov_B", (10, 20, 50, 100, 200), (9, 290)),
+    "RMSE, variances within": ("relRMSE_var_W", (1, 2, 5, 10), (0.9, 17)),
+    "RMSE, ICC": ("relRMSE_ICC", (5, 10, 20, 50, 100), (2.2, 120)),
+    "bias, variances between": ("relBias_var_B", (-10, -5, 0, 5), (-11, 5)),
+    "coverage, between": ("coverage_B", (92, 93, 94, 95, 96, 97), (91.5, 97)),
+    "coverage, within": ("coverage_W", (92, 93, 94, 95, 96, 97), (91.5, 97)),
     "negative variances": ("negVar_B", (0, 10, 20, 30), (-1, 33)),
 }
-LOGARITHMIC = "relative RMSE"
+#: The scale of relative errors is logarithmic.
+LOGARITHMIC = "RMSE"
 #: Where a criterion should be, if anywhere.
-IDEAL = {"relative bias": 0, "coverage": 95}
+IDEAL = {"bias, variances between": 0, "coverage, between": 95, "coverage, within": 95}
 SHOWN = 40
 ESTIMATE = "between.x1~~x1"
 #: Colour, symbol and shift of the conditions with n members a cluster.
@@ -85,7 +90,7 @@ def number(**settings: float) -> int:
 
 def height(criterion: str, value: float | np.ndarray) -> float | np.ndarray:
     """Where a value stands on the axis, which runs from 0 to 1 for every criterion."""
-    scale = np.log if criterion == LOGARITHMIC else np.asarray
+    scale = np.log if criterion.startswith(LOGARITHMIC) else np.asarray
     low, high = scale(CRITERIA[criterion][2])
     return (scale(value) - low) / (high - low)
 
@@ -133,7 +138,7 @@ def _draw_criterion(ax, criterion: str, setting: dict[str, float]) -> None:
         ax.plot(x * ASIDE, there, symbol, **HOLLOW, mec=color)
     _write_key(ax)
     ax.set(
-        title=f"{criterion[0].upper()}{criterion[1:]} by size n",
+        title=f"{criterion[0].upper()}{criterion[1:]}",
         xlabel="clusters, g",
         ylabel="percent",
     )
@@ -164,7 +169,7 @@ def _draw_intervals(ax, table: pd.DataFrame) -> int:
         ax.hlines(y[covers == is_in], rows["lower"], rows["upper"], color=PALETTE[colour], lw=wide)
     ax.plot(table["estimate"], y, "o", ms=3.5, mew=0, color=PALETTE["blue"])
     ax.text(LOWEST + 0.15, 37, "negative")
-    ax.set(title="40 of 1,000 estimates", xlabel="estimate / true variance")
+    ax.set(title="40 of 1,000 estimates", xlabel="τ² estimated / true")
     ax.set(xlim=(LOWEST, HIGHEST), xticks=[-2, 0, 1, 2, 4], ylim=(-1, 41), yticks=[])
     return int(covers.sum())
 
@@ -173,7 +178,7 @@ def _description(criterion: str, chosen: int, covered: int, readouts: dict[str, 
     vr, between, n, g = conditions().loc[chosen]
     ours, interval, there, z = readouts.values()
     return (
-        f"Left, {criterion} of the variances between clusters against the number of clusters, a "
+        f"Left, {criterion} clusters, in percent, against the number of clusters, a "
         f"line for each size, in conditions with a variance of {between:.2f} and a variance ratio "
         f"of {vr:.0f}. Marked is condition {chosen}, {g:,.0f} clusters of {n:.0f}: ours {ours}, "
         f"95% Monte Carlo interval {interval}, published {there}, a difference of {z} standard "
@@ -188,8 +193,8 @@ WIDGET = Widget(
     title="36 conditions, 36,000 data sets",
     question=(
         "2,000 members can be 1,000 clusters of 2 or 200 clusters of 10. Which is better for a "
-        "variance of 0.05 between clusters, and which for one of 0.25? Where are there negative "
-        "variances, and do the intervals keep their promise even there?"
+        "variance of 0.05 between clusters, and which for one of 0.25? Does the same hold for "
+        "covariances, for the ICC, and for variances within?"
     ),
     controls=(
         Choice("criterion", "criterion", tuple(CRITERIA)),

@@ -29,19 +29,36 @@ NAMES = pytest.mark.parametrize("criterion", CRITERIA)
 
 
 def by_hand(condition):
-    """The four criteria from the stored estimates, in plain NumPy; a share of replications each."""
+    """The criteria from the stored estimates, in plain NumPy."""
     part = stored_run().estimates.loc[condition]
-    b = conditions().loc[condition, "between"]
-    names = ["between.x1~~x1", "between.x1~~x2", "between.x2~~x2"]
-    wide = {k: part[k].unstack("parameter")[names].to_numpy() for k in ("estimate", "se")}
-    d = wide["estimate"][:, [0, 2]] - b
-    true = b * np.array([1, 0.3, 1])
-    covered = np.abs(wide["estimate"] - true) <= 1.959963984540054 * wide["se"]
+    b, vr = conditions().loc[condition, ["between", "vr"]]
+    pairs = ["x1~~x1", "x1~~x2", "x2~~x2"]
+    true = {"between": b * np.array([1, 0.3, 1])}
+    true |= {1: (1 - b) * np.array([1, 0.3, 1]), 2: (1 - b) / vr * np.array([1, 0.3, 1])}
+    columns = {"between": [f"between.{pair}" for pair in pairs]}
+    columns |= {k: [f"within.{pair}[{k}]" for pair in pairs] for k in (1, 2)}
+    wide = {k: part[k].unstack("parameter") for k in ("estimate", "se")}
+    estimate = {k: wide["estimate"][c].to_numpy() for k, c in columns.items()}
+    covered = {
+        k: np.abs(estimate[k] - true[k]) <= 1.959963984540054 * wide["se"][c].to_numpy()
+        for k, c in columns.items()
+    }
+    error = {k: estimate[k] / true[k] - 1 for k in columns}
+    rmse = {k: 100 * np.sqrt((error[k] ** 2).mean(axis=0)) for k in columns}
+    icc = {}
+    for k in (1, 2):
+        between, within = (x[:, [0, 2]] for x in (estimate["between"], estimate[k]))
+        truth = b / (b + true[k][0])
+        icc[k] = 100 * np.sqrt(((between / (between + within) / truth - 1) ** 2).mean(axis=0))
     return {
-        "relative RMSE": 100 * np.sqrt((d**2).mean(axis=0)).mean() / b,
-        "relative bias": 100 * d.mean() / b,
-        "coverage": 100 * covered.mean(),
-        "negative variances": 100 * (d + b < 0).any(axis=1).mean(),
+        "RMSE, variances between": rmse["between"][[0, 2]].mean(),
+        "RMSE, covariance between": rmse["between"][1],
+        "RMSE, variances within": np.mean([rmse[1][[0, 2]], rmse[2][[0, 2]]]),
+        "RMSE, ICC": np.mean([icc[1], icc[2]]),
+        "bias, variances between": 100 * error["between"][:, [0, 2]].mean(),
+        "coverage, between": 100 * covered["between"].mean(),
+        "coverage, within": 100 * np.mean([covered[1], covered[2]]),
+        "negative variances": 100 * (estimate["between"][:, [0, 2]] < 0).any(axis=1).mean(),
     }
 
 
@@ -49,7 +66,7 @@ def value_at(criterion, y):
     """The value of a height in the left picture, by its ticks."""
     axis = WIDGET.panel(criterion=criterion).figure.axes[0].yaxis
     ticks = [float(text.get_text().replace("−", "-")) for text in axis.get_ticklabels()]
-    scale, back = (np.log, np.exp) if criterion == "relative RMSE" else (np.asarray, np.asarray)
+    scale, back = (np.log, np.exp) if criterion.startswith("RMSE") else (np.asarray, np.asarray)
     slope, start = np.polyfit(axis.get_ticklocs(), scale(ticks), 1)
     return back(start + slope * np.asarray(y))
 
@@ -57,6 +74,7 @@ def value_at(criterion, y):
 @pytest.mark.parametrize("condition", [1, 8, 13, 36])
 def test_readouts_are_criteria_of_the_stored_estimates(condition):
     setting = conditions().loc[condition]
+    assert set(by_hand(condition)) == set(CRITERIA)
     for criterion, value in by_hand(condition).items():
         shown = WIDGET.panel(
             criterion=criterion,

@@ -104,8 +104,10 @@ EXERCISES = (
                 "school share this one.",
             ),
         ),
-        hint="How alike are two pupils of one school in this predictor? Then the two factors of "
-        "the section on the Moulton factor, with this sigma2_v and this n.",
+        ask="How alike are two pupils of one school in this predictor?",
+        hint="Two factors: heavier tails, and Moulton's with the intraclass correlation "
+        "of the squares. Both depend on sigma2_v, one on n.",
+        place="By how much? The Moulton factor again",
     ),
     Exercise(
         key="12.2",
@@ -130,7 +132,9 @@ EXERCISES = (
                 "The other way round: how many times the reported one is the true one?",
             ),
         ),
+        ask="Which of the two factors is 1 here, and is the other?",
         hint="With an intraclass correlation of 0 the Moulton factor is 1. What is left?",
+        place="By how much? The Moulton factor again",
     ),
     Exercise(
         key="12.3",
@@ -151,8 +155,9 @@ EXERCISES = (
                 "Right, but in percent more. Give the factor.",
             ),
         ),
-        hint="Which of the two fits lets schools differ in variance? Its standard error belongs on "
-        "top. Both stand in the column se of fit.log_variance.",
+        ask="Which of the two fits lets schools differ in variance?",
+        hint="Its standard error belongs on top. Both stand in the column se of fit.log_variance.",
+        place="Which of two models?",
     ),
     Exercise(
         key="12.4",
@@ -173,7 +178,10 @@ EXERCISES = (
                 "Both numbers are right; 95% comes first.",
             ),
         ),
-        hint="Solve sqrt(c (1 - c) / R) = 0.005 for R.",
+        ask="Which formula says how well a study knows a share?",
+        hint="Set sqrt(c (1 - c) / R) equal to the error that you want, as a share, and "
+        "solve for R.",
+        place="Is the prediction right?",
     ),
     Exercise(
         key="12.5",
@@ -194,7 +202,9 @@ EXERCISES = (
                 "Right, but in percent; a share lies between 0 and 1.",
             ),
         ),
-        hint="What has to be the same in drawing, in fitting and in the true values, so that "
-        "nothing but chance is left? Section on more students: partial fixes settings.",
+        ask="What has to be the same in drawing, in fitting and in the true values?",
+        hint="partial fixes a setting of a function. Fix sigma2_v where data are drawn "
+        "and the model where they are fitted; ask summary for the same world.",
+        place="Would more students help?",
     ),
 )

@@ -117,8 +117,9 @@ EXERCISES = (
                 "The first number is the average of the diagonal: the total variance.",
             ),
         ),
-        hint="Take the deviations of the 5 columns from the mean of all values, and S = d.T @ d / "
-        "rows. tau2 is the average of the 20 entries beside the diagonal.",
+        ask="Around which mean do you take deviations, one or five?",
+        hint="Two averages of one matrix: its diagonal, and everything beside it.",
+        place="Which model makes such a matrix?",
     ),
     Exercise(
         key="13.2",
@@ -142,7 +143,9 @@ EXERCISES = (
                 "You counted the means. Asked are variances and covariances.",
             ),
         ),
-        hint="30 columns: 30 x 31 / 2 entries. Within and Between: 3 x 4 / 2 entries each.",
+        ask="How many columns has the wide table, and how many matrices the model?",
+        hint="A symmetric matrix of m columns has m (m + 1) / 2 different entries.",
+        place="What do two variables add?",
     ),
     Exercise(
         key="13.3",
@@ -155,7 +158,9 @@ EXERCISES = (
             ),
             (lambda: 45 + 1, "Each member brings two columns."),
         ),
+        ask="What does one lose to the means?",
         hint="The rank is at most J - 1, and it has to reach the number of columns.",
+        place="How many schools does it take?",
     ),
     Exercise(
         key="13.4",
@@ -166,12 +171,14 @@ EXERCISES = (
             (
                 lambda: _contribution(independent=True),
                 "Your covariance matrix has zeros beside the diagonal: its students do not share "
-                "a school. tau2 belongs into every entry.",
+                "a school. tau2 belongs in every entry.",
             ),
             (lambda: 2 * -_contribution(), "That is the deviance, minus twice what is asked."),
         ),
-        hint="multivariate_normal(mean, V).logpdf(y) with 47 students: the diagonal of V is sigma2 "
-        "+ tau2, the rest tau2.",
+        ask="What do two students of one school have in common, by the model?",
+        hint="One density of 47 dimensions. Its matrix has tau2 everywhere, and sigma2 "
+        "more on the diagonal.",
+        place="What about schools of different size?",
     ),
     Exercise(
         key="13.5",
@@ -193,7 +200,9 @@ EXERCISES = (
                 "Very close: maximum likelihood divides by the number of pupils, not by one less.",
             ),
         ),
-        hint="tau2 is the covariance of the two columns; the share is tau2 over the variance of "
-        "arith_post.",
+        ask="Which part of two tests of one pupil can covary?",
+        hint="With two occasions the stable variance is an entry of the covariance "
+        "matrix; a share divides by a variance.",
+        place="What if members have names?",
     ),
 )

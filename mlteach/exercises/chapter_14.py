@@ -97,7 +97,11 @@ EXERCISES = (
                 "These are the two numbers, in the other order.",
             ),
         ),
-        hint="Means: 4 x 3. Each matrix: 6 elements, once if equal, four times if free.",
+        ask="Which of the three kinds, means, Within and Between, are counted once, and "
+        "which four times?",
+        hint="A mean for each variable, six elements for each matrix; once if equal, once "
+        "a group if free.",
+        place="Which matrices are equal?",
     ),
     Exercise(
         key="14.2",
@@ -119,7 +123,9 @@ EXERCISES = (
                 "That is the ratio of standard deviations.",
             ),
         ),
-        hint='fit.within[group].loc["score16", "score16"] for each of fit.groups.',
+        ask="On which level, and which variable?",
+        hint="fit.within is a dict by group; take the variance of score16 from each.",
+        place="Which matrices are equal?",
     ),
     Exercise(
         key="14.3",
@@ -146,7 +152,10 @@ EXERCISES = (
                 "and each has three elements.",
             ),
         ),
-        hint='Fit between="free" and between="equal", both with within="free"; mt.compare.',
+        ask="Which matrix changes between the two fits, and which stays free in both?",
+        hint="Two nested fits: twice the difference of the log-likelihoods, and the "
+        "difference of the numbers of parameters.",
+        place="Which matrices are equal?",
     ),
     Exercise(
         key="14.4",
@@ -160,7 +169,9 @@ EXERCISES = (
                 "That is the ratio of the total variances. Take tau2 off each of them first.",
             ),
         ),
-        hint="sigma2 = tau2 / ICC - tau2, for each group.",
+        ask="Is it the ratio of two ICCs, of two totals, or of two parts?",
+        hint="Solve the ICC for the variance within, in each group.",
+        place="How much, and where?",
     ),
     Exercise(
         key="14.5",
@@ -180,7 +191,9 @@ EXERCISES = (
                 "standard errors.",
             ),
         ),
-        hint='mt.latent_regression(fit, "math"), rows "within": a difference of two estimates, '
-        "each with its standard error.",
+        ask="Are the two estimates independent, and what then adds up?",
+        hint="The rows within of the latent regression, one a sector. Variances of "
+        "independent estimates add.",
+        place="Which parameter is it?",
     ),
 )

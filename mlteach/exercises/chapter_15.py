@@ -115,8 +115,9 @@ EXERCISES = (
                 "That is the odds ratio for GROSAGR.",
             ),
         ),
-        hint="In each country divide the number of missing values by the number of observed ones; "
-        "then divide Albania by Ireland.",
+        ask="Odds are one number divided by another: which, and by which?",
+        hint="In each country, missing divided by observed; then one country by the other.",
+        place="What is missing, and what predicts it?",
     ),
     Exercise(
         key="15.2",
@@ -141,8 +142,10 @@ EXERCISES = (
                 "That is the fit to complete rows. Keep all rows, with the mean in the gaps.",
             ),
         ),
-        hint="A value that is put at the country's mean has hardly any spread around it. Fill the "
-        "gaps of each country with its own mean, fit, and divide the two entries of within.",
+        ask="How far does a value that was put at the mean lie from the mean?",
+        hint="Fill each country's gaps with its own mean, fit with and without, and "
+        "divide the two entries of within.",
+        place="What does one completed file hide?",
     ),
     Exercise(
         key="15.3",
@@ -163,8 +166,9 @@ EXERCISES = (
                 "That sets the variance of CREATAS equal. Asked is the covariance of the scales.",
             ),
         ),
-        hint="Two nested models, with and without that equality. How do deviances compare them? "
-        "Section on one parameter at a time, in the chapter before.",
+        ask="Which of the two models is nested in the other?",
+        hint="Fit with and without that one equality, and compare the deviances.",
+        place="Are schools alike in the two countries?",
     ),
     Exercise(
         key="15.4",
@@ -198,8 +202,10 @@ EXERCISES = (
                 "That is how much the files disagree. What each of them leaves open is missing.",
             ),
         ),
-        hint="Two things are uncertain: what each file would leave open if it were complete, and "
-        "which file you happened to draw. See the section on what one completed file hides.",
+        ask="Two things are uncertain. Which?",
+        hint="What each file would leave open if it were complete, and which file one "
+        "happened to draw.",
+        place="What does one completed file hide?",
     ),
     Exercise(
         key="15.5",
@@ -228,6 +234,8 @@ EXERCISES = (
                 "Right, but in percent more. Give the ratio.",
             ),
         ),
-        hint="Which rows does each fit use? Two fits, and one entry of bse from each.",
+        ask="Which rows does each of the two fits use?",
+        hint="Two fits, one entry of bse from each, and their ratio.",
+        place="Must the holes be filled?",
     ),
 )

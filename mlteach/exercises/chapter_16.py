@@ -90,7 +90,10 @@ EXERCISES = (
                 "The formula has a square root, so both sides must be squared.",
             ),
         ),
-        hint="Set RMSE / sqrt(2 R) equal to 0.25 and solve for R.",
+        ask="Which Monte Carlo error belongs to an RMSE?",
+        hint="That of an RMSE of normal errors is RMSE / sqrt(2 R). Keep both numbers in "
+        "percentage points.",
+        place="When is an estimate good?",
     ),
     Exercise(
         key="16.2",
@@ -107,7 +110,9 @@ EXERCISES = (
                 "Right, but in percent; a share lies between 0 and 1.",
             ),
         ),
+        ask="Which two parts add up to the squared RMSE?",
         hint="RMSE² is Bias² plus SD². Divide the first part by the whole.",
+        place="When is an estimate good?",
     ),
     Exercise(
         key="16.3",
@@ -124,8 +129,9 @@ EXERCISES = (
                 "Right, but in percent; a share lies between 0 and 1.",
             ),
         ),
-        hint="Take the estimates of 'between.x1~~x2' in condition 1, and the mean of "
-        "(estimate < 0).",
+        ask="Which parameter is the covariance?",
+        hint="Of the stored estimates of that parameter in condition 1, the share below zero.",
+        place="How often is a variance negative?",
     ),
     Exercise(
         key="16.4",
@@ -147,7 +153,10 @@ EXERCISES = (
                 "r is the variance within over that between, 0.95 / 0.05, and not 1 / 0.05.",
             ),
         ),
-        hint="r = 0.95 / 0.05 = 19 and n = 10 give the bracket; then 0.2² = 2/g times the bracket.",
+        ask="What is r when the ICC is .05?",
+        hint="Everything in the formula but g is known; the relative error is the root of "
+        "what it gives.",
+        place="Why? Signal and noise",
     ),
     Exercise(
         key="16.5",
@@ -168,6 +177,9 @@ EXERCISES = (
                 "The size is right. The formula gives the relative variance; take its root.",
             ),
         ),
-        hint="With n = 1/ICC there are g = 2000/n clusters; r = 0.9 / 0.1.",
+        ask="Which size of a cluster is best at this ICC?",
+        hint="The best size from the ICC; the number of clusters from the number of "
+        "persons; then the formula, its root, and percent.",
+        place="How many clusters, of which size?",
     ),
 )

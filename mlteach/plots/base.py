@@ -363,9 +363,11 @@ def need_effect(fit: MixedResult | LocationScaleResult, effect: str, where: str)
     return effect
 
 
-def named_fits(fits: object, where: str) -> dict[str, MixedResult]:
-    """One fit, a list or a dict of fits, as a dict from name to fit."""
-    if isinstance(fits, MixedResult):
+def named_fits(
+    fits: object, where: str, need: Callable[[object, str], object] = need_fit
+) -> dict[str, MixedResult | LocationScaleResult]:
+    """One fit, a list or a dict of fits, as a dict from name to fit; ``need`` refuses others."""
+    if isinstance(fits, MixedResult | LocationScaleResult):
         fits = {"": fits}
     elif isinstance(fits, Sequence) and not isinstance(fits, str):
         fits = {f"Model {k}": fit for k, fit in enumerate(fits, start=1)}
@@ -376,7 +378,7 @@ def named_fits(fits: object, where: str) -> dict[str, MixedResult]:
         )
     if not fits:
         raise ModelError(f"{where} got no fit at all.")
-    return {str(name): need_fit(fit, where) for name, fit in fits.items()}
+    return {str(name): need(fit, where) for name, fit in fits.items()}
 
 
 def complete_rows(

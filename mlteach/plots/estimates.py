@@ -9,6 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mlteach.errors import ModelError
+from mlteach.location_scale.design import SCALE
+from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
@@ -19,6 +21,7 @@ from mlteach.plots.base import (
     label,
     legend_with_headroom,
     named_fits,
+    need_random_effects,
     need_share,
     number,
     stacked_bars,
@@ -145,7 +148,7 @@ def _describe_bars(table: pd.DataFrame, outcomes: str) -> str:
 
 
 def coefficients(
-    fits: Fits,
+    fits: Fits | LocationScaleResult | Sequence | Mapping,
     *,
     level: float = 0.95,
     intercept: bool = False,
@@ -156,14 +159,15 @@ def coefficients(
 
     Parameters
     ----------
-    fits : MixedResult, list of them, or dict from name to MixedResult
-        At most six. Lists are named "Model 1", "Model 2", ...
+    fits : MixedResult or LocationScaleResult, list of them, or dict from name to fit
+        At most six. Lists are named "Model 1", "Model 2", ... Coefficients of a log variance
+        function stand below those of the means.
     level : float, default 0.95
         Level of the intervals (t, with each fit's own degrees of freedom).
     intercept : bool, default False
         Draw the intercept too; it often lies far from the other coefficients.
     labels : mapping of str to str, optional
-        Words for coefficients.
+        Words for coefficients; those of a log variance have the prefix ``scale:``.
     ax : matplotlib Axes, optional
         Where to draw; a new figure by default.
 
@@ -184,13 +188,17 @@ def coefficients(
     >>> [tick.get_text() for tick in plots.coefficients(fit).get_yticklabels()]
     ['ses', 'sector[T.Public]']
     """
-    fits = named_fits(fits, "coefficients")
+    fits = named_fits(fits, "coefficients", need_random_effects)
     need_share(level, "level")
     if len(fits) > len(SERIES):
         raise ModelError(f"coefficients can show {len(SERIES)} models at once; it got {len(fits)}.")
-    tables = {name: fit.tests(level=level) for name, fit in fits.items()}
+    tables = {
+        name: fit.tests(level=level) if isinstance(fit, MixedResult) else fit.table(level)
+        for name, fit in fits.items()
+    }
     names = list(dict.fromkeys(name for table in tables.values() for name in table.index))
-    names = [name for name in names if intercept or name != "Intercept"]
+    names = [name for name in names if intercept or name.removeprefix(SCALE) != "Intercept"]
+    names.sort(key=lambda name: name.startswith(SCALE))
     if not names:
         raise ModelError("These models have an intercept only: use intercept=True to draw it.")
     ax = axes_or_new(ax, height=1.2 + len(names) * max(0.45, 0.22 * len(fits)))
@@ -214,12 +222,21 @@ def _finish_forest(ax: Axes, fits, names: list[str], level: float, labels) -> No
     ax.axvline(0, color=PALETTE["black"], lw=1, ls="--", zorder=1)
     for between in range(1, len(names)):
         ax.axhline(between - 0.5, color=PALETTE["light"], lw=0.6, zorder=0)
-    ax.set_yticks(range(len(names)), [label(name, labels) for name in names])
+    scale = [name.startswith(SCALE) for name in names]
+    if any(scale):
+        ax.axhline(scale.index(True) - 0.5, color=PALETTE["black"], lw=1, zorder=0)
+    ax.set_yticks(range(len(names)), [_coefficient_label(name, labels) for name in names])
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_xlabel(f"Coefficient, with {level:.0%} interval")
     if len(fits) > 1:
         legend_with_headroom(ax)
+
+
+def _coefficient_label(name: str, labels: Mapping[str, str] | None) -> str:
+    if not name.startswith(SCALE) or name in (labels or {}):
+        return label(name, labels)
+    return f"log variance: {label(name.removeprefix(SCALE), labels)}"
 
 
 def _describe_coefficients(tables: Mapping[str, pd.DataFrame], names, level: float) -> str:

@@ -20,11 +20,15 @@ from mlteach.core.distributions import normal_quantile
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import check_level, format_number
 from mlteach.errors import ModelError
+from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
 
 pd = lazy_import("pandas")
 
 INTERCEPT = "Intercept"
+NO_VARIANCE = (
+    "No variance between clusters is estimated, so the correlation is zero, without limits."
+)
 # First stride, as an SD ratio, of a search for limits where there is no standard error.
 FIRST_WIDTH = 0.05
 # An effect on the boundary is moved off it by this (relative SD) before a search starts.
@@ -101,26 +105,36 @@ class ICC(float):
         return f'<div class="mlteach-value">{lines}</div>'
 
 
-def icc(fit: MixedResult, *, at: Mapping[str, float] | None = None, level: float = 0.95) -> ICC:
+def icc(
+    fit: MixedResult | LocationScaleResult,
+    *,
+    at: Mapping[str, object] | None = None,
+    level: float = 0.95,
+) -> ICC | pd.DataFrame:
     """Intraclass correlation: the share of the (residual) variance that lies between clusters.
 
     Also the correlation of two rows of the same cluster, given the predictors in the model.
 
     Parameters
     ----------
-    fit : MixedResult
+    fit : MixedResult or LocationScaleResult
     at : mapping of str to float, optional
         For random slopes: the values of their predictors at which to look, by the names in
-        ``fit.tau``; those not named are at zero.
+        ``fit.tau``; those not named are at zero. For a location-scale model: values of the columns
+        in its variance function and random parts.
     level : float, default 0.95
         Confidence level.
 
     Returns
     -------
-    ICC
+    ICC, or DataFrame
         A float with ``se`` (delta method), ``lower`` and ``upper``. The limits are those of the
         profile likelihood (restricted if the fit is REML): they stay inside [0, 1], exist on the
         boundary too, and cover as they should where Wald limits do not (few clusters, small ICC).
+        Where the level-1 variance differs so does the ICC: of a location-scale model without ``at``
+        a table, one row a cluster, with columns estimate, lower, upper (what is uncertain of the
+        cluster's own variance); with ``at`` a number, for the variance averaged over clusters,
+        with limits by the delta method on the logit scale.
 
     Raises
     ------
@@ -132,12 +146,18 @@ def icc(fit: MixedResult, *, at: Mapping[str, float] | None = None, level: float
     >>> import mlteach as mt
     >>> mt.icc(mt.fit_empty("math", mt.load("hsb"), cluster="school"))
     ICC = 0.1804 (SE 0.0187, 95% CI 0.1472 to 0.2210)
+    >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)", "~ catholic + (1 | school)",
+    ...                             mt.load("hsb"))
+    >>> mt.icc(fit, at={"catholic": 1})
+    ICC = 0.1623 (SE 0.0180, 95% CI 0.1300 to 0.2007)
 
     References
     ----------
     Snijders & Bosker (2012), Multilevel Analysis, sections 3.3 to 3.5. Pawitan (2001), In
     All Likelihood, section 3.4, for profile likelihoods.
     """
+    if isinstance(fit, LocationScaleResult):
+        return _location_scale_icc(fit, at, level)
     _check_fit(fit)
     check_level(level)
     z = _position(fit, at)
@@ -148,6 +168,17 @@ def icc(fit: MixedResult, *, at: Mapping[str, float] | None = None, level: float
     se = _delta_se(fit, weights, between)
     limits = partial(_profile_limits, fit, z, share, se, level)
     return ICC(share, se, limits, level, _notes(fit, z, between))
+
+
+def _location_scale_icc(
+    fit: LocationScaleResult, at: Mapping[str, object] | None, level: float
+) -> ICC | pd.DataFrame:
+    if at is None:
+        table = fit.cluster_variances(level)[["icc", "icc_lower", "icc_upper"]]
+        return table.set_axis(["estimate", "lower", "upper"], axis=1)
+    row = fit.icc_at(pd.DataFrame([dict(at)]), level=level).iloc[0]
+    notes = () if row["estimate"] > 0.0 else (NO_VARIANCE,)
+    return ICC(row["estimate"], row["se"], lambda: (row["lower"], row["upper"]), level, notes)
 
 
 def _check_fit(fit: MixedResult) -> None:

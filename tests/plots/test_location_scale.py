@@ -298,3 +298,26 @@ def test_a_level_2_predictor_has_no_lines(london):
         plots.variance_lines(fit, "mean_score11")
     with pytest.raises(ModelError, match="'scale:Intercept' is not a random effect"):
         plots.effects_pairs(fit)
+
+
+def test_coefficients_of_both_functions(hsb):
+    mean = "math ~ catholic + ses + (1 | school)"
+    fits = {
+        "one variance": mt.fit_mixed(mean, hsb, reml=False),
+        "two": mt.fit_location_scale(mean, "~ catholic", hsb),
+    }
+    ax = plots.coefficients(fits, labels={"catholic": "Catholic school"}, level=0.9)
+    rows = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert rows == ["Catholic school", "ses", "log variance: Catholic school"]
+    drawn = next(line for line in ax.lines if line.get_label() == "two")
+    names = ["catholic", "ses", "scale:catholic"]
+    assert np.allclose(drawn.get_xdata(), fits["two"].params[names])
+    segments = next(c for c in ax.collections if c.get_gid() == "two").get_segments()
+    limits = fits["two"].conf_int(0.9).loc[names].to_numpy()
+    assert np.allclose([[a[0], b[0]] for a, b in segments], limits)
+    # The mixed model has no third coefficient.
+    assert (
+        len(next(line for line in ax.lines if line.get_label() == "one variance").get_xdata()) == 2
+    )
+    both = plots.coefficients(fits["two"], intercept=True)
+    assert len(both.get_yticks()) == 5

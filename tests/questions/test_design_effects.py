@@ -347,3 +347,29 @@ def test_moulton_needs_no_correction_where_one_correlation_is_zero():
 def test_moulton_refuses(arguments, said):
     with pytest.raises(mt.ModelError, match=said):
         mt.moulton_factor(*arguments)
+
+
+def test_icc_of_a_location_scale_model(hsb):
+    fit = mt.fit_location_scale("math ~ catholic + (1 | school)", "~ catholic + (1 | school)", hsb)
+    table, own = mt.icc(fit, level=0.9), fit.cluster_variances(0.9)
+    assert table.index.equals(own.index)
+    assert table["lower"].equals(own["icc_lower"].rename("lower"))
+    public, catholic = (mt.icc(fit, at={"catholic": sector}) for sector in (0, 1))
+    between = fit.random.loc["Intercept", "Intercept"]
+    within = fit.predicted_variance(pd.DataFrame({"catholic": [0]}), average=True)[0]
+    assert float(public) == pytest.approx(between / (between + within))
+    assert public.lower < public < catholic < catholic.upper
+    # The table spreads around them: its schools have variances of their own.
+    assert table["estimate"].min() < public < table["estimate"].max()
+    with pytest.raises(mt.DataError, match="'catholic'"):
+        mt.icc(fit, at={"sector": "Public"})
+    assert pickle.loads(pickle.dumps(public)).upper == public.upper
+
+
+def test_icc_of_a_location_scale_model_without_variance_between():
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame({"g": np.repeat(np.arange(30), 6), "y": rng.normal(size=180)})
+    value = mt.icc(mt.fit_location_scale("y ~ 1 + (1 | g)", "~ 1", table), at={})
+    assert value == 0.0
+    assert np.isnan(value.se)
+    assert "zero" in repr(value)

@@ -50,23 +50,30 @@ def plain_model(
         if functions is not None or isinstance(prior, FlatPrior):
             effect = _by_entries(sampled_factor(effects, prior, functions), z, effects.d)
         else:
-            L = pm.Deterministic("L", _factor(effects, prior))
-            effect = z @ L.T
+            effect = _products(pm.Deterministic("L", _factor(effects, prior)), z)
         if student_t:
             nu = pm.Gamma("nu", *NU_PRIOR)
             precision = pm.Gamma("precision", 0.5 * nu, 0.5 * nu, shape=J)
             effect = effect / pt.sqrt(precision)[:, None]
         pm.Deterministic("effect", effect)
-        in_rows = effect @ effects.to_rows.T
+        in_rows = _products(effects.to_rows, effect)
         v, u = in_rows[:, :r], in_rows[:, r:]
-        location = rows.X @ beta + (rows.Z * u[cluster]).sum(axis=1)
-        log_variance = rows.W @ alpha + (rows.S * v[cluster]).sum(axis=1)
+        location = (rows.X * beta).sum(axis=1) + (rows.Z * u[cluster]).sum(axis=1)
+        log_variance = (rows.W * alpha).sum(axis=1) + (rows.S * v[cluster]).sum(axis=1)
         if degree:
             gamma = pm.Normal("gamma", 0.0, prior.alpha, shape=degree * effects.q)
             powers = pt.concatenate([effect[:, r:] ** (k + 1) for k in range(degree)], axis=1)
-            log_variance = log_variance + (powers @ gamma)[cluster]
+            log_variance = log_variance + (powers * gamma).sum(axis=1)[cluster]
         pm.Normal("y", location, pt.exp(0.5 * log_variance), observed=rows.y)
     return model
+
+
+def _products(matrix, vectors):
+    """Products of a small matrix (d, d) and each of J vectors (J, d).
+
+    Compiled products of matrices want arrays without gaps, which their derivatives do not have.
+    """
+    return (matrix * vectors[:, None, :]).sum(axis=2)
 
 
 def _by_entries(L: Entries, z, d: int):

@@ -14,10 +14,10 @@ ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve lab test chapters pictures simulation reference benchmarks lint format clean
+.PHONY: help env book serve lab test test-quick chapters pictures simulation reference benchmarks lint format clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "make %-12s%s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "make %-12s%s\n", $$1, $$2}'
 
 env: $(ENV)  ## create .venv from uv.lock (the other targets do it by themselves)
 
@@ -39,9 +39,15 @@ serve: $(ENV)  ## build the book and open it in a browser (port 8000, or PORT=..
 lab: $(ENV)  ## open JupyterLab in book/
 	cd book && ../$(BIN)/jupyter-lab $(ROOT)
 
-test: $(ENV)  ## run pytest, then every chapter against its stored outputs
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest -o addopts= -p no:cacheprovider -q $(NBVAL) book/*.ipynb
+# One worker a core, each with one thread; the tests of a file, the cells of a chapter stay together.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+    $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+test: $(ENV)  ## run all tests, and every chapter against its stored outputs
+	$(PYTEST) $(NBVAL) tests mlteach README.md book/*.ipynb
+
+test-quick: $(ENV)  ## run the tests that need no browser, no sampler and no chapter
+	$(PYTEST) -m "not browser and not sampler"
 
 chapters: $(ENV)  ## run the chapters that are out of date and store their outputs (CHAPTER=03: this one)
 	$(BIN)/python book/_ext/chapters.py $(CHAPTER)

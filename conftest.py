@@ -1,4 +1,4 @@
-"""What every test needs: the same surroundings on each machine, and no figure left open."""
+"""What holds for all tests, doctests and chapters: surroundings, order, no figure left open."""
 
 import sys
 from collections.abc import Iterator
@@ -15,6 +15,23 @@ from mlteach.location_scale.bayes.announcement import note_announcement
 
 settle()
 note_announcement()
+
+#: What takes longest, first: at the end no worker of pytest-xdist is left alone with it.
+LONGEST = ("book/11", "book/10", "book/12", "tests/book/", "tests/location_scale/bayes/", "book/")
+#: Fixtures that start a browser, or build the website.
+BROWSER = {"browser", "site", "lab"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort, and mark what needs a browser."""
+    for item in items:
+        if BROWSER & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.browser)
+    places = {
+        item: next((k for k, start in enumerate(LONGEST) if item.nodeid.startswith(start)), 99)
+        for item in items
+    }
+    items.sort(key=places.get)
 
 
 @pytest.fixture(autouse=True)

@@ -1,95 +1,39 @@
-"""A chapter in a real JupyterLab: it opens, runs from top to bottom and shows its outputs."""
+"""A real JupyterLab: a chapter runs from top to bottom, and live widgets follow keyboard and mouse.
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
+What the panels show is compared with what Python draws.
+"""
+
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
-from tests.places import ROOT
-from tests.website import browser  # noqa: F401
+from mlteach.widgets import Slider, Widget, find, look
+from mlteach.widgets.svg import drawing
+from tests.book.axe import barriers
+from tests.book.jupyterlab import BOOK, CHAPTER, SECONDS_TO_START
 
-BOOK = ROOT / "book"
-CHAPTER = "03_empty_model.ipynb"
-SECONDS_TO_START = 90  # JupyterLab takes 5 to 15 s, more on a busy machine
 SECONDS_TO_RUN = 300  # a chapter takes 10 s, and many times that on a busy machine
+NOTEBOOK = "widgets_live.ipynb"
+STORED = "04_design_effects.ipynb"
+WIDGETS = ("icc", "design_effect", "shrinkage")
+BUTTON = 'mt.run_button("Count", lambda press: f"pressed {press} times")'
+#: From opening the notebook to the first panel: a few seconds, more on a busy machine.
+SECONDS_TO_FIRST_PANEL = 60
+MILLISECONDS_TO_SHOW = 10_000  # an update takes 0.1 s on a quiet machine
+SAME_SVG = """(svg, text) => {
+    const template = document.createElement("div");
+    template.innerHTML = text;
+    return svg.isEqualNode(template.firstElementChild);
+}"""
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def without_outputs(path: Path) -> nbformat.NotebookNode:
-    """Read a chapter as a student would who cleared all outputs."""
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return notebook
-
-
-def wait_until_it_answers(address: str, server: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + SECONDS_TO_START
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            break
-        try:
-            urlopen(f"{address}/api", timeout=2).close()
-            return
-        except (URLError, TimeoutError, ConnectionError):
-            time.sleep(0.3)
-    pytest.fail(f"JupyterLab did not start:\n{log.read_text(errors='replace')[-3000:]}")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the book with the outputs of one chapter cleared: Lab saves what it opens."""
-    copy = tmp_path_factory.mktemp("lab") / "book"
-    shutil.copytree(BOOK, copy, ignore=shutil.ignore_patterns("vendor", ".*", "__pycache__"))
-    nbformat.write(without_outputs(BOOK / CHAPTER), copy / CHAPTER)
-    return copy
-
-
-@pytest.fixture(scope="module")
-def lab(folder: Path) -> Iterator[str]:
-    """The address of a JupyterLab with no settings of this machine's user."""
-    address = f"http://127.0.0.1:{(port := free_port())}"
-    home = folder.parent
-    own = {
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "IPYTHONDIR": str(home / "ipython"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-    }
-    options = ["--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--port={port}"]
-    options += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password="]
-    options += ["--LabApp.extension_manager=readonly", f"--ServerApp.root_dir={folder}"]
-    log = home / "lab.log"
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            cwd=folder, env=os.environ | own, stdout=out, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            wait_until_it_answers(address, server, log)
-            yield address
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
+# -------------------------------------------------------------------------------------- a chapter
 
 
 def run_all_and_save(page: Page, notebook: Path) -> nbformat.NotebookNode:
@@ -142,3 +86,165 @@ def test_chapter_runs_in_jupyterlab(lab: str, folder: Path, browser: Browser) ->
     page.locator(".jp-OutputArea-output").first.wait_for()
     assert elsewhere == []
     context.close()
+
+
+# ----------------------------------------------------------------------------------- live widgets
+
+
+class Live:
+    """A live panel on the open page."""
+
+    def __init__(self, widget: Widget, root: Locator) -> None:
+        self.widget, self.root = widget, root
+
+    def row(self, name: str) -> Locator:
+        """The control of a name: its row of label, slider and number."""
+        index = [control.name for control in self.widget.controls].index(name)
+        return self.root.locator(".widget-hslider, .widget-dropdown").nth(index)
+
+    @property
+    def values(self) -> dict:
+        """Where the controls stand, by the numbers beside the sliders."""
+        found = {}
+        for control in self.widget.controls:
+            row = self.row(control.name)
+            if isinstance(control, Slider):
+                text = row.locator(".widget-readout").inner_text().replace(",", "")
+                found[control.name] = control.checked(float(text))
+            else:
+                menu = row.locator("select")
+                found[control.name] = menu.evaluate("menu => menu.selectedOptions[0].text")
+        return found
+
+    def check(self) -> None:
+        """Wait until the figure is that of the controls; compare the readouts."""
+        svg = self.root.locator("svg")
+        deadline = time.monotonic() + MILLISECONDS_TO_SHOW / 1000
+        while True:
+            values = self.values
+            prefix = re.search(r'id="(live-\d+-)', svg.inner_html())[1]
+            with look.style():
+                panel = self.widget.panel(**values)
+                text = drawing(panel.figure).element(prefix, panel.description)
+            if svg.evaluate(SAME_SVG, text):
+                break
+            assert time.monotonic() < deadline, values
+            self.root.page.wait_for_timeout(100)
+        shown = self.root.locator("dt").all_inner_texts(), self.root.locator("dd").all_inner_texts()
+        assert dict(zip(*shown, strict=True)) == panel.readouts
+
+
+@pytest.fixture(scope="module")
+def page(lab: str, folder: Path, browser: Browser) -> Iterator[Page]:
+    """A notebook with three widgets, opened and run, with a note of every error in the console."""
+    cells = ["import mlteach as mt", *(f'mt.explore("{name}")' for name in WIDGETS), BUTTON]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    notebook.metadata = nbformat.read(folder / "03_empty_model.ipynb", as_version=4).metadata
+    nbformat.write(notebook, folder / NOTEBOOK)
+    context = browser.new_context(viewport={"width": 1300, "height": 1200})
+    page = context.new_page()
+    page.problems = []
+    page.on("console", lambda m: m.type == "error" and page.problems.append(m.text))
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.goto(f"{lab}/lab/tree/{NOTEBOOK}")
+    page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_START * 1000)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.locator(".mlteach-live svg").first.wait_for(timeout=SECONDS_TO_FIRST_PANEL * 1000)
+    yield page
+    context.close()
+
+
+@pytest.fixture(params=WIDGETS)
+def live(request: pytest.FixtureRequest, page: Page) -> Live:
+    root = page.locator(".mlteach-live").nth(WIDGETS.index(request.param))
+    root.scroll_into_view_if_needed()
+    return Live(find(request.param), root)
+
+
+def test_start(live: Live) -> None:
+    assert live.values == live.widget.start
+    live.check()
+
+
+def test_moved_by_keyboard(live: Live) -> None:
+    for control in live.widget.controls:
+        if isinstance(control, Slider):
+            live.row(control.name).locator(".noUi-handle").focus()
+            for key in ("ArrowRight", "ArrowLeft", "ArrowLeft"):
+                before = live.values
+                live.root.page.keyboard.press(key)
+                live.check()
+                at_an_end = before[control.name] in (control.start, control.stop)
+                assert live.values != before or at_an_end
+    live.root.get_by_role("button", name="Reset").click()
+    live.root.page.wait_for_timeout(500)
+    assert live.values == live.widget.start
+    live.check()
+
+
+def test_moved_by_mouse(live: Live) -> None:
+    control = next(c for c in live.widget.controls if isinstance(c, Slider))
+    track = live.row(control.name).locator(".noUi-base")
+    box = track.bounding_box()
+    for share in (0.25, 0.75):
+        track.click(position={"x": share * box["width"], "y": box["height"] / 2}, force=True)
+        live.root.page.wait_for_timeout(500)
+        width = control.stop - control.start
+        wanted = control.start + share * width
+        assert abs(live.values[control.name] - wanted) <= 0.1 * width
+        live.check()
+    live.root.get_by_role("button", name="Reset").click()
+
+
+def test_two_panels_moved_at_a_time(page: Page) -> None:
+    """JupyterLab may deliver them in two threads, and each figure keeps its own style."""
+    roots = page.locator(".mlteach-live")
+    panels = [Live(find(name), roots.nth(at)) for at, name in enumerate(WIDGETS)]
+    for key in ["ArrowRight", "ArrowLeft"] * 3:
+        for panel in panels:
+            panel.row(panel.widget.controls[0].name).locator(".noUi-handle").focus()
+            page.keyboard.press(key)
+            panel.root.get_by_role("button", name="Reset").click()
+    for panel in panels:
+        panel.check()
+
+
+def test_a_button_runs_its_task_at_each_press(page: Page) -> None:
+    for press in (1, 2):
+        page.get_by_role("button", name="Count").click()
+        page.get_by_text(f"pressed {press} times").wait_for()
+
+
+def test_every_slider_has_the_name_of_its_label(live: Live) -> None:
+    for control in live.widget.controls:
+        if isinstance(control, Slider):
+            name = live.row(control.name).locator(".noUi-handle").get_attribute("aria-label")
+            assert name.startswith(control.label)
+
+
+def test_readouts_are_read_aloud(live: Live) -> None:
+    region = live.root.locator("[aria-live=polite]")
+    assert region.locator("dd").count() == live.root.locator("dd").count() > 0
+
+
+def test_a_stored_chapter_shows_the_text_before_it_runs(
+    lab: str, folder: Path, browser: Browser
+) -> None:
+    """And not that a model was not found."""
+    page = browser.new_context(viewport={"width": 1300, "height": 1200}).new_page()
+    # A workspace of its own: the tabs of other tests stay out.
+    page.goto(f"{lab}/lab/workspaces/stored/tree/{STORED}")
+    page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_START * 1000)
+    page.get_by_text('mt.explore("design_effect")').scroll_into_view_if_needed()
+    page.get_by_text("is a figure to be moved").wait_for()
+    assert page.get_by_text("model not found").count() == 0
+    page.context.close()
+
+
+def test_panels_keep_nobody_out(page: Page) -> None:
+    assert barriers(page, ".mlteach-live") == []
+
+
+def test_no_error_in_the_console(page: Page) -> None:
+    assert page.problems == []

@@ -1,7 +1,6 @@
-"""The website, opened page by page in a browser with the network cut off.
+"""The website as a whole: every link inside it leads somewhere, nothing comes from elsewhere.
 
-A page passes when it loads without an error, asks nobody else for anything, shows no raw maths and
-describes its pictures; the site passes when every link inside it leads somewhere.
+What each page is when it is opened is the matter of ``test_site_pages.py``.
 """
 
 import json
@@ -12,115 +11,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser
 
-from tests.website import NOTEBOOKS, PAGES, ROOT, browser, site  # noqa: F401
+from tests.places import ROOT
+from tests.website import NOTEBOOKS, PAGES
 
-LOCAL_SCHEMES = ("file", "data", "blob", "about")
-#: Text in which LaTeX, or a role of MyST, was left as it was typed.
-RAW_MARKUP = re.compile(
-    r"\$\$|\\\(|\\\[|\\[a-zA-Z]{2,}|\$[^$]*[\\_^][^$]*\$"
-    r"|\{(?:eq|ref|numref|doc|term|cite(?::[pt])?|glue(?::\w+)?)\}"
-)
+WHOLE_SITE = 60_000_000  # bytes
 #: Hosts that serve other people's scripts and fonts.
 CDN = re.compile(r"unpkg\.com|jsdelivr\.net|cdnjs\.|googleapis\.com|gstatic\.com")
-
-WAIT_FOR_MATHS = "async () => { if (window.MathJax?.startup) await MathJax.startup.promise; }"
-VISIBLE_TEXT = """() => {
-    const skip = "pre, code, script, style, noscript, template, mjx-container, textarea";
-    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    const texts = [];
-    while (walker.nextNode())
-        if (!walker.currentNode.parentElement.closest(skip)) texts.push(walker.currentNode.data);
-    return texts.filter(text => text.trim());
-}"""
-BROKEN_MATHS = "() => [...document.querySelectorAll('mjx-merror')].map(e => e.textContent)"
-#: Pictures far down a page wait for the reader; here they are fetched at once.
-IMAGES = """async () => {
-    const images = [...document.images];
-    for (const image of images) image.loading = "eager";
-    await Promise.all(images.map(image => image.decode().catch(() => null)));
-    return images.map(
-        image => ({alt: image.getAttribute("alt"), source: image.src, width: image.naturalWidth}));
-}"""
-
-
-def look_at(page: Page, address: str) -> list[str]:
-    """Open an address and return what is wrong with the page, in words."""
-    problems: list[str] = []
-    page.on("console", lambda m: m.type == "error" and problems.append(f"console: {m.text}"))
-    page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
-    page.on("requestfailed", lambda request: problems.append(f"failed request: {request.url}"))
-    page.on(
-        "request",
-        lambda request: (
-            urlsplit(request.url).scheme not in LOCAL_SCHEMES
-            and problems.append(f"request to another site: {request.url}")
-        ),
-    )
-    page.goto(address, wait_until="load")
-    page.evaluate(WAIT_FOR_MATHS)
-    return problems + markup_problems(page) + image_problems(page)
-
-
-def markup_problems(page: Page) -> list[str]:
-    """Find maths that was not typeset or could not be."""
-    raw = [text for text in page.evaluate(VISIBLE_TEXT) if RAW_MARKUP.search(text)]
-    broken = page.evaluate(BROKEN_MATHS)
-    return [f"raw markup: {text!r}" for text in raw] + [f"maths error: {m!r}" for m in broken]
-
-
-def image_problems(page: Page) -> list[str]:
-    """Find pictures that are missing or not described."""
-    problems = []
-    for image in page.evaluate(IMAGES):
-        if not image["width"]:
-            problems.append(f"picture does not show: {image['source']}")
-        if not (image["alt"] or "").strip() or image["alt"].startswith("_images/"):
-            problems.append(f"picture without alt text: {image['source']}")
-    return problems
-
-
-@pytest.fixture(scope="module", params=["light", "dark"])
-def offline(request: pytest.FixtureRequest, browser: Browser) -> BrowserContext:
-    """A browser that prefers light or dark pages and has no network."""
-    context = browser.new_context(color_scheme=request.param, offline=True)
-    context.mode = request.param
-    yield context
-    context.close()
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_page_is_clean(site: Path, offline: BrowserContext, name: str) -> None:
-    page = offline.new_page()
-    assert look_at(page, (site / f"{name}.html").as_uri()) == []
-    assert page.evaluate("document.documentElement.dataset.theme") == offline.mode
-    page.close()
-
-
-def test_a_bad_page_is_seen(tmp_path: Path, browser: Browser) -> None:
-    """The checks above are not blind: one page with one fault of each kind."""
-    (tmp_path / "bad.html").write_text(
-        """<body><p>The variance is $\\tau^2$.</p> <p>\\begin{align}</p> <p>see {eq}`eq-x`</p>
-        <img src="missing.png" alt=""> <script src="https://example.org/x.js"></script>
-        <script>console.error("oh"); undefinedFunction();</script></body>""",
-        encoding="utf-8",
-    )
-    context = browser.new_context(offline=True)
-    found = "\n".join(look_at(context.new_page(), (tmp_path / "bad.html").as_uri()))
-    context.close()
-    for fault in (
-        "raw markup: 'The variance",
-        "raw markup: '\\\\begin",
-        "raw markup: 'see {eq}",
-        "picture does not show",
-        "picture without alt",
-        "request to another site: https://example.org/x.js",
-        "failed request: file:",
-        "console: oh",
-        "script error: undefinedFunction",
-    ):
-        assert fault in found
 
 
 @dataclass
@@ -233,3 +131,7 @@ def test_download_is_the_chapter(site: Path, parsed: dict[Path, Parsed], name: s
     offered = json.loads((site / links[0]).read_text(encoding="utf-8"))
     ours = json.loads((ROOT / "book" / f"{name}.ipynb").read_text(encoding="utf-8"))
     assert offered == ours
+
+
+def test_the_whole_is_light(site: Path) -> None:
+    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) <= WHOLE_SITE

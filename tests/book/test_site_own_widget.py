@@ -11,7 +11,7 @@ import pytest
 import yaml
 from playwright.sync_api import Browser
 
-from tests.website import ROOT, browser  # noqa: F401
+from tests.places import ROOT
 
 PAGE = (ROOT / "book" / "own_widget.md").read_text(encoding="utf-8")
 BLOCK = re.compile(

@@ -17,7 +17,7 @@ from mlteach.widgets import Choice, Slider, Widget, find, look
 from mlteach.widgets.base import Values
 from mlteach.widgets.catalogue import names
 from mlteach.widgets.svg import drawing
-from tests.website import NOTEBOOKS, browser, site, widgets_of  # noqa: F401
+from tests.website import NOTEBOOKS, widgets_of
 
 #: Moves of each kind on each widget: enough to cross the chunks, few enough to be quick.
 KEYS, CLICKS = 4, 4
@@ -105,13 +105,22 @@ def chapter_of(site: Path, name: str) -> str:
     return pages[0]
 
 
-@pytest.fixture(params=names())
-def twin(request: pytest.FixtureRequest, site: Path, page: Page) -> Twin:
+@pytest.fixture(scope="module", params=names())
+def opened(request: pytest.FixtureRequest, site: Path, page: Page) -> Twin:
+    """The page of a widget, opened once for all that is asked of it."""
     widget = find(request.param)
     page.goto((site / f"{chapter_of(site, widget.name)}.html").as_uri())
-    root = page.locator(f'.mlteach-twin[data-widget="{widget.name}"]').first
-    root.scroll_into_view_if_needed()
-    return Twin(widget, root)
+    return Twin(widget, page.locator(f'.mlteach-twin[data-widget="{widget.name}"]').first)
+
+
+@pytest.fixture
+def twin(opened: Twin) -> Twin:
+    """A widget at its start."""
+    opened.root.scroll_into_view_if_needed()
+    opened.wait()
+    opened.root.get_by_role("button", name="Reset").click()
+    opened.wait()
+    return opened
 
 
 def test_each_widget_is_in_its_chapter(site: Path) -> None:
@@ -120,9 +129,10 @@ def test_each_widget_is_in_its_chapter(site: Path) -> None:
         assert find(name).chapter in [int(chapter[:2]) for chapter in chapters], name
 
 
-def test_start_is_what_python_draws(twin: Twin) -> None:
-    twin.check()
-    assert twin.root.page.problems == []
+def test_start_is_what_python_draws(opened: Twin) -> None:
+    opened.root.scroll_into_view_if_needed()
+    opened.check()
+    assert opened.root.page.problems == []
 
 
 def test_moved_by_keyboard(twin: Twin) -> None:

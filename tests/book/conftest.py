@@ -1,0 +1,62 @@
+"""What the tests of the book share: one browser, one website, one JupyterLab.
+
+Browser and Lab live as long as the tests of this folder: Playwright's loop would be in the way of
+others.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.book import jupyterlab
+from tests.places import ROOT
+
+BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Start the Chromium of this machine; without one the test is skipped, but never in CI."""
+    found = next((path for name in BROWSER_NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        reason = f"no browser found (looked for {', '.join(BROWSER_NAMES)})"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    # Chromium refuses to start as root inside its sandbox.
+    arguments = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bring the website up to date (``make`` knows whether it is) and return its folder."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    # Of the workers of pytest-xdist one builds and the others wait.
+    with FileLock(tmp_path_factory.getbasetemp().parent / "site.lock"):
+        done = subprocess.run(
+            ["make", "book"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+    if done.returncode:
+        pytest.fail(f"make book failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+    return ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="package")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the book that JupyterLab may write to."""
+    return jupyterlab.copy_of_the_book(tmp_path_factory.mktemp("lab"))
+
+
+@pytest.fixture(scope="package")
+def lab(folder: Path) -> Iterator[str]:
+    """The address of a JupyterLab in that folder."""
+    with jupyterlab.running(folder) as address:
+        yield address

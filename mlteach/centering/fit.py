@@ -30,7 +30,7 @@ from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
 from mlteach.core.summary import Summary, coefficient_table
-from mlteach.errors import FormulaError, ModelError
+from mlteach.errors import FormulaError
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.fit import fit_mixed
 from mlteach.mixed.result import MixedResult
@@ -270,11 +270,6 @@ def _fixed_effects(spec: CenteringFormula, fit: MixedResult) -> pd.DataFrame:
     beta = np.linalg.solve(R, Q.T @ y)
     resid = y - X / scale @ beta
     df = len(y) - len(d.labels) - X.shape[1]
-    if df < 1:
-        raise ModelError(
-            f"{len(y)} rows in {len(d.labels)} clusters leave no degrees of freedom for the "
-            "within effect; more rows a cluster are needed."
-        )
     R_inv = np.linalg.inv(R)
     se = np.sqrt(resid @ resid / df * (R_inv**2).sum(axis=1)) / scale
     names = list(spec.predictors)

@@ -237,6 +237,22 @@ def test_few_clusters_are_told(hsb):
     assert any("7 clusters say little" in note for note in result.notes)
 
 
+def saturated(rows_more):
+    """Pairs of rows in some clusters, single rows in the others: few rows beyond the clusters."""
+    rng = np.random.default_rng(5)
+    g = np.r_[np.arange(12), np.arange(rows_more)]
+    return pd.DataFrame({"g": g, "x": rng.normal(size=len(g)), "y": rng.normal(size=len(g))})
+
+
+def test_rows_that_leave_no_degrees_of_freedom_are_refused():
+    """By the latent part, which needs as many rows as the dummies leave over."""
+    with pytest.raises(mt.ModelError, match="12 clusters with 13 rows cannot determine"):
+        mt.fit_centering("y ~ x", saturated(1), cluster="g")
+    table = mt.fit_centering("y ~ x", saturated(2), cluster="g").table
+    assert table.loc["fixed_effects", "df"] == 1
+    assert np.isfinite(table.loc["fixed_effects", ["estimate", "se", "lower", "upper"]]).all()
+
+
 def test_ml_and_other_degrees_of_freedom(hsb):
     result = mt.fit_centering("math ~ ses", hsb, cluster="school", reml=False, ddf="between-within")
     assert not result.fits["smushed"].reml

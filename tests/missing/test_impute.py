@@ -112,6 +112,15 @@ def test_draws_and_diagnostics(data):
     assert "x2: 183 of 464 values imputed (39%)." in repr(imputed)
 
 
+def test_the_prior_is_in_the_units_of_the_data(data):
+    """Guesses of variances: a variable a hundred times as large has ten thousand times as much."""
+    one, two = (impute(d).prior for d in (data, data.assign(x2=100.0 * data["x2"])))
+    assert one.columns.tolist() == two.columns.tolist() == ["within", "between"]
+    ratio = (two / one).loc["all"]
+    np.testing.assert_allclose(ratio.loc["x1"], 1.0, rtol=1e-9)
+    np.testing.assert_allclose(ratio.loc["x2"], 1e4, rtol=1e-9)
+
+
 def test_too_few_rounds_are_told(data):
     with pytest.warns(mt.ConvergenceWarning, match=r"do not agree on .*R-hat.*burn and thin"):
         mt.impute(data, VARIABLES, cluster="cluster", m=2, burn=0, thin=1, seed=1)

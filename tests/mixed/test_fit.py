@@ -314,3 +314,18 @@ def test_few_clusters_get_advice(hsb):
 def test_reml_is_true_or_false(hsb):
     with pytest.raises(mt.ModelError, match="reml= is True"):
         mt.fit_mixed("math ~ 1 + (1 | school)", hsb, reml="ML")
+
+
+def test_variances_of_exactly_zero_have_no_correlation():
+    """And no warning of a division by zero, which would be an error here."""
+    rng = np.random.default_rng(2)
+    g = np.repeat(np.arange(12), 6)
+    data = pd.DataFrame({"g": g, "x": np.tile([-2.0, -1, 0, 0, 1, 2], 12)})
+    noise = rng.normal(size=(12, 6))
+    noise -= noise.mean(axis=1, keepdims=True)
+    x = data["x"].to_numpy()[:6]
+    noise -= np.outer(noise @ x / (x @ x), x)
+    fit = mt.fit_mixed("y ~ x + (1 + x | g)", data.assign(y=data["x"] + noise.ravel()))
+    table = fit.variances.drop(index="Residual")
+    assert (table["estimate"] == 0.0).all()
+    assert table["correlation"].isna().all()

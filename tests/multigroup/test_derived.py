@@ -77,3 +77,16 @@ def test_impossible_values_give_nan() -> None:
     assert icc_table(elements, cov, 0.95).loc["a", "all"]["estimate"] == pytest.approx(-0.1 / 0.9)
     two = {(*key[:4], g): value for key, value in elements.items() for g in ("all",)}
     assert variance_ratios(two, cov, 0.95).empty
+
+
+def test_limits_of_an_icc_above_one_are_those_of_the_estimate_itself() -> None:
+    """A negative variance within, as a position may have: there is no logarithm of 1 - ICC."""
+    parameters = {
+        ("within", "y", "y", None, "a"): (-0.1, 0),
+        ("between", "y", "y", None, "a"): (1.1, 1),
+    }
+    row = icc_table(parameters, np.diag([0.01, 0.02]), 0.95).loc["y", "a"]
+    se = np.sqrt(1.1**2 * 0.01 + 0.1**2 * 0.02)
+    assert row["estimate"] == pytest.approx(1.1)
+    assert row["se"] == pytest.approx(se)
+    assert (row["lower"], row["upper"]) == pytest.approx((1.1 - Z * se, 1.1 + Z * se))

@@ -240,7 +240,7 @@ def test_parts_between_clusters_are_those_of_simulated_cluster_means(data):
     assert between == pytest.approx(squares.mean() - residual, abs=allowed)
 
 
-@pytest.mark.parametrize("units", [1e-3, 1e4])
+@pytest.mark.parametrize("units", [1e-12, 1e-3, 1e4])
 def test_units_do_not_matter(data, full, units):
     other = mt.fit_mixed(
         SCHOOL, data.assign(math=data["math"] * units, mean_ses=data["mean_ses"] / units)

@@ -1,0 +1,130 @@
+"""Limits of what is derived from estimates, against numerical derivatives and stated scales.
+
+On the scale that the documentation of a table names, both limits are as far from the estimate as
+the standard error says.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mlteach as mt
+
+Z = 1.959963984540054
+RELATIVE = 1e-5  # central differences of smooth functions
+STEP = 1e-5
+
+
+def logit(x):
+    return np.log(x / (1.0 - x))
+
+
+def log_rest(x):
+    return -np.log(1.0 - x)
+
+
+@pytest.fixture(scope="module")
+def sloped(london):
+    """Two location effects and a scale effect, whose correlations are positive."""
+    return mt.fit_location_scale(
+        "score16 ~ score11 + (1 + score11 | school)", "~ score11 + girl + (1 | school)", london
+    )
+
+
+@pytest.fixture(scope="module")
+def hsb_scale(hsb):
+    """A negative correlation."""
+    return mt.fit_location_scale("math ~ catholic + (1 | school)", "~ catholic + (1 | school)", hsb)
+
+
+@pytest.fixture(scope="module")
+def groups(hsb):
+    return mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector", between="free")
+
+
+def numeric(fit, function):
+    """Value of a function of the estimates and its standard error, by central differences."""
+    end = fit.optimizer.end
+    slopes = [
+        (function(fit.at(end + step)) - function(fit.at(end - step))) / (2.0 * STEP)
+        for step in STEP * np.eye(len(end))
+    ]
+    return function(fit), float(np.sqrt(slopes @ fit.cov_scaled @ np.array(slopes)))
+
+
+@pytest.mark.parametrize(("which", "sign"), [("sloped", 1), ("hsb_scale", -1)])
+def test_components_of_location_scale_models(which, sign, request):
+    fit = request.getfixturevalue(which)
+    table, names = fit.components, list(fit.effects)
+    assert len(table) == len(names) * (len(names) + 1) // 2
+    assert (sign * table["correlation"].dropna() > 0.1).all()
+    for label, row in table.iterrows():
+        ends = next((a, b) for a in names for b in names if label == (a if a == b else f"{a}:{b}"))
+        scale = np.log if label in names else np.arctanh
+        covariance, se = numeric(fit, lambda e, ends=ends: e.random.loc[ends])
+        assert row["estimate"] == covariance
+        assert row["se"] == pytest.approx(se, rel=RELATIVE), label
+
+        def shown(e, ends=ends):
+            a, b = ends
+            size = e.random.loc[a, a] * e.random.loc[b, b]
+            return e.random.loc[a, b] / (1.0 if a == b else np.sqrt(size))
+
+        value, error = numeric(fit, lambda e, scale=scale, shown=shown: scale(shown(e)))
+        assert scale(row[["lower", "upper"]].to_numpy(float)) == pytest.approx(
+            [value - Z * error, value + Z * error], rel=RELATIVE, abs=RELATIVE
+        ), label
+        if label not in names:
+            assert row["correlation"] == pytest.approx(fit.correlations.loc[ends], rel=1e-12)
+            assert row["correlation"] == pytest.approx(shown(fit), rel=1e-12)
+
+
+def test_components_on_the_bound():
+    """An effect without variance keeps its rows, and says nothing of what cannot be known."""
+    rng = np.random.default_rng(3)
+    g = np.repeat(np.arange(40), 15)
+    data = pd.DataFrame({"g": g, "y": rng.normal(size=600)})
+    data["y"] -= data.groupby("g")["y"].transform("mean")
+    fit = mt.fit_location_scale("y ~ 1 + (1 | g)", "~ 1 + (1 | g)", data)
+    table = fit.components
+    assert table.index.tolist() == ["Intercept", "Intercept:scale:Intercept", "scale:Intercept"]
+    assert table["estimate"].iloc[:2].to_numpy() == pytest.approx(0.0, abs=1e-6)
+    assert table.drop(columns="estimate").iloc[:2].isna().all(axis=None)
+
+
+TABLES = {
+    "variances of effects": ("sloped", np.log, lambda f: f.components.loc[f.effects]),
+    "variances of rows": (
+        "hsb_scale",
+        np.log,
+        lambda f: f.variance_ratios(pd.DataFrame({"catholic": [0, 1]})).rename(
+            columns={"variance": "estimate"}
+        ),
+    ),
+    "icc of rows": (
+        "hsb_scale",
+        logit,
+        lambda f: f.icc_at(pd.DataFrame({"catholic": [0, 1]})),
+    ),
+    "icc of groups": ("groups", log_rest, lambda f: f.icc_table),
+    "ratios of groups": ("groups", np.log, lambda f: f.variance_ratios),
+    "correlations of groups": ("groups", np.arctanh, lambda f: f.correlations),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_limits_are_symmetric_on_their_scale(name, request):
+    which, scale, table_of = TABLES[name]
+    table = table_of(request.getfixturevalue(which))
+    known = table[["estimate", "lower", "upper"]].dropna().astype(float)
+    assert len(known) >= 2
+    assert (known["lower"] < known["estimate"]).all()
+    assert (known["estimate"] < known["upper"]).all()
+    centre, lower, upper = (scale(known[c]) for c in known)
+    assert (upper - centre).to_numpy() == pytest.approx((centre - lower).to_numpy(), rel=1e-6)
+    if "se" in table:
+        se = table.loc[known.index, "se"].to_numpy(float)
+        slope = (scale(known["estimate"] + STEP * se) - scale(known["estimate"] - STEP * se)) / (
+            2 * STEP * se
+        )
+        assert (upper - centre).to_numpy() == pytest.approx((Z * slope * se).to_numpy(), rel=1e-4)

@@ -76,7 +76,7 @@ def test_chapter_runs_in_jupyterlab(lab: str, folder: Path, browser: Browser) ->
             and elsewhere.append(request.url)
         ),
     )
-    page.goto(f"{lab}/lab/tree/{CHAPTER}")
+    page.goto(f"{lab}/lab/workspaces/chapter/tree/{CHAPTER}")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=SECONDS_TO_START * 1000)
     heading = nbformat.read(BOOK / CHAPTER, as_version=4).cells[0].source.split("# ")[1]
     page.get_by_role("heading", name=heading.splitlines()[0]).first.wait_for()
@@ -146,7 +146,7 @@ def page(lab: str, folder: Path, browser: Browser) -> Iterator[Page]:
     page.problems = []
     page.on("console", lambda m: m.type == "error" and page.problems.append(m.text))
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.goto(f"{lab}/lab/tree/{NOTEBOOK}")
+    page.goto(f"{lab}/lab/workspaces/live/tree/{NOTEBOOK}")
     page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_START * 1000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()

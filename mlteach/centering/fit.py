@@ -22,6 +22,7 @@ from mlteach.centering.formula import (
     centering_formula,
     check_between,
     complete_rows,
+    with_dummies,
 )
 from mlteach.core.columns import as_table
 from mlteach.core.design import design, varies_within
@@ -148,8 +149,9 @@ def fit_centering(
     Parameters
     ----------
     formula : str
-        Fixed part, for example ``"math ~ ses"`` or ``"math ~ ses + minority + sector"``. Numeric
-        columns that vary within clusters are split; level-2 predictors stay as they are.
+        Fixed part, for example ``"math ~ ses"`` or ``"math ~ ses + minority + sector"``. Columns
+        that vary within clusters are split, a category as a dummy for each level but the first;
+        level-2 predictors stay as they are.
     data : DataFrame
         One row a level-1 unit. All models use the rows without a missing value in any column.
     cluster : str
@@ -191,6 +193,7 @@ def fit_centering(
     data = as_table(data)
     spec = centering_formula(formula, data, cluster, _named(slopes))
     rows, notes = complete_rows(spec, data)
+    spec, rows = with_dummies(spec, rows)
     rows = center(rows, spec.predictors, cluster)
     check_between(spec, rows)
     fits = {

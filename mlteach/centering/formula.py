@@ -7,14 +7,14 @@ not the product or function of the parts; level-2 predictors may be anything a f
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mlteach.centering.center import varies_between_clusters
-from mlteach.core.columns import table_with
+from mlteach.core.columns import category, kind_of, table_with
 from mlteach.core.design import columns_of, complete_in
-from mlteach.core.formula import parse, with_random, written
+from mlteach.core.formula import fixed_only, with_random, written
 from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part, read_part
 from mlteach.errors import DataWarning, FormulaError, ModelError
@@ -78,12 +78,7 @@ def centering_formula(
     ------
     FormulaError, DataError, ModelError
     """
-    model = parse(text)
-    if model.random:
-        raise FormulaError(
-            f"'{text}' has a random part; give only the fixed part here, and the predictors "
-            "whose slopes vary in slopes=."
-        )
+    model = fixed_only(text)
     part = read_part(text, model.fixed, data)
     terms = list(part.formula)
     if "1" not in map(str, terms):
@@ -142,6 +137,27 @@ def complete_rows(spec: CenteringFormula, data: pd.DataFrame) -> tuple[pd.DataFr
     note += " Cluster means are of the rows used."
     warnings.warn(note, DataWarning, stacklevel=3)
     return rows[list(spec.columns)], [note]
+
+
+def with_dummies(
+    spec: CenteringFormula, rows: pd.DataFrame
+) -> tuple[CenteringFormula, pd.DataFrame]:
+    """Put a dummy for each category but the first in place of a level-1 predictor that is one.
+
+    The mean of a dummy in a cluster is the share of the category there.
+    """
+    parts: dict[str, list[str]] = {}
+    for x in spec.predictors:
+        parts[x] = [x]
+        if kind_of(rows[x], x) == "text":
+            values = pd.Categorical(category(rows[x]))
+            parts[x] = [f"{x}[T.{level}]" for level in values.categories[1:]]
+            rows = rows.assign(
+                **{name: (values.codes == k).astype(float) for k, name in enumerate(parts[x], 1)}
+            )
+    predictors = tuple(name for x in spec.predictors for name in parts[x])
+    slopes = tuple(name for x in spec.slopes for name in parts[x])
+    return replace(spec, predictors=predictors, slopes=slopes), rows
 
 
 def check_between(spec: CenteringFormula, rows: pd.DataFrame) -> None:

@@ -23,6 +23,7 @@ from mlteach.errors import DataError, FormulaError, MLTeachError, shown
 pd = lazy_import("pandas")
 formulaic = lazy_import("formulaic")
 
+THE_DATA, THESE_ROWS = "the data", "these rows"  # of the fit, and others
 _COLUMN = re.compile(r"ǀ\d+|C\(ǀ\d+c(,.*)?\)", re.DOTALL)
 
 
@@ -83,7 +84,7 @@ class Coded:
         roles = frozenset((k, role) for k, role in part.roles if k in used)
         frame = replace(part, roles=roles).frame(data)
         _check_levels(self, frame)
-        made = _evaluated(part, lambda: _matrix(self.spec, frame), "these rows")
+        made = _evaluated(part, lambda: _matrix(self.spec, frame), THESE_ROWS)
         values = np.asarray(made, float)
         check_finite(values, self.names, data)
         return values
@@ -97,10 +98,11 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
     DataError, FormulaError
     """
     frame = part.frame(data)
-    made = _evaluated(part, lambda: _matrix(part.formula, frame), "the data")
+    made = _evaluated(part, lambda: _matrix(part.formula, frame), THE_DATA)
     values = np.asarray(made, dtype=float)
     result = Coded(part, made.model_spec)
     check_finite(values, result.names, data)
+    _check_names(result)
     _check_terms(result)
     _check_categories(result, frame)
     return values, result
@@ -124,7 +126,8 @@ def _evaluated(part: Part, compute: Callable, where: str):
         Exception
     ) as error:  # whatever NumPy, pandas and formulaic say to values they cannot take
         reason = part.shown(re.sub(r"\x1b?\[[\d;]*m", "", str(error))).splitlines()[0]
-        raise FormulaError(f"'{part.text}' cannot be evaluated for {where}: {reason}") from error
+        kind = FormulaError if where == THE_DATA else DataError
+        raise kind(f"'{part.text}' cannot be evaluated for {where}: {reason}") from error
 
 
 def check_finite(values: np.ndarray, names: Sequence[str], data: pd.DataFrame) -> None:
@@ -169,7 +172,7 @@ def _check_levels(coded: Coded, frame: pd.DataFrame) -> None:
         if not any(factor in {str(f) for f in term.factors} for term in coded.terms):
             continue
         values = _evaluated(
-            coded.part, lambda f=factor: _factor_values(coded, f, frame), "these rows"
+            coded.part, lambda f=factor: _factor_values(coded, f, frame), THESE_ROWS
         )
         known = set(levels)
         unseen = [v for v in pd.unique(values) if v not in known]
@@ -182,6 +185,16 @@ def _check_levels(coded: Coded, frame: pd.DataFrame) -> None:
                 f"{what} holds {shown(unseen[0])}, which was not in the data of the fit "
                 f"(known: {', '.join(map(shown, levels))})."
             )
+
+
+def _check_names(coded: Coded) -> None:
+    names = coded.names
+    twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
+    if twice is not None:
+        raise DataError(
+            f"Two predictors of '{coded.part.model}' would be called '{twice}'; rename a column "
+            "of the table."
+        )
 
 
 def _check_terms(coded: Coded) -> None:

@@ -193,7 +193,7 @@ def _read(formula: ModelFormula, data: pd.DataFrame) -> list[Part | None]:
     """The outcome (None if it is a column), the fixed and the random parts."""
     texts = [formula.fixed, *(term.effects for term in formula.random)]
     parts = [read_part(formula.text, text, data) for text in texts]
-    if name_of(formula.left):
+    if name_of(formula.left) is not None:
         return [None, *parts]
     return [read_part(formula.text, formula.left, data), *parts]
 
@@ -267,8 +267,18 @@ def _plainly_complete(values: pd.Series) -> bool:
 def _outcome(formula: ModelFormula, outcome: Part | None, data: pd.DataFrame) -> np.ndarray:
     if outcome is None:
         return _numeric_outcome(data[formula.outcome], formula.outcome)
+    terms = [term for term in outcome.formula if str(term) != "1"]
+    if (
+        len(terms) != 1
+        or len(terms[0].factors) != 1
+        or len(outcome.columns_of(terms[0])) < len(outcome.columns)
+    ):
+        raise FormulaError(
+            f"The outcome '{formula.outcome}' is not one column or one function of columns. Write "
+            f"I(...) around what is to be calculated: I({formula.outcome}) ~ ..."
+        )
     y, made = coded(outcome, data)
-    kept = [k for k, name in enumerate(made.names) if name != "Intercept"]
+    kept = made.terms[terms[0]]
     if len(kept) != 1 or made.levels():
         raise DataError(
             f"The outcome '{formula.outcome}' gives {len(kept)} columns, not one number a row."

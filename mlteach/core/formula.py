@@ -50,7 +50,8 @@ class ModelFormula:
     @property
     def outcome(self) -> str:
         """Name of the outcome."""
-        return name_of(self.left) or self.left
+        name = name_of(self.left)
+        return self.left if name is None else name
 
     @property
     def cluster(self) -> str | None:
@@ -258,6 +259,8 @@ def _random_term(text: str, plain: str, start: int, end: int) -> RandomTerm:
         raise at(text, start, "Nothing varies in this random part (write 1 for the intercept)")
     if not cluster:
         raise at(text, bar.end(), "The name of the cluster column is missing here")
+    if cluster.count("(") < cluster.count(")"):
+        raise at(text, start, "A random part stands in parentheses of its own, as in (1 | g)")
     name = name_of(cluster)
     if name is None:
         raise _no_column(text, bar.end(), cluster)

@@ -29,6 +29,7 @@ _WORD = re.compile(
     re.DOTALL,
 )
 _METHOD = re.compile(r"(.*?)(\.str\.|\.isin$|$)(.*)", re.DOTALL)
+_SHOWN = re.compile(r"(?<![^:])ǀ(?P<alone>\d+)[vcb]?(?![^:\[])|ǀ(?P<inside>\d+)[vcb]?")
 _OPERATORS = {"+", "-", "*", "/", ":", "**", "^"}
 _POWERS = ("**", "^")
 # Terms that a power may make before it is a slip of the pen.
@@ -92,11 +93,13 @@ class Part:
 
         ``in_formula`` writes columns as a formula must, wherever they stand.
         """
-        text = str(text)
-        if in_formula:
-            return SAFE.sub(lambda m: written(self.names[int(m[1])]), text)
-        alone = re.sub(r"(?<![^:])ǀ(\d+)[vcb]?(?![^:\[])", lambda m: self.names[int(m[1])], text)
-        return SAFE.sub(lambda m: written(self.names[int(m[1])]), alone)
+
+        def name(match: re.Match) -> str:
+            alone = match["alone"] is not None and not in_formula
+            column = self.names[int(match["alone"] or match["inside"])]
+            return column if alone else written(column)
+
+        return _SHOWN.sub(name, str(text))
 
     def frame(self, data: pd.DataFrame) -> pd.DataFrame:
         """Columns in safe words, each converted to what its role needs.

@@ -59,9 +59,14 @@ def fit_mixed(
         lme4's notation with one grouping factor, for example
         ``"math ~ sector * ses_within + (1 + ses_within | school)"``. ``(x || g)`` makes the
         effects uncorrelated, ``0 + x`` leaves the intercept out,
-        ``C(sector, contr.treatment("Public"))`` names the reference category.
+        ``C(sector, contr.treatment("Public"))`` names the reference category. Columns are written
+        bare (dots included), or as `` `any name` `` or ``Q("any name")``. A formula is data and
+        computes what is on a closed list only: arithmetic and comparisons, ``I``, ``C`` with its
+        contrasts, ``log``, ``sqrt``, ``where``, ``center``, ``scale``, ``poly``, ``bs``, ``cr`` and
+        the like; an error prints the list (``mlteach.core.expression.ALLOWED``).
     data : DataFrame
-        One row a level-1 unit, in any order. Rows with a missing value in a column of the model
+        One row a level-1 unit, in any order; a polars or PyArrow table or a dict of columns will do
+        here and everywhere. Rows with a missing value in a column of the model
         are left out, counted in ``result.dropped`` and announced by a ``DataWarning``.
     reml : bool, default True
         Restricted maximum likelihood; False for maximum likelihood.

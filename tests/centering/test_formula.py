@@ -39,7 +39,7 @@ def test_five_models(name, expected, hsb):
 @pytest.mark.parametrize(
     ("formula", "arguments", "error", "message"),
     [
-        ("math ~ ses + (1 | school)", {}, mt.FormulaError, "has a random part"),
+        ("math ~ ses + (1 | school)", {}, mt.FormulaError, "already has a random part"),
         ("math ~ 0 + ses", {}, mt.FormulaError, "has no intercept"),
         ("math ~ ses * catholic", {}, mt.FormulaError, "'ses:catholic' uses the level-1 predictor"),
         ("math ~ np.log(ses + 9)", {}, mt.FormulaError, "'ses' inside a product or a function"),
@@ -53,7 +53,6 @@ def test_five_models(name, expected, hsb):
         ("math ~ ses + mean_ses", {}, mt.ModelError, "'mean_ses' is the school mean of 'ses'"),
         ("math ~ ses_within", {}, mt.ModelError, "'ses_within' has the same mean in every school"),
         ("sector ~ ses", {}, mt.DataError, "outcome 'sector' is not numeric"),
-        ("math ~ who", {}, mt.DataError, "Column 'who' is not numeric"),
     ],
 )
 def test_bad_requests_are_named(formula, arguments, error, message, hsb):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlteach.core.columns import as_table, kind_of, numbers, table_with
+from mlteach.core.columns import as_table, cluster_codes, kind_of, numbers, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, DataWarning, ModelError, shown
 
@@ -78,7 +78,7 @@ def center(
     columns = [columns] if np.isscalar(columns) or columns is None else list(columns)
     data = as_table(data)
     _check_request(data, columns, cluster, how, between_at)
-    codes, labels = pd.factorize(data[cluster])
+    codes, labels = cluster_codes(data[cluster], cluster, sort=False)
     out, codebook, notes = data.copy(), dict(data.attrs.get("codebook", {})), []
     if (codes < 0).any():
         notes.append(f"{(codes < 0).sum()} row(s) have no {cluster}: no part of theirs is known.")

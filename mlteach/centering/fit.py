@@ -24,6 +24,7 @@ from mlteach.centering.formula import (
     complete_rows,
     with_dummies,
 )
+from mlteach.core.arguments import own_arguments
 from mlteach.core.columns import as_table
 from mlteach.core.design import design, varies_within
 from mlteach.core.formula import parse, with_random, written
@@ -135,6 +136,7 @@ class CenteringResult:
         return self.summary()._repr_html_()
 
 
+@own_arguments
 def fit_centering(
     formula: str,
     data: pd.DataFrame,

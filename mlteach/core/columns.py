@@ -205,6 +205,15 @@ def numbers(values: pd.Series, column: str) -> np.ndarray:
     return result
 
 
+def _check_ids(ids: pd.Series) -> None:
+    """Raise TypeError for objects that have no order among themselves."""
+    if not pd.api.types.is_object_dtype(ids.dtype):
+        return
+    found = pd.api.types.infer_dtype(ids, skipna=True)
+    if found.startswith("mixed") and not all(isinstance(v, (int, str)) for v in ids.dropna()):
+        raise TypeError
+
+
 def examples(values: pd.Series) -> str:
     """The first different values of a column, as a reader writes them."""
     return ", ".join(shown(value) for value in values.dropna().unique()[:3])
@@ -230,8 +239,8 @@ def category(values: pd.Series) -> pd.Series:
     return values if isinstance(dtype, np.dtype) else values.astype(dtype.numpy_dtype)
 
 
-def cluster_codes(ids: pd.Series, column: str) -> tuple[np.ndarray, pd.Index]:
-    """Code ids as 0 ... J-1 in the order of the sorted ids, -1 where missing.
+def cluster_codes(ids: pd.Series, column: str, *, sort: bool = True) -> tuple[np.ndarray, pd.Index]:
+    """Code ids as 0 ... J-1 in the order of the sorted ids (or of the rows), -1 where missing.
 
     Ids may be numbers, text or categories. A float id is an integer id whose column once held a
     missing value: its labels are integers.
@@ -253,7 +262,8 @@ def cluster_codes(ids: pd.Series, column: str) -> tuple[np.ndarray, pd.Index]:
     elif isinstance(ids.dtype, pd.StringDtype) or _is_arrow_text(ids.dtype):
         ids = ids.astype("str")
     try:
-        codes, labels = pd.factorize(ids, sort=True)
+        _check_ids(ids)
+        codes, labels = pd.factorize(ids, sort=sort)
     except (TypeError, NotImplementedError):
         example = shown(ids.iloc[0])
         raise DataError(

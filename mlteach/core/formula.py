@@ -259,7 +259,7 @@ def _random_term(text: str, plain: str, start: int, end: int) -> RandomTerm:
         raise at(text, start, "Nothing varies in this random part (write 1 for the intercept)")
     if not cluster:
         raise at(text, bar.end(), "The name of the cluster column is missing here")
-    if cluster.count("(") < cluster.count(")"):
+    if ")" in plain[bar.end() : end] and "(" not in plain[bar.end() : end]:
         raise at(text, start, "A random part stands in parentheses of its own, as in (1 | g)")
     name = name_of(cluster)
     if name is None:

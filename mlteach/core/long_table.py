@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlteach.core.columns import numbers
+from mlteach.core.columns import cluster_codes, numbers
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, shown
 
@@ -83,8 +83,9 @@ def check_one_group(data: pd.DataFrame, cluster: str, group: str) -> None:
     ------
     DataError
     """
-    codes, labels = pd.factorize(data[cluster])
-    group_of_clusters(codes, labels, pd.factorize(data[group])[0], cluster, group)
+    codes, labels = cluster_codes(data[cluster], cluster)
+    of_group, _ = cluster_codes(data[group], group)
+    group_of_clusters(codes, labels, of_group, cluster, group)
 
 
 def listed(values: Sequence) -> str:

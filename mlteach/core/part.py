@@ -86,7 +86,8 @@ class Part:
 
     def columns_of(self, term: object) -> set[str]:
         """Names of the columns that one of its terms reads."""
-        return {self.names[int(number)] for number, _ in SAFE.findall(str(term))}
+        numbers = {int(number) for number, _ in SAFE.findall(str(term))}
+        return {name for number, name in self.names.items() if number in numbers}
 
     def shown(self, text: object, *, in_formula: bool = False) -> str:
         """Translate safe words back: a column alone by its name, in a function as written.
@@ -96,8 +97,8 @@ class Part:
 
         def name(match: re.Match) -> str:
             alone = match["alone"] is not None and not in_formula
-            column = self.names[int(match["alone"] or match["inside"])]
-            return column if alone else written(column)
+            column = self.names.get(int(match["alone"] or match["inside"]))
+            return match[0] if column is None else column if alone else written(column)
 
         return _SHOWN.sub(name, str(text))
 
@@ -196,6 +197,8 @@ class _Reader:
             return self._column(name_of(match["column"]) or "")
         if not match["word"] or match["argument"]:
             return match[0]
+        if "ǀ" in match[0] and match[0] not in self.position:  # would pass for a column
+            raise not_there(self.data, match[0], f"the formula '{self.model}'")
         if not match["call"]:
             return self._column(match[0]) if match[0] in self.position else match[0]
         name, method, rest = _METHOD.fullmatch(match[0]).groups()
@@ -210,7 +213,7 @@ class _Reader:
         return f"ǀ{number}"
 
     def _shown(self, text: str) -> str:
-        return SAFE.sub(lambda m: written(self.names[int(m[1])]), text)
+        return SAFE.sub(lambda m: written(self.names.get(int(m[1]), m[0])), text)
 
     # ----------------------------------------------------------------------------------- tokens
 
@@ -287,12 +290,12 @@ class _Reader:
                 or (terms ** int(here.token) > MOST_TERMS)
             ):
                 raise self._refused(f"{before.token}{here.token}", "has no small whole power")
-        for base, power in pairwise(tokens):
+        for base, power, exponent in zip(tokens, tokens[1:], tokens[2:], strict=False):
             if power.token in _POWERS and base.kind.value in ("name", "python"):
-                shown = self._shown(base.token)
+                shown, to = self._shown(base.token), exponent.token
                 self.notes.append(
-                    f"'{shown}{power.token}2' between terms means {shown} alone, as in R (a power "
-                    f"crosses terms): for the square write I({shown}**2)."
+                    f"'{shown}{power.token}{to}' as a term means {shown} alone, as in R, where a "
+                    f"power crosses terms: for the power of a number write I({shown}**{to})."
                 )
 
     # ----------------------------------------------------------------------------------- errors

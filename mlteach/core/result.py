@@ -160,15 +160,3 @@ def as_generator(seed: int | np.random.Generator | None) -> np.random.Generator:
             f"seed must be a whole number that is not negative, a numpy Generator or None; "
             f"got {seed!r}."
         ) from error
-
-
-def check_number(n: int, name: str) -> int:
-    """A whole number of 1 or more.
-
-    Raises
-    ------
-    ModelError
-    """
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-        raise ModelError(f"{name}={n!r} is no whole number of 1 or more.")
-    return int(n)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.core.arguments import whole
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
 
@@ -72,8 +73,7 @@ def simulate_within_between(
     """
     _check_shares(icc_x, tau2, sigma2)
     for name, value in (("n_clusters", n_clusters), ("cluster_size", cluster_size)):
-        if not isinstance(value, int | np.integer) or value < 2:
-            raise ModelError(f"{name}={value!r} is not a whole number of 2 or more.")
+        whole(name, value, 2)
     rng = np.random.default_rng(seed)
     codes = np.repeat(np.arange(n_clusters), cluster_size)
     m = np.sqrt(icc_x) * rng.standard_normal(n_clusters)[codes]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlteach.core.arguments import one_of, refuse_elsewhere, whole
 from mlteach.core.lazy import lazy_import
 from mlteach.core.sandwich import check_robust
 from mlteach.errors import ConvergenceWarning, ModelError
@@ -189,8 +190,8 @@ def _check_association(association: object, between: object, reml: bool) -> None
 def _check_method(method, points, reml, robust, prior, sampling) -> None:
     """Refuse settings of one method given to the other."""
     check_robust(robust)
-    if method not in ("ml", "bayes"):
-        raise ModelError(f"method={method!r} is not known; choose 'ml' or 'bayes'.")
+    one_of("method", method, ("ml", "bayes"))
+    refuse_elsewhere("fit_location_scale", sampling)
     if method == "ml" and (sampling or prior != "weak"):
         given = ", ".join([*sampling, *(["prior"] if prior != "weak" else [])])
         raise ModelError(f"{given} is for method='bayes' only; method is 'ml'.")
@@ -237,9 +238,8 @@ def _check_reml(reml: bool, d: LocationScaleDesign) -> None:
 
 
 def _check_points(points: int | None) -> None:
-    whole = isinstance(points, int) and not isinstance(points, bool)
-    if points is not None and not (whole and 3 <= points <= 101):
-        raise ModelError(f"points={points!r} is not a whole number from 3 to 101.")
+    if points is not None:
+        whole("points", points, 3, 101)
 
 
 def _from_correlated(map_: AssociationMap, common: CholeskyMap, theta: np.ndarray) -> np.ndarray:

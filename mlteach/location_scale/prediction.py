@@ -19,10 +19,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.arguments import whole
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import normal_cdf, normal_quantile, t_quantile
 from mlteach.core.lazy import lazy_import
-from mlteach.core.result import as_generator, check_number
+from mlteach.core.result import as_generator
 from mlteach.core.summary import check_level
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.mixed.ranef import positions
@@ -156,7 +157,7 @@ def outcome_quantile(centre: np.ndarray, cov: np.ndarray, share: float) -> np.nd
 def simulate(fit: LocationScaleEstimates, seed: int | np.random.Generator, n: int) -> pd.DataFrame:
     """See :meth:`mlteach.location_scale.result.LocationScaleResult.simulate`."""
     rng, d = as_generator(seed), fit.design
-    n = check_number(n, "n")
+    n = whole("n", n, 1)
     beta, alpha = np.split(fit.coefficients, [d.mean.X.shape[1]])
     effects = fit.draw_effects(rng, n)[:, d.mean.codes]
     location, scale = np.split(effects, [d.mean.Z.shape[1]], axis=2)

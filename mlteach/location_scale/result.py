@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mlteach.core.arguments import one_of
 from mlteach.core.columns import as_table
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest
@@ -51,8 +52,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         ModelError
             For an unknown part, or "random" of a model with level-2 functions.
         """
-        if which not in ("fixed", "random", "all"):
-            raise ModelError(f"which={which!r} is not known; choose 'fixed', 'random' or 'all'.")
+        one_of("which", which, ("fixed", "random", "all"))
         check_level(level)
         tables = {
             "fixed": lambda: self.table(level),

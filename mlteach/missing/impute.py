@@ -18,11 +18,12 @@ from itertools import islice
 
 import numpy as np
 
+from mlteach.core.arguments import whole
 from mlteach.core.columns import as_table
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group
 from mlteach.core.progress import Progress
-from mlteach.errors import ConvergenceWarning, DataError, ModelError, shown
+from mlteach.errors import ConvergenceWarning, DataError, shown
 from mlteach.missing.chains import autocorrelation, effective_size, split_rhat
 from mlteach.missing.filling import ADDED, fill_clusters
 from mlteach.missing.gibbs import IncompleteRows, Prior, State, default_prior, gibbs
@@ -208,7 +209,9 @@ def impute(
     others = [cluster] if group is None else [cluster, group]
     data = as_table(data)
     variables = check_variables(data, variables, "impute", others)
-    _check_numbers(m=(m, 1), burn=(burn, 0), thin=(thin, 1), seed=(seed, 0))
+    numbers = {"m": (m, 1), "burn": (burn, 0), "thin": (thin, 1), "seed": (seed, 0)}
+    for name, (value, least) in numbers.items():
+        whole(name, value, least)
     incomplete_values(data, variables, "impute")
     for column in others:
         refuse_missing(data, column)
@@ -238,16 +241,6 @@ def impute(
         seed=seed,
         notes=_notes(full, values, variables, parts),
     )
-
-
-# ---------------------------------------------------------------------------------------- checks
-
-
-def _check_numbers(**named: tuple[object, int]) -> None:
-    for name, (value, least) in named.items():
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not whole or value < least:
-            raise ModelError(f"{name}={value!r} is not a whole number of {least} or more.")
 
 
 # ----------------------------------------------------------------------------- one group at a time

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mlteach.core.arguments import one_of
+
 INTERCEPT = "Intercept"
 
 
@@ -50,7 +52,7 @@ def equation(
 
     Raises
     ------
-    ValueError
+    ModelError
         For another notation.
 
     Examples
@@ -61,8 +63,7 @@ def equation(
     u_{0j} &\sim N(0, \tau_{00}), \quad e_{ij} \sim N(0, \sigma^2)
     \end{aligned}
     """
-    if notation not in ("levels", "combined"):
-        raise ValueError(f"notation is 'levels' or 'combined', not {notation!r}.")
+    one_of("notation", notation, ("levels", "combined"))
     slopes = _slopes(x_names, varies_within, z_names)
     write = _levels if notation == "levels" else _combined
     lines = [*write(outcome, slopes), _distributions(slopes, z_names, blocks)]

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlteach.core.arguments import own_arguments
 from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design, varies_within
 from mlteach.core.formula import effects_of, parse, with_random, written
@@ -43,6 +44,7 @@ ROUNDING = 1e-14
 # ------------------------------------------------------------------------------------- the fitters
 
 
+@own_arguments
 def fit_mixed(
     formula: str,
     data: pd.DataFrame,
@@ -119,6 +121,7 @@ def fit_mixed(
     return _result(matrices, problem, global_minimum(problem), ddf, smushed_note)
 
 
+@own_arguments
 def fit_empty(outcome: str, data: pd.DataFrame, *, cluster: str, reml: bool = True) -> MixedResult:
     """Fit the empty model ``y_ij = gamma_00 + u_0j + e_ij``: a mean and two variances.
 
@@ -152,6 +155,7 @@ def fit_empty(outcome: str, data: pd.DataFrame, *, cluster: str, reml: bool = Tr
     return fit_mixed(with_random(f"{written(outcome)} ~ 1", cluster), data, reml=reml)
 
 
+@own_arguments
 def fit_random_intercept(
     formula: str, data: pd.DataFrame, *, cluster: str, reml: bool = True
 ) -> MixedResult:
@@ -187,6 +191,7 @@ def fit_random_intercept(
     return fit_mixed(with_random(formula, cluster), data, reml=reml)
 
 
+@own_arguments
 def fit_random_slope(
     formula: str,
     data: pd.DataFrame,
@@ -342,7 +347,7 @@ def _result(
         design=d, problem=problem, optimizer=record, ddf=ddf, smushed_note=smushed_note
     )
     if not record.converged:
-        warnings.warn(f"'{d.formula.text}' {record.status}.", ConvergenceWarning, stacklevel=3)
+        warnings.warn(f"'{d.formula.text}' {record.status}.", ConvergenceWarning, stacklevel=4)
     if len(d.dropped):
-        warnings.warn(dropped_note(d), DataWarning, stacklevel=3)
+        warnings.warn(dropped_note(d), DataWarning, stacklevel=4)
     return result

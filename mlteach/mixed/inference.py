@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.arguments import one_of
 from mlteach.core.linalg import inverse_on_curved
 from mlteach.core.lr_test import covariance_cone_weights, orthant_weights
 from mlteach.errors import ModelError
@@ -28,9 +29,7 @@ def check_ddf(ddf: str, reml: bool) -> None:
     ------
     ModelError
     """
-    if ddf not in DDF_METHODS:
-        known = ", ".join(map(repr, DDF_METHODS))
-        raise ModelError(f"ddf={ddf!r} is not known; choose one of {known}.")
+    one_of("ddf", ddf, DDF_METHODS)
     if ddf == "kenward-roger" and not reml:
         raise ModelError("Kenward-Roger degrees of freedom are for REML fits only: use reml=True.")
 

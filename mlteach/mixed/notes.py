@@ -42,7 +42,12 @@ def dropped_note(design: Design) -> str:
 def design_notes(design: Design) -> list[str]:
     """What the rows alone tell: left out, few clusters, codes for missing values."""
     J = len(design.labels)
-    notes = [dropped_note(design), words.few_clusters_note(J), *words.codes_notes(design)]
+    notes = [
+        dropped_note(design),
+        *design.notes,
+        words.few_clusters_note(J),
+        *words.codes_notes(design),
+    ]
     return [note for note in notes if note]
 
 

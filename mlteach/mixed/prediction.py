@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.core.arguments import one_of
 from mlteach.core.columns import as_table
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import t_quantile
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import check_level
-from mlteach.errors import ModelError
 from mlteach.mixed import ranef as effects
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.estimates import MixedEstimates
@@ -49,11 +49,7 @@ def prediction_interval(
         If ``of`` is not known.
     """
     check_level(level)
-    if of not in OF:
-        raise ModelError(
-            f"of={of!r} is not known: 'outcome' asks where the outcome of a row lies, 'mean' where "
-            "the mean of such rows of its cluster lies."
-        )
+    one_of("of", of, OF, " (the outcome of a row, or the mean of such rows of its cluster)")
     X, Z, position, index, new = _rows(fit, data, random)
     estimate = X @ fit.params.to_numpy() + _at_rows(Z, fit._blups, position)
     variance, df = error_variance(fit, X, Z, position, of == "outcome")

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.arguments import one_of
 from mlteach.core.design import Design
 from mlteach.errors import ModelError
 from mlteach.mixed.deviance import ProfiledDeviance
@@ -45,9 +46,7 @@ def check_robust(robust: str, ddf: str | None) -> None:
     ------
     ModelError
     """
-    if robust not in KINDS:
-        known = " or ".join(map(repr, KINDS))
-        raise ModelError(f"robust={robust!r} is not known; choose {known}, or leave it out.")
+    one_of("robust", robust, KINDS, ", or leave it out")
     if ddf is not None:
         raise ModelError(
             f"ddf={ddf!r} and robust={robust!r} exclude each other: robust standard errors come "

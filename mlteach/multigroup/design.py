@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlteach.core.columns import table_with
+from mlteach.core.columns import cluster_codes, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import group_of_clusters, numeric_values
 from mlteach.core.notes import left_out_note
@@ -128,7 +128,7 @@ def multigroup_data(
     cells, positions = (
         (np.zeros(len(Y), int), ()) if position is None else _factor(table[position], in_order=True)
     )
-    codes, labels = pd.factorize(table[cluster], sort=True)
+    codes, labels = cluster_codes(table[cluster], cluster)
     of_cluster = group_of_clusters(codes, labels, of_group, cluster, group)
     if position is not None:
         _check_positions(codes, labels, cells, positions, cluster, position)
@@ -174,7 +174,7 @@ def _rows_that_count(ids: pd.DataFrame, columns: list, variables: tuple):
     if unknown.any():
         counts = {name: int(mask.sum()) for name, mask in no_id.items()}
         notes.append(left_out_note(int(unknown.sum()), len(ids), counts))
-        warnings.warn(notes[0], DataWarning, stacklevel=4)
+        warnings.warn(notes[0], DataWarning, stacklevel=5)
     if empty.any():
         notes.append(
             f"{empty.sum()} of {len(ids)} rows have no value of any variable and tell nothing."

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mlteach.core.arguments import whole
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import inverse_on_curved, without_curvature
 from mlteach.core.optim import OptRecord
@@ -241,9 +242,7 @@ class MultigroupEstimates(Estimates):
     def _cells(self, n: int) -> list[int]:
         if self.model.positions:
             return list(range(len(self.model.positions)))
-        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
-            raise ModelError(f"n={n!r} members: it must be a whole number of 1 or more.")
-        return [0] * int(n)
+        return [0] * whole("n", n, 1)
 
     def _wide_names(self, n: int) -> list[str]:
         return [f"{name}_{i + 1}" for i in range(n) for name in self.variables]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
+from mlteach.core.arguments import own_arguments
 from mlteach.core.lazy import lazy_import
 from mlteach.core.sandwich import check_robust
 from mlteach.errors import ConvergenceWarning, ModelError
@@ -16,6 +17,7 @@ from mlteach.multigroup.search import fit_scaled
 pd = lazy_import("pandas")
 
 
+@own_arguments
 def fit_multigroup(
     variables: Sequence[str],
     data: pd.DataFrame,
@@ -117,6 +119,6 @@ def fit_multigroup(
     result = MultigroupResult(rows, model, fit, bounded, robust)
     if not result.converged:
         warnings.warn(
-            f"The multigroup model {fit.record.status}.", ConvergenceWarning, stacklevel=2
+            f"The multigroup model {fit.record.status}.", ConvergenceWarning, stacklevel=3
         )
     return result

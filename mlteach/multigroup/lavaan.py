@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mlteach.core.arguments import one_of
 from mlteach.errors import ModelError, shown
 from mlteach.multigroup.model import MultigroupModel, multigroup_model
 
@@ -94,8 +95,7 @@ def lavaan_syntax(
     """
     variables = (variables,) if isinstance(variables, str) else tuple(variables)
     groups = ("all",) if groups is None else (groups,) if isinstance(groups, str) else tuple(groups)
-    if form not in FORMS:
-        raise ModelError(f'form={form!r} is not known; use "wide" or "two-level".')
+    one_of("form", form, FORMS)
     members = _members(n, form, position)
     _check_names(variables, groups, members)
     model = multigroup_model(

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlteach.core.columns import as_table, table_with
+from mlteach.core.columns import as_table, cluster_codes, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group, listed, numeric_values
 from mlteach.errors import DataError, shown
@@ -87,7 +87,7 @@ def to_wide(
     """
     variables = as_list(variables)
     data = check_long(data, variables, cluster, group, position, "to_wide")
-    codes, clusters = pd.factorize(data[cluster])
+    codes, clusters = cluster_codes(data[cluster], cluster, sort=False)
     members, positions = _members(data, codes, cluster, position)
     values = np.full((len(clusters), len(positions), len(variables)), np.nan)
     values[codes, members] = numeric_values(data, variables)

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from mlteach.core.arguments import whole
 from mlteach.core.columns import numbers, table_with
 from mlteach.core.palette import PALETTE
 from mlteach.errors import DataError, DataWarning, ModelError
@@ -396,14 +397,14 @@ def complete_rows(
     if len(set(columns)) < len(columns):
         raise DataError(f"{where} needs different columns; it got {', '.join(columns)}.")
     rows = data[columns].dropna()
+    if rows.empty:
+        raise DataError(f"{where}: no row has values in all of {', '.join(map(repr, columns))}.")
     if len(rows) < len(data):
         warnings.warn(
             f"{where} leaves out {len(data) - len(rows)} of {len(data)} rows with a missing value.",
             DataWarning,
             stacklevel=stacklevel,
         )
-    if rows.empty:
-        raise DataError(f"{where}: no row has values in all of {', '.join(columns)}.")
     for column in numeric:
         rows = rows.assign(**{column: numbers(rows[column], column)})
     return rows
@@ -413,7 +414,6 @@ def sample_clusters(ids: pd.Index, n_clusters: int | None, seed: int) -> pd.Inde
     """All clusters, or a random sample of them that the seed makes repeatable."""
     if n_clusters is None:
         return ids
-    if n_clusters not in range(1, len(ids) + 1):
-        raise DataError(f"n_clusters={n_clusters} is not a whole number from 1 to {len(ids)}.")
+    whole("n_clusters", n_clusters, 1, len(ids))
     chosen = np.random.default_rng(seed).choice(len(ids), n_clusters, replace=False)
     return ids[np.sort(chosen)]

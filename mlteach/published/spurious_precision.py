@@ -15,6 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mlteach.core.arguments import whole
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
 from mlteach.location_scale.fit import fit_location_scale
@@ -138,8 +139,7 @@ def _parts(fit) -> dict[tuple[str, ...], pd.DataFrame]:
 
 def _check(schools: int, students: int, sigma2_v: float, icc_x: float) -> None:
     for name, value in (("schools", schools), ("students", students)):
-        if not isinstance(value, int | np.integer) or value < 2:
-            raise ModelError(f"{name}={value!r} is not a whole number of 2 or more.")
+        whole(name, value, 2)
     if not 0.0 <= icc_x <= 1.0:
         raise ModelError(f"icc_x={icc_x} is not a share: it must lie between 0 and 1.")
     if not 0.0 <= sigma2_v < np.inf:

@@ -18,6 +18,7 @@ from itertools import product
 
 import numpy as np
 
+from mlteach.core.arguments import whole
 from mlteach.core.lazy import lazy_import
 from mlteach.data.shipped import folder
 from mlteach.errors import ModelError
@@ -230,8 +231,7 @@ def _unpacked(values: np.ndarray) -> np.ndarray:
 
 def _check(vr: float, between: float, n: int, g: int) -> None:
     for name, value, least in (("n", n, 2), ("g", g, 4)):
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ModelError(f"{name}={value!r} is not a whole number of {least} or more.")
+        whole(name, value, least)
     if g % 2:
         raise ModelError(f"g={g} clusters cannot be halved between two groups.")
     if not 0.0 <= between < 1.0:

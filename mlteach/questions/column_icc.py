@@ -10,9 +10,10 @@ import warnings
 
 import numpy as np
 
-from mlteach.core.columns import numbers, table_with
+from mlteach.core.arguments import one_of
+from mlteach.core.columns import cluster_codes, numbers, table_with
 from mlteach.core.lazy import lazy_import
-from mlteach.errors import DataError, DataWarning, ModelError
+from mlteach.errors import DataError, DataWarning
 
 pd = lazy_import("pandas")
 
@@ -61,8 +62,7 @@ def column_icc(data: pd.DataFrame, column: str, *, cluster: str, method: str = "
     Angrist & Pischke (2009), Mostly Harmless Econometrics, p. 312, for "pairs". McGraw & Wong
     (1996), Psychological Methods 1(1), doi:10.1037/1082-989X.1.1.30, for "anova".
     """
-    if method not in ("pairs", "anova"):
-        raise ModelError(f"method={method!r} is not known; choose 'pairs' or 'anova'.")
+    one_of("method", method, ("pairs", "anova"))
     x, codes = _column_and_codes(data, column, cluster)
     n = np.bincount(codes)
     deviation = x - x.mean()
@@ -89,6 +89,8 @@ def _column_and_codes(
 ) -> tuple[np.ndarray, np.ndarray]:
     data = table_with(data, [column, cluster], "column_icc")
     used = data[[column, cluster]].dropna()
+    if used.empty:
+        raise DataError(f"No row has both a value of '{column}' and of '{cluster}'.")
     if len(used) < len(data):
         warnings.warn(
             f"{len(data) - len(used)} of {len(data)} rows are left out for missing values in "
@@ -97,7 +99,7 @@ def _column_and_codes(
             stacklevel=3,
         )
     x = numbers(used[column], column)
-    codes, labels = pd.factorize(used[cluster])
+    codes, labels = cluster_codes(used[cluster], cluster)
     if not 2 <= len(labels) < len(x):
         raise DataError(
             f"'{cluster}' has {len(labels)} clusters for {len(x)} rows; an ICC needs at least two "

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mlteach.core.arguments import one_of, own_arguments, whole
 from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design
 from mlteach.core.formula import effects_of, parse, with_random
@@ -82,6 +83,7 @@ class PoolingComparison:
         return self._summary()._repr_html_()
 
 
+@own_arguments
 def compare_pooling(
     formula: str,
     data: pd.DataFrame,
@@ -152,7 +154,7 @@ def compare_pooling(
     errors.insert(0, "cluster", full.labels[full.codes])
     errors.insert(1, "fold", fold)
     if len(full.dropped):
-        warnings.warn(dropped_note(full), DataWarning, stacklevel=2)
+        warnings.warn(dropped_note(full), DataWarning, stacklevel=3)
     notes = (*design_notes(full), *notes)
     return PoolingComparison(table, errors, full.formula.text, leave, folds, notes)
 
@@ -165,11 +167,13 @@ def _design(formula: str, data: pd.DataFrame, cluster: str, slopes: Sequence[str
 
 def _folds(d: Design, leave: str, folds: int, seed: int) -> np.ndarray:
     """Fold of every row, shape (N,)."""
-    if leave not in LEAVE:
-        raise ModelError(f"leave={leave!r} is not known: leave out 'rows' or 'clusters'.")
+    one_of("leave", leave, LEAVE)
     most = len(d.y) if leave == "rows" else len(d.labels)
-    if folds not in range(2, most + 1):
-        raise ModelError(f"folds={folds} is not a whole number from 2 to {most}, the {leave}.")
+    if len(d.labels) < 2:
+        raise ModelError(
+            f"'{d.formula.cluster}' has one cluster only, so there is nothing to pool."
+        )
+    whole("folds", folds, 2, most)
     rng = as_generator(seed)
     if leave == "clusters":
         return (rng.permutation(len(d.labels)) % folds)[d.codes]

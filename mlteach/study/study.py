@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlteach.core.arguments import is_whole, whole
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
 from mlteach.study.batches import Batch, Plan, check_cluster, replication_rng, run_batches, to_do
@@ -236,9 +237,8 @@ def summarise(estimates: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
 
 
 def _plan(draw, analyse, replications, seed, conditions) -> Plan:
-    _check_counts(replications=replications)
-    if not _is_whole(seed) or seed < 0:
-        raise ModelError(f"seed={seed!r} is not a whole number of 0 or more; a study needs one.")
+    whole("replications", replications, 1)
+    whole("seed", seed, 0)
     return Plan(draw, analyse, int(seed), {None: {}} if conditions is None else _grid(conditions))
 
 
@@ -247,7 +247,7 @@ def _grid(conditions) -> dict[int, dict[str, Any]]:
     if not isinstance(conditions, pd.DataFrame) or not len(conditions):
         raise ModelError("conditions must be a DataFrame with one row a condition.")
     labels = conditions.index.tolist()
-    odd = [label for label in labels if not _is_whole(label) or label < 0]
+    odd = [label for label in labels if not is_whole(label) or label < 0]
     if odd or len(set(labels)) < len(labels):
         raise ModelError(
             "The index of conditions must number them: whole numbers of 0 or more, each once; it "
@@ -365,20 +365,10 @@ def _align(truth: pd.Series, parameters: pd.Index) -> pd.Series:
 # ----------------------------------------------------------------------------------------- checks
 
 
-def _is_whole(value) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _check_counts(**counts) -> None:
-    for name, value in counts.items():
-        if not _is_whole(value) or value < 1:
-            raise ModelError(f"{name}={value!r} is not a whole number of 1 or more.")
-
-
 def _check_machinery(batch: int | None, workers: int, client: Client | None) -> None:
-    _check_counts(workers=workers)
+    whole("workers", workers, 1)
     if batch is not None:
-        _check_counts(batch=batch)
+        whole("batch", batch, 1)
     if client is not None:
         if workers != 1:
             raise ModelError(

@@ -166,7 +166,7 @@ def test_no_dummies_are_made(hsb):
     ("formula", "options", "error", "words"),
     [
         ("y ~ x + (1 | g)", {}, FormulaError, "give the fixed part only"),
-        ("y ~ x", {"leave": "schools"}, ModelError, "leave out 'rows' or 'clusters'"),
+        ("y ~ x", {"leave": "schools"}, ModelError, "choose 'rows' or 'clusters'"),
         ("y ~ x", {"folds": 1}, ModelError, "not a whole number from 2"),
         ("y ~ x", {"folds": 21, "leave": "clusters"}, ModelError, "from 2 to 20, the clusters"),
         ("y ~ x", {"seed": "a"}, ModelError, "seed must be a whole number"),

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlteach.core.arguments import whole
 from mlteach.core.lazy import lazy_import
-from mlteach.core.result import Result, as_generator, check_number, does_not_apply
+from mlteach.core.result import Result, as_generator, does_not_apply
 from mlteach.core.summary import Summary, check_level
 from mlteach.location_scale.bayes.checks import DIC, diagnose, dic, with_log_likelihood
 from mlteach.location_scale.bayes.estimates import PosteriorEstimates, described, tails
@@ -138,7 +139,7 @@ class LocationScalePosterior(PosteriorEstimates, Result):
             Indexed like the rows used; columns ``sim_1``, ``sim_2``, ...
         """
         rng, d = as_generator(seed), self.design
-        chosen = rng.integers(len(self._draws("beta")), size=check_number(n, "n"))
+        chosen = rng.integers(len(self._draws("beta")), size=whole("n", n, 1))
         names = [x for x in ("beta", "alpha", "association", "nu") if x in self.idata.posterior]
         if self.functions is None:
             omega = self._draws("Omega")[chosen, None]

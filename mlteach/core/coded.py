@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mlteach.core import expression
+from mlteach.core.columns import check_unit
 from mlteach.core.expression import SAFE
 from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part
@@ -102,6 +103,10 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
     values = np.asarray(made, dtype=float)
     result = Coded(part, made.model_spec)
     check_finite(values, result.names, data)
+    for term, places in result.terms.items():
+        if not SAFE.fullmatch(str(term)):  # a column alone has been checked
+            for k in places:
+                check_unit(values[:, k], f"'{result.names[k]}'")
     _check_names(result)
     _check_terms(result)
     _check_categories(result, frame)

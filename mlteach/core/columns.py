@@ -20,6 +20,9 @@ pd = lazy_import("pandas")
 # Floats up to here tell whole numbers apart; int64 ends here.
 MOST_INT64 = 2.0**63
 
+# Variances are squares, and products of two of them must fit into float64, from 1e-308 to 1e308.
+SMALLEST, LARGEST = 1e-70, 1e70
+
 # ------------------------------------------------------------------------------------------ tables
 
 
@@ -202,7 +205,23 @@ def numbers(values: pd.Series, column: str) -> np.ndarray:
             f"Column '{column}' has {infinite.sum()} infinite value(s), first in row(s) {rows}. "
             "Set them to missing (NaN) or correct them."
         )
+    check_unit(result, f"Column '{column}'")
     return result
+
+
+def check_unit(values: np.ndarray, what: str) -> None:
+    """Refuse numbers, NaN apart, whose squares a computer cannot count with.
+
+    Raises
+    ------
+    DataError
+    """
+    largest = max(np.nanmax(values, initial=0.0), -np.nanmin(values, initial=0.0))
+    if largest and not SMALLEST < largest < LARGEST:
+        raise DataError(
+            f"{what} holds values up to {largest:.0e}: their squares are beyond what a computer "
+            "can count with. Change the unit."
+        )
 
 
 def _check_ids(ids: pd.Series) -> None:

@@ -257,3 +257,33 @@ def test_any_name_of_a_cluster_and_of_an_outcome_in_every_fitter(name) -> None:
 def test_a_predictor_cannot_be_called_like_the_intercept() -> None:
     with pytest.raises(DataError, match="would be called 'Intercept'"):
         mt.fit_mixed("y ~ Intercept + (1 | g)", TABLE.rename(columns={"x": "Intercept"}))
+
+
+# ------------------------------------------------------------------------------------------- units
+
+UNITS = (1e-320, 1e-200, 1e-100, 1e-80, 1e-50, 1e-10, 1e10, 1e50, 1e80, 1e100, 1e200, 1e300)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("column", ["y", "x"])
+def test_a_unit_changes_numbers_by_itself_or_is_refused(unit, column) -> None:
+    plain = mt.fit_mixed("y ~ x + k + (1 | g)", TABLE)
+    table = TABLE.assign(**{column: TABLE[column] * unit})
+    if not 1e-70 < unit < 1e70:
+        with pytest.raises(DataError, match=rf"'{column}' holds values up to .* Change the unit"):
+            mt.fit_mixed("y ~ x + k + (1 | g)", table)
+        return
+    fit = mt.fit_mixed("y ~ x + k + (1 | g)", table)
+    np.testing.assert_allclose(fit.tvalues, plain.tvalues, rtol=1e-6)
+    assert (fit.bse > 0).all()
+
+
+@pytest.mark.parametrize("name", ["fit_mixed", "center", "column_icc", "fit_multigroup", "to_wide"])
+def test_absurd_units_are_refused_everywhere(name) -> None:
+    with pytest.raises(DataError, match="Change the unit"):
+        READERS[name](TABLE.assign(k=TABLE.k * 1e90))
+
+
+def test_a_function_may_not_leave_the_range_either() -> None:
+    with pytest.raises(DataError, match=r"'I\(k \*\* 80\)' holds values up to"):
+        mt.fit_mixed("y ~ I(k**80) + (1 | g)", TABLE)

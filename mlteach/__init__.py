@@ -4,7 +4,8 @@ import importlib
 from types import ModuleType
 
 from mlteach.centering.center import center
-from mlteach.centering.fit import CenteringResult, fit_centering
+from mlteach.centering.fit import fit_centering
+from mlteach.centering.result import CenteringResult
 from mlteach.data.pisa import load_pisa
 from mlteach.data.shipped import codebook, datasets, load
 from mlteach.data.simulated import simulate_within_between

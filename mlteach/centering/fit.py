@@ -11,8 +11,6 @@ differ by one. A model with x alone has one slope for both, a weighted ("smushed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +22,7 @@ from mlteach.centering.formula import (
     complete_rows,
     with_dummies,
 )
+from mlteach.centering.result import CenteringResult
 from mlteach.core.arguments import own_arguments
 from mlteach.core.columns import as_table
 from mlteach.core.design import design, varies_within
@@ -31,16 +30,13 @@ from mlteach.core.formula import parse, with_random, written
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
-from mlteach.core.summary import Summary, coefficient_table
+from mlteach.core.summary import coefficient_table
 from mlteach.errors import FormulaError
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.fit import fit_mixed
 from mlteach.mixed.result import MixedResult
 from mlteach.multigroup.latent import LatentRegression, regress_first
 from mlteach.multigroup.two_level_normal import fit_two_level_normal
-
-if TYPE_CHECKING:
-    from mlteach.mixed.hypotheses import HypothesisTest
 
 pd = lazy_import("pandas")
 
@@ -58,82 +54,6 @@ EFFECTS = (
 
 # The fits whose notes are passed on; a note on all of them is on the rows.
 TOLD = ("within_between", "contextual", "smushed")
-
-
-@dataclass(frozen=True, repr=False)
-class CenteringResult:
-    """One predictor, every meaning of its slope; shows as text and as HTML.
-
-    Attributes
-    ----------
-    table : DataFrame
-        Rows smushed, within, between, contextual, latent_within, latent_between,
-        latent_contextual, fixed_effects; columns estimate, se, df, t, p, lower, upper. With several
-        predictors the first level of the index is the predictor.
-    specifications : DataFrame
-        Which effect a coefficient is, by model specification: rows (centring of the level-1
-        predictor, predictors in the model); columns with the kind of effect, estimate and se at
-        level 1 and at level 2.
-    phi : Series
-        Per predictor, the weight of the within effect in the smushed one:
-        ``smushed = phi within + (1 - phi) between`` for the variances of the smushed model. With
-        several predictors the weights are a matrix, of which this is the diagonal.
-    hausman : HypothesisTest
-        Whether all contextual effects are zero (Mundlak's form of the Hausman test).
-    latent : LatentRegression
-        The two-level normal model behind the latent rows, with the reliability of cluster means.
-    random_slopes : DataFrame
-        With ``slopes``: the random part under constant- and cluster-mean-centring.
-    fits : dict of str to MixedResult
-        smushed (x alone), within (deviation alone), between (cluster mean alone), within_between
-        (both parts: the REWB model), contextual (x and the cluster mean: Mundlak's model).
-    data : DataFrame
-        The rows used, with the centred columns.
-    notes : tuple of str
-        What a reader should know.
-    """
-
-    table: pd.DataFrame
-    specifications: pd.DataFrame
-    phi: pd.Series
-    hausman: HypothesisTest
-    latent: LatentRegression
-    random_slopes: pd.DataFrame
-    fits: dict[str, MixedResult] = field(repr=False)
-    data: pd.DataFrame = field(repr=False)
-    notes: tuple[str, ...]
-
-    def summary(self) -> Summary:
-        """Put the tables under each other."""
-        fit = self.fits["within_between"]
-        facts = {
-            "Outcome": fit.outcome,
-            "Method": "REML" if fit.reml else "ML",
-            "Rows": f"{fit.nobs} in {fit.n_clusters} clusters ({fit.cluster})",
-            "Weight of within in smushed": ", ".join(
-                f"{name} {value:.3f}" for name, value in self.phi.items()
-            ),
-            "Reliability of the cluster means": ", ".join(
-                f"{name} {'not known' if np.isnan(value) else f'{value:.3f}'}"
-                for name, value in zip(self.phi.index, self.latent.reliability, strict=True)
-            ),
-            "All contextual effects zero": self.hausman.summary().facts["F"],
-        }
-        tables = {
-            "What the slope can mean": self.table,
-            "Which effect a coefficient is, by specification": self.specifications,
-        }
-        if len(self.random_slopes):
-            tables["The random slope under both centrings"] = self.random_slopes
-        title = "Within, between and contextual effects"
-        converged = all(fit.converged for fit in self.fits.values())
-        return Summary(title, facts, tables, self.notes, converged)
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
 
 
 @own_arguments

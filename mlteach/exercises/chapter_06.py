@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from mlteach.centering.fit import CenteringResult, fit_centering
+from mlteach.centering.fit import fit_centering
+from mlteach.centering.result import CenteringResult
 from mlteach.data.shipped import load
 from mlteach.exercises.check import Exercise
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mlteach.centering.fit import CenteringResult
+from mlteach.centering.result import CenteringResult
 from mlteach.errors import ModelError
 from mlteach.plots.base import (
     PALETTE,

@@ -17,6 +17,7 @@ def some(hsb):
 def fits(some):
     mean = "math ~ ses + (1 | school)"
     return {
+        "mixed": mt.fit_mixed(mean, some),
         "location_scale": mt.fit_location_scale(mean, "~ catholic + (1 | school)", some),
         "between": mt.fit_location_scale(
             mean, "~ catholic + (1 | school)", some, between={"Intercept": "~ catholic"}
@@ -25,10 +26,12 @@ def fits(some):
             mean, "~ catholic + (1 | school)", some, association="quadratic"
         ),
         "multigroup": mt.fit_multigroup(["math", "ses"], some, cluster="school", group="sector"),
+        "centering": mt.fit_centering("math ~ ses", some, cluster="school"),
     }
 
 
-KINDS = MAXIMA = ["location_scale", "between", "association", "multigroup"]
+KINDS = ["mixed", "location_scale", "between", "association", "multigroup", "centering"]
+MAXIMA = KINDS[:-1]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -38,7 +41,7 @@ def test_estimates_and_their_tests(fits, kind):
     assert fit.params.index.equals(fit.df.index)
     assert np.allclose(fit.tvalues, fit.params / fit.bse)
     limits = fit.conf_int(0.9)
-    assert np.allclose(limits.mean(axis=1), fit.params)
+    assert np.allclose(limits.mean(axis=1), fit.params, equal_nan=True)
     assert (fit.conf_int()["upper"] > limits["upper"]).all()
     # The 95% interval leaves out zero where p is below .05.
     assert ((fit.conf_int().prod(axis=1) > 0) == (fit.pvalues < 0.05)).all()
@@ -78,17 +81,25 @@ def test_long_table(fits, kind):
 
 
 def test_long_table_has_every_estimate(fits):
+    mixed = fits["mixed"].tidy().set_index(["part", "term"])["estimate"]
+    assert mixed["mean"].to_dict() == pytest.approx(fits["mixed"].params.to_dict())
+    variances = fits["mixed"].variances["estimate"]
+    assert mixed["variance"].to_dict() == pytest.approx(variances.to_dict())
+    group = fits["mixed"].tidy().set_index(["part", "term"])["group"]
+    assert group["variance"].to_dict() == {"Intercept": "school", "Residual": ""}
     multigroup = fits["multigroup"].tidy()
     assert len(multigroup) == fits["multigroup"].n_parameters
     row = multigroup.set_index(["term", "part", "group"]).loc[("math~~ses", "within", "Public")]
     assert row["estimate"] == fits["multigroup"].params["within.math~~ses[Public]"]
+    centering = fits["centering"].tidy().set_index("term")
+    assert centering["estimate"].to_dict() == fits["centering"].table["estimate"].to_dict()
     association = fits["association"].tidy()
     assert (association["part"] == "association").sum() == 2
     between = fits["between"].tidy().set_index("part").loc["between"]
     assert between["term"].tolist()[0] == "scale:Intercept:Intercept"
 
 
-@pytest.mark.parametrize("kind", MAXIMA)
+@pytest.mark.parametrize("kind", MAXIMA[1:])
 def test_simulation_takes_a_seed_or_a_generator(fits, kind):
     drawn = fits[kind].simulate(4)
     assert isinstance(drawn, pd.DataFrame)
@@ -104,6 +115,14 @@ def test_notes_and_look(fits, kind):
     assert isinstance(fit.notes, tuple)
     assert repr(fit) == str(fit.summary())
     assert fit._repr_html_() == fit.summary()._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "name", ["llf", "deviance", "aic", "bic", "n_parameters", "optimizer", "simulate", "cov_params"]
+)
+def test_what_a_table_of_several_models_has_not_says_why(fits, name):
+    with pytest.raises(mt.ModelError, match=f"CenteringResult has no {name}: "):
+        getattr(fits["centering"], name)
 
 
 def test_components_are_split_by_name():

@@ -106,8 +106,8 @@ def _draw_intervals(ax, z: np.ndarray, held: np.ndarray) -> None:
         )
     ax.axhline(0, color=PALETTE["black"], lw=1.6)
     ax.text(2, 10.6, f"{(~held).sum()} of {len(z)} miss", color=PALETTE["vermillion"], fontsize=15)
-    ax.set(title="95% intervals of Model A", xlabel="studies, ordered by estimate")
-    ax.set(ylabel="estimate − truth, in SE", xlim=(-2, STUDIES + 1), xticks=[])
+    ax.set(title="Intervals of A, in SE", xlabel="studies, by estimate")
+    ax.set(xlim=(-2, STUDIES + 1), xticks=[])
     ax.set(ylim=(-LIMIT, LIMIT), yticks=[-10, -5, 0, 5, 10])
 
 

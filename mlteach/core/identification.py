@@ -69,7 +69,7 @@ def sets_of_components(directions: np.ndarray) -> list[list[int]]:
     Examples
     --------
     >>> sets_of_components(np.array([[1.0, 1.0], [0.0, -1.0], [2.0, 0.0]]))
-    [[0, 1], [1, 2]]
+    [[0, 2], [1, 2]]
     """
     size = np.abs(directions).max(axis=1, initial=0.0)
     left = (directions / np.where(size > 0, size, 1.0)[:, None]).T.copy()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.location_scale.bayes.factor import Entries, sampled_factor
+from mlteach.location_scale.bayes.graph import solve_upper
 from mlteach.location_scale.bayes.priors import (
     NU_PRIOR,
     Effects,
@@ -123,8 +124,7 @@ def _bartlett(name: str, effects: Effects, prior: InverseWishart, block: tuple[i
 
     scale, df = prior.natural(effects, block)
     d = len(block)
-    Q = pt.diag(pt.sqrt(pm.ChiSquared(f"{name}_diagonal", df - d + 1.0 + np.arange(d))))
-    if d > 1:
-        Q = Q[np.tril_indices(d, -1)].set(pm.Normal(f"{name}_below", shape=d * (d - 1) // 2))
-    B = np.linalg.cholesky(scale)
-    return pt.linalg.solve_triangular(Q.T, B.T, lower=False).T
+    size = pt.sqrt(pm.ChiSquared(f"{name}_diagonal", df - d + 1.0 + np.arange(d)))
+    below = pm.Normal(f"{name}_below", shape=d * (d - 1) // 2) if d > 1 else None
+    Q = [[*(below[a * (a - 1) // 2 + b] for b in range(a)), size[a]] for a in range(d)]
+    return pt.stack([pt.stack(solve_upper(Q, row)) for row in np.linalg.cholesky(scale)])

@@ -12,6 +12,7 @@ from tests.places import REFERENCE
 
 pytest.importorskip("pymc")
 pytestmark = [
+    pytest.mark.sampler,
     # ArviZ announces its next version.
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     # Short chains are enough to find a mistake, and say that they are short.

@@ -6,7 +6,8 @@ from scipy import stats
 
 from mlteach.location_scale.bayes.graph import condition, products, solve_upper, spread
 from mlteach.location_scale.bayes.plain import plain_model
-from mlteach.location_scale.bayes.priors import Effects, InverseWishart, WeakPrior
+from mlteach.location_scale.bayes.priors import Effects, FlatPrior, InverseWishart, WeakPrior
+from mlteach.location_scale.bayes.sample import collapsed_model
 from mlteach.location_scale.design import location_scale_design
 
 pm = pytest.importorskip("pymc")
@@ -20,6 +21,7 @@ pytestmark = [
 # Sums of some thirty log densities.
 SAME = 1e-8
 IMPLAUSIBLE = 1e-3
+INVERSE_WISHART = InverseWishart(np.diag([9.0, 4.0, 0.1]))
 FORMULA = "math ~ catholic + ses + (1 + ses | school)"
 VARIANCES = {
     "constant": "~ catholic + (1 | school)",
@@ -122,7 +124,34 @@ def test_blocks_of_one_effect(few):
     split = "math ~ ses + (1 | school) + (0 + ses | school)"
     d = location_scale_design(split, "~ ses + (1 | school)", few)
     effects = Effects.of(d, False)
-    for prior in (WeakPrior(), InverseWishart(np.diag([9.0, 4.0, 0.1]))):
+    for prior in (WeakPrior(), INVERSE_WISHART):
         L = pm.draw(plain_model(d, effects, prior)["L"], random_seed=2, mode="FAST_COMPILE")
         assert (np.diag(L) > 0.0).all()
         assert (L - np.diag(np.diag(L)) == 0.0).all()
+
+
+@pytest.mark.parametrize("prior", [WeakPrior(), FlatPrior(), INVERSE_WISHART])
+def test_no_matrices_are_multiplied(few, prior):
+    """Their derivatives have gaps, and numba warns of gaps wherever it compiles anew."""
+    d = location_scale_design(FORMULA, VARIANCES["level1"], few)
+    assert products_in(plain_model(d, Effects.of(d, True), prior)) == []
+
+
+def test_matrices_that_are_multiplied_have_no_gaps(few):
+    d = location_scale_design(FORMULA, VARIANCES["constant"], few)
+    found = products_in(collapsed_model(d, Effects.of(d, True), WeakPrior()))
+    assert found
+    for product in found:
+        matrix, column = product.inputs
+        assert matrix.data.flags.forc
+        assert column.type.shape[1] == 1
+
+
+def products_in(model):
+    """Matrix products of the compiled log density and its gradient."""
+    tensors = pytest.importorskip("pytensor")
+    inputs = model.continuous_value_vars
+    outputs = [model.logp(), *tensors.grad(model.logp(), inputs)]
+    function = model.compile_fn(outputs, inputs=inputs, mode="NUMBA").f
+    dot = tensors.tensor.math.Dot
+    return [n for n in function.maker.fgraph.toposort() if isinstance(n.op, dot)]

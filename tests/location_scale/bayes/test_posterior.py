@@ -7,6 +7,8 @@ import pytest
 import mlteach as mt
 from mlteach.location_scale.bayes.posterior import LocationScalePosterior
 
+pytestmark = pytest.mark.sampler
+
 SETTINGS = {"method": "bayes", "draws": 300, "tune": 400, "chains": 2, "progress": False}
 
 

@@ -24,6 +24,7 @@ from tests.places import REFERENCE
 az = pytest.importorskip("arviz")
 pm = pytest.importorskip("pymc")
 pytestmark = [
+    pytest.mark.sampler,
     # ArviZ announces its next version.
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     # Speed is not the point here.

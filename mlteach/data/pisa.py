@@ -8,21 +8,19 @@ become missing values, and the reasons are counted.
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
 from mlteach.core.lazy import lazy_import
+from mlteach.data.sav import COUNTRY, DOWNLOAD, read_header, read_rows
 from mlteach.errors import DataError, shown
 
 pd = lazy_import("pandas")
 
-COUNTRY, WEIGHT = "CNT", "W_FSTUWT"
+WEIGHT = "W_FSTUWT"
 # Identifiers since PISA 2015, numbers that differ between all countries; and those before, text
 # that starts again in every country.
 IDENTIFIERS = (("CNTSCHID", "CNTSTUID"), ("SCHOOLID", "STIDSTD"))
@@ -31,9 +29,8 @@ REASONS = ("valid skip", "not reached", "not applicable", "n/a", "invalid", "no 
 REASONS += ("missing", "miss")
 BLANK = "blank"
 KEYS = ("country", "school", "student")
-# Values read at one go: a whole PISA file with up to 8 columns, since a second pass skips the rows
-# of the first one only by decompressing them, and less than half a GiB of memory.
-VALUES_AT_ONCE = 6_000_000
+# Numbers that a column of floats holds exactly; an identifier beyond is none.
+EXACT = 2**53
 
 
 def load_pisa(
@@ -41,6 +38,7 @@ def load_pisa(
     countries: str | Sequence[str] | Mapping[str, str] = ("ALB", "IRL"),
     variables: str | Sequence[str] = ("CREATAS", "GROSAGR"),
     weights: bool = True,
+    encoding: str | None = None,
 ) -> pd.DataFrame:
     """Read some countries and variables from OECD's SPSS file of PISA students.
 
@@ -58,6 +56,8 @@ def load_pisa(
         Numeric columns of the file, written as there.
     weights : bool, default True
         Whether to keep the final student weight.
+    encoding : str, optional
+        Character set of the file's texts, such as "latin1", where its header names a wrong one.
 
     Returns
     -------
@@ -71,7 +71,9 @@ def load_pisa(
     ------
     DataError
         No file there or no SPSS file; pyreadstat is not installed; a country or variable that is
-        not in the file (with what is); a text variable; a school in two countries, a student twice.
+        not in the file (with what is); a text variable; a school in two countries, a student twice;
+        rows with an impossible country, school or student code, or fewer rows than the file says it
+        has: then it is damaged.
 
     Notes
     -----
@@ -100,17 +102,16 @@ def load_pisa(
     names = _country_names(countries)
     variables = _variables(variables)
     path = _existing(Path(path))
-    header = _header(path)
+    header = read_header(path, encoding)
     columns = _columns(header, variables, weights, path)
     _check_numeric(header, variables)
-    raw = _read(path, columns, list(names))
-    reasons = {name: _reasons(raw[name], name, header) for name in variables}
-    table = _table(raw, reasons, names)
+    raw = read_rows(path, columns, list(names), header, encoding)
+    table, counts = _table(raw, variables, names, header)
     _check_identifiers(table)
     table.attrs["codebook"] = {
         new: header.column_names_to_labels[old] or old for new, old in columns.items()
     }
-    table.attrs["missing"] = {name: _counts(why, table["country"]) for name, why in reasons.items()}
+    table.attrs["missing"] = counts
     table.attrs["notes"] = (_note(table, variables),)
     return table
 
@@ -171,6 +172,8 @@ def missing_rates(pisa: pd.DataFrame) -> pd.DataFrame:
 
 def _country_names(countries: str | Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     """Name that each code is to have; the code itself where there is no mapping."""
+    if not isinstance(countries, str | Mapping) and not isinstance(countries, Iterable):
+        raise DataError(f"countries={countries!r} names none; write countries=('ALB', 'IRL').")
     if isinstance(countries, Mapping):
         names = {str(code): str(name) for code, name in countries.items()}
     else:
@@ -184,6 +187,8 @@ def _country_names(countries: str | Sequence[str] | Mapping[str, str]) -> dict[s
 
 
 def _variables(variables: str | Sequence[str]) -> list[str]:
+    if not isinstance(variables, Iterable):
+        raise DataError(f"variables={variables!r} names none; write variables=('CREATAS',).")
     variables = [variables] if isinstance(variables, str) else list(variables)
     if not variables:
         raise DataError('variables is empty; name at least one, as in variables=("CREATAS",).')
@@ -207,39 +212,6 @@ def _existing(path: Path) -> Path:
 
 
 # ---------------------------------------------------------------------------------------- the file
-
-
-def _pyreadstat():
-    if importlib.util.find_spec("pyreadstat") is None:
-        raise DataError(
-            "Reading SPSS files needs the package pyreadstat, which is not installed. "
-            "Install it, for instance with: pip install 'mlteach[book]'."
-        )
-    import pyreadstat
-
-    return pyreadstat
-
-
-def _header(path: Path) -> SimpleNamespace:
-    """Read names, labels and missing codes of all columns, and no data."""
-    pyreadstat = _pyreadstat()
-    with _readable(path):
-        _, header = pyreadstat.read_sav(path, metadataonly=True, user_missing=True)
-    return header
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Say of a file that cannot be read which file it was, and what can be."""
-    pyreadstat = _pyreadstat()
-    try:
-        yield
-    except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError) as error:
-        raise DataError(
-            f"{path} cannot be read as an SPSS file ({error}). load_pisa reads .sav files, and "
-            "whole ones: download the file again if its size is not the one that OECD states; "
-            "OECD's SAS and text files have to be converted first."
-        ) from error
 
 
 def _columns(header, variables: list[str], weights: bool, path: Path) -> dict[str, str]:
@@ -280,80 +252,63 @@ def _check_numeric(header, variables: list[str]) -> None:
         )
 
 
-def _read(path: Path, columns: dict[str, str], codes: list[str]) -> pd.DataFrame:
-    """Rows of the countries under the table's column names, missing codes as they are."""
-    kept, seen = [], set()
-    for chunk in _chunks(path, list(columns.values())):
-        # usecols keeps the order of the file, not the one asked for.
-        chunk = chunk[list(columns.values())].set_axis(list(columns), axis=1)
-        chunk["country"] = chunk["country"].astype(str).str.strip()
-        seen |= set(chunk["country"])
-        kept.append(chunk[chunk["country"].isin(codes)])
-    unknown = [code for code in codes if code not in seen]
-    if unknown:
-        raise DataError(
-            f"{path} has no students of {', '.join(unknown)}. Its countries are: "
-            f"{', '.join(sorted(seen)) or 'none, the file has no rows'}."
-        )
-    return pd.concat(kept, ignore_index=True)
-
-
-def _chunks(path: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
-    pyreadstat = _pyreadstat()
-    rows = max(VALUES_AT_ONCE // len(columns), 1)
-    options = {"usecols": columns, "user_missing": True, "disable_datetime_conversion": True}
-    with _readable(path):
-        for chunk, _ in pyreadstat.read_file_in_chunks(
-            pyreadstat.read_sav, path, chunksize=rows, **options
-        ):
-            yield chunk
-
-
 # --------------------------------------------------------------------------------------- the table
 
 
-def _reasons(values: pd.Series, variable: str, header) -> np.ndarray:
-    """Why each value is missing, in the words of the file; "" where it is there."""
-    reasons = np.where(values.isna(), BLANK, "").astype(object)
-    labels = header.variable_value_labels.get(variable, {})
+def _reasons(values: pd.Series, variable: str, header) -> tuple[np.ndarray, list[str]]:
+    """Why each value is missing: a number for a reason, -1 where it is there; and the reasons."""
+    number, told = np.where(values.isna(), 0, -1), [BLANK]
+    array, labels = values.to_numpy(), header.variable_value_labels.get(variable, {})
+
+    def add(code, text: str) -> None:
+        if text not in told:
+            told.append(text)
+        number[array == code] = told.index(text)
+
     for bounds in header.missing_ranges.get(variable, []):
-        inside = values.between(bounds["lo"], bounds["hi"]).to_numpy()
-        for code in np.unique(values[inside]):
-            reasons[(values == code).to_numpy()] = labels.get(code, f"code {code:g}")
+        inside = array[(array >= bounds["lo"]) & (array <= bounds["hi"])]
+        for code in np.unique(inside):
+            add(code, labels.get(code, f"code {code:g}"))
     for code, label in labels.items():
         if label.strip().lower() in REASONS:
-            reasons[(values == code).to_numpy()] = label
-    return reasons
+            add(code, label)
+    return number, told
 
 
-def _table(raw: pd.DataFrame, reasons: dict, names: dict[str, str]) -> pd.DataFrame:
-    table = raw.copy()
-    for variable, why in reasons.items():
-        table[variable] = table[variable].astype(float).where(why == "")
+def _table(raw: pd.DataFrame, variables: list[str], names: dict[str, str], header):
+    """The table, and how often each variable is missing in each country, for which reasons."""
+    country, codes = raw["country"].map(names), pd.factorize(raw["country"])
+    data, counts = {"country": country}, {}
     for key in ("school", "student"):
-        table[key] = _identifier(raw[key], raw["country"])
-    table["country"] = table["country"].map(names)
-    return table
+        data[key] = _identifier(raw[key], raw["country"])
+    for name in raw.columns.difference(KEYS, sort=False):
+        data[name] = raw.pop(name)
+        if name in variables:
+            why = _reasons(data[name], name, header)
+            data[name] = data[name].astype(float).where(why[0] < 0)
+            counts[name] = _counts(*why, codes[0], [names[code] for code in codes[1]])
+    return pd.DataFrame(data), counts
 
 
 def _identifier(ids: pd.Series, country: pd.Series) -> pd.Series:
     """Whole numbers as such; text, which starts again in every country, behind the country."""
-    if pd.api.types.is_numeric_dtype(ids):
-        if ids.isna().any():
-            raise DataError(f"{ids.isna().sum()} students have no {ids.name} number in the file.")
-        return ids.astype("int64")
-    return country + "-" + ids.astype(str).str.strip()
+    if not pd.api.types.is_numeric_dtype(ids):
+        texts = ids.astype(str).str.strip()
+        if (texts == "").any():
+            raise DataError(f"{(texts == '').sum()} students have no {ids.name} in the file.")
+        return country + "-" + texts
+    if ids.isna().any():
+        raise DataError(f"{ids.isna().sum()} students have no {ids.name} number in the file.")
+    odd = ids[(ids != ids.round()) | (ids < 0) | (ids >= EXACT)]
+    if len(odd):
+        raise DataError(
+            f"{len(odd)} students have a {ids.name} number that is none, the first {odd.iloc[0]:g}:"
+            f" the file is damaged. {DOWNLOAD}"
+        )
+    return ids.astype("int64")
 
 
 def _check_identifiers(table: pd.DataFrame) -> None:
-    per_school = table.groupby("school")["country"].nunique()
-    shared = per_school.index[per_school > 1]
-    if len(shared):
-        raise DataError(
-            f"School {shown(shared[0])} is in two countries"
-            + (f", and so are {len(shared) - 1} more" if len(shared) > 1 else "")
-            + ". The identifiers of the file are not those of a PISA student file."
-        )
     twice = table["student"][table["student"].duplicated()]
     if len(twice):
         raise DataError(
@@ -362,13 +317,15 @@ def _check_identifiers(table: pd.DataFrame) -> None:
         )
 
 
-def _counts(reasons: np.ndarray, country: pd.Series) -> dict[str, dict[str, int]]:
+def _counts(number, told: list[str], country, names: list[str]) -> dict[str, dict[str, int]]:
     """Students, missing values and each reason's share of them, by country."""
+    K, shape = len(told) + 1, (len(names), len(told) + 1)
+    table = np.bincount(country * K + number + 1, minlength=len(names) * K).reshape(shape)
     counts = {}
-    for name, why in pd.Series(reasons).groupby(country.to_numpy(), sort=False):
-        missing = why[why != ""].value_counts()
-        counts[name] = {"students": len(why), "missing": int(missing.sum())}
-        counts[name] |= {reason: int(n) for reason, n in missing.items()}
+    for name, row in zip(names, table.tolist(), strict=True):
+        counts[name] = {"students": sum(row), "missing": sum(row[1:])}
+        reasons = sorted(zip(row[1:], told, strict=True), key=lambda pair: -pair[0])
+        counts[name] |= {reason: n for n, reason in reasons if n}
     return counts
 
 

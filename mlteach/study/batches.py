@@ -1,4 +1,4 @@
-"""The replications of a simulation study, in batches: here, in other processes, or on a cluster.
+"""The replications of a simulation study, in batches.
 
 A batch is a few replications of one condition. Each replication has a random generator of its own,
 the child of the study's seed with the number of the replication, or with the numbers of the
@@ -9,24 +9,23 @@ these numbers: not on the order of the batches, on their size, or on the process
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import ConvergenceWarning, MLTeachError, ModelError
-
-if TYPE_CHECKING:
-    from distributed import Client
+from mlteach.study.limit import TooLong, limited
 
 pd = lazy_import("pandas")
 
 REQUIRED = ("estimate", "se", "lower", "upper")
 # What counts as a failed fit. Any other error is a mistake in the study and ends it.
 FAILURES = (MLTeachError, ConvergenceWarning, np.linalg.LinAlgError)
+EMPTY = "analyse returned a table without rows"
 
 
 @dataclass(frozen=True)
@@ -104,32 +103,55 @@ def to_do(
     return batches
 
 
-def run_batches(
-    plan: Plan, batches: Sequence[Batch], *, workers: int, client: Client | None
-) -> Iterator[Batch]:
-    """Yield each batch when it has run, in any order."""
-    one = partial(run_batch, plan)
-    if client is not None:
-        return _on_cluster(one, batches, client)
-    return map(one, batches) if workers == 1 else _in_processes(one, batches, workers)
+def run_batch(
+    plan: Plan,
+    batch: Batch,
+    limit: float | None = None,
+    tell: Callable[[int], object] = lambda k: None,
+) -> Batch:
+    """Run one batch.
 
-
-def run_batch(plan: Plan, batch: Batch) -> Batch:
-    """Run one batch."""
+    Parameters
+    ----------
+    plan : Plan
+    batch : Batch
+    limit : float, optional
+        Seconds for a replication; one that takes longer has failed.
+    tell : callable
+        Is told the number of each replication before it begins.
+    """
     draw = partial(plan.draw, **plan.conditions[batch.condition])
     tables, failures = {}, {}
     for k in batch.replications:
         rng = replication_rng(plan.seed, k, batch.condition)
+        tell(k)
         try:
-            tables[k] = _replicate(draw, plan.analyse, rng)
+            with limited(limit):
+                tables[k] = _replicate(draw, plan.analyse, rng)
         except FAILURES as failure:
             failures[k] = f"{type(failure).__name__}: {failure}"
+        except TooLong:
+            failures[k] = too_long(limit)
         except Exception as error:
-            error.add_note(_where(plan, batch.condition, k))
+            error.add_note(where(plan, batch.condition, k))
             raise
         else:
-            _check_table(tables[k])
+            if isinstance(tables[k], pd.DataFrame) and tables[k].empty:
+                failures[k] = EMPTY
+                del tables[k]
+                continue
+            _check_table(tables[k], next(iter(tables.values())), where(plan, batch.condition, k))
     return Batch(batch.condition, batch.replications, _stack(tables), failures)
+
+
+def too_long(limit: float) -> str:
+    """What is said of a replication that has been stopped."""
+    return f"{TooLong.__name__}: it took more than {limit:g} seconds"
+
+
+def is_too_long(failure: str) -> bool:
+    """Whether that was said."""
+    return failure.startswith(f"{TooLong.__name__}:")
 
 
 def _replicate(draw, analyse, rng: np.random.Generator) -> pd.DataFrame:
@@ -138,7 +160,8 @@ def _replicate(draw, analyse, rng: np.random.Generator) -> pd.DataFrame:
         return analyse(draw(rng))
 
 
-def _where(plan: Plan, condition: int | None, k: int) -> str:
+def where(plan: Plan, condition: int | None, k: int) -> str:
+    """Which replication it was, and how to draw its data again."""
     part, key = ("", f"{plan.seed}, {k}")
     if condition is not None:
         part, key = f" of condition {condition}", f"{key}, {condition}"
@@ -154,74 +177,45 @@ def _stack(tables: Mapping[int, pd.DataFrame]) -> pd.DataFrame | None:
     first = next(iter(tables.values())).index
     default = ["parameter"] if first.nlevels == 1 else [f"level_{k}" for k in range(first.nlevels)]
     names = [a or b for a, b in zip(first.names, default, strict=True)]
-    return pd.concat(tables, names=["replication", *names])
+    return plain_columns(pd.concat(tables, names=["replication", *names]))
 
 
-# ------------------------------------------------------------------------------- where they run
+def plain_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as numbers, where a column that some tables lack has become one of objects."""
+    for name in table.columns:
+        if pd.api.types.is_object_dtype(table[name]) and all(
+            isinstance(v, bool | int | float | np.number) for v in table[name]
+        ):
+            table[name] = table[name].astype(float)
+    return table
 
 
-def _in_processes(one, batches: Sequence[Batch], workers: int) -> Iterator[Batch]:
-    """In processes that start afresh: the same on every system, and safe beside threads."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-
-    plan = one.args[0]
-    for function in (plan.draw, plan.analyse):
-        _check_importable(function)
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        waiting = {pool.submit(one, batch) for batch in batches}
-        for future in as_completed(waiting):
-            waiting.remove(future)
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _on_cluster(one, batches: Sequence[Batch], client: Client) -> Iterator[Batch]:
-    """On a cluster of Dask. Results leave the cluster as soon as they are here."""
-    from distributed import as_completed
-
-    # Pure tasks of the same name would be shared with another study of the same cluster.
-    futures = client.map(one, batches, pure=False, key="mlteach-study")
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-            future.release()
-    finally:
-        client.cancel(futures)
-
-
-def check_cluster(client: Client) -> None:
-    """Refuse a cluster in which a fit that has not converged could pass for one that has."""
-    threads = client.nthreads()
-    if not threads:
-        raise ModelError("The cluster of this client has no workers; start some, then run again.")
-    most = max(threads.values())
-    if most > 1:
-        raise ModelError(
-            f"A worker of this cluster runs {most} threads. A study needs workers of one thread, "
-            "because a fit says by a warning that it has not converged, and threads share their "
-            "warnings: start the cluster with threads_per_worker=1."
-        )
-
-
-def _check_table(table) -> None:
+def _check_table(table, first: pd.DataFrame, place: str) -> None:
+    """Refuse what cannot be added up over replications, as soon as it appears."""
     columns = table.columns if isinstance(table, pd.DataFrame) else ()
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
         raise ModelError(
             f"analyse must return a DataFrame with the columns {', '.join(REQUIRED)}; it returned "
-            f"a {type(table).__name__} without {', '.join(missing)}."
+            f"a {type(table).__name__} without {', '.join(missing)}. {place}"
         )
-
-
-def _check_importable(function) -> None:
-    while isinstance(function, partial):
-        function = function.func
-    name = getattr(function, "__qualname__", repr(function))
-    if getattr(function, "__module__", None) == "__main__" or "<" in name:
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise ModelError(f"The table of analyse has two columns {twice!r}. {place}")
+    odd = [name for name in REQUIRED if table[name].dtype.kind not in "biuf"]
+    if odd:
         raise ModelError(
-            f"With more than one worker, other processes must import {name}: put it into a module, "
-            "outside of other functions, or use workers=1."
+            f"Column {odd[0]!r} of the table of analyse is of type {table[odd[0]].dtype} and must "
+            f"be of numbers, NaN where there is none. {place}"
+        )
+    if table.index.has_duplicates:
+        twice = table.index[table.index.duplicated()][0]
+        raise ModelError(
+            f"The table of analyse has more than one row {twice!r}: its index must name each "
+            f"parameter once. {place}"
+        )
+    if list(table.index.names) != list(first.index.names):
+        raise ModelError(
+            f"The table of analyse has an index with the names {list(table.index.names)} here and "
+            f"{list(first.index.names)} in a replication before. {place}"
         )

@@ -2,16 +2,24 @@
 
 The folder has a ``study.json``, which says whose study it is (seed, functions, conditions) and
 which versions began it, and one ``.npz`` file a batch. A file appears under its name when it is
-complete, so a run that is killed leaves whole batches behind and loses those it was working on. The
-files say which replications are done; neither the number of replications nor the size of a batch
-belongs to the study's identity, and a study can grow in both directions.
+complete and on the disk, so a run that is killed leaves whole batches behind and loses those it was
+working on. The files say which replications are done; neither the number of replications nor the
+size of a batch belongs to the study's identity, and a study can grow in both directions. Each batch
+carries the mark of its study and accounts for each of its replications, so that a file that is
+damaged or comes from elsewhere is found out. To read a finished study, nothing is written.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import struct
+import time
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +29,7 @@ import numpy as np
 
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
-from mlteach.study.batches import Batch, Plan, run_batch
+from mlteach.study.batches import Batch, Plan, is_too_long, run_batch
 
 pd = lazy_import("pandas")
 
@@ -30,69 +38,134 @@ DRAFT = ".part"
 FORMAT = 1
 # Another machine may differ in the last digits of an estimate; another function differs in more.
 SAME = 1e-6
+# Seconds after which a draft is no longer being written.
+STALE = 3600.0
+ABSENT = "\N{NULL}missing"
+# Damaged bytes end in whatever a reader of zip files and arrays trips over.
+DAMAGE = (
+    OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError,
+    MemoryError, OverflowError, SyntaxError, AssertionError, zipfile.BadZipFile, zlib.error,
+    struct.error, tokenize.TokenError,
+)  # fmt: skip
 
 
-def open_store(folder: str | os.PathLike, plan: Plan) -> Path:
+@dataclass(frozen=True)
+class Store:
+    """The folder of a study.
+
+    Attributes
+    ----------
+    path : Path
+    plan : Plan
+    head : dict
+        What study.json says, or is to say.
+    is_new : bool
+        Whether that is not written yet.
+    """
+
+    path: Path
+    plan: Plan
+    head: dict[str, Any]
+    is_new: bool
+
+    def prepare(self) -> None:
+        """Make the folder ready to be written to: before the first batch that is run."""
+        if self.is_new:
+            _write(self.path / HEAD, lambda file: file.write(json.dumps(self.head).encode()))
+        for draft in self.path.glob(f"*{DRAFT}"):
+            # Another process may be at work here; a draft takes a moment.
+            if time.time() - draft.stat().st_mtime > STALE:
+                draft.unlink(missing_ok=True)
+
+    def write(self, batch: Batch) -> Batch:
+        """Store a batch that has run, and return it as it will be read again."""
+        first, last = min(batch.replications), max(batch.replications)
+        part = "" if batch.condition is None else f"c{batch.condition:05d}-"
+        path = self.path / f"{part}r{first:06d}-{last:06d}.npz"
+        arrays = _to_arrays(batch) | {"study": np.array(_mark(self.head))}
+        _write(path, lambda file: np.savez_compressed(file, **arrays))
+        return self._read(path)
+
+    def batches(self) -> Iterator[Batch]:
+        """All batches of the folder, in the order of their names; each replication once."""
+        seen: dict[int | None, set[int]] = {}
+        for path in sorted(self.path.glob("*.npz")):
+            batch = self._read(path)
+            known = seen.setdefault(batch.condition, set())
+            # Two runs at once may have done the same work twice.
+            new = batch.only(set(batch.replications) - known)
+            known |= set(new.replications)
+            if new.replications:
+                yield new
+
+    def _read(self, path: Path) -> Batch:
+        try:
+            batch, mark = _from_file(path)
+            _check_accounts(batch)
+        except DAMAGE as error:
+            raise ModelError(
+                f"{path} is damaged, or no batch of a study ({type(error).__name__}: {error}). "
+                "Delete it, and its replications run again."
+            ) from error
+        conditions = {None} if not self.head["conditions"] else {*map(int, self.head["conditions"])}
+        # Batches of older versions bear no mark.
+        if mark not in ("", _mark(self.head)) or batch.condition not in conditions:
+            raise ModelError(
+                f"{path} is a batch of another study. Take it away, and if replications are missing"
+                " then, they run again."
+            )
+        return batch
+
+    def check_same_code(self, stored: Sequence[Batch]) -> None:
+        """Run one stored replication of each condition again: functions change under a name."""
+        first = {}
+        for batch in stored:
+            # One that was stopped by a time limit says nothing.
+            ran = [k for k in batch.replications if not is_too_long(batch.failures.get(k, ""))]
+            if ran:
+                first.setdefault(batch.condition, (ran[0], batch))
+        for k, batch in first.values():
+            new = run_batch(self.plan, Batch(batch.condition, (k,)))
+            if not _agree(batch.only({k}), new):
+                where = "" if batch.condition is None else f" of condition {batch.condition}"
+                raise ModelError(
+                    f"Replication {k}{where} of the study in {self.path} gives another result now "
+                    "than when it was stored: draw, analyse or what they call has changed since. "
+                    "Use another folder, or the functions as they were."
+                )
+
+
+def open_store(folder: str | os.PathLike, plan: Plan) -> Store:
     """Make the folder of a study, or find that the folder holds this study.
 
     Raises
     ------
     ModelError
-        If the folder holds another study, or other files.
+        If the folder holds another study, or other files, or its study.json is damaged.
     """
     path = Path(folder)
     if path.exists() and not path.is_dir():
         raise ModelError(f"folder={str(folder)!r} is a file; a study needs a folder of its own.")
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"folder={str(folder)!r} cannot be made: {error}.") from error
     wanted = _identity(plan)
     if (path / HEAD).exists():
-        found = json.loads((path / HEAD).read_text(encoding="utf-8"))
+        found = _read_head(path / HEAD)
         _check_same_study(path, found, wanted)
         # New conditions may join; those that were there before stay on record.
         wanted["conditions"] = found["conditions"] | wanted["conditions"]
         wanted["begun_with"] = found["begun_with"]
-    elif any(file.suffix != DRAFT for file in path.iterdir()):
+        return Store(path, plan, wanted, wanted != found)
+    store = Store(path, plan, wanted, True)
+    files = [file for file in path.iterdir() if file.suffix != DRAFT]
+    # Without its head a folder of marked batches still says whose they are.
+    if any(file.suffix != ".npz" or _from_file(file)[1] != _mark(wanted) for file in files):
         raise ModelError(
             f"The folder {path} holds other files and no {HEAD}; give a study a folder of its own."
         )
-    _write(path / HEAD, lambda file: file.write(json.dumps(wanted, indent=1).encode()))
-    return path
-
-
-def write_batch(folder: Path, batch: Batch) -> Batch:
-    """Store a batch that has run, and return it as it will be read again."""
-    first, last = min(batch.replications), max(batch.replications)
-    part = "" if batch.condition is None else f"c{batch.condition:05d}-"
-    path = folder / f"{part}r{first:06d}-{last:06d}.npz"
-    _write(path, lambda file: np.savez_compressed(file, **_to_arrays(batch)))
-    return _read(path)
-
-
-def read_batches(folder: Path) -> Iterator[Batch]:
-    """All batches of the folder, in the order of their names; each replication once."""
-    seen: dict[int | None, set[int]] = {}
-    for path in sorted(folder.glob("*.npz")):
-        batch = _read(path)
-        known = seen.setdefault(batch.condition, set())
-        # Two runs at once may have done the same work twice.
-        new = batch.only(set(batch.replications) - known)
-        known |= set(new.replications)
-        if new.replications:
-            yield new
-
-
-def check_same_code(folder: Path, plan: Plan, batch: Batch) -> None:
-    """Run one stored replication again: functions may change and keep their names."""
-    k = batch.replications[0]
-    old = batch.only({k})
-    new = run_batch(plan, Batch(batch.condition, (k,)))
-    if not _agree(old, new):
-        where = "" if batch.condition is None else f" of condition {batch.condition}"
-        raise ModelError(
-            f"Replication {k}{where} of the study in {folder} gives another result now than when "
-            "it was stored: draw, analyse or what they call has changed since. Use another folder, "
-            "or the functions as they were."
-        )
+    return store
 
 
 # ---------------------------------------------------------------------------------- whose study
@@ -124,6 +197,25 @@ def _text(value: Any) -> str:
     return _name(value) if callable(value) else repr(value)
 
 
+def _mark(head: dict[str, Any]) -> str:
+    """What tells the batches of a study from those of others."""
+    return json.dumps([head[key] for key in ("seed", "draw", "analyse")])
+
+
+def _read_head(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found["conditions"], dict) or not isinstance(found["begun_with"], dict):
+            raise TypeError("conditions and begun_with are no tables")
+        [int(number) for number in found["conditions"]]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"{path} is damaged ({type(error).__name__}: {error}). Delete it: the batches beside it"
+            " say whose they are, and the study goes on with them."
+        ) from error
+    return found
+
+
 def _check_same_study(path: Path, found: dict, wanted: dict) -> None:
     differences = [
         f"{key} is {found.get(key)!r} there and {wanted[key]!r} here"
@@ -141,8 +233,22 @@ def _check_same_study(path: Path, found: dict, wanted: dict) -> None:
     if differences:
         raise ModelError(
             f"The folder {path} holds another study: {'; '.join(differences[:3])}. Use another "
-            "folder, or the settings of that study."
+            f"folder, or the settings of that study.{_moved(found, wanted)}"
         )
+
+
+def _moved(found: dict, wanted: dict) -> str:
+    """Why a study of functions of mlteach that have moved since cannot be taken up."""
+    for key in ("draw", "analyse"):
+        there, here = (str(head.get(key, "")).partition("(")[0] for head in (found, wanted))
+        ours = there.startswith("mlteach.") and here.startswith("mlteach.")
+        if ours and there != here and there.split(".")[-1] == here.split(".")[-1]:
+            began = found.get("begun_with", {}).get("mlteach", "?")
+            return (
+                f" {there} has become {here} since mlteach {began}, and with the module its "
+                "numbers may have changed: finish that study with the version that began it."
+            )
+    return ""
 
 
 # --------------------------------------------------------------------------------- batch and file
@@ -168,13 +274,16 @@ def _to_arrays(batch: Batch) -> dict[str, np.ndarray]:
 
 
 def _plain(values: pd.Index | pd.Series, name: str) -> np.ndarray:
-    """Numbers or texts as an array that needs no pickle."""
+    """Numbers or texts as an array that needs no pickle; a text that is missing as ABSENT."""
     array = values.to_numpy()
     if array.dtype.kind in "biuf":
         return array
-    listed = values.tolist()
+    listed = [
+        ABSENT if absent else value
+        for value, absent in zip(values.tolist(), pd.isna(values), strict=True)
+    ]
     odd = next((value for value in listed if not isinstance(value, str)), None)
-    if odd is not None or None in listed:
+    if odd is not None:
         raise ModelError(
             f"The table of analyse cannot be stored: {name!r} has the value {odd!r}, and a column "
             "or level must be all numbers or all texts."
@@ -182,16 +291,27 @@ def _plain(values: pd.Index | pd.Series, name: str) -> np.ndarray:
     return np.array(listed, dtype=np.str_)
 
 
-def _read(path: Path) -> Batch:
-    with np.load(path, allow_pickle=False) as arrays:
+def _from_file(path: Path) -> tuple[Batch, str]:
+    """A batch as it was stored, and the mark of its study ("" if it has none)."""
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
         condition = arrays["condition"].tolist()
         failed = zip(arrays["failed"].tolist(), arrays["failures"].tolist(), strict=True)
-        return Batch(
+        batch = Batch(
             condition[0] if condition else None,
             tuple(arrays["replications"].tolist()),
             _table(arrays) if "columns" in arrays else None,
             dict(failed),
         )
+        return batch, str(arrays["study"]) if "study" in arrays else ""
+
+
+def _check_accounts(batch: Batch) -> None:
+    """Each replication has estimates or a reason why it has none."""
+    found = set(batch.failures)
+    if batch.estimates is not None:
+        found |= set(batch.estimates.index.get_level_values("replication"))
+    if found != set(batch.replications) or not found:
+        raise ValueError("it does not account for its replications")
 
 
 def _table(arrays) -> pd.DataFrame:
@@ -204,7 +324,9 @@ def _table(arrays) -> pd.DataFrame:
 
 
 def _values(array: np.ndarray) -> np.ndarray | list[str]:
-    return array.tolist() if array.dtype.kind == "U" else array
+    if array.dtype.kind != "U":
+        return array
+    return [np.nan if value == ABSENT else value for value in array.tolist()]
 
 
 def _write(path: Path, write: Callable) -> None:
@@ -212,6 +334,8 @@ def _write(path: Path, write: Callable) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}{DRAFT}")
     with open(draft, "wb") as file:
         write(file)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(draft, path)
 
 
@@ -219,12 +343,15 @@ def _agree(old: Batch, new: Batch) -> bool:
     if old.estimates is None or new.estimates is None:
         return old.estimates is new.estimates and dict(old.failures) == dict(new.failures)
     a, b = old.estimates, new.estimates
-    if list(a.columns) != list(b.columns) or a.index.tolist() != b.index.tolist():
+    # Replications may differ in their columns; in a batch, one that lacks some has them empty.
+    names = list(dict.fromkeys([*a.columns, *b.columns]))
+    a, b = a.reindex(columns=names), b.reindex(columns=names)
+    if a.index.tolist() != b.index.tolist():
         return False
-    return all(_equal(a.iloc[:, k], b.iloc[:, k]) for k in range(a.shape[1]))
+    return all(_equal(a[name], b[name]) for name in names)
 
 
 def _equal(a: pd.Series, b: pd.Series) -> bool:
     if a.dtype.kind in "biuf" and b.dtype.kind in "biuf":
         return bool(np.allclose(a, b, rtol=SAME, atol=SAME, equal_nan=True))
-    return a.tolist() == b.tolist()
+    return a.isna().equals(b.isna()) and a.dropna().tolist() == b.dropna().tolist()

@@ -10,6 +10,7 @@ generator is the child with the numbers of the condition and of the replication.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,12 @@ import numpy as np
 
 from mlteach.core.arguments import is_whole, whole
 from mlteach.core.lazy import lazy_import
+from mlteach.core.progress import Progress
 from mlteach.errors import ModelError
-from mlteach.study.batches import Batch, Plan, check_cluster, replication_rng, run_batches, to_do
-from mlteach.study.store import check_same_code, open_store, read_batches, write_batch
+from mlteach.study.batches import Batch, Plan, plain_columns, replication_rng, to_do, where
+from mlteach.study.store import open_store
+from mlteach.study.summary import in_order, summarise
+from mlteach.study.workers import check_cluster, run_batches
 
 if TYPE_CHECKING:
     import os
@@ -84,7 +88,8 @@ def run_study(
     batch: int | None = None,
     workers: int = 1,
     client: Client | None = None,
-    progress: bool = False,
+    time_limit: float | None = None,
+    progress: bool = True,
 ) -> Study:
     """Draw data sets from a known model and analyse each.
 
@@ -95,8 +100,8 @@ def run_study(
         that generator.
     analyse : callable
         Takes a data set, returns a DataFrame with columns estimate, se, lower and upper and one row
-        a parameter. An error of the package, a ``ConvergenceWarning`` or a singular matrix makes
-        the replication a failed one, which is counted and left out.
+        a parameter. An error of the package, a ``ConvergenceWarning``, a singular matrix or a table
+        without rows makes the replication a failed one, which is counted and left out.
     replications : int
         In each condition.
     seed : int
@@ -107,8 +112,10 @@ def run_study(
         table gives a part of the study.
     folder : path, optional
         Store each batch there as soon as it is done. A second run of the same study reads what is
-        there and goes on, also with more replications or conditions; of a run that is killed only
-        the batches that were being worked on are lost. A folder belongs to one study.
+        there and goes on, also with more replications or conditions; of a run that is killed or
+        interrupted only the batches that were being worked on are lost. One stored replication of
+        each condition is run again and compared, lest two analyses of one name mix. A folder
+        belongs to one study. A finished one is read and not written to.
     batch : int, optional
         Replications that are run and stored together; by default 25, or fewer in a small study.
         It changes no number.
@@ -118,8 +125,12 @@ def run_study(
     client : distributed.Client, optional
         Run on the cluster of this client of Dask instead. Its workers must have one thread each
         (``LocalCluster(threads_per_worker=1)``); functions of a notebook will do.
-    progress : bool, default False
-        Show a progress bar.
+    time_limit : float, optional
+        Seconds for a replication; one that takes longer is stopped and has failed. With more than
+        one worker the process is ended if need be; on a cluster, and on Windows with one worker, a
+        replication can be stopped only between steps of Python.
+    progress : bool, default True
+        Show a bar when it takes more than two seconds.
 
     Returns
     -------
@@ -128,8 +139,8 @@ def run_study(
     Raises
     ------
     ModelError
-        If an argument or the table of ``analyse`` cannot be used, if all replications failed, or if
-        the folder holds another study.
+        If an argument or the table of ``analyse`` cannot be used, if all replications failed, if
+        the folder holds another study or a damaged file, or if a replication ends its process.
 
     Examples
     --------
@@ -166,71 +177,21 @@ def run_study(
     Morris, White & Crowther (2019), Statistics in Medicine 38(11), doi:10.1002/sim.8086.
     """
     plan = _plan(draw, analyse, replications, seed, conditions)
-    _check_machinery(batch, workers, client)
-    path = None if folder is None else open_store(folder, plan)
-    stored = [] if path is None else list(read_batches(path))
+    _check_machinery(batch, workers, client, time_limit)
+    store = None if folder is None else open_store(folder, plan)
+    stored = [] if store is None else _wanted(list(store.batches()), plan, replications)
     if stored:
-        check_same_code(path, plan, stored[0])
-    stored = _wanted(stored, plan, replications)
+        store.check_same_code(stored)
     missing = to_do(plan, replications, _done(stored), _size(plan, replications, batch, workers))
-    ran = run_batches(plan, missing, workers=workers, client=client)
-    with _bar(len(plan.conditions) * replications, stored, progress) as bar:
+    if store is not None and missing:
+        store.prepare()
+    ran = run_batches(plan, missing, workers=workers, client=client, limit=time_limit)
+    total, done = len(plan.conditions) * replications, sum(len(b.replications) for b in stored)
+    with Progress("study", total, done, progress) as bar, closing(ran):
         for piece in ran:
-            stored.append(piece if path is None else write_batch(path, piece))
+            stored.append(piece if store is None else store.write(piece))
             bar.update(len(piece.replications))
     return _collect(stored, plan, replications, conditions)
-
-
-def summarise(estimates: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:
-    """What a study says about each parameter, with Monte Carlo standard errors.
-
-    Parameters
-    ----------
-    estimates : DataFrame
-        As in :class:`Study`.
-    truth : Series
-        True values. Its index names parameters as ``analyse`` did; with an index of several levels
-        it may leave levels out, such as the model, by using the names of the others.
-
-    Returns
-    -------
-    DataFrame, one row a parameter
-        true, mean, bias, sd (of the estimates), se (their mean standard error), coverage (share of
-        intervals that hold the true value), the Monte Carlo standard errors mcse_bias, mcse_sd,
-        mcse_se, mcse_coverage, and n, the estimates that came with an interval. An estimate
-        without one, such as a variance of zero, counts in mean, bias and sd only.
-
-    Raises
-    ------
-    ModelError
-        If a parameter has no true value.
-    """
-    names = [name for name in estimates.index.names if name != "replication"]
-    # Parameters stay in the order in which the analysis lists them.
-    groups = estimates.groupby(level=names, sort=False)
-    value, se = groups["estimate"], groups["se"]
-    true = _align(truth, value.mean().index)
-    of_row = true.reindex(estimates.index.droplevel("replication")).to_numpy()
-    has_interval = estimates[["lower", "upper"]].notna().all(axis=1)
-    inside = (estimates["lower"] <= of_row) & (of_row <= estimates["upper"])
-    covered = inside.astype(float).where(has_interval).groupby(level=names, sort=False)
-    count, n, coverage = value.count(), covered.count(), covered.mean()
-    table = pd.DataFrame(
-        {
-            "true": true,
-            "mean": value.mean(),
-            "bias": value.mean() - true,
-            "sd": value.std(),
-            "se": se.mean(),
-            "coverage": coverage,
-            "mcse_bias": value.std() / np.sqrt(count),
-            "mcse_sd": value.std() / np.sqrt(2.0 * (count - 1)),
-            "mcse_se": se.std() / np.sqrt(se.count()),
-            "mcse_coverage": np.sqrt(coverage * (1.0 - coverage) / n),
-            "n": n,
-        }
-    )
-    return table.set_axis(_in_order(table.index), axis=0)
 
 
 # ------------------------------------------------------------------------------------ the pieces
@@ -284,14 +245,6 @@ def _size(plan: Plan, replications: int, batch: int | None, workers: int) -> int
     return batch or max(1, min(MOST_IN_A_BATCH, total // (4 * workers)))
 
 
-def _bar(total: int, stored: list[Batch], progress: bool):
-    # Imported here: the bar is a notebook's or a terminal's.
-    from tqdm.auto import tqdm
-
-    done = sum(len(batch.replications) for batch in stored)
-    return tqdm(total=total, initial=done, desc="study", disable=not progress, leave=False)
-
-
 def _collect(batches: list[Batch], plan: Plan, replications: int, conditions) -> Study:
     failures = _failures(batches, plan)
     tables = [
@@ -303,9 +256,24 @@ def _collect(batches: list[Batch], plan: Plan, replications: int, conditions) ->
         raise ModelError(
             f"All {len(failures)} replications failed; the first one said: {failures.iloc[0]}"
         )
-    estimates = _sorted(pd.concat(tables), plan)
-    estimates.index = _in_order(estimates.index)
+    _check_same_levels(batches, plan)
+    estimates = plain_columns(_sorted(pd.concat(tables), plan))
+    estimates.index = in_order(estimates.index)
     return Study(estimates, failures, replications, plan.seed, conditions)
+
+
+def _check_same_levels(batches: list[Batch], plan: Plan) -> None:
+    """The index of all tables must have the same names."""
+    tables = [batch for batch in batches if batch.estimates is not None]
+    names = list(tables[0].estimates.index.names)
+    for batch in tables:
+        own = list(batch.estimates.index.names)
+        if own != names:
+            k = int(batch.estimates.index.get_level_values("replication")[0])
+            raise ModelError(
+                f"The table of analyse has an index with the names {own[1:]} here and {names[1:]} "
+                f"in a replication before. {where(plan, batch.condition, k)}"
+            )
 
 
 def _with_condition(table: pd.DataFrame, condition: int | None) -> pd.DataFrame:
@@ -337,36 +305,16 @@ def _failures(batches: list[Batch], plan: Plan) -> pd.Series:
     return pd.Series(texts, index, name="failure", dtype=object)
 
 
-def _in_order(index: pd.Index) -> pd.Index:
-    """The same index, sorted by order of appearance: pandas then selects from it without search."""
-    if not isinstance(index, pd.MultiIndex):
-        return index
-    levels = [index.get_level_values(k) for k in range(index.nlevels)]
-    codes, values = zip(*(pd.factorize(level) for level in levels), strict=True)
-    return pd.MultiIndex(levels=values, codes=codes, names=index.names)
-
-
-def _align(truth: pd.Series, parameters: pd.Index) -> pd.Series:
-    """True values for all parameters; levels that ``truth`` does not name do not matter to it."""
-    keys = parameters
-    # A truth without names of its own is one of the parameters.
-    names = list(truth.index.names) if any(truth.index.names) else [parameters.names[-1]]
-    if isinstance(parameters, pd.MultiIndex) and set(names) < set(parameters.names):
-        keys = parameters.droplevel([n for n in parameters.names if n not in names])
-        if isinstance(keys, pd.MultiIndex):
-            keys = keys.reorder_levels(names)
-    values = truth.reindex(keys)
-    if values.isna().any():
-        missing = ", ".join(map(str, keys[values.isna().to_numpy()].unique()))
-        raise ModelError(f"truth has no value for {missing}; it has {list(truth.index)}.")
-    return pd.Series(values.to_numpy(dtype=float), index=parameters)
-
-
 # ----------------------------------------------------------------------------------------- checks
 
 
-def _check_machinery(batch: int | None, workers: int, client: Client | None) -> None:
+def _check_machinery(
+    batch: int | None, workers: int, client: Client | None, time_limit: float | None
+) -> None:
     whole("workers", workers, 1)
+    number = isinstance(time_limit, int | float | np.number) and not isinstance(time_limit, bool)
+    if time_limit is not None and not (number and 0 < time_limit < np.inf):
+        raise ModelError(f"time_limit={time_limit!r} is not a number of seconds above 0.")
     if batch is not None:
         whole("batch", batch, 1)
     if client is not None:

@@ -8,7 +8,7 @@ import pyreadstat
 import pytest
 
 import mlteach as mt
-from mlteach.data import pisa
+from mlteach.data import sav
 from mlteach.data.pisa import load_pisa, missing_rates
 
 CODES = {95.0: "Valid Skip", 97.0: "Not Applicable", 98.0: "Invalid", 99.0: "No Response"}
@@ -139,7 +139,7 @@ def test_table_of_other_data_has_no_reasons(hsb):
 
 def test_chunks_change_nothing(file, monkeypatch):
     whole = load_pisa(file)
-    monkeypatch.setattr(pisa, "VALUES_AT_ONCE", 30)  # five rows at a time
+    monkeypatch.setattr(sav, "VALUES_AT_ONCE", 30)  # five rows at a time
     pieces = load_pisa(file)
     pd.testing.assert_frame_equal(whole, pieces)
     assert whole.attrs == pieces.attrs
@@ -212,7 +212,7 @@ def test_file_that_was_cut_off(tmp_path):
 
 
 def test_pyreadstat_that_is_not_there(file, monkeypatch):
-    monkeypatch.setattr(pisa.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sav.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(mt.DataError, match=r"pyreadstat.*mlteach\[book\]"):
         load_pisa(file)
 
@@ -275,6 +275,8 @@ def test_school_without_a_number(coded, tmp_path):
     ("options", "message"),
     [
         ({"countries": ()}, "countries is empty"),
+        ({"countries": None}, "countries=None names none"),
+        ({"variables": None}, "variables=None names none"),
         ({"countries": {"ALB": "A", "IRL": "A"}}, "the same name"),
         ({"variables": []}, "variables is empty"),
         ({"variables": ["CREATAS", "CREATAS"]}, "names a column twice"),
@@ -284,3 +286,73 @@ def test_school_without_a_number(coded, tmp_path):
 def test_requests_that_make_no_sense(file, options, message):
     with pytest.raises(mt.DataError, match=message):
         load_pisa(file, **options)
+
+
+# ----------------------------------------------------------------------------------- damaged files
+
+
+@pytest.mark.parametrize("code", ["", "A", "alb", "A?B"])
+def test_rows_of_no_country_are_refused(coded, tmp_path, code):
+    coded.loc[[7, 9], "CNT"] = code
+    with pytest.raises(mt.DataError, match=r"2 row\(s\) in which CNT is no code.*row 8, with"):
+        load_pisa(write(coded, tmp_path / "p.sav"))
+
+
+def test_a_country_that_one_row_has_alone_is_refused(coded, tmp_path):
+    """A changed letter makes another country, which has the school too."""
+    coded.loc[7, "CNT"] = "AMB"
+    with pytest.raises(mt.DataError, match=r"is in two countries \(ALB and AMB\)"):
+        load_pisa(write(coded, tmp_path / "p.sav"))
+
+
+@pytest.mark.parametrize("number", [800_001.5, -3.0, 1e17, 1e300])
+@pytest.mark.parametrize("column", ["CNTSCHID", "CNTSTUID"])
+def test_identifiers_that_are_no_whole_numbers_are_refused(coded, tmp_path, column, number):
+    coded.loc[3, column] = number
+    kind = "school" if column == "CNTSCHID" else "student"
+    with pytest.raises(mt.DataError, match=f"1 students have a {kind} number that is none"):
+        load_pisa(write(coded, tmp_path / "p.sav"))
+
+
+def test_a_header_that_ends_its_reader_is_survived(file, monkeypatch):
+    monkeypatch.setattr(sav, "HEADER", "import os; os.abort()")
+    with pytest.raises(mt.DataError, match=r"the process that read its header ended \(code -?\d+"):
+        load_pisa(file)
+
+
+def test_fewer_rows_than_the_header_says_are_refused(file, monkeypatch):
+    real = sav.read_header
+
+    def claims_more(path, encoding):
+        header = real(path, encoding)
+        header.number_rows += 1
+        return header
+
+    monkeypatch.setattr("mlteach.data.pisa.read_header", claims_more)
+    with pytest.raises(mt.DataError, match="says that it has 37 rows, and 36 can be read"):
+        load_pisa(file)
+
+
+def test_a_wrong_character_set_can_be_put_right(coded, tmp_path):
+    """Latin letters in a file whose header is changed to say that it is UTF-8."""
+    path = write(coded.assign(CITY="Tiran\u00eb"), tmp_path / "p.sav")
+    content = path.read_bytes().replace(
+        "Tiran\u00eb".encode(), "Tiran\u00eb".encode("latin1") + b" "
+    )
+    path.write_bytes(content)
+    assert len(load_pisa(path, encoding="latin1")) == 24
+
+
+def test_flipped_bytes_never_lose_a_row(file, tmp_path):
+    """Read as many rows as there are, or refuse; values themselves cannot be checked."""
+    rng, content = np.random.default_rng(2), file.read_bytes()
+    whole, path = load_pisa(file), tmp_path / "damaged.sav"
+    for _ in range(6):
+        damaged = bytearray(content)
+        damaged[int(rng.integers(200, len(content)))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(damaged))
+        try:
+            read = load_pisa(path)
+        except mt.DataError:
+            continue
+        assert len(read) == len(whole)

@@ -1,6 +1,7 @@
 """Stored studies: interrupted and taken up again, they are what they would have been."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,8 +13,9 @@ import pandas as pd
 import pytest
 
 import mlteach as mt
-from mlteach.study.store import HEAD
-from mlteach.study.study import run_study
+from mlteach.published.spurious_precision import draw_schools, fit_models
+from mlteach.study.store import HEAD, open_store
+from mlteach.study.study import _plan, run_study
 from tests.places import ROOT
 
 GRID = pd.DataFrame({"n": [5, 10], "shape": ["normal", "skewed"]}, index=[0, 7])
@@ -36,6 +38,7 @@ def analyse(y, limit=5.0):
 
 
 lenient = partial(analyse, limit=4.0)
+draw_schools_of_six = partial(draw_schools, schools=8, students=6)
 
 
 class Stop(Exception):
@@ -191,3 +194,145 @@ def test_a_killed_run_leaves_whole_batches(tmp_path):
     resumed = run_study(draw, counted, done + 3, seed=4, folder=tmp_path)
     assert 10000 - counted.left == 3 + 1
     same(run_study(draw, analyse, done + 3, seed=4), resumed)
+
+
+# ------------------------------------------------------------------------------- a change is found
+
+
+def named_like_analyse(function):
+    function.__module__, function.__qualname__ = analyse.__module__, analyse.__qualname__
+    return function
+
+
+@pytest.mark.parametrize("condition", [0, 7])
+def test_a_change_in_any_condition_is_found_out(tmp_path, condition):
+    n = GRID.loc[condition, "n"]
+    changed = named_like_analyse(lambda y: analyse(y * 1.001 if len(y) == n else y))
+    run = partial(run_study, draw, seed=4, conditions=GRID, folder=tmp_path)
+    run(analyse, 5, batch=2)
+    with pytest.raises(mt.ModelError, match=f"of condition {condition} .*another result now"):
+        run(changed, 10)
+
+
+def test_a_column_that_some_replications_lack_is_no_change(tmp_path):
+    def sometimes(y):
+        table = analyse(y)
+        return table.assign(extra=1.5, word="yes") if y[0] > 3 else table
+
+    plain = run_study(draw, sometimes, 20, seed=4)
+    assert 0 < plain.estimates["extra"].isna().sum() < len(plain.estimates)
+    for replications in (5, 12, 20, 20):
+        resumed = run_study(draw, sometimes, replications, seed=4, folder=tmp_path, batch=3)
+    same(plain, resumed)
+
+
+# --------------------------------------------------------------------------------- damaged folders
+
+
+def damages(rng, whole: bytes, foreign: bytes):
+    """Endless ways in which a file is not what it was."""
+    while True:
+        at, kind = int(rng.integers(len(whole))), rng.integers(6)
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << int(rng.integers(8))
+        zeros = bytearray(whole)
+        zeros[at : at + 64] = bytes(len(zeros[at : at + 64]))
+        yield (
+            bytes(flipped), bytes(flipped), whole[:at], bytes(zeros), rng.bytes(at),
+            foreign if at % 2 else whole[at:],
+        )[kind]  # fmt: skip
+
+
+def test_damaged_batches_are_named_and_run_again(tmp_path):
+    """Of 240 damages none changes a number, and none ends in an error of another package."""
+    run = partial(run_study, draw, analyse, 4, seed=4, batch=2, conditions=GRID)
+    plain, folder = run(), tmp_path / "study"
+    run(folder=folder)
+    run_study(draw, lenient, 4, seed=4, batch=2, conditions=GRID, folder=tmp_path / "other")
+    paths = sorted(folder.glob("*.npz"))
+    contents = [path.read_bytes() for path in paths]
+    foreign = (tmp_path / "other" / paths[0].name).read_bytes()
+    ways = damages(np.random.default_rng(1), contents[0], foreign)
+    found = 0
+    for k in range(240):
+        path = paths[k % len(paths)]
+        path.write_bytes(contents[0] if k % 40 == 39 else next(ways))
+        try:
+            list(open_store(folder, _plan(draw, analyse, 4, 4, GRID)).batches())
+        except mt.ModelError as error:
+            assert str(path) in str(error)
+            found += 1
+            path.unlink()
+            if k % 10 == 0:
+                same(plain, run(folder=folder))
+        else:
+            same(plain, run(folder=folder))
+        path.write_bytes(contents[k % len(paths)])
+    assert found > 200
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b"[]", b"{}", b'{"conditions": 3}', b"\xff\xfe", None],
+    ids=["empty", "cut", "list", "bare", "numbers", "bytes", "folder"],
+)
+def test_a_damaged_head_is_named_and_can_be_deleted(tmp_path, damage):
+    run = partial(run_study, draw, analyse, seed=4, folder=tmp_path)
+    plain, head = run(replications=4), tmp_path / HEAD
+    if damage is None:
+        head.unlink()
+        head.mkdir()
+    else:
+        head.write_bytes(damage)
+    with pytest.raises(mt.ModelError, match=r"study.json is damaged .*Delete it"):
+        run(replications=4)
+    head.rmdir() if damage is None else head.unlink()
+    same(plain, run(replications=4))
+    run(replications=5)
+    assert json.loads(head.read_text())["seed"] == 4
+    head.unlink()
+    with pytest.raises(mt.ModelError, match="holds other files"):
+        run_study(draw, lenient, 4, seed=4, folder=tmp_path)
+
+
+def test_a_folder_inside_of_a_file_is_refused(tmp_path):
+    (tmp_path / "thesis.docx").write_text("precious")
+    with pytest.raises(mt.ModelError, match="cannot be made"):
+        run_study(draw, analyse, 3, seed=4, folder=tmp_path / "thesis.docx" / "study")
+
+
+def test_old_drafts_go_and_new_ones_stay(tmp_path):
+    run_study(draw, analyse, 3, seed=4, folder=tmp_path)
+    old, new = tmp_path / "a.npz.1.part", tmp_path / "b.npz.2.part"
+    for path in (old, new):
+        path.write_bytes(b"half a batch")
+    os.utime(old, (0, 0))
+    run_study(draw, analyse, 3, seed=4, folder=tmp_path)
+    assert old.exists()  # a study that is only read is left alone
+    run_study(draw, analyse, 5, seed=4, folder=tmp_path)
+    assert not old.exists() and new.exists()
+
+
+def test_a_finished_study_is_read_without_writing(tmp_path, monkeypatch):
+    """As on a disk that takes no writing; the test may run as one who may do everything."""
+    run = partial(run_study, draw, analyse, seed=4, conditions=GRID, folder=tmp_path)
+    plain = run(replications=6)
+
+    def refused(*arguments):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("mlteach.study.store._write", refused)
+    monkeypatch.setattr(os, "replace", refused)
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    same(plain, run(replications=6))
+    run(replications=4)
+    run(replications=6, conditions=GRID.iloc[:1])
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_a_study_of_functions_that_have_moved_says_so(tmp_path):
+    run_study(draw_schools_of_six, fit_models, 1, seed=4, folder=tmp_path)
+    head = tmp_path / HEAD
+    head.write_text(head.read_text().replace("mlteach.published.", "mlteach."))
+    with pytest.raises(mt.ModelError, match=r"has become mlteach.published.*finish that study"):
+        run_study(draw_schools_of_six, fit_models, 1, seed=4, folder=tmp_path)

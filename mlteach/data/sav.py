@@ -1,0 +1,176 @@
+"""The rows of a PISA file in SPSS format, checked against what the file says of itself.
+
+What a damaged file would hide is refused here: rows whose country is none (they would be left out
+without a word), schools of two countries, fewer rows than the header says.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from mlteach.core.lazy import lazy_import
+from mlteach.core.progress import Progress
+from mlteach.errors import DataError
+
+pd = lazy_import("pandas")
+
+COUNTRY = "CNT"
+# Values read at one go, 200 MB: a few pieces, since each one decompresses the rows before it too.
+VALUES_AT_ONCE = 25_000_000
+DOWNLOAD = "If its size is not the one that OECD states, download the file again."
+HEADER = """
+import json, sys
+import pyreadstat
+path, encoding = sys.argv[1:]
+try:
+    options = dict(metadataonly=True, output_format="dict", encoding=encoding or None)
+    _, h = pyreadstat.read_sav(path, **options)
+except Exception as error:
+    answer = None, str(error) or type(error).__name__
+else:
+    keys = "column_names", "column_names_to_labels", "readstat_variable_types", "missing_ranges"
+    answer = {key: getattr(h, key) for key in (*keys, "number_rows")}, None
+    answer[0]["labels"] = [(n, list(v.items())) for n, v in h.variable_value_labels.items()]
+print(json.dumps(answer))
+"""
+
+
+def _pyreadstat():
+    if importlib.util.find_spec("pyreadstat") is None:
+        raise DataError(
+            "Reading SPSS files needs the package pyreadstat, which is not installed. "
+            "Install it, for instance with: pip install 'mlteach[book]'."
+        )
+    import pyreadstat
+
+    return pyreadstat
+
+
+def read_header(path: Path, encoding: str | None = None) -> SimpleNamespace:
+    """Names, labels and missing codes of all columns, and no data.
+
+    In a process of its own: a damaged header can end the one that reads it.
+    """
+    _pyreadstat()
+    command = [sys.executable, "-c", HEADER, str(path), encoding or ""]
+    done = subprocess.run(command, capture_output=True, check=False)
+    try:
+        header, problem = json.loads(done.stdout.decode() or "null") or (None, None)
+    except ValueError:
+        header, problem = None, None
+    if problem:
+        raise DataError(_unreadable(path, problem))
+    if header is None:
+        raise DataError(
+            f"{path}: the process that read its header ended (code {done.returncode}). The file is "
+            f"damaged. {DOWNLOAD}"
+        )
+    labels = {name: dict(pairs) for name, pairs in header.pop("labels")}
+    return SimpleNamespace(**header, variable_value_labels=labels)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say of a file that cannot be read which file it was, and what can be."""
+    pyreadstat = _pyreadstat()
+    try:
+        yield
+    except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, ValueError, OSError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(_unreadable(path, str(error))) from error
+
+
+def _unreadable(path: Path, problem: str) -> str:
+    if "encoding" in problem or "codec" in problem:
+        return (
+            f"{path} holds texts that are not in the character set that its header names "
+            f'({problem}). Give it: encoding="latin1" (Western European), "cp1250" (Central '
+            'European) or "utf-8".'
+        )
+    return (
+        f"{path} cannot be read as an SPSS file ({problem}). load_pisa reads .sav files, and "
+        f"whole ones. {DOWNLOAD} OECD's SAS and text files have to be converted first."
+    )
+
+
+def read_rows(path: Path, columns: dict, codes: list[str], header, encoding) -> pd.DataFrame:
+    """Rows of the countries under the table's column names, missing codes as they are."""
+    kept, seen, rows = [], [], 0
+    with Progress("PISA, rows", total=header.number_rows) as bar:
+        for chunk in _chunks(path, list(columns.values()), header.number_rows, encoding):
+            # usecols keeps the order of the file, not the one asked for.
+            chunk = chunk[list(columns.values())].set_axis(list(columns), axis=1)
+            chunk["country"] = chunk["country"].astype(str).str.strip()
+            _check_countries(chunk["country"], rows, path)
+            seen.append(chunk[["country", "school"]].drop_duplicates())
+            own = chunk["country"].isin(codes)
+            kept.append(chunk if own.all() else chunk[own])
+            rows += len(chunk)
+            bar.update(len(chunk))
+    if header.number_rows is not None and rows != header.number_rows:
+        raise DataError(
+            f"{path} says that it has {header.number_rows:,} rows, and {rows:,} can be read. "
+            f"{DOWNLOAD}"
+        )
+    seen = pd.concat(seen) if seen else pd.DataFrame({"country": [], "school": []})
+    _check_schools(seen.drop_duplicates(), path)
+    known = set(seen["country"])
+    unknown = [code for code in codes if code not in known]
+    if unknown:
+        raise DataError(
+            f"{path} has no students of {', '.join(unknown)}. Its countries are: "
+            f"{', '.join(sorted(known)) or 'none, the file has no rows'}."
+        )
+    return kept[0].reset_index(drop=True) if len(kept) == 1 else pd.concat(kept, ignore_index=True)
+
+
+def _chunks(path: Path, columns: list[str], rows: int | None, encoding) -> Iterator[pd.DataFrame]:
+    """The file in a few pieces."""
+    pyreadstat = _pyreadstat()
+    size = max(VALUES_AT_ONCE // len(columns), 1)
+    options = {
+        "usecols": columns, "user_missing": True, "disable_datetime_conversion": True,
+        "encoding": encoding,
+    }  # fmt: skip
+    with _readable(path):
+        for chunk, _ in pyreadstat.read_file_in_chunks(
+            pyreadstat.read_sav, path, chunksize=size, **options
+        ):
+            yield chunk
+
+
+def _check_countries(country: pd.Series, before: int, path: Path) -> None:
+    """A row whose country cannot be one would be left out without a word."""
+    possible = country.str.fullmatch("[A-Z0-9]{3}")
+    if not possible.all():
+        first = int(np.argmin(possible.to_numpy()))
+        raise DataError(
+            f"{path} has {int((~possible).sum())} row(s) in which {COUNTRY} is no code of three "
+            f"letters; the first is row {before + first + 1:,}, with {country.iloc[first]!r}. "
+            f"{DOWNLOAD}"
+        )
+
+
+def _check_schools(seen: pd.DataFrame, path: Path) -> None:
+    """A number of a school, which is one country's, with another country's code is a damage."""
+    if not pd.api.types.is_numeric_dtype(seen["school"]):
+        return
+    shared = seen[seen["school"].notna() & seen["school"].duplicated(keep=False)]
+    if len(shared):
+        school = shared["school"].iloc[0]
+        where = shared["country"][shared["school"] == school].tolist()
+        raise DataError(
+            f"School {school:.15g} is in two countries ({' and '.join(where[:2])}), as are "
+            f"{shared['school'].nunique() - 1} more. The identifiers of {path} are not those of a "
+            f"PISA student file, or it is damaged. {DOWNLOAD}"
+        )

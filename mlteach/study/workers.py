@@ -1,0 +1,251 @@
+"""Where the batches of a study run: here, in processes of this machine, or on a cluster.
+
+A process says which replication it begins. So one that ends its process can be named, and one that
+does not come back, because it waits outside of Python, can be ended from here. An interruption ends
+the processes at once; batches that are done have been handed over.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mlteach.errors import ModelError
+from mlteach.study.batches import Batch, Plan, run_batch, too_long, where
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from distributed import Client
+
+# Seconds that a process has to stop a replication by itself before it is ended.
+GRACE = 2.0
+
+
+def run_batches(
+    plan: Plan,
+    batches: Sequence[Batch],
+    *,
+    workers: int,
+    client: Client | None,
+    limit: float | None = None,
+) -> Iterator[Batch]:
+    """Yield each batch when it has run, in any order."""
+    if client is not None:
+        return _on_cluster(plan, batches, client, limit)
+    if workers > 1:
+        return _in_processes(plan, batches, workers, limit)
+    return (run_batch(plan, batch, limit) for batch in batches)
+
+
+# -------------------------------------------------------------------------------------- processes
+
+
+class _Worker:
+    """A process that starts afresh (the same on every system, and safe beside threads)."""
+
+    def __init__(self, plan: Plan, limit: float | None) -> None:
+        import multiprocessing
+
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, plan, limit), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.batch: Batch | None = None
+        self.replication: int | None = None
+        self.since = time.monotonic()
+
+    def give(self, batch: Batch) -> None:
+        """Hand over a batch to run."""
+        self.batch = batch
+        self.connection.send(batch)
+
+    def late(self, limit: float | None) -> bool:
+        """Whether its replication should have ended long ago."""
+        if limit is None or self.replication is None:
+            return False
+        return time.monotonic() - self.since > limit + GRACE
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _work(connection: Connection, plan: Plan, limit: float | None) -> None:
+    """What a process does: batch after batch, until it is ended."""
+    # An interruption from the keyboard reaches all processes; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            batch = connection.recv()
+        except EOFError:
+            return
+        try:
+            answer = run_batch(plan, batch, limit, connection.send)
+        except Exception as error:
+            error.add_note(traceback.format_exc())
+            answer = error
+        try:
+            connection.send(answer)
+        except Exception:
+            # An error that cannot be sent is told.
+            told = ModelError(f"{type(answer).__name__}: {answer}")
+            told.__notes__ = list(getattr(answer, "__notes__", ()))
+            connection.send(told)
+
+
+def _in_processes(
+    plan: Plan, batches: Sequence[Batch], workers: int, limit: float | None
+) -> Iterator[Batch]:
+    from multiprocessing.connection import wait
+
+    for function in (plan.draw, plan.analyse):
+        _check_importable(function)
+    waiting, busy = deque(batches), []
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                busy.append(_Worker(plan, limit))
+                busy[-1].give(waiting.popleft())
+            ready = wait([worker.connection for worker in busy], timeout=0.5)
+            for worker in tuple(busy):
+                done = None
+                if worker.connection in ready:
+                    done = _answer(plan, worker)
+                elif worker.late(limit):
+                    done, left = _stopped(worker, limit)
+                    waiting.extendleft(left)
+                    busy.remove(worker)
+                if done is None:
+                    continue
+                if worker in busy and waiting:
+                    worker.give(waiting.popleft())
+                elif worker in busy:
+                    busy.remove(worker)
+                    worker.stop()
+                yield done
+    finally:
+        for worker in busy:
+            worker.stop()
+
+
+def _stopped(worker: _Worker, limit: float) -> tuple[Batch, list[Batch]]:
+    """End a process that hangs: its replication has failed, the others of the batch are left."""
+    worker.stop()
+    k, batch = worker.replication, worker.batch
+    rest = tuple(other for other in batch.replications if other != k)
+    failed = Batch(batch.condition, (k,), None, {k: too_long(limit)})
+    return failed, [Batch(batch.condition, rest)] if rest else []
+
+
+def _answer(plan: Plan, worker: _Worker) -> Batch | None:
+    """The batch that a process has run; None if it has only begun another replication.
+
+    Raises
+    ------
+    ModelError
+        If the process has ended; and whatever ended the batch.
+    """
+    try:
+        answer = worker.connection.recv()
+    except (EOFError, ConnectionError) as error:
+        worker.process.join()
+        raise ModelError(_ended(plan, worker)) from error
+    if isinstance(answer, Exception):
+        raise answer
+    if isinstance(answer, Batch):
+        worker.replication = None
+        return answer
+    worker.replication, worker.since = answer, time.monotonic()
+    return None
+
+
+def _ended(plan: Plan, worker: _Worker) -> str:
+    code = worker.process.exitcode
+    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    if worker.replication is None:
+        return (
+            f"A process of the study ended ({how}) before its first replication: run the study with"
+            " workers=1 to see why."
+        )
+    return (
+        f"A replication ended its process ({how}). "
+        f"{where(plan, worker.batch.condition, worker.replication)} What was done before is kept "
+        "where the study has a folder."
+    )
+
+
+def _check_importable(function: Callable) -> None:
+    while isinstance(function, partial):
+        function = function.func
+    name = getattr(function, "__qualname__", repr(function))
+    if getattr(function, "__module__", None) == "__main__" or "<" in name:
+        raise ModelError(
+            f"With more than one worker, other processes must import {name}: put it into a module, "
+            "outside of other functions, or use workers=1."
+        )
+
+
+# ---------------------------------------------------------------------------------------- cluster
+
+
+def _on_cluster(
+    plan: Plan, batches: Sequence[Batch], client: Client, limit: float | None
+) -> Iterator[Batch]:
+    """On a cluster of Dask. Results leave the cluster as soon as they are here."""
+    from distributed import KilledWorker, as_completed
+
+    one = partial(run_batch, plan, limit=limit)
+    # Pure tasks of the same name would be shared with another study of the same cluster.
+    futures = client.map(one, batches, pure=False, key="mlteach-study")
+    asked = dict(zip((future.key for future in futures), batches, strict=True))
+    try:
+        for future in as_completed(futures):
+            try:
+                done = future.result()
+            except KilledWorker as error:
+                raise ModelError(_killed(plan, asked[future.key], client, limit)) from error
+            yield done
+            future.release()
+    finally:
+        client.cancel(futures)
+
+
+def _killed(plan: Plan, batch: Batch, client: Client, limit: float | None) -> str:
+    """Find out which replication of a batch ends the process that runs it, one by one."""
+    from distributed import KilledWorker
+
+    for k in batch.replications:
+        alone = Batch(batch.condition, (k,))
+        try:
+            client.submit(run_batch, plan, alone, limit, pure=False).result()
+        except KilledWorker:
+            return f"A replication ended its worker. {where(plan, batch.condition, k)}"
+    part = "" if batch.condition is None else f" of condition {batch.condition}"
+    return (
+        f"Workers ended while they ran replications {batch.replications[0]} to "
+        f"{batch.replications[-1]}{part}, of which each runs alone: perhaps memory was short. Run "
+        "the study again; what is done is kept where it has a folder."
+    )
+
+
+def check_cluster(client: Client) -> None:
+    """Refuse a cluster in which a fit that has not converged could pass for one that has."""
+    threads = client.nthreads()
+    if not threads:
+        raise ModelError("The cluster of this client has no workers; start some, then run again.")
+    most = max(threads.values())
+    if most > 1:
+        raise ModelError(
+            f"A worker of this cluster runs {most} threads. A study needs workers of one thread, "
+            "because a fit says by a warning that it has not converged, and threads share their "
+            "warnings: start the cluster with threads_per_worker=1."
+        )

@@ -21,7 +21,8 @@ PERSONAL = (
     "ARVIZ", "DASK", "IPYTHON", "JUPYTER", "LANG", "LC_", "MATPLOTLIB", "MPL", "NUMBA", "PYTENSOR",
     "PYTHON", "SPHINX", "XDG_",
 )  # fmt: skip
-EVERYWHERE = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
+# A bar appears where a machine is slow, and must be in no stored output.
+EVERYWHERE = {"TZ": "UTC", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1", "TQDM_DISABLE": "1"}
 
 
 def settle(home: Path = HOME) -> None:

@@ -32,8 +32,8 @@ import json, sys
 import pyreadstat
 path, encoding = sys.argv[1:]
 try:
-    options = dict(metadataonly=True, output_format="dict", encoding=encoding or None)
-    _, h = pyreadstat.read_sav(path, **options)
+    options = dict(metadataonly=True, user_missing=True, output_format="dict")
+    _, h = pyreadstat.read_sav(path, encoding=encoding or None, **options)
 except Exception as error:
     answer = None, str(error) or type(error).__name__
 else:

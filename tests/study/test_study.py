@@ -192,7 +192,7 @@ def test_processes_need_functions_they_can_import():
         ({"replications": 0}, "replications=0"),
         ({"replications": 2.5}, "replications=2.5"),
         ({"seed": -1}, "seed=-1"),
-        ({"seed": None}, "a study needs one"),
+        ({"seed": None}, "seed=None is not a whole number"),
         ({"workers": True}, "workers=True"),
         ({"analyse": np.mean}, "must return a DataFrame with the columns"),
         ({"analyse": lambda y: analyse(y).drop(columns="se")}, "without se"),

@@ -60,8 +60,8 @@ class ChapterError(Exception):
 
 
 def chapters() -> list[Path]:
-    """All chapters, in their order."""
-    return sorted(BOOK.glob("[0-9][0-9]_*.ipynb"))
+    """All chapters, in their order, and the pages that take up what they leave out."""
+    return sorted(BOOK.glob("[0-9][0-9]_*.ipynb")) + sorted(BOOK.glob("further_*.ipynb"))
 
 
 @cache
@@ -187,11 +187,17 @@ def run(paths: Sequence[Path]) -> list[str]:
     return faults
 
 
+def listed() -> str:
+    """The first and the last number of a chapter."""
+    numbers = [path.name[:2] for path in chapters() if path.name[0].isdigit()]
+    return f"{numbers[0]} to {numbers[-1]}"
+
+
 def named(name: str) -> Path:
     """Find a chapter by its number, its name or its path."""
     found = [path for path in chapters() if path.name.startswith(name)] or [Path(name).resolve()]
     if not found[0].is_file():
-        raise ChapterError(f"There is no chapter {name!r}; there are 01 to {len(chapters())}.")
+        raise ChapterError(f"There is no chapter {name!r}; there are {listed()}.")
     return found[0]
 
 

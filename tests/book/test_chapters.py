@@ -282,6 +282,10 @@ def faults_of_pace(notebook: Notebook) -> list[str]:
         "lines of a cell": (max(lines), MOST_VISIBLE_LINES),
         "wide lines": (len(wide), 0),
         "asserts": ("\n".join(code).count("assert "), 0),
+        "bare Series": (
+            sum("dtype:" in t for c in code_cells(notebook) for t in output_texts(c)),
+            0,
+        ),
         "imports below mt": (len(re.findall(r"(?:from|import) mlteach\.", "\n".join(code))), 0),
     }
     faults = [f"{what}: {n} > {most}" for what, (n, most) in limits.items() if n > most]
@@ -296,9 +300,9 @@ def test_pace(path: Path) -> None:
 
 def test_pace_sees_its_faults() -> None:
     source = "from mlteach.core import x\nassert x  " + 80 * "." + 10 * "\n1"
-    plain = notebook_with(source=source)
+    plain = notebook_with(source=source, outputs=shown("text/plain", "1\ndtype: float64"))
     plain.cells[0].source += " word" * MOST_WORDS
-    assert len(faults_of_pace(plain)) == 10
+    assert len(faults_of_pace(plain)) == 11
 
 
 @pytest.mark.parametrize("path", PACED, ids=lambda path: path.stem)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlteach.core.columns import as_table, cluster_codes, kind_of, numbers, table_with
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, DataWarning, ModelError, shown
 
@@ -23,6 +24,7 @@ pd = lazy_import("pandas")
 ROUNDING = 1e-12
 
 
+@checked
 def center(
     data: pd.DataFrame,
     columns: str | Sequence[str],
@@ -246,4 +248,4 @@ def _notes(x, codes, means, column: str, cluster: str, how) -> list[str]:
 def _warn_of_missing(notes: list[str]) -> None:
     told = [note for note in notes if "no value of" in note or "have no" in note]
     if told:
-        warnings.warn(" ".join(told), DataWarning, stacklevel=3)
+        warnings.warn(" ".join(told), DataWarning, stacklevel=4)

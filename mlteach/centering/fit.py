@@ -27,6 +27,7 @@ from mlteach.core.arguments import own_arguments
 from mlteach.core.columns import as_table
 from mlteach.core.design import design, varies_within
 from mlteach.core.formula import parse, with_random, written
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
@@ -57,12 +58,13 @@ TOLD = ("within_between", "contextual", "smushed")
 
 
 @own_arguments
+@checked
 def fit_centering(
     formula: str,
     data: pd.DataFrame,
     *,
     cluster: str,
-    slopes: Sequence[str] = (),
+    slopes: str | Sequence[str] | None = (),
     reml: bool = True,
     ddf: str = "satterthwaite",
 ) -> CenteringResult:
@@ -324,13 +326,23 @@ def _latent_notes(spec: CenteringFormula, latent: LatentRegression) -> list[str]
     """Why latent rows are empty, if they are."""
     if not latent.model.optimizer.converged:
         return [f"The latent model {latent.model.optimizer.status}; its rows are empty."]
-    if not np.isnan(latent.between).any():
-        return []
     flat = [x for x, b in zip(spec.predictors, latent.reliability, strict=True) if np.isnan(b)]
-    why = (
-        f"{', '.join(flat)}: differences between clusters are no larger than sampling within "
-        "clusters explains."
-        if flat
-        else "The true cluster means of the predictors are collinear."
-    )
-    return [f"{why} There are no latent means to regress on, so the latent rows are empty."]
+    empty = int(np.isnan(latent.between).sum())
+    notes = []
+    if flat:
+        notes.append(
+            f"{', '.join(flat)}: differences between clusters are no larger than sampling within "
+            "clusters explains. There are no latent means to regress on, so the latent between and "
+            "contextual rows are empty"
+            + (
+                "."
+                if empty == len(spec.predictors)
+                else ", and those of the other predictors are from a regression without."
+            )
+        )
+    if empty > len(flat):
+        notes.append(
+            "The true cluster means of the predictors are collinear, so the latent between and "
+            "contextual rows are empty."
+        )
+    return notes

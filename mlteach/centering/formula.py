@@ -135,7 +135,7 @@ def complete_rows(spec: CenteringFormula, data: pd.DataFrame) -> tuple[pd.DataFr
     if not note:
         return rows[list(spec.columns)], []
     note += " Cluster means are of the rows used."
-    warnings.warn(note, DataWarning, stacklevel=4)
+    warnings.warn(note, DataWarning, stacklevel=5)
     return rows[list(spec.columns)], [note]
 
 

@@ -155,7 +155,10 @@ def with_random(
 
 def effects_of(slopes: str | Sequence[str], columns: Sequence[str]) -> list[str]:
     """Effects as a formula writes them: columns by name, anything else as it stands."""
-    names = [slopes] if isinstance(slopes, str) else list(slopes or ())
+    names = [slopes] if isinstance(slopes, str) else [] if slopes is None else list(slopes)
+    odd = [name for name in names if name not in columns and not isinstance(name, str)]
+    if odd:
+        raise FormulaError(f"slopes= names predictors, for example slopes=['x']; got {odd[0]!r}.")
     return [written(name) if name in columns else name for name in names]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlteach.core.arguments import one_of
 from mlteach.core.columns import as_table
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest
 from mlteach.core.result import Result, split_components
@@ -62,6 +63,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         limits = {part: tables[part]()[["lower", "upper"]] for part in wanted}
         return pd.concat(limits) if which == "all" else limits[which]
 
+    @checked
     def test(
         self,
         hypothesis: str | Sequence[str] | np.ndarray | pd.DataFrame,

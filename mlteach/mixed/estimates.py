@@ -14,6 +14,7 @@ import numpy as np
 
 from mlteach.core.design import Design, varies_within
 from mlteach.core.identification import ROUNDING, null_directions, sets_of_components
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.optim import OptRecord
 from mlteach.core.result import Estimates
@@ -108,6 +109,7 @@ class MixedEstimates(Estimates):
         beta = self.problem.moments.scaling.beta(self._state.beta)
         return pd.Series(beta, index=list(self.design.x_names), name="estimate")
 
+    @checked
     def cov_params(self, ddf: str | None = None, robust: str | None = None) -> pd.DataFrame:
         """Covariance matrix of the coefficients.
 
@@ -152,6 +154,7 @@ class MixedEstimates(Estimates):
         """Coefficient table: estimate, se, df, t, p, lower, upper (95%)."""
         return self.tests()
 
+    @checked
     def tests(
         self, ddf: str | None = None, level: float = 0.95, robust: str | None = None
     ) -> pd.DataFrame:

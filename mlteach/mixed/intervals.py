@@ -13,6 +13,8 @@ import numpy as np
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.lazy import lazy_import
 from mlteach.core.moments import cluster_moments
+from mlteach.core.noted import noted
+from mlteach.core.notes import convergence_notes
 from mlteach.core.summary import check_level
 from mlteach.errors import ModelError
 from mlteach.mixed import profile
@@ -50,7 +52,9 @@ def confint(
     fixed, random = {"wald": (_wald_fixed, _wald_sd), "profile": (_profile_fixed, _profile_sd)}[
         method
     ]
-    return _parts(which, lambda: fixed(fit, level), lambda: random(fit, level))
+    table = _parts(which, lambda: fixed(fit, level), lambda: random(fit, level))
+    notes = _profile_notes(fit, which) if method == "profile" else ()
+    return noted(table, (*convergence_notes(fit), *notes))
 
 
 def _parts(
@@ -77,6 +81,16 @@ def _profile_fixed(fit: MixedEstimates, level: float) -> pd.DataFrame:
         limits[name] = scaling.b0[k] + scaling.scale * np.array([low, high])
     table = pd.DataFrame.from_dict(limits, orient="index", columns=["lower", "upper"])
     return pd.concat([fit.params, table], axis=1)
+
+
+def _profile_notes(fit: MixedEstimates, which: str) -> tuple[str, ...]:
+    if not fit.reml or which == "random":
+        return ()
+    return (
+        "The limits of coefficients are from the profile of the likelihood (ML), although the fit "
+        "is by REML: restricted likelihoods of models with other fixed effects cannot be compared. "
+        "With few clusters they are rather too narrow.",
+    )
 
 
 def _wald_sd(fit: MixedEstimates, level: float) -> pd.DataFrame:
@@ -118,8 +132,7 @@ def _bootstrap(fit, which, level, n, seed, progress) -> pd.DataFrame:
         lambda: _percentiles(fit.params, draws.params, level),
         lambda: _percentiles(_sd_table(fit)["estimate"], draws.sds, level),
     )
-    table.attrs["notes"] = _bootstrap_notes(draws, fit, which)
-    return table
+    return noted(table, _bootstrap_notes(draws, fit, which))
 
 
 def _check_enough(n: int, level: float, name: str) -> None:

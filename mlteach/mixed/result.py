@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlteach.core import notes as words
+from mlteach.core.arguments import whole
 from mlteach.core.columns import as_table
 from mlteach.core.design import varies_within
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
-from mlteach.core.result import Result, split_components
+from mlteach.core.result import Result, as_generator, split_components
 from mlteach.core.summary import RESIDUAL, Summary
 from mlteach.mixed import inference, smushing
 from mlteach.mixed import notes as account
@@ -62,6 +64,7 @@ class MixedResult(MixedEstimates, Result):
         m = self.problem.map.m
         return likelihood_ratio_test(none - self.optimizer.f_end, m, weights)
 
+    @checked
     def test(
         self,
         hypothesis: str | Sequence[str] | np.ndarray | pd.DataFrame,
@@ -126,6 +129,7 @@ class MixedResult(MixedEstimates, Result):
 
         return hypotheses.wald_test(self, hypothesis, ddf, robust, level, adjust)
 
+    @checked
     def confint(
         self,
         method: str = "wald",
@@ -155,7 +159,8 @@ class MixedResult(MixedEstimates, Result):
         -------
         DataFrame
             Columns estimate, lower, upper; with "all", the first level of the index says which
-            part a row belongs to. ``attrs["notes"]`` tells how the bootstrap went.
+            part a row belongs to. ``attrs["notes"]``, shown under the table, tell how the bootstrap
+            went, and that the profile of coefficients is that of ML under REML too.
 
         Raises
         ------
@@ -210,6 +215,7 @@ class MixedResult(MixedEstimates, Result):
             self.design.y - self._fixed_part, index=self.design.index, name="marginal_resid"
         )
 
+    @checked
     def predict(self, data: pd.DataFrame | None = None, *, random: bool = True) -> pd.Series:
         """Predict the outcome of rows, in known or in new clusters.
 
@@ -242,6 +248,7 @@ class MixedResult(MixedEstimates, Result):
         out.attrs["new_clusters"] = new
         return out
 
+    @checked
     def prediction_interval(
         self,
         data: pd.DataFrame | None = None,
@@ -301,25 +308,32 @@ class MixedResult(MixedEstimates, Result):
 
         return prediction.prediction_interval(self, data, level, of, random)
 
-    def simulate(self, rng: np.random.Generator, n: int = 1) -> np.ndarray:
+    def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> np.ndarray:
         """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
 
         Parameters
         ----------
-        rng : numpy.random.Generator
+        seed : int or numpy.random.Generator
+            A generator goes on where it is; None draws fresh numbers.
         n : int, default 1
             Number of data sets.
 
         Returns
         -------
         ndarray, shape (N, n)
+
+        Raises
+        ------
+        ModelError
+            If seed or n is of another kind.
         """
         from mlteach.mixed import bootstrap
 
-        return bootstrap.outcomes(self, rng, n)
+        return bootstrap.outcomes(self, as_generator(seed), whole("n", n, least=1))
 
     # ------------------------------------------------------------------- variance by predictors
 
+    @checked
     def variance_function(
         self,
         x: str,
@@ -373,6 +387,7 @@ class MixedResult(MixedEstimates, Result):
 
         return variance_function.variance_function(self, x, at, others, level)
 
+    @checked
     def implied_covariance(self, data: pd.DataFrame, *, correlation: bool = False) -> pd.DataFrame:
         """Covariance matrix of the outcomes of chosen rows that the model implies.
 
@@ -439,6 +454,7 @@ class MixedResult(MixedEstimates, Result):
     def _boundary_notes(self) -> list[str]:
         return account.boundary_notes(self)
 
+    @checked
     def equation(self, notation: str = "levels") -> Equation:
         """The model in LaTeX.
 
@@ -450,6 +466,7 @@ class MixedResult(MixedEstimates, Result):
         d = self.design
         return equation(self.outcome, d.x_names, varies_within(d), d.z_names, d.blocks, notation)
 
+    @checked
     def summary(self, ddf: str | None = None) -> Summary:
         """Both sides of the model: coefficients, and variance components.
 

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from mlteach.core.arguments import whole
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import inverse_on_curved, without_curvature
 from mlteach.core.optim import OptRecord
@@ -209,7 +210,8 @@ class MultigroupEstimates(Estimates):
             index = pd.MultiIndex.from_product([self.groups, self.model.positions], names=names)
         return pd.DataFrame(rows, index=index, columns=list(self.variables))
 
-    def implied(self, group=None, n: int = 2) -> pd.DataFrame:
+    @checked
+    def implied(self, group: str | None = None, n: int = 2) -> pd.DataFrame:
         """Covariance matrix of the wide format that the model implies.
 
         Parameters
@@ -233,7 +235,8 @@ class MultigroupEstimates(Estimates):
             V[i * p : (i + 1) * p, i * p : (i + 1) * p] += within[c]
         return pd.DataFrame(V, index=names, columns=names)
 
-    def implied_mean(self, group=None, n: int = 2) -> pd.Series:
+    @checked
+    def implied_mean(self, group: str | None = None, n: int = 2) -> pd.Series:
         """Means of the wide format: as :meth:`implied`, shape (p n,)."""
         mu = self.by_group[self.group_number(group)][0]
         cells = self._cells(n)

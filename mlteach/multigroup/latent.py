@@ -19,7 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.core.distributions import normal_quantile, two_sided_t
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
+from mlteach.core.summary import check_level
 from mlteach.errors import ModelError
 from mlteach.multigroup.result import MultigroupResult
 from mlteach.multigroup.two_level_normal import TwoLevelNormal
@@ -27,7 +29,7 @@ from mlteach.multigroup.two_level_normal import TwoLevelNormal
 pd = lazy_import("pandas")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LatentRegression:
     """Regressions of the first variable of a two-level normal model on the k others.
 
@@ -36,9 +38,9 @@ class LatentRegression:
     model : TwoLevelNormal
         With the (co)variances on both levels.
     within, between : ndarray, shape (k,)
-        ``between`` is NaN where the predictors' covariance matrix between clusters is not positive
-        definite: then there are no latent means to regress on. Both are if the model did not
-        converge.
+        ``between`` is NaN for predictors without variance between clusters, which have no latent
+        means to regress on, and for all where those of the others are collinear. Both are if the
+        model did not converge.
     cov : ndarray, shape (2 k, 2 k)
         Covariance matrix of ``within``, then ``between``.
     reliability : ndarray, shape (k,)
@@ -51,6 +53,16 @@ class LatentRegression:
     between: np.ndarray
     cov: np.ndarray
     reliability: np.ndarray
+
+    def __repr__(self) -> str:
+        columns = {
+            f"{level}{end}": values
+            for level in ("within", "between", "contextual")
+            for end, values in (("", getattr(self, level)), ("_se", self.se[level]))
+        }
+        outcome, *names = self.model.names
+        table = pd.DataFrame({**columns, "reliability": self.reliability}, index=names)
+        return f"Regression of {outcome} on latent cluster means\n{table.round(4).to_string()}"
 
     @property
     def contextual(self) -> np.ndarray:
@@ -99,10 +111,11 @@ def regress_first(model: TwoLevelNormal) -> LatentRegression:
     )
 
 
+@checked
 def latent_regression(
     fit: MultigroupResult,
     outcome: str,
-    predictors: Sequence[str] | None = None,
+    predictors: str | Sequence[str] | None = None,
     *,
     level: float = 0.95,
 ) -> pd.DataFrame:
@@ -124,8 +137,9 @@ def latent_regression(
     -------
     DataFrame
         Indexed by group, effect (within, between, contextual) and predictor; columns estimate, se
-        (delta method), z, p, lower, upper. Between and contextual are NaN where the predictors'
-        Between matrix is not positive definite.
+        (delta method), z, p, lower, upper. Between and contextual are NaN for predictors without
+        variance between clusters, which are left out, and for all where the Between matrix of the
+        others is not positive definite.
 
     Raises
     ------
@@ -147,6 +161,11 @@ def latent_regression(
     Ludtke, Marsh, Robitzsch, Trautwein, Asparouhov & Muthen (2008), Psychological Methods 13(3),
     doi:10.1037/a0012869.
     """
+    if not isinstance(fit, MultigroupResult):
+        raise ModelError(
+            f"latent_regression needs a fit of fit_multigroup, not {type(fit).__name__}."
+        )
+    check_level(level)
     names = _chosen(fit, outcome, predictors)
     tables = {group: _group_regression(fit, group, names, level) for group in fit.groups}
     return pd.concat(tables, names=[fit.data.group or "group", "effect", "predictor"])
@@ -202,13 +221,20 @@ def _reliability(model: TwoLevelNormal) -> np.ndarray:
 
 
 def _regression(S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (k,) and their derivative by the lower triangle of S, shape (k, m)."""
+    """Coefficients (k,) and their derivative by the lower triangle of S, shape (k, m).
+
+    Predictors without variance are left out: NaN. All are if those that stay are collinear.
+    """
     p = len(S)
     rows, cols = np.tril_indices(p)
-    if np.linalg.eigvalsh(S[1:, 1:])[0] <= 0:
-        return np.full(p - 1, np.nan), np.full((p - 1, len(rows)), np.nan)
-    beta = np.linalg.solve(S[1:, 1:], S[1:, 0])
+    beta, by_S = np.full(p - 1, np.nan), np.full((p - 1, len(rows)), np.nan)
+    some = np.flatnonzero(np.diag(S)[1:] > 0)
+    X = S[1:, 1:][np.ix_(some, some)]
+    if not len(some) or np.linalg.eigvalsh(X)[0] <= 0:
+        return beta, by_S
+    beta[some] = np.linalg.solve(X, S[1:, 0][some])
     basis = np.zeros((len(rows), p, p))
     basis[np.arange(len(rows)), rows, cols] = basis[np.arange(len(rows)), cols, rows] = 1.0
-    change = basis[:, 1:] @ np.append(1.0, -beta)
-    return beta, np.linalg.solve(S[1:, 1:], change.T)
+    change = basis[:, 1 + some] @ np.append(1.0, -np.nan_to_num(beta))
+    by_S[some] = np.linalg.solve(X, change.T)
+    return beta, by_S

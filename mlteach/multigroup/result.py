@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from mlteach.core.distributions import two_sided_t
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.notes import (
     codes_in,
@@ -35,6 +36,7 @@ class MultigroupResult(MultigroupEstimates, Result):
 
     # --------------------------------------------------------------------------------- parameters
 
+    @checked
     def conf_int(self, level: float = 0.95, *, method: str = "wald") -> pd.DataFrame:
         """Confidence intervals of the parameters.
 
@@ -112,7 +114,8 @@ class MultigroupResult(MultigroupEstimates, Result):
 
     # ------------------------------------------------------------------------------------ clusters
 
-    def ranef(self, group=None) -> pd.DataFrame:
+    @checked
+    def ranef(self, group: str | None = None) -> pd.DataFrame:
         """What the data say of each cluster's u: conditional means and standard deviations.
 
         Parameters

@@ -26,6 +26,7 @@ from matplotlib.textpath import TextPath
 from mlteach.core.arguments import whole
 from mlteach.core.columns import numbers, table_with
 from mlteach.core.palette import PALETTE
+from mlteach.core.result import as_generator
 from mlteach.errors import DataError, DataWarning, ModelError
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
@@ -348,7 +349,7 @@ def effect_names(fit: MixedResult | LocationScaleResult) -> list[str]:
 
 def need_share(value: float, name: str) -> float:
     """Refuse a probability that is not strictly between 0 and 1."""
-    if not 0.0 < value < 1.0:
+    if not (isinstance(value, float | np.floating) and 0.0 < value < 1.0):
         raise ModelError(f"{name}={value} is not between 0 and 1; 0.95, for example, is.")
     return value
 
@@ -383,7 +384,7 @@ def named_fits(
 
 
 def complete_rows(
-    data: pd.DataFrame, numeric: Sequence[str], cluster: str, where: str, *, stacklevel: int = 3
+    data: pd.DataFrame, numeric: Sequence[str], cluster: str, where: str, *, stacklevel: int = 4
 ) -> pd.DataFrame:
     """The rows without a missing value in the columns of the figure, numbers as floats.
 
@@ -415,5 +416,5 @@ def sample_clusters(ids: pd.Index, n_clusters: int | None, seed: int) -> pd.Inde
     if n_clusters is None:
         return ids
     whole("n_clusters", n_clusters, 1, len(ids))
-    chosen = np.random.default_rng(seed).choice(len(ids), n_clusters, replace=False)
+    chosen = as_generator(seed).choice(len(ids), n_clusters, replace=False)
     return ids[np.sort(chosen)]

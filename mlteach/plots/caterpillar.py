@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from mlteach.core.columns import table_with
+from mlteach.core.kinds import checked
 from mlteach.errors import DataError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
@@ -31,6 +32,7 @@ from mlteach.plots.base import (
 )
 
 
+@checked
 def caterpillar(
     fit: MixedResult | LocationScaleResult,
     effect: str = "Intercept",

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mlteach.centering.result import CenteringResult
+from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.plots.base import (
     PALETTE,
@@ -24,6 +25,7 @@ from mlteach.plots.base import (
 REACH = 0.35
 
 
+@checked
 def contextual_triangle(
     effects: CenteringResult | tuple[float, float],
     predictor: str | None = None,
@@ -88,6 +90,7 @@ def contextual_triangle(
     return described(ax, _describe_triangle(within, between, x, y, cluster))
 
 
+@checked
 def smushing(
     result: CenteringResult, predictor: str | None = None, *, ax: Axes | None = None
 ) -> Axes:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
+from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
@@ -32,6 +33,7 @@ FEW_ROWS = 200
 # ---------------------------------------------------------------------------------------- QQ plots
 
 
+@checked
 def qq(
     fit: MixedResult | LocationScaleResult,
     level: int = 1,
@@ -201,6 +203,7 @@ def _describe_qq(fit, what: str, values: np.ndarray, outside: np.ndarray, envelo
 # --------------------------------------------------------------------------------- residual spread
 
 
+@checked
 def residual_spread(
     fit: MixedResult,
     *,

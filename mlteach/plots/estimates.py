@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
@@ -21,6 +22,7 @@ from mlteach.plots.base import (
     label,
     legend_with_headroom,
     named_fits,
+    need_fit,
     need_random_effects,
     need_share,
     number,
@@ -39,6 +41,7 @@ _PARTS: dict[str, Fill] = {
 # ------------------------------------------------------------------------------------ variance bar
 
 
+@checked
 def variance_parts(fit: MixedResult) -> pd.Series:
     """Variance of the outcome by where it comes from.
 
@@ -64,6 +67,7 @@ def variance_parts(fit: MixedResult) -> pd.Series:
     >>> variance_parts(fit).round(2).tolist()
     [8.61, 0.0, 39.15, 0.0]
     """
+    need_fit(fit, "variance_parts")
     T, Z = fit.tau.to_numpy(), fit.design.Z
     mean = Z.mean(axis=0)
     spread = (Z - mean).T @ (Z - mean) / (len(Z) - 1)
@@ -74,6 +78,7 @@ def variance_parts(fit: MixedResult) -> pd.Series:
     return pd.Series(values, index=list(_PARTS), name="variance")
 
 
+@checked
 def variance_bar(
     fits: Fits, *, predictors: bool = False, share: bool = False, ax: Axes | None = None
 ) -> Axes:
@@ -147,6 +152,7 @@ def _describe_bars(table: pd.DataFrame, outcomes: str) -> str:
 # ------------------------------------------------------------------------------------ coefficients
 
 
+@checked
 def coefficients(
     fits: Fits | LocationScaleResult | Sequence | Mapping,
     *,

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
+from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
@@ -29,6 +30,7 @@ from mlteach.plots.slopes import DASHES
 from mlteach.questions.slope_line import columns_with
 
 
+@checked
 def cluster_lines(
     fit: MixedResult,
     x: str,

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
 from mlteach.core.distributions import normal_quantile
+from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.location_scale.derived import cluster_means
 from mlteach.location_scale.design import SCALE
@@ -52,6 +53,7 @@ SAME = 1e-9
 # -------------------------------------------------------------------- a variance for each cluster
 
 
+@checked
 def cluster_variances(
     fit: LocationScaleResult,
     of: str = "variance",
@@ -239,6 +241,7 @@ def _describe_quantities(fit, of: str, level: float, table: pd.DataFrame, averag
 # ------------------------------------------------------------------------- two effects together
 
 
+@checked
 def effects_pairs(
     fit: MixedResult | LocationScaleResult,
     a: str = "Intercept",

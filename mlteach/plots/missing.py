@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
+from mlteach.core.kinds import checked
 from mlteach.missing.patterns import missing_patterns as count_patterns
 from mlteach.plots.base import PALETTE, axes_or_new, described, size_in_points
 
@@ -25,6 +26,7 @@ LETTERS = 16
 TILE_INCHES, BAR_INCHES = 0.45, 1.5
 
 
+@checked
 def missing_patterns(
     data: pd.DataFrame,
     variables: Sequence[str],

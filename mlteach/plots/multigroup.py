@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
+from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.multigroup.result import MultigroupResult
 from mlteach.plots.base import (
@@ -31,6 +32,7 @@ TABLES = {
 }
 
 
+@checked
 def level_ellipses(
     fit: MultigroupResult,
     level: str = "within",
@@ -105,6 +107,7 @@ def level_ellipses(
                          f"clusters. {' '.join(said)}")  # fmt: skip
 
 
+@checked
 def group_quantities(
     fit: MultigroupResult,
     what: str = "icc",

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy import stats
 
+from mlteach.core.kinds import checked
 from mlteach.errors import DataError, ModelError
 from mlteach.location_scale.bayes.posterior import LocationScalePosterior
 from mlteach.location_scale.bayes.priors import Effects, FlatPrior
@@ -30,6 +31,7 @@ POINTS, BARS = 400, 40
 # ------------------------------------------------------------------------------------------ chains
 
 
+@checked
 def chains(
     fit: LocationScalePosterior,
     parameter: str,
@@ -119,6 +121,7 @@ def _smooth(values: np.ndarray, at: np.ndarray, support: tuple[float, float]) ->
 # ------------------------------------------------------------------------------ prior and posterior
 
 
+@checked
 def prior_posterior(
     fit: LocationScalePosterior,
     parameter: str,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
+from mlteach.core.kinds import checked
 from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
     PALETTE,
@@ -38,6 +39,7 @@ _FILLS: dict[str, Fill] = {
 }
 
 
+@checked
 def r_squared(fits: Fits, *, ax: Axes | None = None) -> Axes:
     """Draw where the variance of the outcome goes, after Rights and Sterba.
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
+from mlteach.core.kinds import checked
 from mlteach.errors import DataError
 from mlteach.plots.base import (
     PALETTE,
@@ -24,6 +25,7 @@ from mlteach.plots.base import (
 )
 
 
+@checked
 def within_between(
     data: pd.DataFrame,
     x: str,

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 
 from mlteach.core.distributions import chi2_quantile
+from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
@@ -35,6 +36,7 @@ GAP, MOST_TICKS = 0.5, 12
 SAME_POINT = 1e-9
 
 
+@checked
 def shrinkage(
     fit: MixedResult,
     effects: str | Sequence[str] | None = None,

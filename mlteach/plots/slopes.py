@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
@@ -36,6 +37,7 @@ POINTS, MARGIN = 161, 0.15
 # ----------------------------------------------------------------------------------- simple slopes
 
 
+@checked
 def simple_slopes(
     fit: MixedResult,
     x: str,
@@ -134,6 +136,7 @@ def _describe_slopes(fit, x, by, table: pd.DataFrame, level: float, notes) -> st
 # ---------------------------------------------------------------------------------- Johnson-Neyman
 
 
+@checked
 def johnson_neyman(
     fit: MixedResult,
     x: str,
@@ -258,6 +261,7 @@ def _describe_johnson_neyman(fit, found: JohnsonNeyman) -> str:
 # ------------------------------------------------------------------------------- variance function
 
 
+@checked
 def variance_function(
     fit: MixedResult,
     x: str,

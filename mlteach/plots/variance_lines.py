@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
+from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.location_scale.derived import cluster_means
 from mlteach.location_scale.design import SCALE
@@ -34,6 +35,7 @@ from mlteach.questions.slope_line import columns_with
 POINTS = 41
 
 
+@checked
 def variance_lines(
     fit: LocationScaleResult,
     x: str,

@@ -12,12 +12,14 @@ import numpy as np
 
 from mlteach.core.arguments import one_of
 from mlteach.core.columns import cluster_codes, numbers, table_with
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, DataWarning
 
 pd = lazy_import("pandas")
 
 
+@checked
 def column_icc(data: pd.DataFrame, column: str, *, cluster: str, method: str = "pairs") -> float:
     """Intraclass correlation of a column as it stands, without a model.
 
@@ -96,7 +98,7 @@ def _column_and_codes(
             f"{len(data) - len(used)} of {len(data)} rows are left out for missing values in "
             f"'{column}' or '{cluster}'.",
             DataWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     x = numbers(used[column], column)
     codes, labels = cluster_codes(used[cluster], cluster)

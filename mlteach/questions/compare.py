@@ -20,6 +20,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
 from mlteach.core.nesting import (
@@ -48,6 +49,7 @@ COLUMNS = ("parameters", "llf", "deviance", "aic", "bic", "lr", "df", "p", "p_mi
 SAME_DEVIANCE = 1e-6
 
 
+@checked
 def compare(
     *fits: Fit,
     nested: bool = True,

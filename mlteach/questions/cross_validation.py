@@ -21,6 +21,7 @@ from mlteach.core.arguments import one_of, own_arguments, whole
 from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design
 from mlteach.core.formula import effects_of, parse, with_random
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.moments import ClusterMoments, solve_within
 from mlteach.core.result import as_generator
@@ -84,15 +85,16 @@ class PoolingComparison:
 
 
 @own_arguments
+@checked
 def compare_pooling(
     formula: str,
     data: pd.DataFrame,
     *,
     cluster: str,
-    slopes: Sequence[str] = (),
+    slopes: str | Sequence[str] | None = (),
     leave: str = "rows",
     folds: int = 10,
-    seed: int = 0,
+    seed: int | np.random.Generator = 0,
     reml: bool = True,
 ) -> PoolingComparison:
     """Compare complete, no and partial pooling on rows that were left out.
@@ -154,7 +156,7 @@ def compare_pooling(
     errors.insert(0, "cluster", full.labels[full.codes])
     errors.insert(1, "fold", fold)
     if len(full.dropped):
-        warnings.warn(dropped_note(full), DataWarning, stacklevel=3)
+        warnings.warn(dropped_note(full), DataWarning, stacklevel=4)
     notes = (*design_notes(full), *notes)
     return PoolingComparison(table, errors, full.formula.text, leave, folds, notes)
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mlteach.core.distributions import normal_quantile
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import check_level, format_number
 from mlteach.errors import ModelError
@@ -105,6 +106,7 @@ class ICC(float):
         return f'<div class="mlteach-value">{lines}</div>'
 
 
+@checked
 def icc(
     fit: MixedResult | LocationScaleResult,
     *,
@@ -197,9 +199,7 @@ def _position(fit: MixedResult, at: Mapping[str, float] | None) -> np.ndarray:
     if unknown:
         slopes = ", ".join(name for name in names if name != INTERCEPT) or "none"
         raise ModelError(f"at= names {unknown[0]!r}, but the random slopes are: {slopes}.")
-    z = np.array([1.0 if name == INTERCEPT else float(at.get(name, 0.0)) for name in names])
-    if not np.isfinite(z).all():
-        raise ModelError(f"at= needs finite numbers; got {at}.")
+    z = _numbers("at", [1.0 if name == INTERCEPT else at.get(name, 0.0) for name in names])
     if not z.any():
         raise ModelError(
             "This model has no random intercept, so nothing varies between clusters where all "
@@ -321,8 +321,10 @@ def design_effect(n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
     Parameters
     ----------
     n : float or array
-        Cluster size, at least 1. If sizes differ, ``sum(n_j**2) / sum(n_j)``, the size of the
-        cluster of a random row, gives the design effect of the mean of all rows.
+        Cluster size, at least 1. Several sizes are several designs, each with its own answer
+        (while :func:`moulton_factor` takes a list as the clusters of one design). For one design
+        whose sizes differ, ``sum(n_j**2) / sum(n_j)``, the size of the cluster of a random row,
+        gives the design effect of the mean of all rows.
     icc : float or array
         Intraclass correlation, from -1/(n - 1) (rows of a cluster differ more than at random;
         an ANOVA estimate can say so) to 1.
@@ -403,7 +405,8 @@ def moulton_factor(n: ArrayLike, icc_x: ArrayLike, icc_y: ArrayLike) -> float | 
     Parameters
     ----------
     n : float or sequence
-        Cluster size; or the sizes of all clusters (such as ``fit.cluster_sizes``) if they differ.
+        Cluster size; or, if they differ, the sizes of all clusters of one design, such as
+        ``fit.cluster_sizes`` (while :func:`design_effect` takes an array as so many designs).
     icc_x : float or array
         Intraclass correlation of the predictor; ``column_icc(..., method="pairs")`` makes the
         formula exact.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.notes import convergence_notes, listed
 from mlteach.errors import ModelError
@@ -96,6 +97,7 @@ def partial_r(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:
     return _scalar(t / np.hypot(t, np.sqrt(df)))
 
 
+@checked
 def effect_sizes(fit: MixedResult, *, ddf: str | None = None) -> pd.DataFrame:
     """Effect sizes of all coefficients of a fit, the intercept left out.
 
@@ -151,7 +153,11 @@ def effect_sizes(fit: MixedResult, *, ddf: str | None = None) -> pd.DataFrame:
 
 
 def _t_and_df(t: ArrayLike, df: ArrayLike) -> tuple:
-    t, df = (v if isinstance(v, pd.Series) else np.asarray(v, dtype=float) for v in (t, df))
+    try:
+        t, df = (v if isinstance(v, pd.Series) else np.asarray(v, dtype=float) for v in (t, df))
+        np.broadcast_shapes(t.shape, df.shape)
+    except (TypeError, ValueError) as error:
+        raise ModelError("t and df must be numbers, or arrays of numbers of one shape.") from error
     if not (np.isfinite(np.asarray(df)) & (np.asarray(df) > 0.0)).all():
         raise ModelError(
             "Effect sizes from t need finite, positive degrees of freedom; those of z are "

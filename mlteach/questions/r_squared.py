@@ -21,6 +21,7 @@ import numpy as np
 
 from mlteach.core.lazy import lazy_import
 from mlteach.core.nesting import different_data, fixed_nested
+from mlteach.core.notes import convergence_notes
 from mlteach.core.summary import RESIDUAL, Summary
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
@@ -66,6 +67,8 @@ class RSquared:
         The models.
     notes : tuple of str
         What a reader should know.
+    converged : bool
+        Whether the models are at their maxima.
     """
 
     total: float
@@ -76,6 +79,7 @@ class RSquared:
     formula: str
     baseline: str
     notes: tuple[str, ...]
+    converged: bool = True
 
     def summary(self) -> Summary:
         """Put the tables under each other."""
@@ -90,7 +94,7 @@ class RSquared:
                 "Total R² of the baseline": f"{self.total_baseline:.4f}",
             }
             tables = {"Proportional reduction of each variance": self.pseudo, **tables}
-        return Summary("Explained variance", facts, tables, self.notes)
+        return Summary("Explained variance", facts, tables, self.notes, self.converged)
 
     def __repr__(self) -> str:
         return str(self.summary())
@@ -147,13 +151,14 @@ def r_squared(m1: MixedResult, m0: MixedResult | None = None) -> RSquared:
         measures=_measures(decomposition["variance"]),
         formula=m1.formula,
         baseline="" if m0 is None else m0.formula,
-        notes=_notes(pseudo, m1, m0),
+        notes=(*convergence_notes(m1), *_notes(pseudo, m1, m0)),
+        converged=m1.converged and (m0 is None or m0.converged),
     )
 
 
 def _check_fits(m1: MixedResult, m0: MixedResult | None) -> None:
-    for fit in (m1, m0):
-        if fit is not None and not isinstance(fit, MixedResult):
+    for fit in (m1,) if m0 is None else (m1, m0):
+        if not isinstance(fit, MixedResult):
             raise ModelError(f"r_squared needs fitted models, not {type(fit).__name__}.")
     if m0 is None:
         return

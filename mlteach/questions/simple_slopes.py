@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from mlteach.core.distributions import t_quantile
+from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import Summary, check_level, coefficient_table, format_number
 from mlteach.errors import ModelError
@@ -26,6 +27,7 @@ pd = lazy_import("pandas")
 DIRECTIONS = 2000
 
 
+@checked
 def simple_slopes(
     fit: MixedResult,
     x: str,
@@ -162,6 +164,7 @@ class JohnsonNeyman:
         return self.summary()._repr_html_()
 
 
+@checked
 def johnson_neyman(
     fit: MixedResult,
     x: str,

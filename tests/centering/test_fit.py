@@ -221,6 +221,35 @@ def test_no_variance_between_leaves_the_latent_rows_empty():
     assert any(note.startswith("x: differences between") for note in result.notes)
 
 
+def test_a_predictor_without_variance_between_leaves_the_latent_rows_of_others():
+    rng = np.random.default_rng(6)
+    g = np.repeat(np.arange(60), 8)
+    x, z = rng.normal(size=480) + rng.normal(size=60)[g], rng.normal(size=480)
+    # Half of what chance makes the cluster means of z differ by: less than none, for the model.
+    z = z - 0.5 * (np.bincount(g, z) / 8)[g]
+    y = x + z + rng.normal(size=60)[g] + rng.normal(size=480)
+    data = pd.DataFrame({"y": y, "x": x, "z": z, "g": g})
+    result = mt.fit_centering("y ~ x + z", data, cluster="g")
+    latent = ["latent_between", "latent_contextual"]
+    assert result.table.loc["z"].loc[latent, "estimate"].isna().all()
+    assert np.isfinite(result.table.loc["x"].loc[latent, ["estimate", "se"]].to_numpy(float)).all()
+    assert np.isfinite(result.table.loc["z"].loc["latent_within", "se"])
+    between = result.latent.model.between
+    assert result.latent.between[0] == pytest.approx(between[1, 0] / between[1, 1], rel=1e-12)
+    fit = mt.fit_multigroup(["y", "x", "z"], data, cluster="g")
+    alone = mt.latent_regression(fit, "y", "x").xs("between", level="effect").xs("x", level=1)
+    both = mt.latent_regression(fit, "y", ["x", "z"]).xs("between", level="effect").loc["all"]
+    for column in ("estimate", "se"):
+        assert result.table.loc["x"].loc["latent_between", column] == pytest.approx(
+            alone[column].iloc[0], rel=1e-4
+        )
+        assert both.loc["x", column] == pytest.approx(alone[column].iloc[0], rel=1e-9)
+    assert np.isnan(both.loc["z", "estimate"])
+    (note,) = (note for note in result.notes if "latent" in note)
+    assert note.startswith("z: differences between") and "from a regression without" in note
+    assert "array(" not in repr(result.latent) and "reliability" in repr(result.latent)
+
+
 def test_a_latent_model_without_a_maximum_has_no_numbers():
     """One cluster of 2,000 beside small ones, x alike in all: the likelihood grows without end."""
     sizes = pd.read_csv(REFERENCE / "data" / "sizes.csv")

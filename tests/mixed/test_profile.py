@@ -46,6 +46,16 @@ def unpack(free, quantity, value):
     return out
 
 
+def test_coefficients_of_a_reml_fit_say_that_their_profile_is_of_ml(data):
+    fits = {reml: fit_mixed("y ~ x + w + (1 | g)", data, reml=reml) for reml in (True, False)}
+    told = fits[True].confint("profile")
+    assert "of the likelihood (ML), although the fit is by REML" in repr(told.round(2))
+    quiet = [fits[True].confint("profile", "random"), fits[False].confint("profile"),
+             fits[True].confint()]  # fmt: skip
+    assert not any("Note" in repr(table) for table in quiet)
+    np.testing.assert_allclose(told["lower"], quiet[1]["lower"], rtol=1e-6)
+
+
 @pytest.mark.parametrize("seed", [3, 5, 8, 11])
 def test_limits_of_a_residual_sd_where_the_variance_between_comes_and_goes(seed):
     """With an ICC near zero tau is zero on one side of a limit and above it on the other."""

@@ -313,7 +313,11 @@ def test_cluster_names_may_be_text_or_categories(hsb):
             r"shrinkage=True\) needs a fitted model.*got DataFrame",
         ),
         (lambda d, f: plots.cluster_dots(f, n_clusters=161), DataError, "whole number from 1 to"),
-        (lambda d, f: plots.cluster_dots(f, n_clusters=2.5), DataError, "n_clusters=2.5"),
+        (
+            lambda d, f: plots.cluster_dots(f, n_clusters=2.5),
+            ModelError,
+            "n_clusters= takes a whole number or None, not 2.5",
+        ),
     ],
 )
 def test_cluster_dots_refuses(hsb, empty, call, error, words):

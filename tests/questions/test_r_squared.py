@@ -1,5 +1,6 @@
 """Explained variance: against Rights and Sterba's formulas, Nakagawa's R², and simulation."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -279,3 +280,15 @@ def test_refuses_what_cannot_be_compared(data, empty, full):
         mt.r_squared(empty, full)
     with pytest.raises(mt.ModelError, match="fitted models"):
         mt.r_squared(0.5)
+
+
+def test_refuses_what_is_no_model_and_says_what_has_not_converged(hsb):
+    fit = mt.fit_empty("math", hsb, cluster="school")
+    with pytest.raises(mt.ModelError, match="needs fitted models, not NoneType"):
+        mt.r_squared(None)
+    assert "NOT CONVERGED" not in repr(mt.r_squared(fit))
+    record = dataclasses.replace(fit.optimizer, converged=False, status="did not converge: asked")
+    stopped = mt.r_squared(dataclasses.replace(fit, optimizer=record))
+    assert stopped.notes[0] == "NOT CONVERGED: did not converge: asked."
+    for text in (repr(stopped), stopped._repr_html_()):
+        assert text.count("NOT CONVERGED, do not use these numbers") == 2

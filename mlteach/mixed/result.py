@@ -337,7 +337,7 @@ class MixedResult(MixedEstimates, Result):
     def variance_function(
         self,
         x: str,
-        at: Sequence[float] | None = None,
+        at: float | Sequence[float] | None = None,
         *,
         others: Mapping[str, float] | None = None,
         level: float = 0.95,
@@ -351,7 +351,7 @@ class MixedResult(MixedEstimates, Result):
         ----------
         x : str
             A random slope, by its name in ``tau``.
-        at : sequence of float, optional
+        at : float or sequence of float, optional
             Values of x; by default 41 from the smallest to the largest in the rows used, or all
             values if there are at most eight.
         others : mapping of str to float, optional

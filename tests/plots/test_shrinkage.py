@@ -11,7 +11,7 @@ from scipy import stats
 
 import mlteach as mt
 from mlteach import plots
-from mlteach.errors import DataError, ModelError
+from mlteach.errors import ModelError
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}  # the same numbers, only drawn
 
@@ -121,7 +121,7 @@ def test_sample_of_clusters(slopes):
     assert ax.get_xlabel() == "Intercept of math; 20 of 160 clusters (school)"
     again = plots.shrinkage(slopes, n_clusters=20, seed=3)
     np.testing.assert_array_equal(dots(ax, "none"), dots(again, "none"))
-    with pytest.raises(DataError, match="n_clusters=0"):
+    with pytest.raises(ModelError, match="n_clusters=0"):
         plots.shrinkage(slopes, n_clusters=0)
 
 

@@ -13,6 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
+from mlteach.core.progress import Progress
+
 # A maximum is reached when a Newton step could lower the deviance by no more than this: far below
 # anything a test or an interval could show, and above rounding in a deviance of 1e6.
 GAIN_TOLERANCE = 1e-7
@@ -82,29 +84,8 @@ def minimize(objective: Objective, start: np.ndarray, max_iter: int = 100) -> Op
     -------
     OptRecord
     """
-    trace: list[tuple[np.ndarray, float]] = []
-
-    def logged(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = objective.value_and_gradient(theta)
-        trace.append((theta, value))
-        return value, gradient
-
-    theta = np.array(start, float)
-    value, gradient = logged(theta)
-    newton = _newton(objective.hessian(theta), gradient)
-    final = False
-    for _ in range(max_iter):
-        # Below this gain the deviance is flat to rounding, but the gradient still sees: one Newton
-        # step more, which doubles the correct digits, gives the last ones of the estimate.
-        flat = newton.gain <= 1e-15 * (1.0 + abs(value))
-        if final or newton.gain < 1e-30:
-            break
-        final = flat
-        moved = _descend(logged, theta, value, gradient, newton.step, 1 if flat else 40)
-        if moved is None:
-            break
-        theta, value, gradient = moved
-        newton = _newton(objective.hessian(theta), gradient)
+    with Progress("fit, evaluations") as bar:
+        value, gradient, theta, newton, trace = _search(objective, start, max_iter, bar)
     converged = newton.gain <= GAIN_TOLERANCE and newton.is_minimum
     status = (
         "converged: no step lowers the deviance"
@@ -123,6 +104,35 @@ def minimize(objective: Objective, start: np.ndarray, max_iter: int = 100) -> Op
         status=status,
         trace=trace,
     )
+
+
+def _search(objective: Objective, start: np.ndarray, max_iter: int, bar: Progress) -> tuple:
+    """Newton steps until they gain nothing: value, gradient, theta, the last step, all points."""
+    trace: list[tuple[np.ndarray, float]] = []
+
+    def logged(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = objective.value_and_gradient(theta)
+        trace.append((theta, value))
+        bar.update()
+        return value, gradient
+
+    theta = np.array(start, float)
+    value, gradient = logged(theta)
+    newton = _newton(objective.hessian(theta), gradient)
+    final = False
+    for _ in range(max_iter):
+        # Below this gain the deviance is flat to rounding, but the gradient still sees: one Newton
+        # step more, which doubles the correct digits, gives the last ones of the estimate.
+        flat = newton.gain <= 1e-15 * (1.0 + abs(value))
+        if final or newton.gain < 1e-30:
+            break
+        final = flat
+        moved = _descend(logged, theta, value, gradient, newton.step, 1 if flat else 40)
+        if moved is None:
+            break
+        theta, value, gradient = moved
+        newton = _newton(objective.hessian(theta), gradient)
+    return value, gradient, theta, newton, trace
 
 
 def _descend(logged, theta, value, gradient, step, halvings):

@@ -43,8 +43,9 @@ class Progress:
         self._show, self._bar = show, None
 
     def __enter__(self) -> Progress:
-        self._show = self._show and not _inside.get()
-        self._outer = _inside.set(True)
+        self._was_inside = _inside.get()
+        self._show = self._show and not self._was_inside
+        _inside.set(True)
         self._since = time.monotonic()
         return self
 
@@ -60,6 +61,6 @@ class Progress:
             self._bar = tqdm(desc=self.what, total=self.total, initial=self.done, leave=False)
 
     def __exit__(self, *error: object) -> None:
-        _inside.reset(self._outer)
+        _inside.set(self._was_inside)
         if self._bar is not None:
             self._bar.close()

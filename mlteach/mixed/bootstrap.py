@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.core.moments import OutcomeMoments
+from mlteach.core.progress import Progress
 from mlteach.core.result import as_generator
 from mlteach.errors import ModelError
 from mlteach.mixed.deviance import ProfiledDeviance
@@ -237,11 +238,10 @@ def _outcomes(fit, n, seed, progress) -> Iterator[np.ndarray]:
     rng = as_generator(seed)
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
         raise ModelError(f"The bootstrap needs a number of data sets such as n=1000; got {n!r}.")
-    # Imported here: only the bootstrap needs it, and the bar is a notebook's or a terminal's.
-    from tqdm.auto import tqdm
-
-    for _ in tqdm(range(n), desc="bootstrap", disable=not progress, leave=False):
-        yield outcomes(fit, rng, 1)[:, 0]
+    with Progress("bootstrap", total=n, show=progress) as bar:
+        for _ in range(n):
+            yield outcomes(fit, rng, 1)[:, 0]
+            bar.update()
 
 
 def outcomes(fit: MixedEstimates, rng: np.random.Generator, n: int) -> np.ndarray:

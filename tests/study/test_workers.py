@@ -150,7 +150,7 @@ def test_an_interruption_ends_all_processes_and_keeps_what_is_done(tmp_path, wor
 
 
 def empty_at_times(y):
-    return analyse(y)[: y.mean() < 3.2]
+    return analyse(y)[: int(y.mean() < 3.2)]
 
 
 def test_tables_without_rows_are_failures(tmp_path):

@@ -190,12 +190,24 @@ def test_seed_is_checked(seed):
         boot.bootstrap(fit("1 + (1 | g)", table(4)), n=2, seed=seed, progress=False)
 
 
-def test_progress_bar_is_shown_and_leaves_nothing_when_off(capsys):
-    result = fit("1 + (1 | g)", table(4))
-    boot.bootstrap(result, n=3, seed=1, progress=False)
-    assert capsys.readouterr() == ("", "")
-    boot.bootstrap(result, n=3, seed=1, progress=True)
-    assert "bootstrap" in capsys.readouterr().err
+@pytest.mark.parametrize("progress", [True, False])
+def test_a_long_bootstrap_has_a_bar_unless_it_is_off(monkeypatch, progress):
+    begun = []
+    monkeypatch.setattr("tqdm.auto.tqdm", lambda **settings: begun.append(settings) or Bar())
+    monkeypatch.setattr("mlteach.core.progress.PATIENCE", -1.0)
+    boot.bootstrap(fit("1 + (1 | g)", table(4)), n=3, seed=1, progress=progress)
+    bars = [settings["total"] for settings in begun if settings["desc"] == "bootstrap"]
+    assert bars == [3] * progress
+
+
+class Bar:
+    """Takes what a bar of tqdm is told."""
+
+    def update(self, steps):
+        """Count."""
+
+    def close(self):
+        """Go."""
 
 
 # ---------------------------------------------------------------------------------------- intervals

@@ -308,7 +308,7 @@ class MixedResult(MixedEstimates, Result):
 
         return prediction.prediction_interval(self, data, level, of, random)
 
-    def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> np.ndarray:
+    def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> pd.DataFrame:
         """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
 
         Parameters
@@ -320,7 +320,8 @@ class MixedResult(MixedEstimates, Result):
 
         Returns
         -------
-        ndarray, shape (N, n)
+        DataFrame, shape (N, n)
+            Indexed like the rows used; columns ``sim_1``, ``sim_2``, ...
 
         Raises
         ------
@@ -329,7 +330,9 @@ class MixedResult(MixedEstimates, Result):
         """
         from mlteach.mixed import bootstrap
 
-        return bootstrap.outcomes(self, as_generator(seed), whole("n", n, least=1))
+        y = bootstrap.outcomes(self, as_generator(seed), whole("n", n, least=1))
+        names = [f"sim_{k + 1}" for k in range(y.shape[1])]
+        return pd.DataFrame(y, index=self.design.index, columns=names)
 
     # ------------------------------------------------------------------- variance by predictors
 

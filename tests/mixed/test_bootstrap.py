@@ -54,7 +54,7 @@ def sds(result):
 def test_refit_is_a_full_fit(right, reml, seed):
     data = table(seed)
     result = fit(right, data, reml)
-    y = result.simulate(np.random.default_rng(seed))[:, 0]
+    y = result.simulate(np.random.default_rng(seed))["sim_1"].to_numpy()
     refit = boot.Refitter(result)(y)
     full = fit(right, data.assign(y=y), reml)
     assert refit.deviance == pytest.approx(full.deviance, abs=SAME_FIT)

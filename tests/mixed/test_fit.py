@@ -155,14 +155,17 @@ def test_simulated_data_have_the_moments_of_the_model(hsb):
     fit = mt.fit_empty("math", hsb, cluster="school")
     y = fit.simulate(np.random.default_rng(1), 400)
     assert y.shape == (fit.nobs, 400)
-    means = pd.DataFrame(y).groupby(fit.design.codes).mean()
+    assert y.index.equals(hsb.index)
+    assert list(y.columns[:2]) == ["sim_1", "sim_2"]
+    means = y.groupby(fit.design.codes).mean()
     total = fit.tau.iloc[0, 0] + fit.sigma2
     # Monte Carlo error of a variance over 400 x 160 clusters: about 0.6%; three of those.
     assert y.var(axis=0).mean() == pytest.approx(total, rel=0.01)
     expected = fit.tau.iloc[0, 0] + fit.sigma2 * (1 / fit.cluster_sizes).mean()
     assert means.var().mean() == pytest.approx(expected, rel=0.02)
     again = fit.simulate(np.random.default_rng(1), 400)
-    assert np.array_equal(y, again)
+    assert y.equals(again)
+    assert y.equals(fit.simulate(1, 400))
 
 
 def test_a_refit_to_simulated_data_recovers_the_parameters(hsb):
@@ -170,7 +173,7 @@ def test_a_refit_to_simulated_data_recovers_the_parameters(hsb):
     fit = mt.fit_mixed("math ~ ses_within + (1 + ses_within | school)", centred)
     rng = np.random.default_rng(5)
     estimates = []
-    for y in fit.simulate(rng, 60).T:
+    for _, y in fit.simulate(rng, 60).items():
         refit = mt.fit_mixed(fit.formula, centred.assign(math=y))
         estimates.append(refit.variances["estimate"])
     mean = pd.DataFrame(estimates).mean()

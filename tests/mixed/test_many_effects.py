@@ -80,7 +80,7 @@ def test_effects_and_predictions(fit, data):
 
 def test_simulated_outcomes_have_the_implied_covariance(fit, data):
     n = 4000
-    draws = fit.simulate(np.random.default_rng(2), n=n)
+    draws = fit.simulate(np.random.default_rng(2), n=n).to_numpy()
     assert draws.shape == (360, n)
     rows = slice(7, 11)  # the last two of one cluster and the first two of the next
     V = fit.implied_covariance(data.iloc[rows]).to_numpy()

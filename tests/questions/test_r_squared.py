@@ -218,7 +218,7 @@ def test_total_is_the_variance_that_the_model_implies(data):
     """Mean square of simulated outcomes around the mean of x'beta; raw predictor, random slope."""
     table = data.iloc[:2000].assign(ses=lambda d: d["ses"] + 3.0)
     fit = mt.fit_mixed("math ~ ses + (1 + ses | school)", table)
-    y = fit.simulate(np.random.default_rng(12), n=600)
+    y = fit.simulate(np.random.default_rng(12), n=600).to_numpy()
     squares = ((y - fit.predict(random=False).mean()) ** 2).mean(axis=0)
     # Four standard errors of the mean over 600 samples.
     allowed = 4 * squares.std() / np.sqrt(600)
@@ -231,7 +231,7 @@ def test_parts_between_clusters_are_those_of_simulated_cluster_means(data):
     """Mean square of cluster means, less the residual's share, is f2 + m."""
     table = data.iloc[:2000]
     fit = mt.fit_mixed("math ~ ses + (1 + ses | school)", table)
-    y = fit.simulate(np.random.default_rng(13), n=600)
+    y = fit.simulate(np.random.default_rng(13), n=600).to_numpy()
     means = pd.DataFrame(y).groupby(table["school"].to_numpy()).transform("mean").to_numpy()
     squares = ((means - fit.predict(random=False).mean()) ** 2).mean(axis=0)
     residual = fit.sigma2 * fit.n_clusters / fit.nobs

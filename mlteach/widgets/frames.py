@@ -20,6 +20,7 @@ from mlteach.data.fingerprint import fingerprint
 from mlteach.errors import ModelError
 from mlteach.widgets.base import Widget
 from mlteach.widgets.look import style
+from mlteach.widgets.stage import stage
 from mlteach.widgets.svg import drawing
 
 #: A grid with more frames takes minutes to draw; nobody visits them all.
@@ -99,8 +100,9 @@ def draw_frames(widget: Widget) -> Frames:
         )
     drawn: list[Frame] = []
     shapes = set()
-    with style(), _rare_collections():
+    with style(), _rare_collections(), stage() as used:
         for values in widget.grid():
+            used.clear()
             panel = widget.panel(**values)
             figure = drawing(panel.figure)
             shapes.add((figure.width, figure.height, tuple(panel.readouts)))

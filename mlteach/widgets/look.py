@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlteach.core.palette import PALETTE
+from mlteach.widgets.stage import empty_figure
 
 #: Inches. At the width of a book's column a letter is twice as large as in the text.
 WIDTH, HEIGHT = 6.4, 3.5
@@ -86,18 +87,23 @@ def figure(widths: Sequence[float] = (1,), *, height: float = HEIGHT) -> tuple[F
     >>> len(axes)
     2
     """
+    shape = (tuple(widths), height)
+    made = empty_figure(shape, lambda: _empty(*shape))
+    return made, list(made.axes)
+
+
+def _empty(widths: Sequence[float], height: float) -> Figure:
     made = Figure(figsize=(WIDTH, height))
     share = (WIDTH - len(widths) * (LEFT + RIGHT)) / sum(widths)
-    axes, left = [], LEFT
+    left = LEFT
     for width in widths:
         box = (left, BOTTOM, width * share, height - BOTTOM - TOP)
         ax = made.add_axes([box[0] / WIDTH, box[1] / height, box[2] / WIDTH, box[3] / height])
         # Fixed places: a label must not jump when the numbers beside it grow.
         ax.xaxis.set_label_coords(0.5, -0.33 / box[3])
         ax.yaxis.set_label_coords(-0.64 / box[2], 0.5)
-        axes.append(ax)
         left += width * share + LEFT + RIGHT
-    return made, axes
+    return made
 
 
 def signed(value: float | None) -> str:

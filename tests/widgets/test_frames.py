@@ -54,6 +54,41 @@ def test_every_frame_comes_back(frames) -> None:
             assert frame.description == panel.description
 
 
+def rich(n: int) -> Panel:
+    """Change all that a figure can be asked to change, at some values only."""
+    figure, (left, right) = look.figure((2, 1))
+    left.plot([1, n], [1, n], label="line")
+    if n % 2:
+        left.set(xscale="log", xlabel="x", title="odd", facecolor="#56B4E9")
+        left.set_xticks([1, 3, 10], ["one", "three", "ten"], color="#D55E00", rotation=30)
+        left.tick_params(axis="y", length=9, labelsize=20)
+        left.spines["left"].set_visible(False)
+        left.minorticks_on()
+        left.legend()
+        right.set_axis_off()
+    if n == 3:
+        right.invert_yaxis()
+        right.set(aspect="equal", position=(0.7, 0.2, 0.2, 0.6))
+        right.twinx().plot([0, 1], [5, 6])
+        right.annotate("here", (0, 0))
+        figure.suptitle("three")
+        other, (ax, _) = look.figure((2, 1))
+        ax.plot([0, 1], [0, 1])
+        assert other is not figure
+    right.grid(n == 2)
+    right.fill_between([0, n], [0, 1])
+    return Panel(figure, {"n": str(n)}, f"A line to {n}.")
+
+
+def test_a_used_figure_is_as_good_as_a_new_one() -> None:
+    """Whatever the last frame did to it, nothing is left."""
+    widget = Widget("rich", "Rich", "What?", (Slider("n", "n", 1, 6, 1, 1),), rich)
+    drawn = draw_frames(widget)
+    with look.style():
+        for place, values in enumerate(widget.grid()):
+            assert drawn.frame(place).lines == drawing(widget.panel(**values).figure).lines
+
+
 def test_chunks_are_handy(monkeypatch: pytest.MonkeyPatch, frames) -> None:
     """Cut small, the same frames come back, and no chunk is far from its size."""
     assert len(frames.chunks) == 1

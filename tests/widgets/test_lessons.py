@@ -13,6 +13,7 @@ from matplotlib.text import Text
 
 from mlteach.widgets import Choice, Slider, Widget, find, look, table
 from mlteach.widgets.catalogue import names
+from mlteach.widgets.stage import stage
 from mlteach.widgets.svg import _VARIABLES, drawing
 
 #: More figures take longer to draw than a reader of the website will ever look.
@@ -117,6 +118,16 @@ def test_drawing_is_pure(name: str) -> None:
     with mpl.rc_context(notebook), look.style():
         again = drawing(widget.panel().figure).lines
     assert again == drawn(name)[0][2]
+
+
+@LESSONS
+def test_a_used_figure_is_as_good_as_a_new_one(name: str) -> None:
+    """The frames of the website are drawn on one figure, those of a kernel on new ones."""
+    widget = find(name)
+    with look.style(), stage() as used:
+        for values, _, lines in drawn(name)[::-1]:
+            used.clear()
+            assert drawing(widget.panel(**values).figure).lines == lines
 
 
 @LESSONS

@@ -1,0 +1,102 @@
+"""One empty figure that serves all frames of a widget: to make one takes longer than to fill it.
+
+An Axes with its ticks is a thousand small objects. Between two frames each of them gets back the
+state that it had when the figure was new; what the last frame added is forgotten. So a drawing
+function cannot tell a used figure from a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from matplotlib.figure import Figure
+
+#: Ticks that are ready beforehand on each axis.
+TICKS = 6
+_CONTAINERS = (list, tuple, set, dict)
+
+
+class Memory:
+    """The state of a figure and of all that hangs on it, at one moment."""
+
+    def __init__(self, figure: Figure) -> None:
+        for ax in figure.axes:
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.get_major_ticks(TICKS)
+        self.figure = figure
+        self.states = [(part, _copy(vars(part))) for part in _parts(figure)]
+
+    def restored(self) -> Figure:
+        """The figure as it was."""
+        for part, state in self.states:
+            part.__dict__ = _copy(state)
+        return self.figure
+
+
+def _parts(figure: Figure) -> list[object]:
+    """The objects of matplotlib that can be reached from a figure."""
+    found: dict[int, object] = {}
+    waiting: list[object] = [figure]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, _CONTAINERS):
+            waiting += part.values() if isinstance(part, dict) else part
+        elif _has_state(part) and id(part) not in found:
+            found[id(part)] = part
+            waiting += vars(part).values()
+    return list(found.values())
+
+
+def _has_state(part: object) -> bool:
+    return type(part).__module__.startswith("matplotlib.") and hasattr(part, "__dict__")
+
+
+def _copy(value: object) -> object:
+    """Copy what can be changed in place, and nothing else."""
+    if type(value) is dict:
+        return {key: _copy(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_copy(item) for item in value]
+    return value.copy() if type(value) in (set, np.ndarray) else value
+
+
+class Stage:
+    """The figures of one widget while its frames are drawn."""
+
+    def __init__(self) -> None:
+        self.memories: dict[Hashable, Memory] = {}
+        self.used: set[Hashable] = set()
+
+    def clear(self) -> None:
+        """Begin the next frame."""
+        self.used.clear()
+
+    def figure(self, shape: Hashable, make: Callable[[], Figure]) -> Figure:
+        """Give an empty figure of a shape; a second one in the same frame is another."""
+        if shape in self.used:
+            return make()
+        self.used.add(shape)
+        if shape in self.memories:
+            return self.memories[shape].restored()
+        self.memories[shape] = Memory(make())
+        return self.memories[shape].figure
+
+
+_stages: list[Stage] = []
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """Use figures again in the ``with`` block."""
+    _stages.append(Stage())
+    try:
+        yield _stages[-1]
+    finally:
+        _stages.pop()
+
+
+def empty_figure(shape: Hashable, make: Callable[[], Figure]) -> Figure:
+    """A new figure, or on a stage one that is as good as new."""
+    return _stages[-1].figure(shape, make) if _stages else make()

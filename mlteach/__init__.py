@@ -36,8 +36,9 @@ from mlteach.multigroup.wide_moments import wide_moments, wide_requirement
 from mlteach.questions.column_icc import column_icc
 from mlteach.questions.compare import compare
 from mlteach.questions.cross_validation import PoolingComparison, compare_pooling
-from mlteach.questions.design_effects import ICC, design_effect, effective_n, icc, moulton_factor
+from mlteach.questions.design_effects import design_effect, effective_n, moulton_factor
 from mlteach.questions.effect_sizes import cohens_d, effect_sizes, partial_r
+from mlteach.questions.icc import ICC, icc
 from mlteach.questions.r_squared import r_squared
 from mlteach.questions.shrinkage import shrinkage
 from mlteach.questions.simple_slopes import johnson_neyman, simple_slopes

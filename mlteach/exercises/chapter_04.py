@@ -13,7 +13,8 @@ from scipy import stats
 from mlteach.data.shipped import load
 from mlteach.exercises.check import Exercise
 from mlteach.mixed.fit import MixedResult, fit_empty
-from mlteach.questions.design_effects import design_effect, effective_n, icc, moulton_factor
+from mlteach.questions.design_effects import design_effect, effective_n, moulton_factor
+from mlteach.questions.icc import icc
 
 
 @cache

@@ -1,318 +1,17 @@
-"""What clustering costs: intraclass correlations, design effects, Moulton factors.
+"""What clustering costs: design effects, effective sample sizes, Moulton factors.
 
-    icc = between / (between + sigma2),     between = z' Tau z
-
-With a random intercept only, ``between`` is tau2. With random slopes it depends on where one looks:
-z holds 1 for the intercept and the values of the predictors, zero unless told otherwise.
 n is a cluster size, N the number of rows, J the number of clusters.
 """
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Mapping
-from functools import cache, partial
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlteach.core.distributions import normal_quantile
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
-from mlteach.core.summary import check_level, format_number
 from mlteach.errors import ModelError
-from mlteach.location_scale.result import LocationScaleResult
-from mlteach.mixed.result import MixedResult
 
 pd = lazy_import("pandas")
-
-INTERCEPT = "Intercept"
-NO_VARIANCE = (
-    "No variance between clusters is estimated, so the correlation is zero, without limits."
-)
-# First stride, as an SD ratio, of a search for limits where there is no standard error.
-FIRST_WIDTH = 0.05
-# An effect on the boundary is moved off it by this (relative SD) before a search starts.
-FIRST_STEP = 1e-2
-# A singular value this much smaller than the largest is zero.
-RANK_TOLERANCE = 1e-12
-
-
-class ICC(float):
-    """An intraclass correlation: a number, with its standard error and confidence limits.
-
-    Attributes
-    ----------
-    se : float
-        Standard error by the delta method; NaN where the variance is estimated as zero.
-    lower, upper : float
-        Confidence limits, computed when first asked for: a simulation that needs only the number
-        does not wait for them.
-    level : float
-        Confidence level.
-    notes : tuple of str
-        What a reader should know.
-    """
-
-    se: float
-    level: float
-    notes: tuple[str, ...]
-    _limits: Callable[[], tuple[float, float]]
-
-    def __new__(
-        cls,
-        estimate: float,
-        se: float,
-        limits: Callable[[], tuple[float, float]],
-        level: float = 0.95,
-        notes: tuple[str, ...] = (),
-    ) -> ICC:
-        """Make the number and hang the rest on it."""
-        self = super().__new__(cls, estimate)
-        self.se, self.level, self.notes = float(se), level, tuple(notes)
-        self._limits = cache(limits)
-        return self
-
-    def __reduce__(self) -> tuple:
-        # A copy carries the limits themselves, not the fit they come from.
-        limits = partial(tuple, self._limits())
-        return ICC, (float(self), self.se, limits, self.level, self.notes)
-
-    @property
-    def lower(self) -> float:
-        """Lower confidence limit."""
-        return self._limits()[0]
-
-    @property
-    def upper(self) -> float:
-        """Upper confidence limit."""
-        return self._limits()[1]
-
-    @property
-    def estimate(self) -> float:
-        """The correlation as a plain number."""
-        return float(self)
-
-    def __repr__(self) -> str:
-        se = format_number(self.se) or "undetermined"
-        low, high = map(format_number, self._limits())
-        text = f"ICC = {float(self):.4f} (SE {se}, {self.level:.0%} CI {low} to {high})"
-        return "\n".join([text, *(f"Note: {note}" for note in self.notes)])
-
-    __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        lines = "<br>".join(html.escape(line) for line in repr(self).splitlines())
-        return f'<div class="mlteach-value">{lines}</div>'
-
-
-@checked
-def icc(
-    fit: MixedResult | LocationScaleResult,
-    *,
-    at: Mapping[str, object] | None = None,
-    level: float = 0.95,
-) -> ICC | pd.DataFrame:
-    """Intraclass correlation: the share of the (residual) variance that lies between clusters.
-
-    Also the correlation of two rows of the same cluster, given the predictors in the model.
-
-    Parameters
-    ----------
-    fit : MixedResult or LocationScaleResult
-    at : mapping of str to float, optional
-        For random slopes: the values of their predictors at which to look, by the names in
-        ``fit.tau``; those not named are at zero. For a location-scale model: values of the columns
-        in its variance function and random parts.
-    level : float, default 0.95
-        Confidence level.
-
-    Returns
-    -------
-    ICC, or DataFrame
-        A float with ``se`` (delta method), ``lower`` and ``upper``. The limits are those of the
-        profile likelihood (restricted if the fit is REML): they stay inside [0, 1], exist on the
-        boundary too, and cover as they should where Wald limits do not (few clusters, small ICC).
-        Where the level-1 variance differs so does the ICC: of a location-scale model without ``at``
-        a table, one row a cluster, with columns estimate, lower, upper (what is uncertain of the
-        cluster's own variance); with ``at`` a number, for the variance averaged over clusters,
-        with limits by the delta method on the logit scale.
-
-    Raises
-    ------
-    ModelError
-        If ``at`` names no random effect, or there is no random intercept and no ``at``.
-
-    Examples
-    --------
-    >>> import mlteach as mt
-    >>> mt.icc(mt.fit_empty("math", mt.load("hsb"), cluster="school"))
-    ICC = 0.1804 (SE 0.0187, 95% CI 0.1472 to 0.2210)
-    >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)", "~ catholic + (1 | school)",
-    ...                             mt.load("hsb"))
-    >>> mt.icc(fit, at={"catholic": 1})
-    ICC = 0.1623 (SE 0.0180, 95% CI 0.1300 to 0.2007)
-
-    References
-    ----------
-    Snijders & Bosker (2012), Multilevel Analysis, sections 3.3 to 3.5. Pawitan (2001), In
-    All Likelihood, section 3.4, for profile likelihoods.
-    """
-    if isinstance(fit, LocationScaleResult):
-        return _location_scale_icc(fit, at, level)
-    _check_fit(fit)
-    check_level(level)
-    z = _position(fit, at)
-    weights = _between_weights(fit, z)
-    components = fit.variances["estimate"].to_numpy()
-    between = max(float(weights @ components), 0.0)
-    share = between / (between + fit.sigma2)
-    se = _delta_se(fit, weights, between)
-    limits = partial(_profile_limits, fit, z, share, se, level)
-    return ICC(share, se, limits, level, _notes(fit, z, between))
-
-
-def _location_scale_icc(
-    fit: LocationScaleResult, at: Mapping[str, object] | None, level: float
-) -> ICC | pd.DataFrame:
-    if at is None:
-        table = fit.cluster_variances(level)[["icc", "icc_lower", "icc_upper"]]
-        return table.set_axis(["estimate", "lower", "upper"], axis=1)
-    row = fit.icc_at(pd.DataFrame([dict(at)]), level=level).iloc[0]
-    notes = () if row["estimate"] > 0.0 else (NO_VARIANCE,)
-    return ICC(row["estimate"], row["se"], lambda: (row["lower"], row["upper"]), level, notes)
-
-
-def _check_fit(fit: MixedResult) -> None:
-    if not isinstance(fit, MixedResult):
-        raise ModelError(
-            f"icc needs a fitted model, for example fit_empty(...), not {type(fit).__name__}; for "
-            "a column of a table use column_icc(data, column, cluster=...)."
-        )
-
-
-def _position(fit: MixedResult, at: Mapping[str, float] | None) -> np.ndarray:
-    """Values of the random-effects design at which the correlation is asked for, shape (q,)."""
-    names = list(fit.tau.index)
-    at = dict(at or {})
-    unknown = [name for name in at if name not in names or name == INTERCEPT]
-    if unknown:
-        slopes = ", ".join(name for name in names if name != INTERCEPT) or "none"
-        raise ModelError(f"at= names {unknown[0]!r}, but the random slopes are: {slopes}.")
-    z = _numbers("at", [1.0 if name == INTERCEPT else at.get(name, 0.0) for name in names])
-    if not z.any():
-        raise ModelError(
-            "This model has no random intercept, so nothing varies between clusters where all "
-            f"predictors are zero. Say where to look, as in at={{{names[0]!r}: 1}}."
-        )
-    return z
-
-
-def _between_weights(fit: MixedResult, z: np.ndarray) -> np.ndarray:
-    """Weights w with ``z' Tau z = w' components``, in the order of ``fit.variances``."""
-    map_ = fit.problem.map
-    weights = z[map_.rows] * z[map_.cols] * np.where(map_.diagonal, 1.0, 2.0)
-    return np.append(weights, 0.0)
-
-
-def _delta_se(fit: MixedResult, weights: np.ndarray, between: float) -> float:
-    if between == 0.0:
-        return np.nan
-    sigma2 = fit.sigma2
-    gradient = weights * sigma2
-    gradient[-1] = -between
-    gradient = gradient / (between + sigma2) ** 2
-    return float(fit.delta_se(gradient[None])[0])
-
-
-def _profile_limits(
-    fit: MixedResult, z: np.ndarray, share: float, se: float, level: float
-) -> tuple[float, float]:
-    """Values of the ICC whose deviance is within the chi-square quantile of the minimum.
-
-    Searched on the scale of the SD ratio ``s = sqrt(icc / (1 - icc))``.
-    """
-    # Imported here, as in confint: only root finding needs scipy.optimize.
-    from mlteach.core.crossing import crossing
-
-    best = float(np.sqrt(share / (1.0 - share)))
-    width = 0.5 * se * (1.0 + best**2) ** 2 / best if best > 0.0 else np.nan
-    if not np.isfinite(width) or width <= 0.0:
-        width = max(0.25 * best, FIRST_WIDTH)
-    stride = width * normal_quantile(level)
-    curve = _ratio_curve(fit, z)
-    low = crossing(curve, best, -stride, level, 0.0) if best > 0.0 else 0.0
-    ratio = np.array([low, crossing(curve, best, stride, level, np.inf)])
-    low, high = 1.0 - 1.0 / (1.0 + ratio**2)
-    return float(low), float(high)
-
-
-def _ratio_curve(fit: MixedResult, z: np.ndarray) -> Callable[[float], float]:
-    """Deviance above its minimum, as a function of ``s = sqrt(between / sigma2)``.
-
-    In scaled units ``s = |Lambda' T' z| = |A theta|``. With the singular value decomposition of A,
-    theta splits into a part of which only the direction w is free, and a part that is free.
-    """
-    from scipy import optimize
-
-    problem = fit.problem
-    A = np.einsum("mab,a->bm", problem.map.lambda_basis(), problem.moments.scaling.T.T @ z)
-    _, size, V = np.linalg.svd(A)
-    rank = int((size > RANK_TOLERANCE * size[0]).sum())
-    to_theta, free = V[:rank].T / size[:rank], V[rank:].T
-
-    def from_theta(theta: np.ndarray) -> np.ndarray:
-        w = size[:rank] * (V[:rank] @ theta)
-        return np.concatenate([w / np.linalg.norm(w), free.T @ theta])
-
-    starts = [from_theta(theta) for theta in _starts(fit)]
-
-    def curve(s: float) -> float:
-        def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
-            length = np.linalg.norm(x[:rank])
-            w = x[:rank] / length
-            theta = to_theta @ (s * w) + free @ x[rank:]
-            value, gradient = problem.value_and_gradient(theta)
-            along = to_theta.T @ gradient * (s / length)
-            along -= w * (w @ along)
-            return value, np.concatenate([along, free.T @ gradient])
-
-        # The starts are always the same, never the solution next to this one: a root search needs a
-        # curve that says the same each time it is asked.
-        runs = (optimize.minimize(objective, x, jac=True, method="BFGS") for x in starts)
-        return max(min(float(run.fun) for run in runs) - fit.optimizer.f_end, 0.0)
-
-    return curve
-
-
-def _starts(fit: MixedResult) -> list[np.ndarray]:
-    """Where searches for limits start: the estimate, and the estimate without correlations.
-
-    An effect on the boundary has no gradient there, so it is moved off it.
-    """
-    map_ = fit.problem.map
-    theta = fit.theta + FIRST_STEP * (map_.diagonal & (fit.theta == 0.0))
-    if map_.diagonal.all():
-        return [theta]
-    sd = np.linalg.norm(map_.Lambda(theta), axis=1)
-    return [theta, map_.theta(np.diag(sd))]
-
-
-def _notes(fit: MixedResult, z: np.ndarray, between: float) -> tuple[str, ...]:
-    notes = []
-    if any(name != INTERCEPT for name in fit.tau.index):
-        where = ", ".join(
-            f"{name} = {value:g}"
-            for name, value in zip(fit.tau.index, z, strict=True)
-            if name != INTERCEPT
-        )
-        notes.append(f"With random slopes the ICC depends on the predictors; this is at {where}.")
-    if between == 0.0:
-        notes.append("The variance between clusters is estimated as zero, so it has no SE.")
-    return tuple(notes)
-
-
-# ----------------------------------------------------------------------------------- design effects
 
 
 def design_effect(n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
@@ -349,7 +48,7 @@ def design_effect(n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
     Kish (1965), Survey Sampling, chapter 5. Eldridge, Ashby & Kerry (2006), International Journal
     of Epidemiology 35(5), doi:10.1093/ije/dyl129, for unequal sizes.
     """
-    n, icc = _numbers("n", n), _numbers("icc", icc)
+    n, icc = as_numbers("n", n), as_numbers("icc", icc)
     _check_size(n)
     _check_icc("icc", icc)
     effect = 1.0 + (n - 1.0) * icc
@@ -386,7 +85,7 @@ def effective_n(N: ArrayLike, n: ArrayLike, icc: ArrayLike) -> float | np.ndarra
     >>> round(effective_n(500, 5, 0.30)), round(effective_n(1000, 20, 0.05))
     (227, 513)
     """
-    N, size = _numbers("N", N), _numbers("n", n)
+    N, size = as_numbers("N", N), as_numbers("n", n)
     if np.any(np.asarray(size > N)):
         raise ModelError("N is the number of rows in all and n that of one cluster: N >= n.")
     effect = design_effect(n, icc)
@@ -435,11 +134,11 @@ def moulton_factor(n: ArrayLike, icc_x: ArrayLike, icc_y: ArrayLike) -> float | 
     Moulton (1986), Journal of Econometrics 32(3), doi:10.1016/0304-4076(86)90021-7; Angrist &
     Pischke (2009), Mostly Harmless Econometrics, equation 8.2.5.
     """
-    sizes = np.asarray(_numbers("n", n))
+    sizes = np.asarray(as_numbers("n", n))
     _check_size(sizes)
     if sizes.ndim > 1 or sizes.size == 0:
         raise ModelError("n is one cluster size, or one list with the sizes of all clusters.")
-    x, y = _numbers("icc_x", icc_x), _numbers("icc_y", icc_y)
+    x, y = as_numbers("icc_x", icc_x), as_numbers("icc_y", icc_y)
     others = float(sizes.var() / sizes.mean() + sizes.mean() - 1.0)
     # With unequal sizes a predictor's pairwise correlation can pass 1, up to this limit.
     _check_icc("icc_x", x, limit=(sizes.max() - 1.0) / others if others else 1.0)
@@ -450,7 +149,7 @@ def moulton_factor(n: ArrayLike, icc_x: ArrayLike, icc_y: ArrayLike) -> float | 
     return _scalar(np.sqrt(ratio))
 
 
-def _numbers(name: str, values: ArrayLike) -> np.ndarray | pd.Series:
+def as_numbers(name: str, values: ArrayLike) -> np.ndarray | pd.Series:
     """Arrays of floats; a Series stays one, so that its labels reach the result."""
     try:
         numbers = values.astype(float) if isinstance(values, pd.Series) else _array(values)

@@ -194,6 +194,14 @@ def numbers_have_sensible_digits(notebook: Notebook) -> list[str]:
 
 
 @rule
+def fences_open(notebook: Notebook) -> list[str]:
+    """A fence of backticks with a backtick in its first line is none: write it with tildes."""
+    cells = [c for c in notebook.cells if c.cell_type == "markdown"]
+    found = {c.id: re.search(r"^`{3,}[^`\n]+`.*$", c.source, re.MULTILINE) for c in cells}
+    return [f"{name}: {match.group()}" for name, match in found.items() if match]
+
+
+@rule
 def one_labelled_title(notebook: Notebook) -> list[str]:
     first = notebook.cells[0].source
     faults = (
@@ -354,6 +362,7 @@ FAULTS = {
     random_numbers_are_seeded: {"source": "rng = np.random.default_rng()"},
     no_plumbing: {"source": "import warnings\nwarnings.filterwarnings('ignore')"},
     numbers_have_sensible_digits: {"outputs": shown("text/plain", "0.18027638190954773")},
+    fences_open: {"cell_type": "markdown", "source": "```{note} Why `x`?\nBecause.\n```"},
     one_labelled_title: {"cell_type": "markdown", "source": "# Another title"},
     exercises_are_boxed_and_checked: {"source": 'mt.check("1.1", ...)'},
 }

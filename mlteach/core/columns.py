@@ -8,7 +8,7 @@ calls a category are categories. Anything else is refused by name.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -109,6 +109,22 @@ def table_with(data: object, columns: Sequence[str], where: str) -> pd.DataFrame
     return data
 
 
+def names_of(given: object, argument: str) -> list[str]:
+    """Return the names of one column or of several as a list; None is none.
+
+    Raises
+    ------
+    DataError
+    """
+    if given is None or isinstance(given, str):
+        return [] if given is None else [given]
+    if not isinstance(given, Iterable) or isinstance(given, bytes):
+        raise DataError(
+            f"{argument}= takes the name of a column or a list of names; got {given!r}."
+        )
+    return list(given)
+
+
 def not_there(data: pd.DataFrame, column: object, where: str) -> DataError:
     """Error for a column that a table lacks, with names that come close."""
     names = [str(c) for c in data.columns]
@@ -116,6 +132,8 @@ def not_there(data: pd.DataFrame, column: object, where: str) -> DataError:
     hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
     if column is not None and column in data.index.names:
         hint = " It is in the index: use reset_index()."
+    elif str(column) in names:
+        hint = " A column of that name is no text: use data.rename(columns=str)."
     return DataError(
         f"Column '{column}', needed by {where}, is not in the data.{hint} "
         f"The data have: {', '.join(names[:20])}."

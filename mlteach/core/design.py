@@ -48,6 +48,8 @@ class Design:
         How to build X again for other rows.
     z_coded : tuple of Coded
         The same for the parts of Z; empty where Z is the leading columns of X.
+    inside : dict of str to ndarray, shape (N,)
+        Numeric columns of the table that stand inside functions only, as in poly(x, 2).
     """
 
     y: np.ndarray
@@ -64,6 +66,23 @@ class Design:
     dropped: pd.Series
     x_coded: Coded = field(repr=False)
     z_coded: tuple[Coded, ...] = field(repr=False)
+    inside: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def column(self, name: str) -> np.ndarray:
+        """Values of a numeric column of the table in the rows used, shape (N,)."""
+        if name in self.inside:
+            return self.inside[name]
+        if name in self.x_names:
+            return self.X[:, self.x_names.index(name)]
+        return self.Z[:, self.z_names.index(name)]
+
+    @property
+    def random_terms(self) -> tuple[Coded, ...]:
+        """The terms of Z as parts of the formula."""
+        if self.z_coded:
+            return self.z_coded
+        width, terms = self.Z.shape[1], self.x_coded.terms.items()
+        return (self.x_coded.subset([term for term, at in terms if at and at[-1] < width]),)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -114,7 +133,13 @@ def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
         y=y, X=X, Z=Z, codes=codes, labels=labels, blocks=_blocks(formula, widths),
         x_names=x_coded.names, z_names=z_names, formula=formula, index=complete.index,
         n_rows=len(data), dropped=dropped, x_coded=x_coded, z_coded=z_coded,
+        inside=_inside([fixed, *random], {*x_coded.names, *z_names}, complete),
     )  # fmt: skip
+
+
+def _inside(parts: list[Part], own: set[str], data: pd.DataFrame) -> dict[str, np.ndarray]:
+    names = {part.names[k] for part in parts for k, kind in part.kinds.items() if kind != "text"}
+    return {name: numbers(data[name], name) for name in sorted(names - own)}
 
 
 def new_rows(design: Design, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -140,11 +165,7 @@ def new_random_rows(design: Design, data: pd.DataFrame) -> np.ndarray:
     DataError
         As :func:`new_rows`.
     """
-    parts = design.z_coded
-    if not parts:
-        width = design.Z.shape[1]
-        terms = [term for term, at in design.x_coded.terms.items() if at and at[-1] < width]
-        parts = (design.x_coded.subset(terms),)
+    parts = design.random_terms
     data = _new_table(parts, data)
     return np.hstack([part.evaluate(data) for part in parts])
 

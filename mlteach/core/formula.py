@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mlteach.core.columns import names_of
 from mlteach.errors import FormulaError
 
 _BAR = re.compile(r"\|\|?")
@@ -155,7 +156,7 @@ def with_random(
 
 def effects_of(slopes: str | Sequence[str], columns: Sequence[str]) -> list[str]:
     """Effects as a formula writes them: columns by name, anything else as it stands."""
-    names = [slopes] if isinstance(slopes, str) else [] if slopes is None else list(slopes)
+    names = names_of(slopes, "slopes")
     odd = [name for name in names if name not in columns and not isinstance(name, str)]
     if odd:
         raise FormulaError(f"slopes= names predictors, for example slopes=['x']; got {odd[0]!r}.")

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from mlteach.core.columns import as_table, table_with
+from mlteach.core.columns import as_table, names_of, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import numeric_values
 from mlteach.errors import DataError, shown
@@ -108,9 +108,7 @@ def check_variables(
     ------
     DataError
     """
-    if isinstance(variables, str):
-        variables = [variables]
-    variables = list(variables)
+    variables = names_of(variables, "variables")
     if not variables:
         raise DataError(f"{where} got no variables.")
     table_with(data, [*variables, *others], where)

@@ -9,7 +9,6 @@ slope the variance is the parabola ``tau00 + 2 x tau01 + x^2 tau11 + sigma2``, l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -49,8 +48,11 @@ def variance_function(
         If x has no random slope, another slope moves with it, or values are not numbers.
     """
     check_level(level)
+    if _stands_in_a_function(fit, x):
+        return _along_column(fit, x, at, others, level)
     held = _held(fit, x, others)
-    values = _grid(fit, x) if at is None else _finite(at)
+    column = fit.design.Z[:, fit.design.z_names.index(x)]
+    values = _grid(column) if at is None else _finite(at)
     names = list(fit.tau.index)
     Z = np.array([1.0 if name == INTERCEPT else held.get(name, 0.0) for name in names])
     Z = np.tile(Z, (len(values), 1))
@@ -110,12 +112,6 @@ def _held(fit: MixedEstimates, x: str, others: Mapping[str, float] | None) -> di
             f"'{x}' has no random slope in '{fit.formula}', so the variance does not depend on it. "
             f"Random slopes: {known}."
         )
-    for name in slopes:
-        if name != x and re.search(rf"(?<!\w){re.escape(x)}(?!\w)", name):
-            raise ModelError(
-                f"The random slope of '{name}' moves with '{x}', so it cannot be held while "
-                f"'{x}' changes. Give whole rows to implied_covariance(data) instead."
-            )
     others = dict(others or {})
     unknown = [name for name in others if name not in slopes or name == x]
     if unknown:
@@ -127,9 +123,43 @@ def _held(fit: MixedEstimates, x: str, others: Mapping[str, float] | None) -> di
     return held
 
 
-def _grid(fit: MixedEstimates, x: str) -> np.ndarray:
-    """Values of x from the smallest to the largest in the rows used."""
-    column = fit.design.Z[:, fit.design.z_names.index(x)]
+def _stands_in_a_function(fit: MixedEstimates, x: str) -> bool:
+    """Whether effects vary that depend on x in another way than as x itself."""
+    terms = [(part, term) for part in fit.design.random_terms for term in part.terms]
+    return any(x in part.columns_of(t) and part.part.shown(t) != x for part, t in terms) or any(
+        x in part.columns_of(t) and x not in fit.tau.index for part, t in terms
+    )
+
+
+def _along_column(fit: MixedEstimates, x: str, at, others, level: float) -> pd.DataFrame:
+    """Variance along a column of the table: a category, or a number inside functions."""
+    parts = fit.design.random_terms
+    columns = sorted(set().union(*(part.columns_of(t) for part in parts for t in part.terms)))
+    levels = {}
+    for part in parts:
+        for factor, (known, _) in part.levels().items():
+            if part.is_column(factor):
+                levels |= {name: list(known) for name in part.columns_of(factor)}
+    unknown = [name for name in others or {} if name not in columns or name == x]
+    if unknown:
+        rest = ", ".join(name for name in columns if name != x) or "none"
+        raise ModelError(f"others= names {unknown[0]!r}; the other columns there are: {rest}.")
+    held = {name: levels[name][0] if name in levels else 0.0 for name in columns if name != x}
+    held |= others or {}
+    d = fit.design
+    if x in levels:
+        values = levels[x] if at is None else list(at)
+    else:
+        values = _grid(d.column(x)) if at is None else _finite(at)
+    Z = new_random_rows(d, pd.DataFrame({x: values, **held}))
+    table = variance_at(fit, Z, level).set_index(pd.Index(values, name=x))
+    lowest = {"lowest_at": np.nan, "lowest": np.nan}
+    table.attrs = {"sigma2": fit.sigma2, "held": held, **lowest, "notes": _notes(fit, held)}
+    return table
+
+
+def _grid(column: np.ndarray) -> np.ndarray:
+    """Values of a column from the smallest to the largest in the rows used."""
     different = np.unique(column)
     if len(different) <= FEW:
         return different
@@ -157,10 +187,14 @@ def _lowest(fit: MixedEstimates, k: int, z: np.ndarray) -> dict[str, float]:
     return {"lowest_at": place, "lowest": max(float(z @ tau @ z), 0.0) + fit.sigma2}
 
 
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
 def _notes(fit: MixedEstimates, held: Mapping[str, float]) -> tuple[str, ...]:
     notes = []
     if held:
-        where = ", ".join(f"{name} = {value:g}" for name, value in held.items())
+        where = ", ".join(f"{name} = {_said(value)}" for name, value in held.items())
         notes.append(f"The other predictors with random slopes are held at {where}.")
     if boundary_notes(fit):
         notes.append(

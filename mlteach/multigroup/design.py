@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlteach.core.columns import cluster_codes, table_with
+from mlteach.core.columns import cluster_codes, names_of, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import group_of_clusters, numeric_values
 from mlteach.core.notes import left_out_note
@@ -155,9 +155,7 @@ def multigroup_data(
 
 
 def _names(variables: Sequence[str]) -> tuple:
-    if isinstance(variables, str):
-        variables = [variables]
-    variables = tuple(variables)
+    variables = tuple(names_of(variables, "variables"))
     if not variables:
         raise ModelError("variables= is empty; name at least one column.")
     return variables

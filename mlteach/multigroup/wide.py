@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlteach.core.columns import as_table, cluster_codes, table_with
+from mlteach.core.columns import as_table, cluster_codes, names_of, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group, listed, numeric_values
 from mlteach.errors import DataError, shown
@@ -85,7 +85,7 @@ def to_wide(
     ----------
     Mehta & Neale (2005), Psychological Methods 10(3), doi:10.1037/1082-989X.10.3.259.
     """
-    variables = as_list(variables)
+    variables = names_of(variables, "variables")
     data = check_long(data, variables, cluster, group, position, "to_wide")
     codes, clusters = cluster_codes(data[cluster], cluster, sort=False)
     members, positions = _members(data, codes, cluster, position)
@@ -195,7 +195,7 @@ def to_long(
     """
     wide = as_table(wide)
     attrs = wide.attrs
-    variables = as_list(attrs.get("variables", ()) if variables is None else variables)
+    variables = names_of(attrs.get("variables") if variables is None else variables, "variables")
     if not variables:
         raise DataError(
             "to_long does not know the variables: the table was not made by mt.to_wide. "
@@ -285,11 +285,6 @@ def check_long(
     if group is not None:
         check_one_group(data, cluster, group)
     return data
-
-
-def as_list(variables: str | Sequence[str]) -> list[str]:
-    """One name or several as a list."""
-    return [variables] if isinstance(variables, str) else list(variables)
 
 
 def _check_present(values: pd.Series, name: str) -> None:

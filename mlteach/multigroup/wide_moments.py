@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlteach.core.columns import names_of
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, shown
-from mlteach.multigroup.wide import as_list, check_long, to_wide
+from mlteach.multigroup.wide import check_long, to_wide
 
 pd = lazy_import("pandas")
 
@@ -81,7 +82,7 @@ def wide_moments(
     math_1    49.4     8.9
     math_2     8.9    51.2
     """
-    variables = as_list(variables)
+    variables = names_of(variables, "variables")
     data = check_long(data, variables, cluster, group, position, "wide_moments")
     moments = {}
     for name, rows in _by_group(data, group):
@@ -148,7 +149,7 @@ def wide_requirement(
     Public    2  61      122    90   False
     Catholic  2  67      134    70   False
     """
-    variables = as_list(variables)
+    variables = names_of(variables, "variables")
     data = check_long(data, variables, cluster, group, None, "wide_requirement")
     rows = []
     for name, part in _by_group(data, group):

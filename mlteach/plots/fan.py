@@ -120,6 +120,7 @@ def predicted_lines(fit: MixedResult, x: str) -> pd.DataFrame:
     """
     d = fit.design
     columns = {
+        **d.inside,
         **dict(zip(d.z_names, d.Z.T, strict=True)),
         **dict(zip(d.x_names, d.X.T, strict=True)),
     }

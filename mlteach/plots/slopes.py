@@ -307,6 +307,8 @@ def variance_function(
     need_fit(fit, "variance_function")
     need_share(level, "level")
     few = fit.variance_function(x, others=others, level=level)
+    if not pd.api.types.is_numeric_dtype(few.index.dtype):
+        return _variance_of_categories(fit, x, few, level, labels, axes_or_new(ax))
     ends = few.index[[0, -1]]
     table = fit.variance_function(x, np.linspace(*ends, POINTS), others=others, level=level)
     sigma2, lowest_at = table.attrs["sigma2"], table.attrs["lowest_at"]
@@ -328,6 +330,30 @@ def variance_function(
     ax.set_ylim(bottom=0)
     legend_with_headroom(ax)
     return described(ax, _describe_variance(fit, x, table, level))
+
+
+def _variance_of_categories(fit, x: str, table: pd.DataFrame, level: float, labels, ax) -> Axes:
+    """A point and its limits for each category."""
+    place, v = np.arange(len(table)), table["variance"].to_numpy()
+    if not table["se"].isna().any():
+        limits = np.abs(table[["lower", "upper"]].to_numpy().T - v)
+        ax.errorbar(
+            place, v, limits, fmt="none", color=PALETTE["blue"], label=f"{level:.0%} limits"
+        )
+    ax.plot(place, v, ls="", marker="o", color=PALETTE["blue"], label="total variance")
+    sigma2 = table.attrs["sigma2"]
+    ax.axhline(sigma2, color=PALETTE["orange"], ls="--", lw=1.8, label="residual (within), σ²")
+    ax.set_xticks(place, [str(value) for value in table.index])
+    ax.set(xlabel=label(x, labels), ylabel=f"Variance of {label(fit.outcome, labels)}")
+    ax.set_ylim(bottom=0)
+    legend_with_headroom(ax)
+    each = ", ".join(
+        f"{number(value)} for {name}" for name, value in zip(table.index, v, strict=True)
+    )
+    text = (
+        f"Variance of {fit.outcome} given {x}: {each}; the residual variance is {number(sigma2)}."
+    )
+    return described(ax, " ".join([text, *table.attrs["notes"]]))
 
 
 def _describe_variance(fit, x: str, table: pd.DataFrame, level: float) -> str:

@@ -191,7 +191,7 @@ def _subset(d: Design, rows: np.ndarray) -> Design:
     present, codes = np.unique(d.codes[rows], return_inverse=True)
     return replace(
         d, y=d.y[rows], X=d.X[rows], Z=d.Z[rows], codes=codes, labels=d.labels[present],
-        index=d.index[rows],
+        index=d.index[rows], inside={name: x[rows] for name, x in d.inside.items()},
     )  # fmt: skip
 
 

@@ -185,10 +185,26 @@ def test_level_and_held_values_are_checked(slope, two_slopes):
         two_slopes.variance_function("score11", others={"girl": np.nan})
 
 
-def test_slopes_that_move_together_are_refused(london):
-    fit = mt.fit_mixed("score16 ~ score11 + (1 + score11 + I(score11**2) | school)", london)
-    with pytest.raises(ModelError, match=r"'I\(score11 ?\*\* ?2\)' moves with 'score11'"):
-        fit.variance_function("score11")
+@pytest.mark.parametrize(
+    ("random", "x", "values"),
+    [
+        ("score11 + I(score11**2)", "score11", [-2.0, 0.5, 3.0]),
+        ("poly(score11, 2)", "score11", [-2.0, 0.5, 3.0]),
+        ("C(girl)", "girl", [0, 1]),
+        ("who", "who", ["boy", "girl"]),
+    ],
+)
+def test_along_a_column_that_stands_in_functions_or_is_a_category(random, x, values, london):
+    london = london.assign(who=np.where(london["girl"] == 1, "girl", "boy"))
+    fit = mt.fit_mixed(f"score16 ~ score11 + ({random} | school)", london, smushed_note=False)
+    table = fit.variance_function(x, values)
+    rows = pd.DataFrame({x: values, "school": 1})
+    expected = np.diag(fit.implied_covariance(rows))
+    np.testing.assert_allclose(table["variance"], expected, rtol=1e-12)
+    assert fit.variance_function(x).index[[0, -1]].tolist() == [
+        london[x].min(),
+        london[x].max(),
+    ]
 
 
 # ------------------------------------------------------------------------------------- between rows

@@ -232,7 +232,7 @@ def test_a_cluster_in_which_x_does_not_vary_has_no_line(london):
     ("x", "options", "error", "words"),
     [
         ("vr", {}, ModelError, "'vr' is no column of .* It has: score11"),
-        ("score11", {"n_clusters": 66}, DataError, "n_clusters=66"),
+        ("score11", {"n_clusters": 66}, ModelError, "n_clusters=66"),
         ("score11", {"color_by": "school_gender"}, DataError, "say of which table with data="),
     ],
 )

@@ -340,9 +340,9 @@ class MixedResult(MixedEstimates, Result):
     def variance_function(
         self,
         x: str,
-        at: float | Sequence[float] | None = None,
+        at: float | Sequence[float] | Sequence[str] | None = None,
         *,
-        others: Mapping[str, float] | None = None,
+        others: Mapping[str, object] | None = None,
         level: float = 0.95,
     ) -> pd.DataFrame:
         """Variance of the outcome that a random slope implies, along its predictor.

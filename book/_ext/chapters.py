@@ -72,9 +72,10 @@ def locked_versions() -> str:
     return "\n".join(sorted(found))
 
 
-def leaves_of(number: str, code: str) -> list[str]:
+def leaves_of(name: str, code: str) -> list[str]:
     """The modules that a chapter alone uses: its exercises, and the lessons that it names."""
-    named = set(re.findall(r"""["'](\w+)["']""", code)) | {f"chapter_{number}"}
+    named = set(re.findall(r"""["'](\w+)["']""", code))
+    named |= {f"chapter_{number}" for number in re.findall(r"\d\d", name)}
     found = [path for path in leaf_files() if path.stem in named]
     return sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in found)
 
@@ -82,7 +83,7 @@ def leaves_of(number: str, code: str) -> list[str]:
 def chapter_hash(path: Path, notebook: NotebookNode) -> str:
     """Hash all that the outputs of a chapter depend on."""
     code = "\0".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    return fingerprint(leaves_of(path.name[:2], code), code, locked_versions())
+    return fingerprint(leaves_of(path.stem, code), code, locked_versions())
 
 
 def is_current(path: Path) -> bool:
@@ -197,6 +198,7 @@ def named(name: str) -> Path:
     """Find a chapter by its number, its name or its path."""
     found = [path for path in chapters() if path.name.startswith(name)] or [Path(name).resolve()]
     if not found[0].is_file():
+        known = ", ".join(path.stem for path in chapters())
         raise ChapterError(f"There is no chapter {name!r}; there are {listed()}.")
     return found[0]
 

@@ -26,7 +26,7 @@ TWO_LEVEL = 1e-5
 
 @pytest.fixture(scope="module")
 def cells():
-    chapter = nbformat.read(ROOT / "book" / "14_multigroup.ipynb", as_version=4)
+    chapter = nbformat.read(ROOT / "book" / "further_14_multigroup.ipynb", as_version=4)
     return {cell.id: cell.source for cell in chapter.cells}
 
 

@@ -188,18 +188,12 @@ def run(paths: Sequence[Path]) -> list[str]:
     return faults
 
 
-def listed() -> str:
-    """The first and the last number of a chapter."""
-    numbers = [path.name[:2] for path in chapters() if path.name[0].isdigit()]
-    return f"{numbers[0]} to {numbers[-1]}"
-
-
 def named(name: str) -> Path:
     """Find a chapter by its number, its name or its path."""
     found = [path for path in chapters() if path.name.startswith(name)] or [Path(name).resolve()]
     if not found[0].is_file():
         known = ", ".join(path.stem for path in chapters())
-        raise ChapterError(f"There is no chapter {name!r}; there are {listed()}.")
+        raise ChapterError(f"There is no chapter {name!r}; there are {known}.")
     return found[0]
 
 

@@ -282,7 +282,7 @@ def _table(raw: pd.DataFrame, variables: list[str], names: dict[str, str], heade
     for key in ("school", "student"):
         data[key] = _identifier(raw[key], raw["country"])
     for name in raw.columns.difference(KEYS, sort=False):
-        data[name] = raw.pop(name)
+        data[name] = raw[name]
         if name in variables:
             why = _reasons(data[name], name, header)
             data[name] = data[name].astype(float).where(why[0] < 0)

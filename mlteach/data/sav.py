@@ -140,13 +140,15 @@ def _chunks(path: Path, columns: list[str], rows: int | None, encoding) -> Itera
     size = max(VALUES_AT_ONCE // len(columns), 1)
     options = {
         "usecols": columns, "user_missing": True, "disable_datetime_conversion": True,
-        "encoding": encoding,
+        "encoding": encoding, "row_limit": size,
     }  # fmt: skip
-    with _readable(path):
-        for chunk, _ in pyreadstat.read_file_in_chunks(
-            pyreadstat.read_sav, path, chunksize=size, **options
-        ):
-            yield chunk
+    start, more = 0, True
+    while more:
+        with _readable(path):
+            chunk, _ = pyreadstat.read_sav(path, row_offset=start, **options)
+        start += len(chunk)
+        more = len(chunk) == size and start != rows
+        yield chunk
 
 
 def _check_countries(country: pd.Series, before: int, path: Path) -> None:

@@ -334,13 +334,13 @@ def test_fewer_rows_than_the_header_says_are_refused(file, monkeypatch):
 
 
 def test_a_wrong_character_set_can_be_put_right(coded, tmp_path):
-    """Latin letters in a file whose header is changed to say that it is UTF-8."""
-    path = write(coded.assign(CITY="Tiran\u00eb"), tmp_path / "p.sav")
-    content = path.read_bytes().replace(
-        "Tiran\u00eb".encode(), "Tiran\u00eb".encode("latin1") + b" "
-    )
-    path.write_bytes(content)
-    assert len(load_pisa(path, encoding="latin1")) == 24
+    """Letters in Latin 1, in a file whose header says that they are UTF-8."""
+    path = write(coded.assign(CITY="Tirana"), tmp_path / "p.sav")
+    path.write_bytes(path.read_bytes().replace(b"Creative", b"Cr\xe9ative"))
+    with pytest.raises(mt.DataError, match='in the character set .*encoding="latin1"'):
+        load_pisa(path)
+    table = load_pisa(path, encoding="latin1")
+    assert len(table) == 24 and "Cr\u00e9ative" in table.attrs["codebook"]["CREATAS"]
 
 
 def test_flipped_bytes_never_lose_a_row(file, tmp_path):

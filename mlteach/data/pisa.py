@@ -108,11 +108,13 @@ def load_pisa(
     raw = read_rows(path, columns, list(names), header, encoding)
     table, counts = _table(raw, variables, names, header)
     _check_identifiers(table)
+    # pandas copies the attributes whenever a column is taken: they come last.
+    note = _note(table, variables)
     table.attrs["codebook"] = {
         new: header.column_names_to_labels[old] or old for new, old in columns.items()
     }
     table.attrs["missing"] = counts
-    table.attrs["notes"] = (_note(table, variables),)
+    table.attrs["notes"] = (note,)
     return table
 
 

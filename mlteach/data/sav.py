@@ -146,6 +146,8 @@ def _chunks(path: Path, columns: list[str], rows: int | None, encoding) -> Itera
     while more:
         with _readable(path):
             chunk, _ = pyreadstat.read_sav(path, row_offset=start, **options)
+        # Labels of all columns, which pandas would copy with every column that is taken.
+        chunk.attrs = {}
         start += len(chunk)
         more = len(chunk) == size and start != rows
         yield chunk

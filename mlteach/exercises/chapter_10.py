@@ -119,8 +119,10 @@ EXERCISES = (
                 "That is its root, a standard deviation. Asked is the variance.",
             ),
         ),
-        hint="Fit math ~ 1 + (1 | school) with the variance function ~ 1 + (1 | school); "
-        "exp(alpha0 + var(v)/2).",
+        ask="The variance in which school: the median one, or all of them on average?",
+        hint="The model has a median and an average variance; they differ by half the variance of "
+        "the logs, in the exponent.",
+        place="What does a model for both look like?",
     ),
     Exercise(
         key="10.2",
@@ -141,8 +143,10 @@ EXERCISES = (
                 "These are log variances. Take them back to variances.",
             ),
         ),
-        hint="Log variances are normal with mean alpha0 and standard deviation .4. Find the two "
-        "ends on that scale, then exp.",
+        ask="On which scale are the schools normal, and on which are the ends asked for?",
+        hint="Find the two ends where schools are normal, with the standard deviation of v; then "
+        "take both back.",
+        place="What does a model for both look like?",
     ),
     Exercise(
         key="10.3",
@@ -163,8 +167,9 @@ EXERCISES = (
                 "That is the part by which it falls. The factor is what is left.",
             ),
         ),
-        hint="mt.fit_location_scale('language ~ iq_verbal + (1 | school)', '~ iq_verbal', data), "
-        "then exp of the coefficient of iq_verbal in log_variance.",
+        ask="A coefficient of the log variance is a difference of what, and a factor of what?",
+        hint="Fit a variance function with this one predictor, then go from the log to a factor.",
+        place="Who spreads more?",
     ),
     Exercise(
         key="10.4",
@@ -190,7 +195,11 @@ EXERCISES = (
                 "The sampling variance of a log variance is 2/(n - 1), not 1/(n - 1).",
             ),
         ),
-        hint="lambda = .1 / (.1 + 2/20). Shrink log 2 by it towards alpha0 = 0, then exp.",
+        ask="How much does a school of 21 students say about its variance, beside what the others"
+        " say?",
+        hint="Work on the log scale: weigh the variance of the schools against the variance of "
+        "chance, shrink the log of the observed variance towards alpha0, and go back.",
+        place="What are the variance and the ICC of each school?",
     ),
     Exercise(
         key="10.5",
@@ -211,6 +220,9 @@ EXERCISES = (
                 "These are the ends of intervals. Asked are the schools' own values, column icc.",
             ),
         ),
-        hint="cluster_variances() of Model 3, column icc: min and max.",
+        ask="Of which model, and of which table of schools?",
+        hint="Each school has a variance of its own, so each has an ICC of its own: there is one "
+        "method that lists both.",
+        place="What are the variance and the ICC of each school?",
     ),
 )

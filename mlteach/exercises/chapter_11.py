@@ -55,8 +55,9 @@ def _both() -> float:
 # ------------------------------------------------------------------------- 11.3 a mixture test
 
 
-def _random_variance():
-    return _fit(LINES, "~ catholic + (1 | school)").lr_test(_fit(LINES, "~ catholic"))
+def _random_variance(model: int = 2):
+    mean = {1: "math ~ catholic + (1 | school)", 2: LINES}[model]
+    return _fit(mean, "~ catholic + (1 | school)").lr_test(_fit(mean, "~ catholic"))
 
 
 # ---------------------------------------------------------------------------- 11.4 the prior
@@ -101,7 +102,9 @@ EXERCISES = (
                 "Public schools first.",
             ),
         ),
-        hint="exp(a0 + .008) for public schools; one coefficient more for Catholic ones.",
+        ask="The variance of the median school of a sector, or the average over its schools?",
+        hint="Half of the variance of the logs goes into the exponent, in both sectors.",
+        place="By how much do the sectors differ, in level and in spread?",
     ),
     Exercise(
         key="11.2",
@@ -131,7 +134,10 @@ EXERCISES = (
                 "That is public over Catholic. Asked is Catholic over public.",
             ),
         ),
-        hint="Add the coefficients catholic and catholic:ses_within of log_variance, then exp.",
+        ask="Which coefficients contain the sector, for a student who is one unit above the mean "
+        "of the school?",
+        hint="A sum on the log scale is a product of factors.",
+        place="Is it intake?",
     ),
     Exercise(
         key="11.3",
@@ -144,12 +150,23 @@ EXERCISES = (
                 "That is the naive p. A variance of zero lies on the boundary: take the mixture.",
             ),
             (
+                lambda: float(_random_variance().p) / 2.0,
+                "Half of the naive p is right for one variance alone. Here a covariance is tested "
+                "with it: the mixture is another one.",
+            ),
+            (
+                lambda: float(_random_variance(1).p_mixture),
+                "That is the test for Model 1. Model 2 has another mean function.",
+            ),
+            (
                 lambda: float(_random_variance().statistic),
                 "That is the statistic. Asked is the p-value.",
             ),
         ),
-        hint="models[2].lr_test(smaller), with the variance function '~ catholic' in smaller; "
-        "attribute p_mixture.",
+        ask="Is the value that is tested inside the parameter space, or at its edge?",
+        hint="Two parameters differ, a variance and a covariance; under the null hypothesis half "
+        "of the samples have the variance at zero.",
+        place="By how much do the sectors differ, in level and in spread?",
     ),
     Exercise(
         key="11.4",
@@ -170,7 +187,10 @@ EXERCISES = (
                 "That is with 3 degrees of freedom; one variance by itself has one.",
             ),
         ),
-        hint="3 * .23 / chi2 < .10 when chi2 > 6.9: stats.chi2.sf(6.9, 1).",
+        ask="For which values of the chi-square does the ratio fall below .10?",
+        hint="Turn the inequality of the ratio into one of the chi-square variable with one degree"
+        " of freedom; small variances are its upper tail.",
+        place="Common mistakes",
     ),
     Exercise(
         key="11.5",
@@ -192,7 +212,9 @@ EXERCISES = (
                 "That is its root, a standard deviation. Asked is the variance.",
             ),
         ),
-        hint="Keep the rows with catholic == 0 and fit '~ 1 + (1 | school)' as variance function; "
-        "random.loc['scale:Intercept', 'scale:Intercept'].",
+        ask="Which rows, and which of the two random effects?",
+        hint="Fit the empty model with a random effect in both functions to the rows of one "
+        "sector; the answer is an element of the matrix of the random effects.",
+        place="Are the schools of one sector alike?",
     ),
 )

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 
 import mlteach as mt
-from tests.places import REFERENCE
+from tests.places import ROOT
 
 COEFFICIENT = 0.35  # posterior SDs, on top of the rounding of what is printed
 # Posterior SDs below the mean, on top of the rounding. Mean minus mode of a scaled inverse
@@ -103,7 +103,7 @@ def ours(name, row):
 
 
 def published(name):
-    table = pd.read_csv(REFERENCE / f"published_{name}_location_scale.csv")
+    table = pd.read_csv(ROOT / "data" / f"published_{name}_location_scale.csv")
     return [(name, row) for row in table[table["part"] != "fit"].itertuples(index=False)]
 
 

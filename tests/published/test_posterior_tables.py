@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from tests.places import REFERENCE
+from tests.places import REFERENCE, ROOT
 
 MEAN, SD, DIC = 0.15, 0.10, 5.0
 MODELS = json.loads((REFERENCE / "posterior.json").read_text())["models"]
@@ -42,7 +42,7 @@ NOT_MET = {
 
 def published(model):
     data, number = model.split("_")[:2]
-    with (REFERENCE / f"published_{data}_location_scale.csv").open() as file:
+    with (ROOT / "data" / f"published_{data}_location_scale.csv").open() as file:
         return [row for row in csv.DictReader(file) if row["model"] == number]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import mlteach as mt
 from mlteach import plots
-from tests.places import REFERENCE
+from tests.places import REFERENCE, ROOT
 
 pytest.importorskip("pymc")
 pytestmark = [
@@ -148,7 +148,7 @@ def test_london_model_1(london):
     fit = mt.fit_location_scale(
         "score16 ~ 1 + (1 | school)", "~ 1", london, prior="inverse-wishart", **SETTINGS
     )
-    table = pd.read_csv(REFERENCE / "published_london_location_scale.csv").query("model == 1")
+    table = pd.read_csv(ROOT / "data" / "published_london_location_scale.csv").query("model == 1")
     printed = table.set_index(["part", "parameter"])
     # Within 0.15 posterior SD, after half a printed digit.
     for place, row in (

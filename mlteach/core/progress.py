@@ -6,6 +6,7 @@ shows none of its own. The environment variable ``TQDM_DISABLE=1`` turns all bar
 
 from __future__ import annotations
 
+import os
 import time
 from contextvars import ContextVar
 
@@ -44,7 +45,9 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._was_inside = _inside.get()
-        self._show = self._show and not self._was_inside
+        # Asked here, since the bar of a notebook does not.
+        off = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+        self._show = self._show and not self._was_inside and not off
         _inside.set(True)
         self._since = time.monotonic()
         return self

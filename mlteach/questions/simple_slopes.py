@@ -84,7 +84,7 @@ def simple_slopes(
     doi:10.1207/s15327906mbr4003_5.
     """
     check_level(level)
-    line = SlopeLine(_need_fit(fit, "simple_slopes"), x, by, _held(hold))
+    line = SlopeLine(_need_fit(fit, "simple_slopes"), x, by, dict(hold or {}))
     values = line.default_values() if at is None else list(np.atleast_1d(np.asarray(at)).tolist())
     table = contrast_table(fit, line.contrasts(values), ddf, level)
     table.index = pd.Index(values, name=by)
@@ -213,7 +213,7 @@ def johnson_neyman(
     Behavioral Research 40(3), doi:10.1207/s15327906mbr4003_5.
     """
     check_level(level)
-    line = SlopeLine(_need_fit(fit, "johnson_neyman"), x, by, _held(hold))
+    line = SlopeLine(_need_fit(fit, "johnson_neyman"), x, by, dict(hold or {}))
     c0, c1 = line.straight()
     seen = line.observed(by)
     centre, scale = float(seen.mean()), float(seen.std()) or 1.0
@@ -312,12 +312,6 @@ def _where(by: str, low: float, high: float) -> str:
     if np.isinf(high):
         return f"where {by} is above {format_number(low)}"
     return f"where {by} is between {format_number(low)} and {format_number(high)}"
-
-
-def _held(hold: Mapping[str, object] | None) -> dict[str, object]:
-    if hold is None or isinstance(hold, Mapping):
-        return dict(hold or {})
-    raise ModelError(f"hold= needs a dict from predictor to value; got {hold!r}.")
 
 
 def _need_fit(fit: object, where: str) -> MixedResult:

@@ -207,31 +207,46 @@ def _on_cluster(
     # Pure tasks of the same name would be shared with another study of the same cluster.
     futures = client.map(one, batches, pure=False, key="mlteach-study")
     asked = dict(zip((future.key for future in futures), batches, strict=True))
+    waiting, again = as_completed(futures), set()
     try:
-        for future in as_completed(futures):
+        for future in waiting:
+            batch = asked[future.key]
             try:
                 done = future.result()
             except KilledWorker as error:
-                raise ModelError(_killed(plan, asked[future.key], client, limit)) from error
+                _check_alone(plan, batch, client, limit)
+                # Each runs alone: they only waited at a worker that another one ended.
+                if batch in again:
+                    raise ModelError(_short_of_memory(batch)) from error
+                again.add(batch)
+                second = client.submit(one, batch, pure=False)
+                futures.append(second)
+                asked[second.key] = batch
+                waiting.add(second)
+                continue
             yield done
             future.release()
     finally:
         client.cancel(futures)
 
 
-def _killed(plan: Plan, batch: Batch, client: Client, limit: float | None) -> str:
-    """Find out which replication of a batch ends the process that runs it, one by one."""
+def _check_alone(plan: Plan, batch: Batch, client: Client, limit: float | None) -> None:
+    """Run the replications of a batch one by one; name the one that ends its process."""
     from distributed import KilledWorker
 
     for k in batch.replications:
         alone = Batch(batch.condition, (k,))
         try:
             client.submit(run_batch, plan, alone, limit, pure=False).result()
-        except KilledWorker:
-            return f"A replication ended its worker. {where(plan, batch.condition, k)}"
+        except KilledWorker as error:
+            named = f"A replication ended its worker. {where(plan, batch.condition, k)}"
+            raise ModelError(named) from error
+
+
+def _short_of_memory(batch: Batch) -> str:
     part = "" if batch.condition is None else f" of condition {batch.condition}"
     return (
-        f"Workers ended while they ran replications {batch.replications[0]} to "
+        f"Workers ended twice while they ran replications {batch.replications[0]} to "
         f"{batch.replications[-1]}{part}, of which each runs alone: perhaps memory was short. Run "
         "the study again; what is done is kept where it has a folder."
     )

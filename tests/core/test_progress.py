@@ -26,6 +26,7 @@ def bars(monkeypatch):
         def close(self):
             self.open = False
 
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
     monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     return drawn, clock
@@ -43,6 +44,15 @@ def test_a_bar_appears_when_the_work_lasts(bars):
         bar.update()
     assert [b.settings["desc"] for b in drawn] == ["fit"]
     assert (drawn[0].settings["total"], drawn[0].steps, drawn[0].open) == (5, 4, False)
+
+
+def test_one_variable_turns_all_bars_off(bars, monkeypatch):
+    drawn, clock = bars
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    with Progress("fit") as bar:
+        clock[0] = 10.0
+        bar.update()
+    assert not drawn
 
 
 def test_an_interruption_takes_the_bar_away(bars):

@@ -193,6 +193,7 @@ def test_seed_is_checked(seed):
 @pytest.mark.parametrize("progress", [True, False])
 def test_a_long_bootstrap_has_a_bar_unless_it_is_off(monkeypatch, progress):
     begun = []
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
     monkeypatch.setattr("tqdm.auto.tqdm", lambda **settings: begun.append(settings) or Bar())
     monkeypatch.setattr("mlteach.core.progress.PATIENCE", -1.0)
     boot.bootstrap(fit("1 + (1 | g)", table(4)), n=3, seed=1, progress=progress)

@@ -140,7 +140,7 @@ def test_a_group_called_all_is_a_group_like_another():
         ({"n": ("pre", "a b")}, "cannot read the position 'a b'"),
         ({"groups": ("a", "a")}, "none of them twice"),
         ({"groups": ('a"b', "c")}, "quotation mark"),
-        ({"form": "long"}, '"wide" or "two-level"'),
+        ({"form": "long"}, "'wide' or 'two-level'"),
         ({"form": "two-level"}, "neither n nor position"),
         ({"n": None, "form": "two-level", "position": True}, "neither n nor position"),
         ({"within": "same"}, "within='same'"),

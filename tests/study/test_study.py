@@ -42,7 +42,7 @@ def broken(y):
 TRUTH = pd.Series({"mean": 3.0})
 # A cluster of Dask inside this process, without its page of diagnostics.
 IN_PROCESS = {
-    "n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None,
+    "n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0",
 }  # fmt: skip
 
 

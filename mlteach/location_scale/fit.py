@@ -25,7 +25,7 @@ from mlteach.location_scale.effects import CholeskyMap
 from mlteach.location_scale.level_two import LevelTwoFunctions, level_two_functions
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.location_scale.search import maximise, start_values
-from mlteach.mixed.fit import fit_mixed
+from mlteach.mixed.fit import fit_arrays
 
 if TYPE_CHECKING:
     from mlteach.location_scale.bayes.posterior import LocationScalePosterior
@@ -266,7 +266,7 @@ def _from_common(functions: LevelTwoFunctions, common: CholeskyMap, theta: np.nd
 
 def _start(d: LocationScaleDesign, cholesky: CholeskyMap):
     """Start values from the mixed model with one level-1 variance."""
-    mixed = fit_mixed(d.mean.formula.text, d.data, reml=False)
+    mixed = fit_arrays(d.mean, reml=False)
     problem, state = mixed.problem, mixed.problem.state(mixed.theta)
     Lambda = problem.map.Lambda(mixed.theta)
     sigma2 = state.rss / problem.nu

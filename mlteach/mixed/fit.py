@@ -20,7 +20,6 @@ from mlteach.core.formula import effects_of, parse, with_random, written
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
-from mlteach.core.optim import OptRecord
 from mlteach.errors import (
     ConvergenceWarning,
     DataError,
@@ -32,6 +31,7 @@ from mlteach.errors import (
 from mlteach.mixed import inference
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.equation import INTERCEPT
+from mlteach.mixed.estimates import MixedEstimates
 from mlteach.mixed.notes import dropped_note
 from mlteach.mixed.result import MixedResult
 from mlteach.mixed.search import global_minimum
@@ -116,9 +116,7 @@ def fit_mixed(
             f"'{formula}' has no random part. Add one, such as '(1 | school)'; for ordinary least "
             "squares use statsmodels."
         )
-    matrices = design(model, data)
-    problem = deviance_of(matrices, reml)
-    return _result(matrices, problem, global_minimum(problem), ddf, smushed_note)
+    return _result(fit_arrays(design(model, data), reml, ddf), smushed_note)
 
 
 @own_arguments
@@ -247,6 +245,38 @@ def fit_random_slope(
 # ------------------------------------------------------------------------------ checks at the door
 
 
+def fit_arrays(matrices: Design, reml: bool, ddf: str = "satterthwaite") -> MixedEstimates:
+    """Fit a model to its arrays, without a word: moments, deviance, optimum.
+
+    Parameters
+    ----------
+    matrices : Design
+        y, X, Z and the cluster of each row.
+    reml : bool
+    ddf : str, default "satterthwaite"
+        Method for the degrees of freedom that are asked for later.
+
+    Returns
+    -------
+    MixedEstimates
+
+    Raises
+    ------
+    DataError, ModelError
+        Says what the data cannot determine.
+
+    Examples
+    --------
+    >>> from mlteach.data.shipped import load
+    >>> arrays = design(parse("math ~ 1 + (1 | school)"), load("hsb"))
+    >>> fit_arrays(arrays, reml=True).params.round(2).to_dict()
+    {'Intercept': 12.64}
+    """
+    problem = deviance_of(matrices, reml)
+    record = global_minimum(problem)
+    return MixedEstimates(design=matrices, problem=problem, optimizer=record, ddf=ddf)
+
+
 def deviance_of(matrices: Design, reml: bool) -> ProfiledDeviance:
     """The deviance of a model whose data can determine it.
 
@@ -340,14 +370,12 @@ def _check_residual(problem: ProfiledDeviance, d: Design) -> None:
 # -------------------------------------------------------------------------------------- the result
 
 
-def _result(
-    d: Design, problem: ProfiledDeviance, record: OptRecord, ddf: str, smushed_note: bool
-) -> MixedResult:
-    result = MixedResult(
-        design=d, problem=problem, optimizer=record, ddf=ddf, smushed_note=smushed_note
-    )
+def _result(fit: MixedEstimates, smushed_note: bool) -> MixedResult:
+    d, record = fit.design, fit.optimizer
     if not record.converged:
-        warnings.warn(f"'{d.formula.text}' {record.status}.", ConvergenceWarning, stacklevel=4)
+        warnings.warn(f"'{fit.formula}' {record.status}.", ConvergenceWarning, stacklevel=4)
     if len(d.dropped):
         warnings.warn(dropped_note(d), DataWarning, stacklevel=4)
-    return result
+    return MixedResult(
+        design=d, problem=fit.problem, optimizer=record, ddf=fit.ddf, smushed_note=smushed_note
+    )

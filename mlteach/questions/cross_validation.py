@@ -27,10 +27,9 @@ from mlteach.core.moments import ClusterMoments, solve_within
 from mlteach.core.result import as_generator
 from mlteach.core.summary import Summary
 from mlteach.errors import DataError, DataWarning, ModelError
-from mlteach.mixed.fit import deviance_of
+from mlteach.mixed.fit import deviance_of, fit_arrays
 from mlteach.mixed.notes import design_notes, dropped_note
 from mlteach.mixed.ranef import blups
-from mlteach.mixed.search import global_minimum
 
 pd = lazy_import("pandas")
 
@@ -201,14 +200,13 @@ def _subset(d: Design, rows: np.ndarray) -> Design:
 def _predict(train: Design, full: Design, out: np.ndarray, reml: bool, k: int) -> np.ndarray:
     """Predict the rows left out by each of the poolings, shape (rows, 3)."""
     try:
-        problem = deviance_of(train, reml)
+        fit = fit_arrays(train, reml)
     except (DataError, ModelError) as error:
         raise type(error)(f"Without fold {k} the model cannot be fitted: {error}") from error
     X, Z = full.X[out], full.Z[out]
     position = train.labels.get_indexer(full.labels[full.codes[out]])
-    moments, scaling = problem.moments, problem.moments.scaling
-    theta = global_minimum(problem).end
-    beta, u = scaling.beta(problem.state(theta).beta), blups(problem, theta)
+    moments, scaling = fit.problem.moments, fit.problem.moments.scaling
+    beta, u = fit.params.to_numpy(), blups(fit.problem, fit.theta)
     none, own = _no_pooling(moments)
     known = position >= 0
     return np.column_stack(

@@ -85,6 +85,10 @@ class Twin:
                 assert slider.locator("~ output").inner_text() == text
 
 
+# What a browser says of pictures that it was still fetching when the next page was opened.
+LEFT = "net::ERR_ABORTED"
+
+
 @pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
     """A window without a network, that notes what goes wrong in it."""
@@ -93,7 +97,7 @@ def page(browser: Browser) -> Iterator[Page]:
     page.problems = []
     page.on("console", lambda m: m.type == "error" and page.problems.append(m.text))
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("requestfailed", lambda request: page.problems.append(request.url))
+    page.on("requestfailed", lambda r: r.failure != LEFT and page.problems.append(r.url))
     yield page
     context.close()
 
@@ -109,6 +113,7 @@ def chapter_of(site: Path, name: str) -> str:
 def opened(request: pytest.FixtureRequest, site: Path, page: Page) -> Twin:
     """The page of a widget, opened once for all that is asked of it."""
     widget = find(request.param)
+    page.problems.clear()
     page.goto((site / f"{chapter_of(site, widget.name)}.html").as_uri())
     return Twin(widget, page.locator(f'.mlteach-twin[data-widget="{widget.name}"]').first)
 

@@ -46,8 +46,8 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 test: $(ENV)  ## run all tests, and every chapter against its stored outputs
 	$(PYTEST) $(NBVAL) tests mlteach README.md book/*.ipynb
 
-test-quick: $(ENV)  ## run the tests that need no browser, no sampler and no chapter
-	$(PYTEST) -m "not browser and not sampler"
+test-quick: $(ENV)  ## run the tests of the numbers: no browser, no sampler, no chapter
+	$(PYTEST) -m "not browser and not sampler and not slow"
 
 chapters: $(ENV)  ## run the chapters that are out of date and store their outputs (CHAPTER=03: this one)
 	$(BIN)/python book/_ext/chapters.py $(CHAPTER)

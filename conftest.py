@@ -18,6 +18,13 @@ note_announcement()
 
 #: What takes longest, first: at the end no worker of pytest-xdist is left alone with it.
 LONGEST = ("book/11", "book/10", "book/12", "tests/book/", "tests/location_scale/bayes/", "book/")
+#: What takes more than half of the time of all tests: left out of `make test-quick`.
+SLOW = (
+    "tests/book/", "tests/widgets/", "tests/study/", "tests/missing/", "tests/exercises/",
+    "tests/location_scale/bayes/", "tests/published/", "tests/plots/test_plots", "tests/test_wheel",
+    "tests/mixed/test_bootstrap", "tests/multigroup/test_dense", "tests/test_surroundings",
+    "tests/test_awkward",
+)  # fmt: skip
 #: Fixtures that start a browser, or build the website.
 BROWSER = {"browser", "site", "lab"}
 
@@ -27,6 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if BROWSER & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
     places = {
         item: next((k for k, start in enumerate(LONGEST) if item.nodeid.startswith(start)), 99)
         for item in items

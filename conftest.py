@@ -44,7 +44,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_figure_left_open() -> Iterator[None]:
-    yield
+def _figures_closed_settings_kept() -> Iterator[None]:
+    """Code of a chapter takes over the book's style: the next test must not see it."""
+    import matplotlib as mpl  # reads its settings at import: only after settle()
+
+    with mpl.rc_context():
+        yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")

@@ -14,7 +14,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve lab test test-quick chapters pictures simulation reference benchmarks lint format clean
+.PHONY: help env book serve lab test test-quick chapters slides handouts pictures simulation reference benchmarks lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "make %-12s%s\n", $$1, $$2}'
@@ -51,6 +51,12 @@ test-quick: $(ENV)  ## run the tests of the numbers: no browser, no sampler, no 
 
 chapters: $(ENV)  ## run the chapters that are out of date and store their outputs (CHAPTER=03: this one)
 	$(BIN)/python book/_ext/chapters.py $(CHAPTER)
+
+slides: book  ## build the book with its slides, and print where they are (one deck a chapter)
+	@printf 'file://%s\n' "$(CURDIR)"/_build/html/slides/*.html
+
+handouts: book  ## print the handouts as PDF, a page a chapter (needs Chromium)
+	$(BIN)/python book/_ext/paper.py
 
 pictures: book  ## take the pictures of the README from the built book (needs Chromium)
 	$(BIN)/python book/_ext/pictures.py

@@ -19,7 +19,10 @@ from hashlib import sha256
 from pathlib import Path
 
 import chapters
+import handouts
+import slides
 import stopwatch
+from stored import StoredError
 from surroundings import BUILD, ROOT, settle
 
 from mlteach.data.fingerprint import PACKAGE, fingerprint, leaf_files
@@ -93,6 +96,18 @@ def make_pages() -> bool:
     return result == 0
 
 
+def make_sheets() -> bool:
+    """Write the slides and the handouts beside the pages; tell whether all of them could be."""
+    try:
+        for kind in (slides, handouts):
+            kind.write(ASIDE / "html", ASIDE / ".widgets")
+    except StoredError as error:
+        print(error, file=sys.stderr)
+        return False
+    stopwatch.lap("slides and handouts")
+    return True
+
+
 def put_in_place(state: str) -> None:
     """Give the finished pages their place, and stamp them."""
     new = BUILD / "html.new"
@@ -120,6 +135,8 @@ def make(execute: bool = False, draft: bool = False) -> int:
         print("The book was not built: see the warnings above.", file=sys.stderr)
         return 1
     stopwatch.lap("last touches")
+    if not make_sheets():
+        return 1
     put_in_place(state)
     print(stopwatch.table())
     return 0

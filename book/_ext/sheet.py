@@ -1,0 +1,106 @@
+"""From the Markdown of a slide or a handout to HTML, with what its chapter has stored.
+
+Besides Markdown, tables and formulas in dollar signs, a source has the places of :mod:`stored` in
+two braces; pictures and widgets are those of the website, and are not written a second time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from html import escape, unescape
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+from stored import Chapter, StoredError
+from surroundings import ROOT
+from widget_twins import PLACEHOLDER
+
+from mlteach.widgets.twin import kept_twin, panel
+
+BOOK = ROOT / "book"
+#: The parts of the site, as seen from one of its folders.
+PICTURES, CHUNKS = "../_images/", "../_static/widgets/"
+PLACE = re.compile(r"\{\{ (.+?) \}\}")
+SHOWN = re.compile(r"(figure|table|widget|code) ([\w-]+)(?: ([\d-]+))?")
+CODE = HtmlFormatter(style="a11y-high-contrast-light", noclasses=True, nobackground=True)
+
+
+def formula(text: str, options: dict[str, bool]) -> str:
+    """Mark a formula in the way that MathJax looks for."""
+    left, right = (r"\[", r"\]") if options["display_mode"] else (r"\(", r"\)")
+    return f"{left}{escape(text)}{right}"
+
+
+MARKDOWN = MarkdownIt("commonmark").enable("table")
+MARKDOWN.use(dollarmath_plugin, allow_space=True, renderer=formula)
+
+
+def chapter_of(source: Path) -> Chapter:
+    """Return the chapter that a source belongs to: it has the same name."""
+    return Chapter(BOOK / f"{source.stem}.ipynb")
+
+
+class Sheet:
+    """Writes the HTML of one source.
+
+    Parameters
+    ----------
+    source : Path
+        For messages.
+    chapter : Chapter
+    drawn : Path
+        The folder of the widgets' frames that the build of the book has drawn.
+    """
+
+    def __init__(self, source: Path, chapter: Chapter, drawn: Path) -> None:
+        self.source, self.chapter, self.drawn = source, chapter, drawn
+        self.shown: list[str] = []
+
+    def html(self, text: str) -> str:
+        """Return Markdown as HTML, all places filled."""
+        html = MARKDOWN.render(PLACE.sub(self._fill, text))
+        return re.sub(r"<p>@@(\d+)@@</p>|@@(\d+)@@", self._shown, html)
+
+    def _fill(self, place: re.Match[str]) -> str:
+        try:
+            if shown := SHOWN.fullmatch(place[1]):
+                kind, cell, lines = shown.groups()
+                self.shown.append(getattr(self, f"_{kind}")(cell, *([lines] if lines else [])))
+                return f"@@{len(self.shown) - 1}@@"
+            return self.chapter.number(place[1])
+        except StoredError as error:
+            raise StoredError(f"{self.source.name}, {place[0]}: {error}") from error
+
+    def _shown(self, found: re.Match[str]) -> str:
+        return self.shown[int(found[1] or found[2])]
+
+    def _figure(self, cell: str) -> str:
+        picture = self.chapter.picture(cell)
+        return (
+            f'<figure><img src="{PICTURES}{picture.name}" alt="{escape(picture.alt)}" '
+            f'width="{picture.width}" height="{picture.height}"></figure>'
+        )
+
+    def _table(self, cell: str) -> str:
+        return self.chapter.table(cell)
+
+    def _code(self, cell: str, lines: str = "") -> str:
+        return highlight(self.chapter.code(cell, lines), PythonLexer(), CODE)
+
+    def _widget(self, cell: str) -> str:
+        found = PLACEHOLDER.search("\n".join(self.chapter.outputs(cell, "text/html")))
+        if not found:
+            raise StoredError(f"cell {cell!r} holds no widget")
+        twin = kept_twin(found["module"], found["name"], self.drawn)
+        if not twin:
+            raise StoredError(f"widget {found['name']!r} is not drawn yet: run `make book`")
+        html = panel(
+            twin, json.loads(unescape(found["values"])), f"widget-{len(self.shown)}", CHUNKS
+        )
+        # A finger on a slider must not turn the slide.
+        return f'<div class="moving" data-prevent-swipe>{html}</div>'

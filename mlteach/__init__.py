@@ -21,7 +21,8 @@ from mlteach.errors import (
 from mlteach.exercises.check import check
 from mlteach.location_scale.fit import fit_location_scale
 from mlteach.location_scale.result import LocationScaleResult
-from mlteach.missing.impute import Imputations, impute
+from mlteach.missing.imputations import Imputations
+from mlteach.missing.impute import impute
 from mlteach.missing.mcar import little_mcar
 from mlteach.missing.patterns import missing_patterns
 from mlteach.missing.rubin import pool

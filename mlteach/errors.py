@@ -1,5 +1,8 @@
 """The few exception and warning types; each message says what was found and what to do."""
 
+import sys
+import warnings
+
 
 class MLTeachError(ValueError):
     """Base of all errors raised by mlteach."""
@@ -23,6 +26,14 @@ class ConvergenceWarning(UserWarning):
 
 class DataWarning(UserWarning):
     """The data were usable, but not all of them or not as they stood."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn, and point at the line outside this package that led here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] == "mlteach":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def shown(value: object) -> str:

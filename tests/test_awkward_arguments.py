@@ -3,7 +3,9 @@
 One test a function: each argument in turn is replaced by things that nobody should pass.
 """
 
+import inspect
 import warnings
+from dataclasses import replace
 from functools import cache
 
 import matplotlib.pyplot as plt
@@ -12,7 +14,7 @@ import pandas as pd
 import pytest
 
 import mlteach as mt
-from mlteach import plots
+from mlteach import diagrams, plots
 
 AWKWARD = [
     None, "", "nope", "math ~ ", 0, -1, 1.5, float("nan"), True, 1j, b"x", [], ["nope"], [None],
@@ -218,6 +220,39 @@ def test_awkward_arguments_are_answered_or_refused(name):
     assert refused >= len(AWKWARD) / 4
 
 
+def stopped(fit):
+    """The same fit, had its search not arrived."""
+    if not hasattr(fit, "optimizer"):
+        return fit
+    off = replace(fit.optimizer, converged=False, status="did not converge: stopped")
+    return replace(fit, optimizer=off)
+
+
+@pytest.mark.parametrize("name", ["slope", "scale", "groups"])
+def test_a_fit_that_did_not_converge_has_no_standard_errors(name):
+    fit = stopped(fitted(name))
+    tidy = fit.tidy()
+    assert tidy["estimate"].notna().all()
+    assert tidy[["se", "statistic", "p", "lower", "upper"]].isna().all(axis=None)
+    assert "NOT CONVERGED" in repr(fit) and "NOT CONVERGED" in fit._repr_html_()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_fit_that_did_not_converge_is_answered_or_refused(name, monkeypatch):
+    """Numbers, NaN or our own error, whatever is asked of it in good order."""
+    plt.switch_backend("agg")
+    whole = fitted
+    monkeypatch.setitem(globals(), "fitted", lambda name: stopped(whole(name)))
+    function, arguments = CALLS[name]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)
+            function(**{key: made(value) for key, value in arguments.items()})
+    except mt.MLTeachError as error:
+        assert len(str(error)) > 20
+    plt.close("all")
+
+
 def test_arguments_in_good_order_are_answered():
     plt.switch_backend("agg")
     for name, (function, arguments) in CALLS.items():
@@ -226,3 +261,24 @@ def test_arguments_in_good_order_are_answered():
                 warnings.simplefilter("ignore", mt.ConvergenceWarning)
                 function(**{key: made(value) for key, value in arguments.items()})
             plt.close("all")
+
+
+PUBLIC = {
+    f"{module.__name__}.{name}": function
+    for module in (mt, plots, diagrams)
+    for name in module.__all__
+    if inspect.isfunction(function := getattr(module, name))
+}
+RESULTS = (mt.MixedResult, mt.LocationScaleResult, mt.MultigroupResult, mt.CenteringResult)
+PUBLIC |= {
+    f"{result.__name__}.{name}": getattr(result, name)
+    for result in RESULTS
+    for name in ("conf_int", "tidy", "simulate", "predict", "test", "summary", "cov_params")
+    if inspect.isfunction(getattr(result, name, None))
+}
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_an_argument_that_there_is_not_is_refused_by_name(name):
+    with pytest.raises(mt.MLTeachError, match="zzz|missing a required argument"):
+        PUBLIC[name](zzz=1)

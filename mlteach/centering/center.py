@@ -8,15 +8,14 @@ variable-centring); with a constant it still holds both parts (grand-mean- or co
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, cluster_codes, kind_of, numbers, table_with
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
-from mlteach.errors import DataError, DataWarning, ModelError, shown
+from mlteach.errors import DataError, DataWarning, ModelError, shown, warn
 
 pd = lazy_import("pandas")
 
@@ -248,4 +247,4 @@ def _notes(x, codes, means, column: str, cluster: str, how) -> list[str]:
 def _warn_of_missing(notes: list[str]) -> None:
     told = [note for note in notes if "no value of" in note or "have no" in note]
     if told:
-        warnings.warn(" ".join(told), DataWarning, stacklevel=4)
+        warn(" ".join(told), DataWarning)

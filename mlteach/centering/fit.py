@@ -23,11 +23,10 @@ from mlteach.centering.formula import (
     with_dummies,
 )
 from mlteach.centering.result import CenteringResult
-from mlteach.core.arguments import own_arguments
+from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table
 from mlteach.core.design import design, varies_within
 from mlteach.core.formula import parse, with_random, written
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
@@ -57,7 +56,6 @@ EFFECTS = (
 TOLD = ("within_between", "contextual", "smushed")
 
 
-@own_arguments
 @checked
 def fit_centering(
     formula: str,

@@ -6,7 +6,6 @@ not the product or function of the parts; level-2 predictors may be anything a f
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +16,7 @@ from mlteach.core.design import columns_of, complete_in
 from mlteach.core.formula import fixed_only, with_random, written
 from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part, read_part
-from mlteach.errors import DataWarning, FormulaError, ModelError
+from mlteach.errors import DataWarning, FormulaError, ModelError, warn
 
 pd = lazy_import("pandas")
 
@@ -135,7 +134,7 @@ def complete_rows(spec: CenteringFormula, data: pd.DataFrame) -> tuple[pd.DataFr
     if not note:
         return rows[list(spec.columns)], []
     note += " Cluster means are of the rows used."
-    warnings.warn(note, DataWarning, stacklevel=5)
+    warn(note, DataWarning)
     return rows[list(spec.columns)], [note]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.result import Result, does_not_apply
 from mlteach.core.summary import Summary, coefficient_table
@@ -62,6 +63,7 @@ class CenteringResult(Result):
     data: pd.DataFrame = field(repr=False)
     notes: tuple[str, ...]
 
+    @checked
     def summary(self) -> Summary:
         """Put the tables under each other."""
         fit = self.fits["within_between"]

@@ -19,12 +19,14 @@ from mlteach.core.columns import check_unit
 from mlteach.core.expression import SAFE
 from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part
+from mlteach.core.summary import INTERCEPT, RESIDUAL
 from mlteach.errors import DataError, FormulaError, MLTeachError, shown
 
 pd = lazy_import("pandas")
 formulaic = lazy_import("formulaic")
 
 THE_DATA, THESE_ROWS = "the data", "these rows"  # of the fit, and others
+_BETWEEN_FACTORS = re.compile(r":(?![^\[(]*[\])])")
 _COLUMN = re.compile(r"ǀ\d+|C\(ǀ\d+c(,.*)?\)", re.DOTALL)
 
 
@@ -46,6 +48,16 @@ class Coded:
     def names(self) -> tuple[str, ...]:
         """Names of its columns."""
         return tuple(self.part.shown(name) for name in self.spec.column_names)
+
+    @property
+    def factors(self) -> tuple[tuple[str, ...], ...]:
+        """What each column is the product of: ("a", "f[T.b]"); one name if it is no product."""
+        made = {k: len(term.factors) for term, at in self.terms.items() for k in at}
+        parts = (
+            _BETWEEN_FACTORS.split(name) if made[k] > 1 else [name]
+            for k, name in enumerate(self.spec.column_names)
+        )
+        return tuple(tuple(map(self.part.shown, own)) for own in parts)
 
     @property
     def terms(self) -> dict:
@@ -194,6 +206,12 @@ def _check_levels(coded: Coded, frame: pd.DataFrame) -> None:
 
 def _check_names(coded: Coded) -> None:
     names = coded.names
+    for term, places in coded.terms.items():
+        for taken in {names[k] for k in places if str(term) != "1"} & {INTERCEPT, RESIDUAL}:
+            raise DataError(
+                f"A predictor of '{coded.part.model}' is called '{taken}', which stands for "
+                "something else in all tables; rename the column."
+            )
     twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if twice is not None:
         raise DataError(

@@ -85,6 +85,17 @@ class Design:
         return (self.x_coded.subset([term for term, at in terms if at and at[-1] < width]),)
 
     @property
+    def x_factors(self) -> tuple[tuple[str, ...], ...]:
+        """What each column of X is the product of."""
+        return self.x_coded.factors
+
+    @property
+    def z_factors(self) -> tuple[tuple[str, ...], ...]:
+        """The same for Z."""
+        parts = self.z_coded or (self.x_coded,)
+        return tuple(own for part in parts for own in part.factors)[: self.Z.shape[1]]
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the formula says that its reader may not expect."""
         parts = [self.x_coded.part, *(coded.part for coded in self.z_coded)]

@@ -11,8 +11,7 @@ Cross-products G_j = D_j'D_j carry the same information, but E would then be a d
 numbers; here it is summed from residuals, so an intraclass correlation of .99999999 costs no digit.
 Statistics of disjoint sets of clusters add up: rows are worked through in chunks of whole clusters.
 
-Columns are centred and scaled first (:class:`Scaling`), because an offset of a million would
-otherwise use up half of the digits of float64. ``k = p + 1``, the outcome last.
+Columns are centred and scaled first (:class:`Scaling`). ``k = p + 1``, the outcome last.
 """
 
 from __future__ import annotations
@@ -22,49 +21,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlteach.core.design import Design
-from mlteach.core.linalg import dependent_columns
-from mlteach.errors import DataError, ModelError
+from mlteach.core.scaling import (
+    CHUNK_ROWS,
+    Scaling,
+    least_squares,
+    standardise,
+    standardise_blocks,
+)
 
-# Rows worked on at a time: small enough that temporaries stay far below the size of big data.
-CHUNK_ROWS = 65_536
 # A column of Z is taken as dependent in a cluster when less than this part of its length is left.
 RANK_TOLERANCE = 1e-12
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """The linear maps between the user's units and the fitter's.
-
-    Scaled quantities carry a subscript s: ``X_s = X A``, ``Z_s = Z T`` and
-    ``y_s = (y - X b0) / scale``; so ``beta = b0 + scale * A beta_s`` and
-    ``u = scale * T u_s``.
-
-    Attributes
-    ----------
-    A : ndarray, shape (p, p)
-    T : ndarray, shape (q, q)
-    b0 : ndarray, shape (p,)
-        Ordinary least squares, in the user's units.
-    scale : float
-        Residual standard deviation of ordinary least squares.
-    """
-
-    A: np.ndarray
-    T: np.ndarray
-    b0: np.ndarray
-    scale: float
-
-    def beta(self, beta_s: np.ndarray) -> np.ndarray:
-        """Coefficients in the user's units."""
-        return self.b0 + self.scale * (self.A @ beta_s)
-
-    def cov_beta(self, cov_s: np.ndarray) -> np.ndarray:
-        """Covariance matrix of the coefficients in the user's units."""
-        return self.scale**2 * self.A @ cov_s @ self.A.T
-
-    def tau(self, tau_s: np.ndarray) -> np.ndarray:
-        """Covariance matrix of the random effects in the user's units."""
-        return self.scale**2 * self.T @ tau_s @ self.T.T
 
 
 @dataclass(frozen=True)
@@ -150,8 +116,8 @@ def cluster_moments(
         If predictors or random effects are constant or collinear; they are named.
     """
     X_standard = standardise(design.X, design.x_names, "predictor")
-    Z_standard = _standardise_blocks(design, centre)
-    offset, b_s, scale = _least_squares(design, X_standard)
+    Z_standard = standardise_blocks(design, centre)
+    offset, b_s, scale = least_squares(design, X_standard)
     scaling = Scaling(
         A=X_standard.matrix,
         T=Z_standard.matrix,
@@ -198,7 +164,7 @@ class OutcomeMoments:
         rows = slice(None) if self._order is None else self._order
         n = moments.n
         self._starts = np.concatenate([[0], np.cumsum(n)[:-1]])
-        Z = _standardise_blocks(design, True)(design.Z[rows])
+        Z = standardise_blocks(design, True)(design.Z[rows])
         self._Q = _orthonormal(Z, moments.R, n)
         # The part of X that the random effects cannot reach; a cross-product with it gives E.
         X = standardise(design.X, design.x_names, "predictor")(design.X[rows])
@@ -270,147 +236,3 @@ def _reduce(Z, W, starts, n):
             B[:, a, c] = np.add.reduceat(Q * W[c], starts)
             W[c] -= Q * np.repeat(B[:, a, c], n)
     return R, B, W @ W.T
-
-
-@dataclass(frozen=True)
-class Standard:
-    """Centring and scaling of columns, applied to rows at a time.
-
-    Attributes
-    ----------
-    means, size : ndarray, shape (p,)
-        What is subtracted from a column, and what it is then divided by.
-    constant : ndarray, shape (p,)
-        Coefficients that reproduce a column of ones (zero if there is no intercept).
-    """
-
-    means: np.ndarray
-    size: np.ndarray
-    constant: np.ndarray
-
-    def __call__(self, X: np.ndarray) -> np.ndarray:
-        """Standardised columns of some rows, as a contiguous (p, rows) array."""
-        return (X.T - self.means[:, None]) / self.size[:, None]
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """The same as a matrix A: standardised rows are ``X A``, shape (p, p)."""
-        return (np.eye(len(self.size)) - np.outer(self.constant, self.means)) / self.size
-
-
-def _row_chunks(N: int):
-    return (slice(k, k + CHUNK_ROWS) for k in range(0, N, CHUNK_ROWS))
-
-
-def standardise(X: np.ndarray, names, kind: str, centre: bool = True) -> Standard:
-    """Find means and sizes, and refuse constant or collinear columns by name."""
-    p, N = X.shape[1], len(X)
-    intercept, constant, means = _constant(X), np.zeros(p), np.zeros(p)
-    if intercept is not None:
-        constant[intercept] = 1.0 / X[0, intercept]
-        if centre:
-            means = np.array([X[:, k].mean() for k in range(p)])
-            means[intercept] = 0.0
-    shift = Standard(means, np.ones(p), constant)
-    gram = sum(W @ W.T for W in (shift(X[rows]) for rows in _row_chunks(N)))
-    size = np.sqrt(np.diag(gram) / N)
-    largest = np.maximum(X.max(axis=0), -X.min(axis=0))
-    flat = size <= 1e-14 * largest
-    if flat.any():
-        raise ModelError(
-            f"The {kind} '{names[int(np.argmax(flat))]}' is constant in the rows used, so its "
-            "effect cannot be told from the intercept. Leave it out."
-        )
-    correlations = gram / np.outer(size, size) / N
-    dependent = dependent_columns(correlations)
-    if dependent:
-        raise ModelError(_collinear(names, dependent[0], correlations, kind))
-    return Standard(means, size, constant)
-
-
-def _standardise_blocks(design: Design, centre: bool) -> Standard:
-    """Standardise Z; a column is centred only where its block has an intercept to take it up."""
-    q = design.Z.shape[1]
-    means, size, constant = np.zeros(q), np.ones(q), np.zeros(q)
-    for block in design.blocks:
-        at = list(block)
-        names = [design.z_names[k] for k in at]
-        columns = slice(at[0], at[-1] + 1)
-        part = standardise(design.Z[:, columns], names, "random effect", centre)
-        means[at], size[at], constant[at] = part.means, part.size, part.constant
-    return _Blocks(means, size, constant, design.blocks)
-
-
-@dataclass(frozen=True)
-class _Blocks(Standard):
-    """Standardisation within blocks of columns."""
-
-    blocks: tuple[tuple[int, ...], ...]
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """Block-diagonal matrix T: standardised rows are ``Z T``, shape (q, q)."""
-        out = np.zeros((len(self.size),) * 2)
-        for block in self.blocks:
-            at = np.ix_(block, block)
-            out[at] = super().matrix[at]
-        return out
-
-
-def _least_squares(design: Design, standard: Standard) -> tuple[float, np.ndarray, float]:
-    """Offset, standardised coefficients and residual SD of ordinary least squares.
-
-    The offset is taken off by plain subtraction, which is exact where least squares would round;
-    a second round on the residuals gives the coefficients their last digits.
-    """
-    X, y = design.X, design.y
-    N, p = X.shape
-    if p >= N:
-        raise ModelError(
-            f"{N} row(s) cannot determine {p} coefficients; fewer predictors or more data are "
-            "needed."
-        )
-    offset = float(y[0]) if standard.constant.any() else 0.0
-    b = np.zeros(p)
-    for _ in range(2):
-        gram, cross = np.zeros((p, p)), np.zeros(p)
-        for rows in _row_chunks(N):
-            W = standard(X[rows])
-            gram += W @ W.T
-            cross += W @ (y[rows] - offset - b @ W)
-        b = b + np.linalg.solve(gram, cross)
-    rss = sum(
-        float(np.sum((y[rows] - offset - b @ standard(X[rows])) ** 2)) for rows in _row_chunks(N)
-    )
-    scale = float(np.sqrt(rss / (N - p)))
-    _check_spread(scale, design)
-    return offset, b, scale
-
-
-def _constant(X: np.ndarray) -> int | None:
-    """Position of the intercept: the first column that is constant and not zero."""
-    for k in range(X.shape[1]):
-        if X[0, k] != 0 and (X[:, k] == X[0, k]).all():
-            return k
-    return None
-
-
-def _collinear(names, bad: int, correlations: np.ndarray, kind: str) -> str:
-    """Say which column is determined by which others."""
-    before = correlations[:bad, :bad]
-    weights = np.linalg.lstsq(before, correlations[:bad, bad], rcond=None)[0]
-    partners = [name for name, w in zip(names, weights, strict=False) if abs(w) > 1e-6]
-    of = ", ".join(f"'{name}'" for name in partners) or "other columns"
-    return (
-        f"The {kind} '{names[bad]}' is an exact linear combination of {of}: collinear columns "
-        "have no separate effects. Leave one of them out."
-    )
-
-
-def _check_spread(scale: float, design: Design) -> None:
-    size = float(np.abs(design.y).max())
-    if not scale > 1e-15 * size:
-        raise DataError(
-            f"The outcome '{design.formula.outcome}' is reproduced exactly by the fixed effects: "
-            "there is no residual variance to divide between the levels."
-        )

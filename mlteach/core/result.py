@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import log_limits
 from mlteach.core.lazy import lazy_import
@@ -31,6 +32,10 @@ class Estimates:
     def converged(self) -> bool:
         """Whether no step lowers the deviance any more (measured, see ``optimizer.gain``)."""
         return self.optimizer.converged
+
+    def if_converged(self, spread: np.ndarray) -> np.ndarray:
+        """Variances of estimates; NaN off the maximum, where the curvature says nothing of them."""
+        return spread if self.converged else np.full_like(spread, np.nan)
 
     @property
     def llf(self) -> float:
@@ -61,6 +66,7 @@ class Estimates:
         """Two-sided p-values."""
         return coefficient_table(self.params, self.bse, self.df)["p"]
 
+    @checked
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """Wald confidence limits of ``params``; columns lower, upper."""
         return coefficient_table(self.params, self.bse, self.df, level)[["lower", "upper"]]
@@ -79,6 +85,7 @@ class Shown:
 class Result(Estimates, Shown):
     """A fitted model as the reader holds it."""
 
+    @checked
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """All estimates in one long table, the same for every kind of model.
 

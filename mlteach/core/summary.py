@@ -9,6 +9,8 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 
@@ -18,10 +20,32 @@ from mlteach.errors import ModelError
 
 pd = lazy_import("pandas")
 
-# Name of the level-1 variance in every table of variance components.
-RESIDUAL = "Residual"
+# Names that every table gives the constant, and the level-1 variance.
+INTERCEPT, RESIDUAL = "Intercept", "Residual"
 # What stands over the tables of a fit that stopped before its maximum.
 NOT_CONVERGED = " - NOT CONVERGED, do not use these numbers"
+
+
+def pair_name(effects: Sequence[str], first: int, second: int) -> str:
+    """Name of a variance component: that of its effect, or ``a:b`` for a covariance.
+
+    Where an interaction has that name, as in ``(a * b | g)``, covariances are ``cov(a, b)``.
+
+    Examples
+    --------
+    >>> pair_name(["a", "b"], 0, 1), pair_name(["a", "b", "a:b"], 0, 1)
+    ('a:b', 'cov(a, b)')
+    """
+    if first == second:
+        return effects[first]
+    a, b = effects[first], effects[second]
+    return f"cov({a}, {b})" if _is_ambiguous(tuple(effects)) else f"{a}:{b}"
+
+
+@lru_cache(maxsize=64)
+def _is_ambiguous(effects: tuple[str, ...]) -> bool:
+    names = [*effects, *map(":".join, combinations(effects, 2))]
+    return len(set(names)) < len(names)
 
 
 def coefficient_table(

@@ -8,12 +8,13 @@ become missing values, and the reasons are counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.data.sav import COUNTRY, DOWNLOAD, read_header, read_rows
 from mlteach.errors import DataError, shown
@@ -33,6 +34,7 @@ KEYS = ("country", "school", "student")
 EXACT = 2**53
 
 
+@checked
 def load_pisa(
     path: str | Path,
     countries: str | Sequence[str] | Mapping[str, str] = ("ALB", "IRL"),
@@ -174,8 +176,6 @@ def missing_rates(pisa: pd.DataFrame) -> pd.DataFrame:
 
 def _country_names(countries: str | Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     """Name that each code is to have; the code itself where there is no mapping."""
-    if not isinstance(countries, str | Mapping) and not isinstance(countries, Iterable):
-        raise DataError(f"countries={countries!r} names none; write countries=('ALB', 'IRL').")
     if isinstance(countries, Mapping):
         names = {str(code): str(name) for code, name in countries.items()}
     else:
@@ -189,8 +189,6 @@ def _country_names(countries: str | Sequence[str] | Mapping[str, str]) -> dict[s
 
 
 def _variables(variables: str | Sequence[str]) -> list[str]:
-    if not isinstance(variables, Iterable):
-        raise DataError(f"variables={variables!r} names none; write variables=('CREATAS',).")
     variables = [variables] if isinstance(variables, str) else list(variables)
     if not variables:
         raise DataError('variables is empty; name at least one, as in variables=("CREATAS",).')

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError
 
@@ -25,6 +26,7 @@ pd = lazy_import("pandas")
 _DTYPES = {"integer": "i8", "number": "f8", "text": "U32"}
 
 
+@checked
 def load(name: str) -> pd.DataFrame:
     """Load a data set that comes with mlteach.
 
@@ -62,6 +64,7 @@ def load(name: str) -> pd.DataFrame:
     return table
 
 
+@checked
 def datasets() -> pd.DataFrame:
     """List the data sets that `load` knows.
 
@@ -86,6 +89,7 @@ def datasets() -> pd.DataFrame:
     return table.rename_axis("name")
 
 
+@checked
 def codebook(name: str) -> pd.DataFrame:
     """Say what the columns of a data set mean.
 

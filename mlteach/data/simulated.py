@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlteach.core.arguments import whole
+from mlteach.core.arguments import checked, whole
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
 
 pd = lazy_import("pandas")
 
 
+@checked
 def simulate_within_between(
     *,
     within: float,

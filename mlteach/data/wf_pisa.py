@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError
 
@@ -21,6 +22,7 @@ VARIABLES = ("CREATAS", "GROSAGR")
 FLAG = "missing_"
 
 
+@checked
 def load_wf_pisa(path: str | Path, *, completed: bool = False) -> pd.DataFrame:
     """Read the authors' file of the published WF multigroup illustration.
 

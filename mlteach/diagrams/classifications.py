@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from mlteach.core.arguments import checked
 from mlteach.diagrams.base import INK, draw_arrow
 from mlteach.diagrams.structures import arrows_to_draw, check_structure, fine_to_coarse
 from mlteach.diagrams.units import unit_diagram
@@ -22,6 +23,7 @@ BOX_MARGIN = 5.0
 INCHES_PER_CHARACTER = 0.085
 
 
+@checked
 def classification_diagram(
     table: pd.DataFrame, levels: Sequence[str], *, ax: Axes | None = None
 ) -> Axes:
@@ -101,6 +103,7 @@ def _box_inches(table: pd.DataFrame, levels: Sequence[str]) -> float:
     return INCHES_PER_CHARACTER * _characters(table, levels) + 0.2
 
 
+@checked
 def structure_diagram(
     table: pd.DataFrame,
     levels: Sequence[str],

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from mlteach.core.arguments import checked
 from mlteach.diagrams.base import INK, OKABE_ITO, draw_arrow, draw_unit, tint
 from mlteach.diagrams.structures import check_structure
 from mlteach.errors import DataError
 
 
+@checked
 def neighbours(rows: Sequence[str]) -> pd.DataFrame:
     """List the neighbours of each area on a map.
 
@@ -65,6 +67,7 @@ def _grid(rows: Sequence[str]) -> np.ndarray:
     return np.array([list(row) for row in rows])
 
 
+@checked
 def area_map(rows: Sequence[str], *, ax: Axes | None = None) -> Axes:
     """Draw a map of areas, with a line between the middles of any two neighbours.
 
@@ -115,6 +118,7 @@ def _draw_borders(ax: Axes, grid: np.ndarray) -> None:
         ax.plot([col - 0.5, col + 0.5], [row + 0.5] * 2, "-", color="white", lw=3, zorder=1)
 
 
+@checked
 def network_diagram(
     ties: pd.DataFrame, sender: str, receiver: str, *, ax: Axes | None = None
 ) -> Axes:

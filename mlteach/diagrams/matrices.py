@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from mlteach.core.arguments import checked
 from mlteach.diagrams.base import INK
 from mlteach.errors import DataError
 
 
+@checked
 def matrix_diagram(
     values: np.ndarray | pd.DataFrame,
     *,

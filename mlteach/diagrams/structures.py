@@ -12,9 +12,11 @@ from itertools import combinations
 
 import pandas as pd
 
+from mlteach.core.arguments import checked
 from mlteach.errors import DataError
 
 
+@checked
 def relations(table: pd.DataFrame, levels: Sequence[str]) -> pd.DataFrame:
     """Say how each pair of classifications in a table is related.
 

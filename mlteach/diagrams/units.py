@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from mlteach.core.arguments import checked
 from mlteach.diagrams.base import INK, NEUTRAL, OKABE_ITO, draw_unit
 from mlteach.diagrams.structures import (
     check_columns,
@@ -20,6 +21,7 @@ from mlteach.diagrams.structures import (
 from mlteach.errors import DataError
 
 
+@checked
 def unit_diagram(
     table: pd.DataFrame,
     levels: Sequence[str],

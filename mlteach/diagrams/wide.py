@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from mlteach.core.arguments import checked
 from mlteach.diagrams.base import INK
 from mlteach.diagrams.parameters import Parameters, parameters_of
 from mlteach.diagrams.paths import FULL, PALE, draw_paths, draw_two_levels
@@ -27,6 +28,7 @@ UNITS = ("group", "cluster", "member")
 FORMS = ("long", "wide", "multigroup")
 
 
+@checked
 def covariance_pattern(
     variables: str | Sequence[str],
     n: int,
@@ -78,6 +80,7 @@ def covariance_pattern(
     return axes[0]
 
 
+@checked
 def path_diagram(
     variables: str | Sequence[str],
     n: int,
@@ -111,6 +114,7 @@ def path_diagram(
     return axes[0]
 
 
+@checked
 def format_diagram(
     form: str,
     variables: str | Sequence[str] = ("x1", "x2"),

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from mlteach.core.arguments import checked
 from mlteach.errors import DataError
 from mlteach.exercises.answers import half_width, matches, not_a_choice, plain, reworded, unsuitable
 
@@ -110,6 +111,7 @@ class Feedback:
         )
 
 
+@checked
 def check(key: str, answer: object = ...) -> Feedback:
     """Check the answer to an exercise of the book.
 

@@ -16,9 +16,9 @@ from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import fisher_limits, log_limits, logit_limits
 from mlteach.core.lazy import lazy_import
 from mlteach.core.notes import convergence_notes
-from mlteach.core.summary import check_level, coefficient_table
+from mlteach.core.summary import check_level, coefficient_table, pair_name
 from mlteach.errors import ModelError
-from mlteach.location_scale.estimates import LocationScaleEstimates, pair_name
+from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.mixed.hypotheses import HypothesisTest, linear_test
 
 pd = lazy_import("pandas")
@@ -61,7 +61,7 @@ def components(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
                 continue
             se = _se(change[:, row, col], cov_L)
             if none[row] or none[col]:
-                rows[pair_name(names, row, col)] = (omega[row, col], *[np.nan] * 5)
+                rows[pair_name(names, col, row)] = (omega[row, col], *[np.nan] * 5)
             elif row == col:
                 limits = log_limits(omega[row, row], se, level)
                 rows[names[row]] = (omega[row, row], se, sd[row], np.nan, *limits)
@@ -71,12 +71,12 @@ def components(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
                     change[:, row, row] / omega[row, row] + change[:, col, col] / omega[col, col]
                 )
                 limits = fisher_limits(rho, _se(by_rho, cov_L), level)
-                rows[pair_name(names, row, col)] = (omega[row, col], se, np.nan, rho, *limits)
+                rows[pair_name(names, col, row)] = (omega[row, col], se, np.nan, rho, *limits)
     columns = ["estimate", "se", "sd", "correlation", "lower", "upper"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype(float)
     # What the data do not determine, and correlations of effects whose variance they do not.
     lost = {name for own in fit.undetermined for name in own}
-    pairs = {pair_name(names, r, c): {names[r], names[c]} for r in range(d) for c in range(r + 1)}
+    pairs = {pair_name(names, c, r): {names[r], names[c]} for r in range(d) for c in range(r + 1)}
     gone = [name for name in table.index if name in lost or lost & pairs[name]]
     table.loc[gone, ["se", "lower", "upper"]] = np.nan
     return table

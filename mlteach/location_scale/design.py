@@ -6,7 +6,6 @@ with the same clusters; both are evaluated on the rows that are complete in all 
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,8 +15,9 @@ from mlteach.core.design import Design, columns_of, complete_in, design, new_row
 from mlteach.core.formula import ModelFormula, parse, with_random
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import listed
-from mlteach.core.moments import Scaling, cluster_moments, standardise
-from mlteach.errors import DataError, DataWarning, FormulaError, ModelError, shown
+from mlteach.core.moments import cluster_moments
+from mlteach.core.scaling import Scaling, standardise
+from mlteach.errors import DataError, DataWarning, FormulaError, ModelError, shown, warn
 from mlteach.location_scale.likelihood import Rows
 
 pd = lazy_import("pandas")
@@ -121,7 +121,7 @@ def location_scale_design(
     variance_formula, is_random = _variance_formula(variance, mean_formula)
     data, note = _complete(mean_formula, variance_formula, as_table(data))
     if note:
-        warnings.warn(note, DataWarning, stacklevel=3)
+        warn(note, DataWarning)
     mean, var = design(mean_formula, data), design(variance_formula, data)
     S = var.Z if is_random else np.zeros((len(var.y), 0))
     s_names, s_blocks = (var.z_names, var.blocks) if is_random else ((), ())
@@ -204,36 +204,47 @@ def _check_changes(mean: Design) -> None:
     """Refuse clusters that the mean function fits without error, whatever the coefficients.
 
     Their variance goes to zero and the likelihood, in its random effect, beyond all bounds: with
-    the logarithm normal, faster the more rows there are.
+    the logarithm normal, faster the more rows there are. Of two rows it is so slow that a maximum
+    is left where the other clusters have theirs; a note tells of it.
     """
+    names = unchanging(mean, 2)
+    if names:
+        raise DataError(unchanging_text(mean, names))
+
+
+def unchanging_text(mean: Design, names: list) -> str:
+    """What clusters without any variance do to a random effect, and what can be done."""
+    column, outcome = mean.formula.cluster, mean.formula.outcome
+    return (
+        f"The outcome '{outcome}' never changes in {len(names)} cluster(s) of '{column}' "
+        f"({listed(names)}): their variance is zero and has no logarithm, so a random effect in "
+        "the variance function has no estimate. Leave these clusters out, "
+        f"data[data.groupby('{column}')['{outcome}'].transform('nunique') > 1], or the random "
+        "part of the variance function."
+    )
+
+
+def unchanging(mean: Design, least: int) -> list:
+    """Clusters without residual, though so many rows more than random effects could have one."""
     order = np.argsort(mean.codes, kind="stable")
     n = np.bincount(mean.codes)
     starts = np.cumsum(n) - n
     y = mean.y[order]
     still = np.maximum.reduceat(y, starts) == np.minimum.reduceat(y, starts)
-    names = [
+    return [
         mean.labels[j]
-        for j in np.flatnonzero(still & (n > 2))
-        if _is_fitted(mean, order[starts[j] : starts[j] + n[j]])
+        for j in np.flatnonzero(still & (n > least))
+        if _is_fitted(mean, order[starts[j] : starts[j] + n[j]], least)
     ]
-    if names:
-        column = mean.formula.cluster
-        raise DataError(
-            f"The outcome '{mean.formula.outcome}' never changes in {len(names)} cluster(s) of "
-            f"'{column}' ({listed(names)}): their variance is zero and has no logarithm, so a "
-            "random effect in the variance function has no estimate. Leave these clusters out, "
-            f"data[data.groupby('{column}')['{mean.formula.outcome}'].transform('nunique') > 1], "
-            "or the random part of the variance function."
-        )
 
 
-def _is_fitted(mean: Design, rows: np.ndarray) -> bool:
+def _is_fitted(mean: Design, rows: np.ndarray, least: int) -> bool:
     """Whether outcome and predictors of a cluster are combinations of its random effects."""
     Z, others = mean.Z[rows], np.column_stack([mean.y[rows], mean.X[rows]])
     left = others - Z @ np.linalg.lstsq(Z, others, rcond=None)[0]
     size = np.maximum(np.linalg.norm(others, axis=0), 1e-300)
     free = len(rows) - np.linalg.matrix_rank(Z)
-    return bool(free > 1 and (np.linalg.norm(left, axis=0) < 1e-9 * size).all())
+    return bool(free >= least and (np.linalg.norm(left, axis=0) < 1e-9 * size).all())
 
 
 def _scale_units(S: np.ndarray, names: tuple[str, ...], centre: bool) -> np.ndarray:

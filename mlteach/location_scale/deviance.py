@@ -16,6 +16,8 @@ from mlteach.location_scale.quadrature import MarginalLikelihood
 
 # Steps of the numerical second derivatives: parameters are of order one in scaled units.
 STEP = 1e-4
+# A log-density of a row, scaled units, that no data reach: what is fitted without error runs there.
+MOST_A_ROW = 50.0
 
 EffectsMap = CholeskyMap | FunctionMap | AssociationMap
 
@@ -56,11 +58,12 @@ class LocationScaleDeviance:
         return e.loglik, np.hstack([e.by_beta, e.by_alpha, by_effects])
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Deviance and its derivative; infinite where variances overflow."""
+        """Deviance and its derivative; infinite where variances overflow, or run off to zero."""
         with np.errstate(over="ignore", invalid="ignore"):
             loglik, score = self.scores(theta)
         value = -2.0 * float(loglik.sum())
-        if not np.isfinite(value) or not np.isfinite(score).all():
+        runaway = value < -2.0 * MOST_A_ROW * len(self.rows.y)
+        if runaway or not np.isfinite(value) or not np.isfinite(score).all():
             return np.inf, np.zeros_like(theta)
         gradient = -2.0 * score.sum(axis=0)
         if not self.reml:

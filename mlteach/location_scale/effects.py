@@ -17,6 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# SD of a log variance, scaled units: one that runs beyond follows a likelihood without maximum.
+LARGEST_SD = 20.0
+
 
 @dataclass(frozen=True)
 class CholeskyMap:
@@ -53,9 +56,11 @@ class CholeskyMap:
         out[self.rows, self.cols] = theta
         return out
 
-    def factors(self, theta: np.ndarray, J: int) -> np.ndarray:
-        """The same factor for every cluster, shape (J, d, d)."""
+    def factors(self, theta: np.ndarray, J: int) -> np.ndarray | None:
+        """The same factor for every cluster, shape (J, d, d); None beyond ``LARGEST_SD``."""
         L = self.L(theta)
+        if np.abs(L[: self.r, : self.r]).max(initial=0.0) > LARGEST_SD:
+            return None
         return np.broadcast_to(L, (J, *L.shape))
 
     def score(self, theta: np.ndarray, L: np.ndarray, by_L: np.ndarray) -> np.ndarray:

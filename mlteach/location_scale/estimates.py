@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.identification import null_directions, sets_of_components
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import inverse_on_curved
@@ -20,7 +21,7 @@ from mlteach.core.notes import zero_variance_note
 from mlteach.core.optim import OptRecord
 from mlteach.core.result import Estimates, z_table
 from mlteach.core.sandwich import cluster_sandwich
-from mlteach.core.summary import coefficient_table
+from mlteach.core.summary import coefficient_table, pair_name
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.deviance import LocationScaleDeviance
@@ -155,10 +156,10 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
     @cached_property
     def cov_scaled(self) -> np.ndarray:
         """Covariance matrix of all parameters, scaled units, shape (m, m)."""
-        by_model = 2.0 * inverse_on_curved(self.hessian)
-        if not self.robust:
-            return by_model
-        return cluster_sandwich(by_model, self.deviance_function.scores(self.optimizer.end)[1])
+        cov = 2.0 * inverse_on_curved(self.hessian)
+        if self.robust:
+            cov = cluster_sandwich(cov, self.deviance_function.scores(self.optimizer.end)[1])
+        return self.if_converged(cov)
 
     def at(self, theta: np.ndarray) -> LocationScaleEstimates:
         """The same model at other values of its parameters, scaled units."""
@@ -220,6 +221,7 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         """Degrees of freedom of the tests: infinite, they are z-tests."""
         return self.both["df"]
 
+    @checked
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of ``params``: by the observed information, or cluster-robust."""
         names = self.params.index
@@ -253,6 +255,7 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         root = self.units @ self.parts[2]
         return root @ root.transpose(0, 2, 1)
 
+    @checked
     def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:
         """Covariance matrix Omega at each row of a table of level-2 predictors.
 
@@ -327,7 +330,7 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         rows, cols = np.nonzero(np.tril(free[np.ix_(mean_first, mean_first)]))
         G = cross_products(d.mean.Z, d.S, d.mean.codes)
         sets = sets_of_components(null_directions(G, rows, cols))
-        return [[pair_name(effects, rows[k], cols[k]) for k in own] for own in sets]
+        return [[pair_name(effects, cols[k], rows[k]) for k in own] for own in sets]
 
     # ------------------------------------------------------------------------- the level-1 variance
 
@@ -402,11 +405,6 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
     def cluster_shift(self) -> np.ndarray:
         """What u adds to the log variance of each cluster, given the data, (J,)."""
         return np.zeros(self.n_clusters)
-
-
-def pair_name(effects: list[str], row: int, col: int) -> str:
-    """Name of an element of Omega: that of its effect, or ``a:b``."""
-    return effects[row] if row == col else f"{effects[col]}:{effects[row]}"
 
 
 def cross_products(Z: np.ndarray, S: np.ndarray, codes: np.ndarray) -> np.ndarray:

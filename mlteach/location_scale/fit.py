@@ -8,19 +8,24 @@ level-1 variance -> maximum of the collapsed likelihood -> result.
 
 from __future__ import annotations
 
-import warnings
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlteach.core.arguments import one_of, refuse_elsewhere, whole
+from mlteach.core.arguments import checked, one_of, refuse_unknown, whole
 from mlteach.core.lazy import lazy_import
 from mlteach.core.sandwich import check_robust
-from mlteach.errors import ConvergenceWarning, ModelError
+from mlteach.errors import ConvergenceWarning, DataError, ModelError, warn
 from mlteach.location_scale.association import AssociationMap, start_association
 from mlteach.location_scale.association_result import AssociationResult, association_map
-from mlteach.location_scale.design import LocationScaleDesign, location_scale_design
+from mlteach.location_scale.design import (
+    LocationScaleDesign,
+    location_scale_design,
+    unchanging,
+    unchanging_text,
+)
 from mlteach.location_scale.effects import CholeskyMap
 from mlteach.location_scale.level_two import LevelTwoFunctions, level_two_functions
 from mlteach.location_scale.result import LocationScaleResult
@@ -40,6 +45,7 @@ FORMS = {False: "none", True: "correlated", "linear": "linear", "quadratic": "qu
 SAMPLING = ("draws", "chains", "tune", "seed", "progress", "cores", "collapsed", "student_t")
 
 
+@checked
 def fit_location_scale(
     formula: str,
     variance: str,
@@ -139,11 +145,13 @@ def fit_location_scale(
     _check_points(points)
     result = _by_likelihood(d, association, between, points, reml, robust)
     if not result.converged:
-        warnings.warn(
+        still = unchanging(d.mean, 1) if d.s_names else []
+        if still:
+            raise DataError(unchanging_text(d.mean, still))
+        warn(
             f"'{result.formula}' {result.optimizer.status}. Try fewer random effects, or "
             "predictors nearer to zero and of similar size.",
             ConvergenceWarning,
-            stacklevel=2,
         )
     return result
 
@@ -187,11 +195,17 @@ def _check_association(association: object, between: object, reml: bool) -> None
         )
 
 
+def _known() -> list[str]:
+    """All that may be given by name."""
+    own = inspect.signature(fit_location_scale).parameters.values()
+    return [*(p.name for p in own if p.kind is not p.VAR_KEYWORD), *SAMPLING]
+
+
 def _check_method(method, points, reml, robust, prior, sampling) -> None:
     """Refuse settings of one method given to the other."""
     check_robust(robust)
     one_of("method", method, ("ml", "bayes"))
-    refuse_elsewhere("fit_location_scale", sampling)
+    refuse_unknown("fit_location_scale", sampling, _known())
     if method == "ml" and (sampling or prior != "weak"):
         given = ", ".join([*sampling, *(["prior"] if prior != "weak" else [])])
         raise ModelError(f"{given} is for method='bayes' only; method is 'ml'.")
@@ -202,9 +216,6 @@ def _check_method(method, points, reml, robust, prior, sampling) -> None:
             "robust='cluster' needs the likelihood of each cluster, and REML's criterion is no sum "
             "over clusters. Leave reml= out."
         )
-    unknown = [name for name in sampling if name not in SAMPLING]
-    if unknown:
-        raise ModelError(f"'{unknown[0]}' is no setting; the sampler has {', '.join(SAMPLING)}.")
 
 
 def _by_bayes(
@@ -224,7 +235,7 @@ def _by_bayes(
     idata = sample(d, prior=prior, association=association, functions=functions, **sampling)
     result = LocationScalePosterior(d, idata, functions, prior, FORMS[association])
     if not result.converged:
-        warnings.warn(" ".join(result.notes), ConvergenceWarning, stacklevel=3)
+        warn(" ".join(result.notes), ConvergenceWarning)
     return result
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from mlteach.core.design import Design, design, new_rows, varies_within
 from mlteach.core.formula import parse, with_random
 from mlteach.core.lazy import lazy_import
-from mlteach.core.moments import Standard, standardise
+from mlteach.core.scaling import Standard, standardise
+from mlteach.core.summary import pair_name
 from mlteach.errors import FormulaError, ModelError
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.effects import FunctionMap, free_pattern, functions_to_omega
@@ -168,7 +169,7 @@ def _element(effects: list[str], row: int, col: int) -> str:
     if row == col:
         return effects[row]
     a, b = sorted((col, row), key=lambda k: (effects[k].startswith(SCALE), k))
-    return f"{effects[a]}:{effects[b]}"
+    return pair_name(effects, a, b)
 
 
 def _formulas(between: str | Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from mlteach.core import notes as words
+from mlteach.core.long_table import listed
 from mlteach.core.sandwich import robust_note
+from mlteach.location_scale.design import LocationScaleDesign, unchanging
 from mlteach.location_scale.estimates import LocationScaleEstimates, LocationScaleModel
 from mlteach.mixed.smushing import smushed_note
 
@@ -28,8 +30,21 @@ def notes(fit: LocationScaleEstimates) -> tuple[str, ...]:
     """Notes on the fit, the rows and the random effects, in plain words."""
     told = [*words.convergence_notes(fit), *design_notes(fit)]
     told += words.undetermined_notes(fit.undetermined)
+    told += _on_unchanging(fit.design)
     told += [robust_note(fit.n_clusters)] if fit.robust else []
     return (*told, *boundary_notes(fit))
+
+
+def _on_unchanging(d: LocationScaleDesign) -> list[str]:
+    """That some clusters show no variance at all, where the likelihood still has a maximum."""
+    names = unchanging(d.mean, 1) if d.s_names else []
+    if not names:
+        return []
+    return [
+        f"The outcome never changes in {len(names)} cluster(s) ({listed(names)}): their "
+        "log variance is without bound, and what is reported is the maximum of the likelihood "
+        "that lies near those of the other clusters. See whether it stays without them."
+    ]
 
 
 def boundary_notes(fit: LocationScaleEstimates) -> tuple[str, ...]:

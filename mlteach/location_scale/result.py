@@ -8,9 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from mlteach.core.arguments import one_of
+from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import as_table
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest
 from mlteach.core.result import Result, split_components
@@ -32,6 +31,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
 
     # ------------------------------------------------------------------------- tests and intervals
 
+    @checked
     def conf_int(self, level: float = 0.95, which: str = "fixed") -> pd.DataFrame:
         """Confidence limits of coefficients, and of variances and correlations.
 
@@ -101,6 +101,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         """
         return derived.wald_test(self, hypothesis, level, adjust)
 
+    @checked
     def lr_test(self, smaller: nesting.Fit) -> LikelihoodRatioTest:
         """Likelihood-ratio test against a smaller model, a mixed or a location-scale one.
 
@@ -170,6 +171,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         median, average = self.predicted_variance(), self.predicted_variance(average=True)
         return pd.Series({"median": median.mean(), "average": average.mean()})
 
+    @checked
     def predicted_variance(
         self, data: pd.DataFrame | None = None, *, average: bool = False
     ) -> pd.Series:
@@ -190,6 +192,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         values = np.exp(self.log_variance_of(W, S, omega, average))
         return pd.Series(values, index=index, name="variance")
 
+    @checked
     def variance_ratios(
         self, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
     ) -> pd.DataFrame:
@@ -222,6 +225,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         """
         return derived.variance_ratios(self, data, average, level)
 
+    @checked
     def icc_at(
         self, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
     ) -> pd.DataFrame:
@@ -254,6 +258,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
 
     # ---------------------------------------------------------------------------- rows and clusters
 
+    @checked
     def predict(
         self, data: pd.DataFrame | None = None, *, random: bool = True, level: float = 0.95
     ) -> pd.DataFrame:
@@ -302,6 +307,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         """
         return prediction.predict(self, data, random, level)
 
+    @checked
     def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> pd.DataFrame:
         """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
 
@@ -334,6 +340,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         """Conditional covariance matrices of the random effects, (J, d, d), in order of effects."""
         return self.posterior[1]
 
+    @checked
     def cluster_variances(self, level: float = 0.95) -> pd.DataFrame:
         """Level-1 variance and intraclass correlation of each cluster, with intervals.
 
@@ -375,6 +382,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         if self.form in ("linear", "quadratic"):
             yield "association", self.cluster, self._association(level)
 
+    @checked
     def summary(self) -> Summary:
         """Both functions side by side, and the random effects that join them."""
         d, n = self.design, self.design.rows.n

@@ -11,109 +11,46 @@ they do not slow the sampler, and are drawn when a data set is completed.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
 
-from mlteach.core.arguments import whole
+from mlteach.core.arguments import checked, whole
 from mlteach.core.columns import as_table
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group
 from mlteach.core.progress import Progress
-from mlteach.errors import ConvergenceWarning, DataError, shown
-from mlteach.missing.chains import autocorrelation, effective_size, split_rhat
-from mlteach.missing.filling import ADDED, fill_clusters
-from mlteach.missing.gibbs import IncompleteRows, Prior, State, default_prior, gibbs
+from mlteach.errors import DataError
+from mlteach.missing.filling import fill_clusters
+from mlteach.missing.gibbs import State, gibbs
+from mlteach.missing.imputations import (
+    CHAINS,
+    Imputations,
+    diagnose,
+    draws_table,
+    imputation_notes,
+    prior_table,
+)
 from mlteach.missing.patterns import (
     check_variables,
-    group_rows,
     incomplete_values,
     refuse_missing,
-    refuse_without_variation,
 )
+from mlteach.missing.standardised import Group, prepare
 
 pd = lazy_import("pandas")
 
-CHAINS = 4
 # Data sets a chain could give at least: with fewer rounds R-hat would be noise.
 LEAST_KEPT = 5
-# Chains that differ more than this have not forgotten where they began.
-LARGEST_RHAT = 1.1
 # The chains begin with variances between clusters from a quarter to four times the guess.
 SPREAD = 4.0
 
 
-@dataclass(frozen=True, repr=False)
-class Imputations:
-    """Completed data sets, and the chains they come from.
-
-    Attributes
-    ----------
-    data : tuple of DataFrame
-        The m completed data sets. Observed values, index and other columns are those of the
-        original; imputed variables are float64; ``added`` marks rows added by ``fill``.
-    draws : DataFrame
-        Parameters of the imputation model after burn-in: index (chain, iteration), columns such as
-        ``mean.x1[ALB]``, ``within.x1~~x2[ALB]``, ``between.x1~~x1[ALB]`` (no bracket without
-        ``group``).
-    diagnostics : DataFrame
-        One row a parameter: mean, sd, rhat (split R-hat), ess (effective sample size) of the draws,
-        and autocorrelation between one data set of a chain and the next.
-    prior : DataFrame
-        Guesses of the variances within and between clusters, one row a group and variable; each
-        weighs as much as p rows or p clusters.
-    variables : tuple of str
-    cluster, group : str, str or None
-    burn, thin, seed : int
-    notes : tuple of str
-        How much was imputed and added, and what the data cannot tell.
-    """
-
-    data: tuple[pd.DataFrame, ...]
-    draws: pd.DataFrame
-    diagnostics: pd.DataFrame
-    prior: pd.DataFrame
-    variables: tuple[str, ...]
-    cluster: str
-    group: str | None
-    burn: int
-    thin: int
-    seed: int
-    notes: tuple[str, ...]
-
-    @property
-    def m(self) -> int:
-        """Number of data sets."""
-        return len(self.data)
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __iter__(self) -> Iterator[pd.DataFrame]:
-        return iter(self.data)
-
-    def fit(self, function: Callable[[pd.DataFrame], object]) -> list:
-        """Apply a function, such as a fit, to each data set; a list for :func:`pool`."""
-        results = []
-        for k, data in enumerate(self.data, start=1):
-            try:
-                results.append(function(data))
-            except Exception as error:
-                error.add_note(f"This happened in data set {k} of {self.m} imputed ones.")
-                raise
-        return results
-
-    def __repr__(self) -> str:
-        lines = [f"<Imputations: {self.m} data sets of {len(self.data[0]):,} rows>"]
-        return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
-
-
+@checked
 def impute(
     data: pd.DataFrame,
-    variables: Sequence[str],
+    variables: str | Sequence[str],
     *,
     cluster: str,
     group: str | None = None,
@@ -130,7 +67,7 @@ def impute(
     ----------
     data : DataFrame
         One row a level-1 unit.
-    variables : sequence of str
+    variables : str or sequence of str
         The p numeric columns of the imputation model, those without missing values that help to
         predict included.
     cluster : str
@@ -224,89 +161,26 @@ def impute(
             f"Nothing is missing in {', '.join(variables)}, and no row is added: there is nothing "
             "to impute."
         )
-    parts = _prepare(full, values, variables, cluster, group)
+    parts = prepare(full, values, variables, cluster, group)
     imputed, draws = _run(parts, m, burn, thin, seed, progress)
-    draws = _draws_table(draws, parts, variables, group)
-    diagnostics = _diagnose(draws, thin)
+    draws = draws_table(draws, parts, variables, group)
+    diagnostics = diagnose(draws, thin)
     return Imputations(
         data=tuple(_completed(full, variables, values, one) for one in imputed),
         draws=draws,
         diagnostics=diagnostics,
-        prior=_prior_table(parts, variables, group),
+        prior=prior_table(parts, variables, group),
         variables=tuple(variables),
         cluster=cluster,
         group=group,
         burn=burn,
         thin=thin,
         seed=seed,
-        notes=_notes(full, values, variables, parts),
+        notes=imputation_notes(full, values, variables, parts),
     )
 
 
-# ----------------------------------------------------------------------------- one group at a time
-
-
-@dataclass(frozen=True)
-class _Group:
-    """A group ready to sample: standardised rows, and what is needed to put values back.
-
-    ``at`` are the group's rows in the table, ``codes`` their clusters (0 to J - 1), ``known`` the
-    rows with at least one value, ``seen`` the clusters with such a row.
-    """
-
-    label: Hashable
-    at: np.ndarray
-    codes: np.ndarray
-    known: np.ndarray
-    seen: np.ndarray
-    rows: IncompleteRows
-    prior: Prior
-    centre: np.ndarray
-    scale: np.ndarray
-
-
-def _prepare(full, values, variables, cluster: str, group: str | None) -> list[_Group]:
-    """Check each group and sort its rows."""
-    ids = full[cluster]
-    return [
-        _prepare_group(label, at, values[at], pd.factorize(ids.iloc[at])[0], variables, group)
-        for label, at in group_rows(full, group)
-    ]
-
-
-def _prepare_group(label, at, y, codes, variables, group: str | None) -> _Group:
-    place = "" if group is None else f" in the group {label}"
-    refuse_without_variation(y, variables, place)
-    if codes.max() < 1:
-        raise DataError(f"There is a single cluster{place}: clusters cannot be told from rows.")
-    _refuse_one_level(y, codes, variables, place)
-    centre, scale = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
-    known = ~np.isnan(y).all(axis=1)
-    seen, seen_codes = np.unique(codes[known], return_inverse=True)
-    rows = IncompleteRows.from_values(((y - centre) / scale)[known], seen_codes)
-    return _Group(label, at, codes, known, seen, rows, default_prior(rows), centre, scale)
-
-
-def _refuse_one_level(y, codes, variables, place: str) -> None:
-    """Refuse variables whose variances within and between clusters cannot be told apart."""
-    for name, column in zip(variables, y.T, strict=True):
-        seen = ~np.isnan(column)
-        grouped = pd.Series(column[seen]).groupby(codes[seen])
-        spread = grouped.max() - grouped.min()
-        if (grouped.size() < 2).all() or len(spread) < 2:
-            raise DataError(
-                f"'{name}' is observed{place} in {len(spread)} clusters, at most "
-                f"{grouped.size().max()} times in one: variances within and between clusters "
-                "cannot be told apart."
-            )
-        if (spread == 0.0).all():
-            raise DataError(
-                f"'{name}' is constant within every cluster{place}: it is a variable of clusters, "
-                "and only variables of rows can be imputed."
-            )
-
-
-def _run(parts: list[_Group], m: int, burn: int, thin: int, seed: int, progress: bool):
+def _run(parts: list[Group], m: int, burn: int, thin: int, seed: int, progress: bool):
     """Completed values (m, N, p), and for each group its draws (chains, rounds, k)."""
     keep = max(LEAST_KEPT, -(-m // CHAINS))
     N = sum(len(part.at) for part in parts)
@@ -329,7 +203,7 @@ def _run(parts: list[_Group], m: int, burn: int, thin: int, seed: int, progress:
 
 
 def _chain(
-    part: _Group, factor: float, burn: int, thin: int, values, rng, empty_rng, bar: Progress
+    part: Group, factor: float, burn: int, thin: int, values, rng, empty_rng, bar: Progress
 ) -> np.ndarray:
     """Run a chain that fills the group's rows of ``values`` (data sets, N, p); its draws.
 
@@ -346,7 +220,7 @@ def _chain(
     return np.array(draws)
 
 
-def _complete(part: _Group, state: State, rng: np.random.Generator) -> np.ndarray:
+def _complete(part: Group, state: State, rng: np.random.Generator) -> np.ndarray:
     """All values of a group, in its own units; those observed are put back by the caller."""
     p = part.rows.p
     u = rng.standard_normal((part.codes.max() + 1, p)) @ np.linalg.cholesky(state.between).T
@@ -363,100 +237,3 @@ def _completed(full, variables, values, imputed: np.ndarray) -> pd.DataFrame:
     for k, name in enumerate(variables):
         out[name] = complete[:, k]
     return out
-
-
-# ------------------------------------------------------------------------------ tables and notes
-
-
-def _draws_table(draws, parts, variables, group: str | None) -> pd.DataFrame:
-    """Draws of all groups in the units of the data."""
-    rows, cols = np.tril_indices(len(variables))
-    columns = {}
-    for part, values in zip(parts, draws, strict=True):
-        suffix = "" if group is None else f"[{part.label}]"
-        size = np.concatenate([part.scale, *[part.scale[rows] * part.scale[cols]] * 2])
-        shift = np.concatenate([part.centre, np.zeros(2 * len(rows))])
-        names = [f"mean.{name}" for name in variables]
-        for level in ("within", "between"):
-            # The variable that comes first stands first, as in the tables of fit_multigroup.
-            names += [
-                f"{level}.{variables[c]}~~{variables[r]}" for r, c in zip(rows, cols, strict=True)
-            ]
-        flat = (values * size + shift).reshape(-1, len(names))
-        columns |= {f"{name}{suffix}": flat[:, k] for k, name in enumerate(names)}
-    index = pd.MultiIndex.from_product(
-        [range(1, CHAINS + 1), range(1, draws[0].shape[1] + 1)], names=["chain", "iteration"]
-    )
-    return pd.DataFrame(columns, index=index)
-
-
-def _diagnose(draws: pd.DataFrame, thin: int) -> pd.DataFrame:
-    """Diagnostics of all parameters; warns where chains disagree."""
-    values = draws.to_numpy().reshape(CHAINS, -1, draws.shape[1])
-    rounds = values.shape[1]
-    lag = autocorrelation(values, thin) if thin < rounds else np.full(draws.shape[1], np.nan)
-    table = pd.DataFrame(
-        {
-            "mean": draws.mean(),
-            "sd": draws.std(),
-            "rhat": split_rhat(values),
-            "ess": effective_size(values),
-            "autocorrelation": lag,
-        }
-    ).rename_axis("parameter")
-    apart = table.index[table["rhat"] > LARGEST_RHAT]
-    if len(apart):
-        warnings.warn(
-            f"The chains do not agree on {', '.join(apart[:4])}"
-            f"{' and others' if len(apart) > 4 else ''} (largest R-hat "
-            f"{table['rhat'].max():.2f}). Use more rounds: burn and thin of four times as many.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
-    return table
-
-
-def _prior_table(parts, variables, group: str | None) -> pd.DataFrame:
-    """Guesses of all groups in the units of the data."""
-    column = "group" if group is None else group
-    rows = [
-        {
-            column: part.label,
-            "variable": name,
-            "within": part.prior.within[k] * part.scale[k] ** 2,
-            "between": part.prior.between[k] * part.scale[k] ** 2,
-        }
-        for part in parts
-        for k, name in enumerate(variables)
-    ]
-    return pd.DataFrame(rows).set_index([column, "variable"])
-
-
-def _note_on_two_values(name: str, column: pd.Series) -> list[str]:
-    seen = sorted(column.dropna().unique())
-    if len(seen) > 2:
-        return []
-    return [
-        f"{name} has two values, {shown(seen[0])} and {shown(seen[1])}, and is imputed as a number:"
-        " imputed values lie between and beyond them. Do not round them if its mean matters."
-    ]
-
-
-def _notes(full, values, variables, parts: list[_Group]) -> tuple[str, ...]:
-    notes = []
-    N = len(full)
-    if ADDED in full:
-        notes.append(f"{int(full[ADDED].sum()):,} of {N:,} rows are added to fill clusters up.")
-    for name, count in zip(variables, np.isnan(values).sum(axis=0), strict=True):
-        if count:
-            notes.append(f"{name}: {count:,} of {N:,} values imputed ({count / N:.0%}).")
-            notes += _note_on_two_values(name, full[name])
-    for part in parts:
-        together = part.rows.masks.astype(int).T @ part.rows.masks
-        for k, r in zip(*np.nonzero(np.triu(together == 0)), strict=True):
-            notes.append(
-                f"{variables[k]} and {variables[r]} are never observed in the same row"
-                f"{'' if len(parts) == 1 else f' of {part.label}'}: their covariance within "
-                "clusters comes from the prior alone."
-            )
-    return tuple(notes)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table
 from mlteach.core.distributions import chi2_sf
 from mlteach.core.lazy import lazy_import
@@ -46,8 +47,9 @@ NOTES = (
 )
 
 
+@checked
 def little_mcar(
-    data: pd.DataFrame, variables: Sequence[str], *, group: str | None = None
+    data: pd.DataFrame, variables: str | Sequence[str], *, group: str | None = None
 ) -> pd.DataFrame:
     """Little's test of values missing completely at random.
 
@@ -55,7 +57,7 @@ def little_mcar(
     ----------
     data : DataFrame
         One row a level-1 unit.
-    variables : sequence of str
+    variables : str or sequence of str
         Two or more numeric columns with missing values.
     group : str, optional
         Column of groups, each tested on its own.

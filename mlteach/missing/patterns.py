@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, names_of, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import numeric_values
@@ -25,8 +26,9 @@ LARGEST_RANGE = 1e70
 COUNTS = ("missing", "rows", "share")
 
 
+@checked
 def missing_patterns(
-    data: pd.DataFrame, variables: Sequence[str], *, group: str | None = None
+    data: pd.DataFrame, variables: str | Sequence[str], *, group: str | None = None
 ) -> pd.DataFrame:
     """Count the rows of each pattern of observed and missing values.
 
@@ -34,7 +36,7 @@ def missing_patterns(
     ----------
     data : DataFrame
         One row a level-1 unit.
-    variables : sequence of str
+    variables : str or sequence of str
         Columns of any type; None, NaN, NaT and pd.NA count as missing.
     group : str, optional
         Column of groups, to count in each of them too.

@@ -11,18 +11,19 @@ Barnard & Rubin (1999), which never exceed those of complete data.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import coefficient_table
-from mlteach.errors import ConvergenceWarning, ModelError
+from mlteach.errors import ConvergenceWarning, ModelError, warn
 
 pd = lazy_import("pandas")
 
 
+@checked
 def pool(results: Sequence[object], *, level: float = 0.95) -> pd.DataFrame:
     """Pool the same model fitted to several imputed data sets.
 
@@ -141,7 +142,7 @@ def _usable(results: Sequence[object]) -> tuple[list, list[str]]:
             f"{len(failed)} of {len(results)} {verb} not converged and left out: "
             f"number {', '.join(map(str, failed))}."
         )
-        warnings.warn(notes[0], ConvergenceWarning, stacklevel=3)
+        warn(notes[0], ConvergenceWarning)
     used = [fit for k, fit in enumerate(results, start=1) if k not in failed]
     if len(used) < 2:
         raise ModelError(

@@ -11,8 +11,9 @@ import re
 from collections.abc import Sequence
 
 from mlteach.core.arguments import one_of
+from mlteach.core.summary import INTERCEPT
 
-INTERCEPT = "Intercept"
+_CONSTANT = (INTERCEPT,)
 
 
 class Equation(str):
@@ -24,9 +25,9 @@ class Equation(str):
 
 def equation(
     outcome: str,
-    x_names: Sequence[str],
+    x: Sequence[tuple[str, ...]],
     varies_within: Sequence[bool],
-    z_names: Sequence[str],
+    z: Sequence[tuple[str, ...]],
     blocks: Sequence[Sequence[int]],
     notation: str,
 ) -> Equation:
@@ -35,11 +36,11 @@ def equation(
     Parameters
     ----------
     outcome : str
-    x_names : sequence of str
-        Columns of X.
+    x : sequence of tuple of str
+        Columns of X, each as the factors of which it is the product.
     varies_within : sequence of bool
         For each, whether it varies inside clusters (a level-1 predictor).
-    z_names : sequence of str
+    z : sequence of tuple of str
         Columns of Z.
     blocks : sequence of sequence of int
         Which of them vary together.
@@ -57,53 +58,47 @@ def equation(
 
     Examples
     --------
-    >>> print(equation("y", ["Intercept"], [False], ["Intercept"], [[0]], "combined"))
+    >>> print(equation("y", [("Intercept",)], [False], [("Intercept",)], [[0]], "combined"))
     \begin{aligned}
     \mathrm{y}_{ij} &= \gamma_{00} + u_{0j} + e_{ij} \\
     u_{0j} &\sim N(0, \tau_{00}), \quad e_{ij} \sim N(0, \sigma^2)
     \end{aligned}
     """
     one_of("notation", notation, ("levels", "combined"))
-    slopes = _slopes(x_names, varies_within, z_names)
+    slopes = _slopes(x, varies_within, z)
     write = _levels if notation == "levels" else _combined
-    lines = [*write(outcome, slopes), _distributions(slopes, z_names, blocks)]
+    lines = [*write(outcome, slopes), _distributions(slopes, z, blocks)]
     body = " \\\\\n".join(lines)
     return Equation(f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")
 
 
-def _slopes(x_names, varies_within, z_names):
-    """Level-1 coefficients in order: name -> (level-2 predictors, has a fixed part, varies).
+def _slopes(x, varies_within, z):
+    """Level-1 coefficients in order: factors -> (level-2 predictors, has a fixed part, varies).
 
     A product of one level-1 and one or more level-2 predictors moderates the level-1 slope if that
     slope is in the model by itself.
     """
-    level1 = {INTERCEPT: []}
-    level1 |= {name: [] for name, w in zip(x_names, varies_within, strict=True) if w}
-    level1 |= {name: [] for name in z_names if name not in level1}
-    level2 = {n for n, w in zip(x_names, varies_within, strict=True) if not w and n != INTERCEPT}
-    for name in x_names:
-        if name in level2:
-            level1[INTERCEPT].append(name)
+    level1 = {_CONSTANT: []}
+    level1 |= {own: [] for own, w in zip(x, varies_within, strict=True) if w}
+    level1 |= {own: [] for own in z if own not in level1}
+    level2 = {own for own, w in zip(x, varies_within, strict=True) if not w and own != _CONSTANT}
+    for own in x:
+        if own in level2:
+            level1[_CONSTANT].append(own)
             continue
-        parts = _factors(name)
-        own = [part for part in parts if part not in level2]
-        if len(parts) > len(own) == 1 and own[0] in level1 and name not in z_names:
-            level1[own[0]].append(":".join(part for part in parts if part in level2))
-            del level1[name]
+        slope = tuple(factor for factor in own if (factor,) not in level2)
+        if len(own) > len(slope) == 1 and slope in level1 and own not in z:
+            level1[slope].append(tuple(factor for factor in own if (factor,) in level2))
+            del level1[own]
     return {
-        name: (moderators, name in x_names, name in z_names)
-        for name, moderators in level1.items()
-        if name in x_names or name in z_names or moderators
+        own: (moderators, own in x, own in z)
+        for own, moderators in level1.items()
+        if own in x or own in z or moderators
     }
 
 
-def _factors(name: str) -> list[str]:
-    """Split an interaction at its colons, but not inside brackets."""
-    return re.split(r":(?![^\[(]*[\])])", name)
-
-
 def _levels(outcome: str, slopes: dict) -> list[str]:
-    terms = [_times(f"\\beta_{{{k}j}}", name, "ij") for k, name in enumerate(slopes)]
+    terms = [_times(f"\\beta_{{{k}j}}", own, "ij") for k, own in enumerate(slopes)]
     lines = [f"{_text(outcome)}_{{ij}} &= {_sum(terms)} + e_{{ij}}"]
     for k, (moderators, fixed, varies) in enumerate(slopes.values()):
         terms = _gammas(k, moderators, fixed)
@@ -114,32 +109,32 @@ def _levels(outcome: str, slopes: dict) -> list[str]:
 
 def _combined(outcome: str, slopes: dict) -> list[str]:
     fixed, random = [], []
-    for k, (name, (moderators, is_fixed, varies)) in enumerate(slopes.items()):
-        fixed += [_times(g, name, "ij") for g in _gammas(k, moderators, is_fixed)]
-        random += [_times(f"u_{{{k}j}}", name, "ij")] if varies else []
+    for k, (own, (moderators, is_fixed, varies)) in enumerate(slopes.items()):
+        fixed += [_times(g, own, "ij") for g in _gammas(k, moderators, is_fixed)]
+        random += [_times(f"u_{{{k}j}}", own, "ij")] if varies else []
     return [f"{_text(outcome)}_{{ij}} &= {_sum([*fixed, *random, 'e_{ij}'])}"]
 
 
-def _gammas(k: int, moderators: list[str], fixed: bool) -> list[str]:
+def _gammas(k: int, moderators: list[tuple[str, ...]], fixed: bool) -> list[str]:
     """Level-2 regression of the k-th level-1 coefficient."""
     constant = [f"\\gamma_{{{k}0}}"] if fixed else []
     return constant + [
-        _times(f"\\gamma_{{{k}{m}}}", name, "j") for m, name in enumerate(moderators, start=1)
+        _times(f"\\gamma_{{{k}{m}}}", own, "j") for m, own in enumerate(moderators, start=1)
     ]
 
 
-def _times(coefficient: str, name: str, subscript: str) -> str:
-    if name == INTERCEPT:
+def _times(coefficient: str, own: tuple[str, ...], subscript: str) -> str:
+    if own == _CONSTANT:
         return coefficient
-    factors = "\\,".join(f"{_text(part)}_{{{subscript}}}" for part in _factors(name))
+    factors = "\\,".join(f"{_text(factor)}_{{{subscript}}}" for factor in own)
     return f"{coefficient}\\,{factors}"
 
 
-def _distributions(slopes: dict, z_names, blocks) -> str:
-    number = {name: k for k, name in enumerate(slopes)}
+def _distributions(slopes: dict, z, blocks) -> str:
+    number = {own: k for k, own in enumerate(slopes)}
     parts = []
     for block in blocks:
-        k = [number[z_names[column]] for column in block]
+        k = [number[z[column]] for column in block]
         if len(k) == 1:
             parts.append(f"u_{{{k[0]}j}} &\\sim N(0, \\tau_{{{k[0]}{k[0]}}})")
             continue

@@ -12,13 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.design import Design, varies_within
 from mlteach.core.identification import ROUNDING, null_directions, sets_of_components
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.optim import OptRecord
 from mlteach.core.result import Estimates
-from mlteach.core.summary import RESIDUAL, coefficient_table
+from mlteach.core.summary import RESIDUAL, coefficient_table, pair_name
 from mlteach.mixed import inference, ranef, sandwich
 from mlteach.mixed.deviance import ProfiledDeviance
 
@@ -128,6 +128,9 @@ class MixedEstimates(Estimates):
         return pd.DataFrame(cov, index=self.params.index, columns=self.params.index)
 
     def _cov_scaled(self, ddf: str | None, robust: str | None) -> np.ndarray:
+        return self.if_converged(self._cov_at_end(ddf, robust))
+
+    def _cov_at_end(self, ddf: str | None, robust: str | None) -> np.ndarray:
         if robust is not None:
             sandwich.check_robust(robust, ddf)
             return self._sandwich(robust).cov
@@ -321,7 +324,7 @@ class MixedEstimates(Estimates):
     def _cov_variances(self) -> np.ndarray:
         information = inference.variance_information(self.problem, self.theta)
         J = self._tau_to_user @ information.jacobian
-        return J @ information.cov @ J.T
+        return self.if_converged(J @ information.cov @ J.T)
 
     @property
     def undetermined(self) -> list[list[str]]:
@@ -371,8 +374,7 @@ class MixedEstimates(Estimates):
         return [*(self._component(row, col) for row, col in pairs), RESIDUAL]
 
     def _component(self, row: int, col: int) -> str:
-        names = self.design.z_names
-        return names[row] if row == col else f"{names[col]}:{names[row]}"
+        return pair_name(self.design.z_names, col, row)
 
     # --------------------------------------------------------------------------- deviance
 

@@ -8,18 +8,18 @@ step is one function in a module of its own, and :func:`fit_mixed` names them in
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
-from mlteach.core.arguments import own_arguments
+from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design, varies_within
 from mlteach.core.formula import effects_of, parse, with_random, written
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
+from mlteach.core.summary import INTERCEPT
 from mlteach.errors import (
     ConvergenceWarning,
     DataError,
@@ -27,10 +27,10 @@ from mlteach.errors import (
     FormulaError,
     ModelError,
     shown,
+    warn,
 )
 from mlteach.mixed import inference
 from mlteach.mixed.deviance import ProfiledDeviance
-from mlteach.mixed.equation import INTERCEPT
 from mlteach.mixed.estimates import MixedEstimates
 from mlteach.mixed.notes import dropped_note
 from mlteach.mixed.result import MixedResult
@@ -44,7 +44,7 @@ ROUNDING = 1e-14
 # ------------------------------------------------------------------------------------- the fitters
 
 
-@own_arguments
+@checked
 def fit_mixed(
     formula: str,
     data: pd.DataFrame,
@@ -119,7 +119,7 @@ def fit_mixed(
     return _result(fit_arrays(design(model, data), reml, ddf), smushed_note)
 
 
-@own_arguments
+@checked
 def fit_empty(outcome: str, data: pd.DataFrame, *, cluster: str, reml: bool = True) -> MixedResult:
     """Fit the empty model ``y_ij = gamma_00 + u_0j + e_ij``: a mean and two variances.
 
@@ -153,7 +153,7 @@ def fit_empty(outcome: str, data: pd.DataFrame, *, cluster: str, reml: bool = Tr
     return fit_mixed(with_random(f"{written(outcome)} ~ 1", cluster), data, reml=reml)
 
 
-@own_arguments
+@checked
 def fit_random_intercept(
     formula: str, data: pd.DataFrame, *, cluster: str, reml: bool = True
 ) -> MixedResult:
@@ -189,13 +189,13 @@ def fit_random_intercept(
     return fit_mixed(with_random(formula, cluster), data, reml=reml)
 
 
-@own_arguments
+@checked
 def fit_random_slope(
     formula: str,
     data: pd.DataFrame,
     *,
     cluster: str,
-    slopes: Sequence[str],
+    slopes: str | Sequence[str],
     correlated: bool = True,
     reml: bool = True,
 ) -> MixedResult:
@@ -209,7 +209,7 @@ def fit_random_slope(
         One row a level-1 unit.
     cluster : str
         Column that says which cluster a row belongs to.
-    slopes : sequence of str
+    slopes : str or sequence of str
         Level-1 predictors whose slope varies over clusters.
     correlated : bool, default True
         Whether intercepts and slopes may covary.
@@ -373,9 +373,9 @@ def _check_residual(problem: ProfiledDeviance, d: Design) -> None:
 def _result(fit: MixedEstimates, smushed_note: bool) -> MixedResult:
     d, record = fit.design, fit.optimizer
     if not record.converged:
-        warnings.warn(f"'{fit.formula}' {record.status}.", ConvergenceWarning, stacklevel=4)
+        warn(f"'{fit.formula}' {record.status}.", ConvergenceWarning)
     if len(d.dropped):
-        warnings.warn(dropped_note(d), DataWarning, stacklevel=4)
+        warn(dropped_note(d), DataWarning)
     return MixedResult(
         design=d, problem=fit.problem, optimizer=record, ddf=fit.ddf, smushed_note=smushed_note
     )

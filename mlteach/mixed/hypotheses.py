@@ -31,6 +31,7 @@ pd = lazy_import("pandas")
 
 # Part of a row that must be left when the rows above it are projected out.
 INDEPENDENT = 1e-10
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 # Ratio of eigenvalues of a covariance matrix below which the smaller is rounding error.
 SINGULAR = 1e-14
 # Satterthwaite's approximation is not to be trusted with fewer degrees of freedom (Tipton 2015).
@@ -238,6 +239,8 @@ def _rank_note(rank: int, rows: int) -> tuple[str, ...]:
 
 def _wald(distance: np.ndarray, rows: np.ndarray, cov: np.ndarray) -> float:
     """Wald's chi-square, with the rows turned into an orthonormal basis of their space."""
+    if np.isnan(cov).any():
+        return np.nan
     basis, R = np.linalg.qr(rows.T)
     values, vectors = np.linalg.eigh(basis.T @ cov @ basis)
     if values[0] <= SINGULAR * values[-1]:
@@ -410,26 +413,33 @@ def _equations(text: str, names: list[str]) -> list[np.ndarray]:
 def _coded(text: str, names: list[str]) -> str:
     """The text with each coefficient written as ``b0``, ``b1``, …: names can hold any character.
 
-    A name counts where it is not part of a longer one; the longest comes first.
+    A name counts where it is not part of a longer one; the longest comes first. One that looks like
+    a number, or like nothing, counts in backticks or alone.
     """
-    by_length = sorted(names, key=len, reverse=True)
-    name = "|".join(re.escape(n) for n in by_length)
+    if text in names:
+        return f"b{names.index(text)}"
+    by_length = sorted(filter(_is_word, names), key=len, reverse=True)
+    name = "|".join(map(re.escape, by_length)) or r"(?!)"
     token = re.compile(
         rf"(?<![\w.:\]])(?P<name>{name})(?![\w.:\[(])"
         r"|`(?P<quoted>[^`]*)`"
-        r"|(?P<number>(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.:\[]))"
+        rf"|(?P<number>(?<![\w.]){_NUMBER}(?![\w.:\[]))"
         r"|(?P<word>[\w.]+(?:\[[^\]]*\]|\([^()]*\)|:[\w.]*)*)"
     )
 
     def code(match: re.Match) -> str:
         if match["number"] is not None:
             return match["number"]
-        found = match["name"] or match["quoted"] or match["word"] or ""
+        found = match["name"] or match["word"] or match["quoted"]
         if found not in names:
             raise FormulaError(_unknown(found, names))
         return f"b{names.index(found)}"
 
     return token.sub(code, text)
+
+
+def _is_word(name: str) -> bool:
+    return bool(name) and not re.fullmatch(_NUMBER, name)
 
 
 def _unknown(name: str, names: list[str]) -> str:

@@ -96,7 +96,7 @@ def error_variance(
     gradient = np.column_stack([sigma2 * _by_psi(problem, fit.theta, r, d, position), v / sigma2])
     cov = variance_information(problem, fit.theta).cov
     df = 2.0 * v**2 / np.einsum("ia,ab,ib->i", gradient, cov, gradient)
-    return scaling.scale**2 * v, df
+    return fit.if_converged(scaling.scale**2 * v), df
 
 
 def _by_psi(

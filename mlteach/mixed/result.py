@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlteach.core import notes as words
-from mlteach.core.arguments import whole
+from mlteach.core.arguments import checked, whole
 from mlteach.core.columns import as_table
 from mlteach.core.design import varies_within
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
 from mlteach.core.result import Result, as_generator, split_components
@@ -308,6 +307,7 @@ class MixedResult(MixedEstimates, Result):
 
         return prediction.prediction_interval(self, data, level, of, random)
 
+    @checked
     def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> pd.DataFrame:
         """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
 
@@ -467,7 +467,9 @@ class MixedResult(MixedEstimates, Result):
             One equation a level, or all in one line.
         """
         d = self.design
-        return equation(self.outcome, d.x_names, varies_within(d), d.z_names, d.blocks, notation)
+        return equation(
+            self.outcome, d.x_factors, varies_within(d), d.z_factors, d.blocks, notation
+        )
 
     @checked
     def summary(self, ddf: str | None = None) -> Summary:

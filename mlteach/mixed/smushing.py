@@ -28,14 +28,14 @@ def smushed_predictors(d: Design) -> tuple[list[str], list[str]]:
     level2 = d.X[np.unique(d.codes, return_index=True)[1]][:, ~within]
     fixed = [
         name
-        for name, x, varies in zip(d.x_names, d.X.T, within, strict=True)
-        if varies and ":" not in name and _unsplit(x, d.codes, level2)
+        for name, x, own, varies in zip(d.x_names, d.X.T, d.x_factors, within, strict=True)
+        if varies and len(own) == 1 and _unsplit(x, d.codes, level2)
     ]
     nothing = np.zeros((len(d.labels), 0))
     random = [
         name
-        for name, z in zip(d.z_names, d.Z.T, strict=True)
-        if ":" not in name and name not in fixed and _unsplit(z, d.codes, nothing)
+        for name, z, own in zip(d.z_names, d.Z.T, d.z_factors, strict=True)
+        if len(own) == 1 and name not in fixed and _unsplit(z, d.codes, nothing)
     ]
     return fixed, random
 

@@ -17,7 +17,7 @@ from mlteach.core.columns import table_with
 from mlteach.core.design import new_random_rows
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.lazy import lazy_import
-from mlteach.core.summary import check_level
+from mlteach.core.summary import INTERCEPT, check_level
 from mlteach.errors import DataError, ModelError
 from mlteach.mixed.estimates import MixedEstimates
 from mlteach.mixed.notes import boundary_notes
@@ -25,7 +25,6 @@ from mlteach.mixed.notes import boundary_notes
 pd = lazy_import("pandas")
 
 
-INTERCEPT = "Intercept"
 # Points of the default grid; a predictor with no more values than FEW is shown at each of them.
 POINTS, FEW = 41, 8
 

@@ -6,7 +6,6 @@ variables, without a cluster or without a group are left out and counted.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +16,7 @@ from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import group_of_clusters, numeric_values
 from mlteach.core.notes import left_out_note
 from mlteach.core.patterns import patterns_of
-from mlteach.errors import DataError, DataWarning, ModelError
+from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.multigroup.moments import GroupMoments, group_moments
 
 pd = lazy_import("pandas")
@@ -172,7 +171,7 @@ def _rows_that_count(ids: pd.DataFrame, columns: list, variables: tuple):
     if unknown.any():
         counts = {name: int(mask.sum()) for name, mask in no_id.items()}
         notes.append(left_out_note(int(unknown.sum()), len(ids), counts))
-        warnings.warn(notes[0], DataWarning, stacklevel=5)
+        warn(notes[0], DataWarning)
     if empty.any():
         notes.append(
             f"{empty.sum()} of {len(ids)} rows have no value of any variable and tell nothing."

@@ -12,8 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mlteach.core.arguments import whole
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked, whole
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import inverse_on_curved, without_curvature
 from mlteach.core.optim import OptRecord
@@ -122,9 +121,9 @@ class MultigroupEstimates(Estimates):
         inner = self._inverse_information.copy()
         if self.robust:
             inner = cluster_sandwich(inner, scores_by_cluster(self.data, self.model, self.fit))
-        lost = self.held | self.undetermined | (not self.converged)
+        lost = self.held | self.undetermined
         inner[lost], inner[:, lost] = np.nan, np.nan
-        return inner * np.outer(self.units[0], self.units[0])
+        return self.if_converged(inner * np.outer(self.units[0], self.units[0]))
 
     @cached_property
     def _inverse_information(self) -> np.ndarray:
@@ -142,6 +141,7 @@ class MultigroupEstimates(Estimates):
         """Parameters that can change together unseen by the likelihood, shape (m,) of bool."""
         return (not self.fit.is_on_boundary) & without_curvature(self.fit.hessian)
 
+    @checked
     def cov_params(self) -> pd.DataFrame:
         """Covariance matrix of the estimates: inverse observed information, or the sandwich."""
         names = self.model.names

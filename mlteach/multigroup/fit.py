@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 
-from mlteach.core.arguments import own_arguments
+from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.sandwich import check_robust
-from mlteach.errors import ConvergenceWarning, ModelError
+from mlteach.errors import ConvergenceWarning, ModelError, warn
 from mlteach.multigroup.design import multigroup_data
 from mlteach.multigroup.model import multigroup_model
 from mlteach.multigroup.result import MultigroupResult
@@ -17,9 +16,9 @@ from mlteach.multigroup.search import fit_scaled
 pd = lazy_import("pandas")
 
 
-@own_arguments
+@checked
 def fit_multigroup(
-    variables: Sequence[str],
+    variables: str | Sequence[str],
     data: pd.DataFrame,
     *,
     cluster: str,
@@ -40,7 +39,7 @@ def fit_multigroup(
 
     Parameters
     ----------
-    variables : sequence of str
+    variables : str or sequence of str
         The p columns; numbers, NaN where missing.
     data : DataFrame
         One row a member.
@@ -118,7 +117,5 @@ def fit_multigroup(
     fit = fit_scaled(rows, model, bounded)
     result = MultigroupResult(rows, model, fit, bounded, robust)
     if not result.converged:
-        warnings.warn(
-            f"The multigroup model {fit.record.status}.", ConvergenceWarning, stacklevel=3
-        )
+        warn(f"The multigroup model {fit.record.status}.", ConvergenceWarning)
     return result

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.distributions import normal_quantile, two_sided_t
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import check_level
 from mlteach.errors import ModelError

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from mlteach.core.arguments import one_of
+from mlteach.core.arguments import checked, one_of
 from mlteach.errors import ModelError, shown
 from mlteach.multigroup.model import MultigroupModel, multigroup_model
 
@@ -27,6 +27,7 @@ _RESERVED = re.compile(
 FORMS = ("wide", "two-level")
 
 
+@checked
 def lavaan_syntax(
     variables: str | Sequence[str],
     n: int | Sequence[str] | None = None,

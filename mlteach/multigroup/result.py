@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.distributions import two_sided_t
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.notes import (
     codes_in,
@@ -132,6 +132,7 @@ class MultigroupResult(MultigroupEstimates, Result):
         chosen = self.groups if group is None else (self.groups[self.group_number(group)],)
         return pd.concat([derived.cluster_effects(self, self.groups.index(g)) for g in chosen])
 
+    @checked
     def simulate(self, seed: int | np.random.Generator | None) -> pd.DataFrame:
         """Draw new values for the same rows; what was missing stays missing.
 
@@ -198,6 +199,7 @@ class MultigroupResult(MultigroupEstimates, Result):
         notes += codes_in(dict(columns), np.concatenate(self.data.codes))
         return [note for note in notes if note]
 
+    @checked
     def summary(self) -> Summary:
         """Facts, the parameters, the derived quantities and notes; prints and shows as HTML."""
         facts = {

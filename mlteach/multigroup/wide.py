@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, cluster_codes, names_of, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group, listed, numeric_values
@@ -29,6 +30,7 @@ pd = lazy_import("pandas")
 # --------------------------------------------------------------------------------- long to wide
 
 
+@checked
 def to_wide(
     data: pd.DataFrame,
     variables: str | Sequence[str],
@@ -148,6 +150,7 @@ def _clash(names: list[str]) -> bool:
 # --------------------------------------------------------------------------------- wide to long
 
 
+@checked
 def to_long(
     wide: pd.DataFrame,
     variables: str | Sequence[str] | None = None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlteach.core.arguments import checked
 from mlteach.core.columns import names_of
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, shown
@@ -42,6 +43,7 @@ class WideMoments:
     n: int
 
 
+@checked
 def wide_moments(
     data: pd.DataFrame,
     variables: str | Sequence[str],
@@ -101,6 +103,7 @@ def wide_moments(
     return moments
 
 
+@checked
 def wide_requirement(
     data: pd.DataFrame,
     variables: str | Sequence[str],

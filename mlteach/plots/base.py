@@ -7,7 +7,6 @@ works. Nothing here changes matplotlib's settings unless :func:`use_style` is ca
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from textwrap import fill
@@ -23,11 +22,11 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from mlteach.core.arguments import whole
+from mlteach.core.arguments import checked, whole
 from mlteach.core.columns import numbers, table_with
 from mlteach.core.palette import PALETTE
 from mlteach.core.result import as_generator
-from mlteach.errors import DataError, DataWarning, ModelError
+from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
 
@@ -72,6 +71,7 @@ _descriptions: WeakKeyDictionary[Axes, str] = WeakKeyDictionary()
 # ------------------------------------------------------------------------------------------ style
 
 
+@checked
 def use_style() -> None:
     """Give every later figure of this session the look of the book (changes ``rcParams``).
 
@@ -86,6 +86,7 @@ def use_style() -> None:
     plt.rcParams.update(_STYLE)
 
 
+@checked
 @contextmanager
 def style() -> Iterator[None]:
     """Give the figures made inside a ``with`` block the look of the book.
@@ -107,6 +108,7 @@ def style() -> Iterator[None]:
 # ----------------------------------------------------------------------------------- descriptions
 
 
+@checked
 def describe(figure: Axes | Figure) -> str:
     """Say in plain sentences what a figure shows; usable as its alternative text.
 
@@ -384,7 +386,7 @@ def named_fits(
 
 
 def complete_rows(
-    data: pd.DataFrame, numeric: Sequence[str], cluster: str, where: str, *, stacklevel: int = 4
+    data: pd.DataFrame, numeric: Sequence[str], cluster: str, where: str
 ) -> pd.DataFrame:
     """The rows without a missing value in the columns of the figure, numbers as floats.
 
@@ -401,10 +403,9 @@ def complete_rows(
     if rows.empty:
         raise DataError(f"{where}: no row has values in all of {', '.join(map(repr, columns))}.")
     if len(rows) < len(data):
-        warnings.warn(
+        warn(
             f"{where} leaves out {len(data) - len(rows)} of {len(data)} rows with a missing value.",
             DataWarning,
-            stacklevel=stacklevel,
         )
     for column in numeric:
         rows = rows.assign(**{column: numbers(rows[column], column)})

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
+from mlteach.core.arguments import checked
 from mlteach.core.columns import table_with
-from mlteach.core.kinds import checked
 from mlteach.errors import DataError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mlteach.centering.result import CenteringResult
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.plots.base import (
     PALETTE,

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.errors import DataError
 from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
@@ -107,7 +107,7 @@ def _rows(source, y: str | None, cluster: str | None) -> tuple[pd.DataFrame, str
     if isinstance(source, pd.DataFrame):
         if y is None or cluster is None:
             raise DataError("cluster_dots needs y= and cluster= to know the columns of the data.")
-        rows = complete_rows(source, [y], cluster, "cluster_dots", stacklevel=5)
+        rows = complete_rows(source, [y], cluster, "cluster_dots")
         return rows.set_axis(["y", "cluster"], axis=1), y, cluster
     fit = need_fit(source, "cluster_dots (with data: pass a DataFrame, y= and cluster=)")
     if y is not None or cluster is not None:

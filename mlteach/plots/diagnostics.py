@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult

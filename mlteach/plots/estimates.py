@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
+from mlteach.core.arguments import checked
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.location_scale.derived import cluster_means
 from mlteach.location_scale.design import SCALE

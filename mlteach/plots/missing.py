@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.missing.patterns import missing_patterns as count_patterns
 from mlteach.plots.base import PALETTE, axes_or_new, described, size_in_points
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.multigroup.result import MultigroupResult
 from mlteach.plots.base import (

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy import stats
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
+from mlteach.core.summary import pair_name
 from mlteach.errors import DataError, ModelError
 from mlteach.location_scale.bayes.posterior import LocationScalePosterior
 from mlteach.location_scale.bayes.priors import Effects, FlatPrior
@@ -207,10 +208,10 @@ def _prior_density(fit: LocationScalePosterior, parameter: str):
     if parameter in effects.names:
         k = effects.names.index(parameter)
         return True, lambda at: fit.prior.variance_density(effects, k, at)
-    for a, one in enumerate(effects.names):
-        for b, other in enumerate(effects.names):
+    for a in range(len(effects.names)):
+        for b in range(len(effects.names)):
             together = any(a in block and b in block for block in effects.blocks)
-            if parameter == f"{one}:{other}" and a != b and together:
+            if parameter == pair_name(effects.names, a, b) and a != b and together:
                 return False, lambda at, a=a, b=b: fit.prior.correlation_density(effects, a, b, at)
     raise ModelError(
         f"'{parameter}' is no variance or correlation of this model. There are: "

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (
     PALETTE,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.errors import DataError
 from mlteach.plots.base import (
     PALETTE,

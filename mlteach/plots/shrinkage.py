@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 
+from mlteach.core.arguments import checked
 from mlteach.core.distributions import chi2_quantile
-from mlteach.core.kinds import checked
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (

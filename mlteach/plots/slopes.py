@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 from mlteach.plots.base import (

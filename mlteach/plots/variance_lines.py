@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.location_scale.derived import cluster_means
 from mlteach.location_scale.design import SCALE

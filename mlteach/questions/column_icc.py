@@ -6,15 +6,12 @@ ratio of mean squares of the analysis of variance. Deviations are from the grand
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
-from mlteach.core.arguments import one_of
+from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import cluster_codes, numbers, table_with
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
-from mlteach.errors import DataError, DataWarning
+from mlteach.errors import DataError, DataWarning, warn
 
 pd = lazy_import("pandas")
 
@@ -94,11 +91,10 @@ def _column_and_codes(
     if used.empty:
         raise DataError(f"No row has both a value of '{column}' and of '{cluster}'.")
     if len(used) < len(data):
-        warnings.warn(
+        warn(
             f"{len(data) - len(used)} of {len(data)} rows are left out for missing values in "
             f"'{column}' or '{cluster}'.",
             DataWarning,
-            stacklevel=4,
         )
     x = numbers(used[column], column)
     codes, labels = cluster_codes(used[cluster], cluster)

@@ -20,7 +20,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
 from mlteach.core.nesting import (

@@ -11,22 +11,20 @@ asks it of new ones, for which the dummies say nothing.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mlteach.core.arguments import one_of, own_arguments, whole
+from mlteach.core.arguments import checked, one_of, whole
 from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design
 from mlteach.core.formula import effects_of, parse, with_random
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.moments import ClusterMoments, solve_within
 from mlteach.core.result import as_generator
 from mlteach.core.summary import Summary
-from mlteach.errors import DataError, DataWarning, ModelError
+from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.mixed.fit import deviance_of, fit_arrays
 from mlteach.mixed.notes import design_notes, dropped_note
 from mlteach.mixed.ranef import blups
@@ -83,7 +81,6 @@ class PoolingComparison:
         return self._summary()._repr_html_()
 
 
-@own_arguments
 @checked
 def compare_pooling(
     formula: str,
@@ -155,7 +152,7 @@ def compare_pooling(
     errors.insert(0, "cluster", full.labels[full.codes])
     errors.insert(1, "fold", fold)
     if len(full.dropped):
-        warnings.warn(dropped_note(full), DataWarning, stacklevel=4)
+        warn(dropped_note(full), DataWarning)
     notes = (*design_notes(full), *notes)
     return PoolingComparison(table, errors, full.formula.text, leave, folds, notes)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
 
 pd = lazy_import("pandas")
 
 
+@checked
 def design_effect(n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
     """Design effect ``1 + (n - 1) icc``: what clusters of size n do to the variance of a mean.
 
@@ -60,6 +62,7 @@ def design_effect(n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
     return _scalar(np.maximum(effect, 0.0))
 
 
+@checked
 def effective_n(N: ArrayLike, n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
     """Effective sample size: independent rows that would know a mean as well as N clustered ones.
 
@@ -94,6 +97,7 @@ def effective_n(N: ArrayLike, n: ArrayLike, icc: ArrayLike) -> float | np.ndarra
     return _scalar(N / effect)
 
 
+@checked
 def moulton_factor(n: ArrayLike, icc_x: ArrayLike, icc_y: ArrayLike) -> float | np.ndarray:
     """Moulton factor: how many times too small the OLS standard error of a slope is.
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlteach.core.kinds import checked
+from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.notes import convergence_notes, listed
+from mlteach.core.summary import INTERCEPT
 from mlteach.errors import ModelError
-from mlteach.mixed.equation import INTERCEPT
 from mlteach.mixed.result import MixedResult
 
 pd = lazy_import("pandas")
@@ -26,6 +26,7 @@ pd = lazy_import("pandas")
 APPROXIMATE = ("satterthwaite", "kenward-roger")
 
 
+@checked
 def cohens_d(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:
     """Standardised mean difference from a t statistic: ``2 t / sqrt(df)``.
 
@@ -62,6 +63,7 @@ def cohens_d(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:
     return _scalar(2.0 * t / np.sqrt(df))
 
 
+@checked
 def partial_r(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:
     """Partial correlation from a t statistic: ``t / sqrt(t**2 + df)``.
 

@@ -14,10 +14,10 @@ from functools import cache, partial
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
-from mlteach.core.summary import check_level, format_number
+from mlteach.core.summary import INTERCEPT, check_level, format_number
 from mlteach.errors import ModelError
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
@@ -25,7 +25,6 @@ from mlteach.questions.design_effects import as_numbers
 
 pd = lazy_import("pandas")
 
-INTERCEPT = "Intercept"
 NO_VARIANCE = (
     "No variance between clusters is estimated, so the correlation is zero, without limits."
 )

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.nesting import different_data, fixed_nested
 from mlteach.core.notes import convergence_notes
@@ -103,6 +104,7 @@ class RSquared:
         return self.summary()._repr_html_()
 
 
+@checked
 def r_squared(m1: MixedResult, m0: MixedResult | None = None) -> RSquared:
     """Explained variance of a model, alone and against a baseline.
 

@@ -18,19 +18,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.design import Design, varies_within
 from mlteach.core.lazy import lazy_import
 from mlteach.core.moments import ClusterMoments, solve_within
+from mlteach.core.summary import INTERCEPT
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 
 pd = lazy_import("pandas")
 
-INTERCEPT = "Intercept"
 # A column lies in the span of Z_j if less than this part of its size is left outside.
 SPAN_TOLERANCE = 1e-8
 
 
+@checked
 def shrinkage(fit: MixedResult) -> pd.DataFrame:
     """Complete, no and partial pooling of every cluster, with the weight of its own data.
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.distributions import t_quantile
-from mlteach.core.kinds import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import Summary, check_level, coefficient_table, format_number
 from mlteach.errors import ModelError

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlteach.core.arguments import is_whole, whole
+from mlteach.core.arguments import checked, is_whole, whole
 from mlteach.core.lazy import lazy_import
 from mlteach.core.progress import Progress
 from mlteach.errors import ModelError
@@ -61,10 +61,12 @@ class Study:
     seed: int
     conditions: pd.DataFrame | None = None
 
+    @checked
     def summary(self, truth: pd.Series) -> pd.DataFrame:
         """Bias, spread, standard errors and coverage of each parameter: :func:`summarise`."""
         return summarise(self.estimates, truth)
 
+    @checked
     def rng(self, replication: int, condition: int | None = None) -> np.random.Generator:
         """Generator of a replication: ``draw(study.rng(7))`` draws its data again."""
         return replication_rng(self.seed, replication, condition)
@@ -77,6 +79,7 @@ class Study:
         )
 
 
+@checked
 def run_study(
     draw: Callable[..., Any],
     analyse: Callable[[Any], pd.DataFrame],

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from itertools import count
 from typing import Any
 
+from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.widgets.explorer import VIEW_VERSION, WIDGET_VIEW
 
@@ -77,6 +78,7 @@ def live_button(button: RunButton):
     return ipw.VBox([face, place])
 
 
+@checked
 def run_button(text: str, task: Callable[[int], Any]) -> RunButton:
     """Show a button that runs a calculation whenever it is pressed, and its result below.
 

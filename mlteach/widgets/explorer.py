@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
+from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.widgets.base import Panel, Values, Widget, listed
 from mlteach.widgets.catalogue import find, names
@@ -54,6 +55,7 @@ class Explorer:
         return bundle
 
 
+@checked
 def explore(widget: str | Widget, **start: float | str) -> Explorer:
     """Show a lesson that is learned by moving it.
 

@@ -132,7 +132,12 @@ def test_running_a_cell_again_changes_nothing(hsb):
             "days since a start date",
         ),
         ({"g": [np.nan] * 6}, {}, mt.DataError, "No row has both a value of 'x' and a g"),
-        ({}, {"columns": None}, mt.ModelError, "center: columns= takes a name or a list of names"),
+        (
+            {},
+            {"columns": None},
+            mt.ModelError,
+            "center: columns=None is not a name or a list of names",
+        ),
         ({}, {"cluster": None}, mt.DataError, "Column 'None', needed by center"),
         ({"x": [1, 2, np.inf, 3, 4, 5]}, {}, mt.DataError, r"1 infinite value.* row\(s\) 2"),
         ({"x": [np.nan] * 6}, {}, mt.DataError, "no value at all"),

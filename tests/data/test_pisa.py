@@ -275,8 +275,8 @@ def test_school_without_a_number(coded, tmp_path):
     ("options", "message"),
     [
         ({"countries": ()}, "countries is empty"),
-        ({"countries": None}, "countries=None names none"),
-        ({"variables": None}, "variables=None names none"),
+        ({"countries": None}, "countries=None is not a name or a list of names"),
+        ({"variables": None}, "variables=None is not a name or a list of names"),
         ({"countries": {"ALB": "A", "IRL": "A"}}, "the same name"),
         ({"variables": []}, "variables is empty"),
         ({"variables": ["CREATAS", "CREATAS"]}, "names a column twice"),
@@ -284,7 +284,7 @@ def test_school_without_a_number(coded, tmp_path):
     ],
 )
 def test_requests_that_make_no_sense(file, options, message):
-    with pytest.raises(mt.DataError, match=message):
+    with pytest.raises(mt.MLTeachError, match=message):
         load_pisa(file, **options)
 
 

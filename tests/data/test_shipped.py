@@ -459,7 +459,7 @@ def test_close_name_gets_a_hint(ask, wrong, meant):
         ask(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["", "iris", None, 3, ["hsb"], "../data/hsb"])
+@pytest.mark.parametrize("wrong", ["", "iris", None, 3, "../data/hsb"])
 def test_wrong_name_lists_the_names(wrong):
     with pytest.raises(DataError, match="The data sets are: hsb, london, language"):
         load(wrong)

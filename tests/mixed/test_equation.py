@@ -14,7 +14,9 @@ RANDOM_SLOPE = {
 
 
 def lines(**change):
-    return equation(**{**RANDOM_SLOPE, **change}).splitlines()[1:-1]
+    given = {**RANDOM_SLOPE, **change}
+    factors = {k: [tuple(name.split(":")) for name in given.pop(f"{k}_names")] for k in "xz"}
+    return equation(**given, **factors).splitlines()[1:-1]
 
 
 def test_one_equation_a_level():

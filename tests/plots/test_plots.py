@@ -316,7 +316,7 @@ def test_cluster_names_may_be_text_or_categories(hsb):
         (
             lambda d, f: plots.cluster_dots(f, n_clusters=2.5),
             ModelError,
-            "n_clusters= takes a whole number or None, not 2.5",
+            "n_clusters=2.5 is not a whole number or None",
         ),
     ],
 )

@@ -169,7 +169,7 @@ def test_no_dummies_are_made(hsb):
         ("y ~ x", {"leave": "schools"}, ModelError, "choose 'rows' or 'clusters'"),
         ("y ~ x", {"folds": 1}, ModelError, "not a whole number from 2"),
         ("y ~ x", {"folds": 21, "leave": "clusters"}, ModelError, "from 2 to 20"),
-        ("y ~ x", {"seed": "a"}, ModelError, "seed= takes a whole number"),
+        ("y ~ x", {"seed": "a"}, ModelError, "seed='a' is not a whole number"),
         ("y ~ v", {}, DataError, "'v', needed by"),
         ("y ~ rare", {"leave": "clusters"}, ModelError, "Without fold .* 'rare' is constant"),
     ],

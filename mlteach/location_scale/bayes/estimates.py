@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlteach.core.lazy import lazy_import
+from mlteach.core.summary import pair_name
 from mlteach.errors import ModelError
 from mlteach.location_scale.bayes.checks import CHUNK
 from mlteach.location_scale.bayes.priors import Prior
@@ -130,7 +131,7 @@ class PosteriorEstimates(LocationScaleModel):
         parts = {}
         for col in range(d):
             for row in range(col, d):
-                pair = names[row] if row == col else f"{names[col]}:{names[row]}"
+                pair = pair_name(names, col, row)
                 values = omega[..., row, row] if row == col else rho[..., place[row, col]]
                 # What the model fixes at zero is no component.
                 if np.ptp(values.to_numpy()) > 0.0:

@@ -101,7 +101,7 @@ def test_loo_is_within_reach(fit):
         ),
         ({"method": "bayes", "association": "cubic"}, "association='cubic' is not known"),
         ({"method": "bayes", "reml": True}, "are for method='ml' only"),
-        ({"method": "bayes", "burnin": 3}, "'burnin' is no setting; the sampler has draws"),
+        ({"method": "bayes", "burnin": 3}, "has no argument 'burnin'. It has: .*draws"),
         ({"method": "bayes", "prior": "strong"}, "prior must be 'weak', 'inverse-wishart'"),
     ],
 )

@@ -1,0 +1,75 @@
+"""Groups ready to be imputed: rows in standard units, checked, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlteach.core.lazy import lazy_import
+from mlteach.errors import DataError
+from mlteach.missing.gibbs import IncompleteRows, Prior, default_prior
+from mlteach.missing.patterns import group_rows, refuse_without_variation
+
+pd = lazy_import("pandas")
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group ready to sample: standardised rows, and what is needed to put values back.
+
+    ``at`` are the group's rows in the table, ``codes`` their clusters (0 to J - 1), ``known`` the
+    rows with at least one value, ``seen`` the clusters with such a row.
+    """
+
+    label: Hashable
+    at: np.ndarray
+    codes: np.ndarray
+    known: np.ndarray
+    seen: np.ndarray
+    rows: IncompleteRows
+    prior: Prior
+    centre: np.ndarray
+    scale: np.ndarray
+
+
+def prepare(full, values, variables, cluster: str, group: str | None) -> list[Group]:
+    """Check each group and sort its rows."""
+    ids = full[cluster]
+    return [
+        _prepare_group(label, at, values[at], pd.factorize(ids.iloc[at])[0], variables, group)
+        for label, at in group_rows(full, group)
+    ]
+
+
+def _prepare_group(label, at, y, codes, variables, group: str | None) -> Group:
+    place = "" if group is None else f" in the group {label}"
+    refuse_without_variation(y, variables, place)
+    if codes.max() < 1:
+        raise DataError(f"There is a single cluster{place}: clusters cannot be told from rows.")
+    _refuse_one_level(y, codes, variables, place)
+    centre, scale = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
+    known = ~np.isnan(y).all(axis=1)
+    seen, seen_codes = np.unique(codes[known], return_inverse=True)
+    rows = IncompleteRows.from_values(((y - centre) / scale)[known], seen_codes)
+    return Group(label, at, codes, known, seen, rows, default_prior(rows), centre, scale)
+
+
+def _refuse_one_level(y, codes, variables, place: str) -> None:
+    """Refuse variables whose variances within and between clusters cannot be told apart."""
+    for name, column in zip(variables, y.T, strict=True):
+        seen = ~np.isnan(column)
+        grouped = pd.Series(column[seen]).groupby(codes[seen])
+        spread = grouped.max() - grouped.min()
+        if (grouped.size() < 2).all() or len(spread) < 2:
+            raise DataError(
+                f"'{name}' is observed{place} in {len(spread)} clusters, at most "
+                f"{grouped.size().max()} times in one: variances within and between clusters "
+                "cannot be told apart."
+            )
+        if (spread == 0.0).all():
+            raise DataError(
+                f"'{name}' is constant within every cluster{place}: it is a variable of clusters, "
+                "and only variables of rows can be imputed."
+            )

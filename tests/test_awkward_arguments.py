@@ -5,7 +5,7 @@ One test a function: each argument in turn is replaced by things that nobody sho
 
 import inspect
 import warnings
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from functools import cache
 
 import matplotlib.pyplot as plt
@@ -222,10 +222,10 @@ def test_awkward_arguments_are_answered_or_refused(name):
 
 def stopped(fit):
     """The same fit, had its search not arrived."""
-    if not hasattr(fit, "optimizer"):
-        return fit
-    off = replace(fit.optimizer, converged=False, status="did not converge: stopped")
-    return replace(fit, optimizer=off)
+    off = {"converged": False, "status": "did not converge: stopped"}
+    if isinstance(fit, mt.MultigroupResult):
+        return replace(fit, fit=replace(fit.fit, record=replace(fit.optimizer, **off)))
+    return replace(fit, optimizer=replace(fit.optimizer, **off)) if is_dataclass(fit) else fit
 
 
 @pytest.mark.parametrize("name", ["slope", "scale", "groups"])

@@ -19,7 +19,6 @@ from mlteach.core.columns import check_unit
 from mlteach.core.expression import SAFE
 from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part
-from mlteach.core.summary import INTERCEPT, RESIDUAL
 from mlteach.errors import DataError, FormulaError, MLTeachError, shown
 
 pd = lazy_import("pandas")
@@ -206,12 +205,6 @@ def _check_levels(coded: Coded, frame: pd.DataFrame) -> None:
 
 def _check_names(coded: Coded) -> None:
     names = coded.names
-    for term, places in coded.terms.items():
-        for taken in {names[k] for k in places if str(term) != "1"} & {INTERCEPT, RESIDUAL}:
-            raise DataError(
-                f"A predictor of '{coded.part.model}' is called '{taken}', which stands for "
-                "something else in all tables; rename the column."
-            )
     twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if twice is not None:
         raise DataError(

@@ -16,6 +16,7 @@ from mlteach.core.columns import as_table, cluster_codes, examples, kind_of, num
 from mlteach.core.formula import ModelFormula, name_of
 from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part, read_part
+from mlteach.core.summary import RESIDUAL
 from mlteach.errors import DataError, FormulaError
 
 pd = lazy_import("pandas")
@@ -140,6 +141,11 @@ def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
         Z, z_names, widths, z_coded = _random_columns(random, complete)
     else:
         Z, z_names, widths, z_coded = X[:, :width], x_coded.names[:width], (width,), ()
+    if RESIDUAL in z_names:
+        raise DataError(
+            f"A random effect of '{formula.text}' is called '{RESIDUAL}', as the variance within "
+            "clusters is in all tables; rename the column."
+        )
     return Design(
         y=y, X=X, Z=Z, codes=codes, labels=labels, blocks=_blocks(formula, widths),
         x_names=x_coded.names, z_names=z_names, formula=formula, index=complete.index,

@@ -251,6 +251,11 @@ def _crossings(
     The t statistic and its degrees of freedom depend on the direction of a contrast only, so the
     circle stands for the whole line: the moderator is the tangent of the angle.
     """
+    if not fit.converged:
+        raise ModelError(
+            f"'{fit.formula}' did not converge, so its slopes have no standard errors to bound a "
+            "region with."
+        )
     from scipy import optimize
 
     def excess(angles: np.ndarray) -> np.ndarray:

@@ -35,6 +35,10 @@ def test_what_is_no_choice(value) -> None:
             ["math", "ses"], data[["math", "ses", "school"]], cluster="school"
         ),
         lambda data: mt.compare_pooling("math ~ ses", data, cluster="school", folds=2),
+        lambda data: mt.fit_location_scale("math ~ ses + (1 | school)", "~ 1", data),
+        lambda data: mt.center(data, "ses", cluster="school"),
+        lambda data: mt.column_icc(data, "math", cluster="school"),
+        lambda data: mt.plots.within_between(data, "ses", "math", cluster="school"),
     ],
 )
 def test_warnings_point_at_the_caller(fit, hsb) -> None:

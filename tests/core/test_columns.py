@@ -190,7 +190,7 @@ NAMES = (
     *("IQ.verb", "x.1", "a.b.c", "a b", " a", "1x", "class", "lambda", "if", "True", "TRUE", "_"),
     *("é", "Größe", "变量", "😀", "a-b", "a+b", "a:b", "a|b", "a~b", "a(b", "a)b", "a[b]", "a{b}"),
     *("a'b", 'a"b', "a\\b", "a%b", "a,b", "a=b", "a\nb", "$a", "#a", "@a", "a`b", "log", "np"),
-    *("C", "I", "Q", "contr", "center", "df", "x.mean", "f.str", "__class__", "Residual", "ǀ1"),
+    *("C", "I", "Q", "contr", "center", "df", "x.mean", "f.str", "__class__", "ǀ1"),
 )
 
 

@@ -1,5 +1,7 @@
 """Data from which a variance cannot be estimated are refused by every fitter, in our own words."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,3 +66,21 @@ def test_clusters_that_never_change_have_no_log_variance(predictor):
     rest = still[still.groupby("g")["y"].transform("nunique") > 1]
     assert mt.fit_location_scale(formula, "~ 1 + (1 | g)", rest).converged
     assert mt.fit_location_scale(formula, "~ 1", still).converged
+
+
+@pytest.mark.parametrize("still", [0, 4, 30])
+def test_of_pairs_that_never_change_a_few_are_told_of_and_many_are_refused(still):
+    """The likelihood of a pair without any difference is unbounded too, but far from the rest."""
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(40), 2)
+    y = rng.normal(size=40)[g] + np.exp(0.2 * rng.normal(size=40))[g] * rng.normal(size=80)
+    pairs = pd.DataFrame({"g": g, "y": np.where(g < still, y[2 * g], y)})
+    fit = partial(mt.fit_location_scale, "y ~ 1 + (1 | g)", "~ 1 + (1 | g)", pairs)
+    if still == 30:
+        with pytest.raises(mt.DataError, match=r"never changes in 30 cluster\(s\) of 'g'"):
+            fit()
+    else:
+        result = fit()
+        assert result.converged
+        told = [note for note in result.notes if "never changes in 4 cluster(s)" in note]
+        assert len(told) == bool(still)

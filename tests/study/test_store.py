@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from functools import partial
 
 import numpy as np
@@ -172,24 +170,33 @@ def test_a_table_of_objects_cannot_be_stored(tmp_path):
         run_study(draw, odd, 2, seed=4, folder=tmp_path)
 
 
-def test_a_killed_run_leaves_whole_batches(tmp_path):
-    """A process that is killed at a moment of its own loses nothing that was stored."""
-    code = (
-        "import time; from tests.study import test_store as t\n"
-        "def slow(y): time.sleep(0.02); return t.analyse(y)\n"
-        "slow.__module__, slow.__qualname__ = t.analyse.__module__, t.analyse.__qualname__\n"
-        f"t.run_study(t.draw, slow, 10000, seed=4, folder={str(tmp_path)!r}, batch=3)\n"
-    )
-    other = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-    try:
-        end = time.monotonic() + SECONDS
-        while len(list(tmp_path.glob("*.npz"))) < 2 and time.monotonic() < end:
-            time.sleep(0.01)
-    finally:
-        other.send_signal(signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-        other.wait()
-    done = 3 * len(list(tmp_path.glob("*.npz")))
-    assert done >= 6
+# Ten runs one after another, each killed at a moment of its own: {0} is the folder.
+KILLS = """
+import os, signal, sys, time
+import numpy as np
+from tests.study import test_store as t
+
+def slow(y):
+    time.sleep(0.002)
+    return t.analyse(y)
+
+slow.__module__, slow.__qualname__ = t.analyse.__module__, t.analyse.__qualname__
+for pause in np.random.default_rng(1).uniform(0.0, 0.3, size=10):
+    run = os.fork()
+    if not run:
+        t.run_study(t.draw, slow, 10000, seed=4, folder={0!r}, batch=3)
+    time.sleep(pause)
+    os.kill(run, signal.SIGKILL)
+    os.waitpid(run, 0)
+"""
+
+
+def test_ten_killed_runs_leave_whole_batches(tmp_path):
+    """Nothing that was stored is lost or run again, and all is as if never interrupted."""
+    subprocess.run([sys.executable, "-c", KILLS.format(str(tmp_path))], cwd=ROOT, check=True)
+    batches = open_store(tmp_path, _plan(draw, analyse, 10000, 4, None)).batches()
+    done = sum(len(batch.replications) for batch in batches)
+    assert 6 <= done < 10000 and done % 3 == 0
     counted = stopping_after(analyse, 10000)
     resumed = run_study(draw, counted, done + 3, seed=4, folder=tmp_path)
     assert 10000 - counted.left == 3 + 1

@@ -5,7 +5,7 @@ named parts, prints them and puts them in place of their sections in ``results.m
 ``--print`` before the names the file stays as it is. Parts: hsb_empty, hsb_cross_level,
 satterthwaite, kenward_roger, centering, cr2, bootstrap_test, bootstrap_interval, variance_by_group,
 multigroup_wide, multigroup_two_level, multigroup_missing, million, location_scale, bayes, brms,
-multigroup, import, digits.
+multigroup, moments, patterns, import, digits.
 
 Every package works in a fresh process on the same data, taking turns in three rounds of one run on
 one machine. Data are loaded and one call is made before the clock starts (a million rows get
@@ -86,6 +86,16 @@ TIMED = {
         "SE: lavaan's wide format with full information maximum likelihood (12 columns)",
         {"mlteach": 21, "lavaan": 1},
     ),
+    "moments": (
+        "100,000 rows in 10,000 clusters, random slope, reduced to moments: all clusters at once, "
+        "or one QR decomposition a cluster",
+        {"mlteach": 7, "plain NumPy": 1},
+    ),
+    "patterns": (
+        "deviance of the multigroup model, p = 6, 2,000 clusters of 5 with a fifth of the values "
+        "missing (64 patterns): with its gradient and all patterns at once, or row by row without",
+        {"mlteach": 21, "plain NumPy": 1},
+    ),
     "million": (
         "1,000,000 rows × 10,000 clusters, random slope, REML",
         {"mlteach": 3, "lme4": 0},
@@ -102,6 +112,7 @@ GOALS = {
 }
 # part: what its check value is; the deviance otherwise
 VALUES = {
+    "moments": "sum of squares in reach of the clusters",
     "satterthwaite": "last df",
     "kenward_roger": "last df",
     "centering": "contextual effect",
@@ -141,6 +152,8 @@ def call_python(package, task, repeats, file=""):
 
 def installed(package, r):
     """Return whether a Python or R package is there."""
+    if package == "plain NumPy":
+        return True
     if package in ("mlteach", "statsmodels"):
         try:
             metadata.version(package)
@@ -152,7 +165,8 @@ def installed(package, r):
 
 def call(package, *args):
     """Return the answer of a package, whichever language it lives in."""
-    return (call_python if package in ("mlteach", "statsmodels") else call_r)(package, *args)
+    python = package in ("mlteach", "statsmodels", "plain NumPy")
+    return (call_python if python else call_r)(package, *args)
 
 
 # ---- timed parts --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Usage: ``python worker.py PACKAGE TASK REPEATS [FILE]``. Data are loaded before 
 the formula is parsed while it runs. ``run.py`` calls this; ``peers.R`` is its twin for R.
 """
 
+import itertools
 import json
 import resource
 import sys
@@ -69,6 +70,10 @@ def mlteach(task, repeats, file):
         return {"growth": multigroup_growth(mt), "pisa_style": pisa_style(mt, repeats)}
     if task.startswith("multigroup"):
         return mlteach_multigroup(mt, task, repeats, multigroup_rows(file))
+    if task in ("moments", "patterns"):
+        call = {"moments": moments_at_once, "patterns": patterns_at_once}[task]()
+        times, value = clock(lambda _: call(), repeats)
+        return {"times": times, "value": float(value)}
     if task == "bayes":
         return location_scale_bayes(mt, *file.split())
     if task == "digits":
@@ -278,6 +283,101 @@ def mlteach_digits(mt, sets):
     return out
 
 
+# ---- the same by plain loops --------------------------------------------------------------------
+def plain(task, repeats, file):
+    """Return times, and a check value, of a loop over clusters or rows."""
+    call = {"moments": moments_by_cluster, "patterns": patterns_by_row}[task]()
+    times, value = clock(lambda _: call(), repeats)
+    return {"times": times, "value": float(value)}
+
+
+def moments_design():
+    """Return the design of a random slope in 10,000 clusters of about ten."""
+    from mlteach.core.design import design
+    from mlteach.core.formula import parse
+
+    rng = np.random.default_rng(1)
+    g = np.sort(rng.integers(10_000, size=100_000))
+    data = pd.DataFrame({"g": g, "x": rng.normal(size=len(g)), "w": rng.normal(size=10_000)[g]})
+    data["y"] = rng.normal(size=10_000)[g] + data["x"] + rng.normal(size=len(g))
+    return design(parse("y ~ x * w + (1 + x | g)"), data)
+
+
+def moments_at_once():
+    """Return the call that reduces all clusters together."""
+    from mlteach.core.moments import cluster_moments
+
+    d = moments_design()
+    return lambda: np.sum(cluster_moments(d).B ** 2)
+
+
+def moments_by_cluster():
+    """Return the call that takes one cluster after another."""
+    from mlteach.core.scaling import least_squares, standardise, standardise_blocks
+
+    d = moments_design()
+    starts = np.searchsorted(d.codes, np.arange(len(d.labels) + 1))
+
+    def call():
+        standard = standardise(d.X, d.x_names, "predictor")
+        offset, b, scale = least_squares(d, standard)
+        X, Z = standard(d.X).T, standardise_blocks(d, True)(d.Z).T
+        W = np.column_stack([X, (d.y - offset - X @ b) / scale])
+        total = 0.0
+        for first, last in itertools.pairwise(starts):
+            Q, _ = np.linalg.qr(Z[first:last])
+            total += np.sum((Q.T @ W[first:last]) ** 2)
+        return total
+
+    return call
+
+
+def patterns_model():
+    """Return scaled rows, their clusters, and parameters of a multigroup model with holes."""
+    rng = np.random.default_rng(1)
+    codes = np.repeat(np.arange(2_000), 5)
+    Y = 0.4 * rng.normal(size=(2_000, 6))[codes] + rng.normal(size=(len(codes), 6))
+    Y[rng.uniform(size=Y.shape) < 0.2] = np.nan
+    keep = ~np.isnan(Y).all(axis=1)
+    return Y[keep], codes[keep], 0.5 * np.eye(6) + 0.5, 0.1 * np.eye(6) + 0.1
+
+
+def patterns_at_once():
+    """Return the call of the package: value and gradient."""
+    from mlteach.multigroup.deviance import GroupDeviance
+    from mlteach.multigroup.moments import group_moments
+
+    Y, codes, within, between = patterns_model()
+    deviance = GroupDeviance(group_moments(Y, codes, np.zeros(len(Y), int)))
+    lower = np.tril_indices(6)
+    theta = np.concatenate([np.zeros(6), within[lower], between[lower]])
+    shifts = iter(1e-12 * np.arange(10_000))  # so that no value is remembered from the call before
+    return lambda: deviance.value_and_gradient(theta + next(shifts))[0]
+
+
+def patterns_by_row():
+    """Return the call that writes the formula down: value only."""
+    Y, codes, within, between = patterns_model()
+    starts = np.searchsorted(codes, np.arange(2_001))
+
+    def call():
+        total = np.log(2 * np.pi) * np.isfinite(Y).sum()
+        for first, last in itertools.pairwise(starts):
+            A, b = np.zeros((6, 6)), np.zeros(6)
+            for y in Y[first:last]:
+                at = np.flatnonzero(np.isfinite(y))
+                block = within[np.ix_(at, at)]
+                P = np.linalg.inv(block)
+                A[np.ix_(at, at)] += P
+                b[at] += P @ y[at]
+                total += np.linalg.slogdet(block)[1] + y[at] @ P @ y[at]
+            inner = np.eye(6) + A @ between
+            total += np.linalg.slogdet(inner)[1] - b @ between @ np.linalg.solve(inner, b)
+        return total
+
+    return call
+
+
 # ---- statsmodels --------------------------------------------------------------------------------
 def statsmodels(task, repeats, file):
     """Return times, and a check value, of a task in statsmodels' MixedLM."""
@@ -311,5 +411,5 @@ def statsmodels_digits(smf, s):
 
 if __name__ == "__main__":
     package, task, repeats, *rest = sys.argv[1:]
-    run = {"mlteach": mlteach, "statsmodels": statsmodels}[package]
+    run = {"mlteach": mlteach, "statsmodels": statsmodels, "plain NumPy": plain}[package]
     print(json.dumps(run(task, int(repeats), rest[0] if rest else None)))

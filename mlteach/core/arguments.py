@@ -11,7 +11,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
-from numbers import Integral, Real
+from numbers import Real
 from typing import TypeVar
 
 import numpy as np
@@ -107,10 +107,7 @@ def _are(accepts: Callable, value: object) -> bool:
 KINDS = {
     "str": ("a name", _is_name),
     "bool": ("True or False", _is_bool),
-    "int": (
-        "a whole number",
-        lambda v: isinstance(v, Integral) and not _is_bool(v),
-    ),
+    "int": ("a whole number", is_whole),
     "float": ("a number", _is_number),
     "None": ("None", lambda v: v is None),
     "Sequence[str]": ("a list of names", lambda v: _are(_is_name, v)),

@@ -86,11 +86,14 @@ def minimize(objective: Objective, start: np.ndarray, max_iter: int = 100) -> Op
     """
     with Progress("fit, evaluations") as bar:
         value, gradient, theta, newton, trace = _search(objective, start, max_iter, bar)
-    converged = newton.gain <= GAIN_TOLERANCE and newton.is_minimum
+    finite = bool(np.isfinite(value))
+    converged = finite and newton.gain <= GAIN_TOLERANCE and newton.is_minimum
     status = (
         "converged: no step lowers the deviance"
         if converged
         else f"did not converge: a step could still lower the deviance by {newton.gain:.2g}"
+        if finite
+        else "did not converge: the search ran off to where the deviance has no value"
     )
     return OptRecord(
         start=np.array(start, float),

@@ -107,8 +107,6 @@ def fit_mixed(
     Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1),
     doi:10.18637/jss.v067.i01, for the profiled deviance.
     """
-    if not isinstance(reml, bool | np.bool_):
-        raise ModelError(f"reml= is True (REML) or False (ML), not {reml!r}.")
     inference.check_ddf(ddf, reml)
     model = parse(formula)
     if not model.random:

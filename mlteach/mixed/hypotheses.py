@@ -22,6 +22,7 @@ import numpy as np
 from mlteach.core.distributions import chi2_sf, f_sf
 from mlteach.core.lazy import lazy_import
 from mlteach.core.notes import convergence_notes
+from mlteach.core.result import Shown
 from mlteach.core.summary import Summary, check_level, coefficient_table, format_p
 from mlteach.errors import FormulaError, ModelError
 from mlteach.mixed.estimates import MixedEstimates
@@ -39,7 +40,7 @@ FEW_DF = 4.0
 
 
 @dataclass(frozen=True, repr=False)
-class HypothesisTest:
+class HypothesisTest(Shown):
     """A test of linear combinations of coefficients; shows as text and as HTML.
 
     Attributes
@@ -96,12 +97,6 @@ class HypothesisTest:
         }
         tables = {"Combinations, t against their null values": self.table}
         return Summary("Test of coefficients", facts, tables, self.notes, self.converged)
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
 
 
 def _p(p: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.sandwich import check_robust
-from mlteach.errors import ConvergenceWarning, ModelError, warn
+from mlteach.errors import ConvergenceWarning, warn
 from mlteach.multigroup.design import multigroup_data
 from mlteach.multigroup.model import multigroup_model
 from mlteach.multigroup.result import MultigroupResult
@@ -108,8 +108,6 @@ def fit_multigroup(
     in a single-level framework. Mehta & Neale (2005), Psychological Methods 10(3),
     doi:10.1037/1082-989X.10.3.259.
     """
-    if not isinstance(bounded, bool):
-        raise ModelError(f"bounded={bounded!r} is neither True nor False.")
     check_robust(robust)
     rows = multigroup_data(variables, data, cluster, group, position)
     settings = {"within": within, "between": between, "means": means, "equal": equal}

@@ -59,7 +59,7 @@ def design_effect(n: ArrayLike, icc: ArrayLike) -> float | np.ndarray:
         raise ModelError(
             "icc lies below -1/(n - 1), which no correlation of n rows with each other can do."
         )
-    return _scalar(np.maximum(effect, 0.0))
+    return scalar(np.maximum(effect, 0.0))
 
 
 @checked
@@ -94,7 +94,7 @@ def effective_n(N: ArrayLike, n: ArrayLike, icc: ArrayLike) -> float | np.ndarra
     effect = design_effect(n, icc)
     if np.any(np.asarray(effect) == 0.0):
         raise ModelError("icc = -1/(n - 1): the mean has no variance, so no size equals it.")
-    return _scalar(N / effect)
+    return scalar(N / effect)
 
 
 @checked
@@ -150,7 +150,7 @@ def moulton_factor(n: ArrayLike, icc_x: ArrayLike, icc_y: ArrayLike) -> float | 
     ratio = 1.0 + others * x * y
     if (np.asarray(ratio) < 0.0).any():
         raise ModelError("icc_x and icc_y cannot be this far apart in sign for these sizes.")
-    return _scalar(np.sqrt(ratio))
+    return scalar(np.sqrt(ratio))
 
 
 def as_numbers(name: str, values: ArrayLike) -> np.ndarray | pd.Series:
@@ -180,5 +180,6 @@ def _check_icc(name: str, icc: np.ndarray | pd.Series, limit: float = 1.0) -> No
         )
 
 
-def _scalar(values: np.ndarray | pd.Series) -> float | np.ndarray | pd.Series:
+def scalar(values: np.ndarray | pd.Series) -> float | np.ndarray | pd.Series:
+    """A number where there is one only."""
     return float(values) if np.ndim(values) == 0 else values

@@ -19,6 +19,7 @@ from mlteach.core.notes import convergence_notes, listed
 from mlteach.core.summary import INTERCEPT
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
+from mlteach.questions.design_effects import scalar
 
 pd = lazy_import("pandas")
 
@@ -60,7 +61,7 @@ def cohens_d(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:
     of Research Synthesis, pp. 231-244.
     """
     t, df = _t_and_df(t, df)
-    return _scalar(2.0 * t / np.sqrt(df))
+    return scalar(2.0 * t / np.sqrt(df))
 
 
 @checked
@@ -96,7 +97,7 @@ def partial_r(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:
     Rosenthal (1994), as for :func:`cohens_d`.
     """
     t, df = _t_and_df(t, df)
-    return _scalar(t / np.hypot(t, np.sqrt(df)))
+    return scalar(t / np.hypot(t, np.sqrt(df)))
 
 
 @checked
@@ -166,7 +167,3 @@ def _t_and_df(t: ArrayLike, df: ArrayLike) -> tuple:
             "infinite. Use Satterthwaite, Kenward-Roger or between-within degrees of freedom."
         )
     return t, df
-
-
-def _scalar(values: np.ndarray | pd.Series) -> float | np.ndarray | pd.Series:
-    return float(values) if np.ndim(values) == 0 else values

@@ -23,6 +23,7 @@ from mlteach.core.arguments import checked
 from mlteach.core.lazy import lazy_import
 from mlteach.core.nesting import different_data, fixed_nested
 from mlteach.core.notes import convergence_notes
+from mlteach.core.result import Shown
 from mlteach.core.summary import RESIDUAL, Summary
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
@@ -46,7 +47,7 @@ SOURCES = {
 
 
 @dataclass(frozen=True, repr=False)
-class RSquared:
+class RSquared(Shown):
     """What a model explains; shows as text in a terminal and as HTML in a notebook.
 
     Attributes
@@ -96,12 +97,6 @@ class RSquared:
             }
             tables = {"Proportional reduction of each variance": self.pseudo, **tables}
         return Summary("Explained variance", facts, tables, self.notes, self.converged)
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
 
 
 @checked

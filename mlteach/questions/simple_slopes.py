@@ -15,6 +15,7 @@ import numpy as np
 from mlteach.core.arguments import checked
 from mlteach.core.distributions import t_quantile
 from mlteach.core.lazy import lazy_import
+from mlteach.core.result import Shown
 from mlteach.core.summary import Summary, check_level, coefficient_table, format_number
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
@@ -93,7 +94,7 @@ def simple_slopes(
 
 
 @dataclass(frozen=True, repr=False)
-class JohnsonNeyman:
+class JohnsonNeyman(Shown):
     """Where along a moderator the slope of a predictor differs from zero.
 
     Attributes
@@ -156,12 +157,6 @@ class JohnsonNeyman:
             "Observed values": " to ".join(map(format_number, self.observed)),
         }
         return Summary("Johnson-Neyman bounds", facts, {"Regions": self.table}, self.notes)
-
-    def __repr__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
 
 
 @checked

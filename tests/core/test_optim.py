@@ -53,3 +53,15 @@ def test_a_search_cut_short_is_not_called_converged():
 def test_a_saddle_point_itself_is_not_called_converged():
     record = minimize(Saddle(), np.zeros(2))
     assert not record.converged
+
+
+def test_a_search_that_ends_where_the_deviance_has_no_value_has_not_converged():
+    class Cliff:
+        def value_and_gradient(self, theta):
+            return np.inf, np.zeros_like(theta)
+
+        def hessian(self, theta):
+            return np.eye(len(theta))
+
+    record = minimize(Cliff(), np.ones(2))
+    assert not record.converged and "no value" in record.status

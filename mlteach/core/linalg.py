@@ -123,6 +123,11 @@ def dependent_columns(gram: np.ndarray, tol: float = 1e-13) -> list[int]:
     return dependent
 
 
+def stacked_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """``a @ b`` of stacks of small matrices, many times faster where they meet in one dimension."""
+    return a * b if a.shape[-1] == 1 else a @ b
+
+
 def batched_cholesky(H: np.ndarray) -> np.ndarray:
     """Cholesky factors of many small positive definite matrices, shape (J, q, q).
 

@@ -175,11 +175,6 @@ def _element(effects: list[str], row: int, col: int) -> str:
 def _formulas(between: str | Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
     if isinstance(between, str):
         return dict.fromkeys(names, between)
-    if not isinstance(between, Mapping):
-        raise FormulaError(
-            f"between= is a formula such as '~ sector', or a dict from an element to a formula; "
-            f"got {between!r}."
-        )
     for name in between:
         if name not in names:
             raise FormulaError(

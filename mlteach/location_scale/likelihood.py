@@ -23,13 +23,15 @@ the rows are read once an evaluation (:class:`RowWeights`); with random slopes, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from mlteach.core.linalg import batched_cholesky, batched_solve_lower
+from mlteach.core.linalg import batched_cholesky, batched_solve_lower, stacked_product
 
 LOG_2PI = float(np.log(2.0 * np.pi))
+# Nodes of all clusters worked on at a time: what stays in the processor's cache.
+NODES_AT_ONCE = 16_384
 
 
 @dataclass(frozen=True)
@@ -244,25 +246,36 @@ def collapse(w: Weighed, n: np.ndarray, mu: np.ndarray, Lu: np.ndarray) -> Colla
         Mean of u given t.
     Lu : ndarray, shape (J, q, q)
     """
+    step = max(NODES_AT_ONCE // mu.shape[1], 1)
+    blocks = [slice(k, k + step) for k in range(0, len(mu), step)]
+    parts = [_collapse(w.log_variance[b], w.G[b], n[b], mu[b], Lu[b]) for b in blocks]
+    arrays = ([getattr(part, f.name) for part in parts] for f in fields(Collapsed))
+    return parts[0] if len(parts) == 1 else Collapsed(*map(np.concatenate, arrays))
+
+
+def _collapse(log_variance, G, n, mu, Lu) -> Collapsed:
     J, K, q = mu.shape
-    A, c, s = w.G[..., :q, :q], w.G[..., :q, q], w.G[..., q, q]
+    A, c, s = G[..., :q, :q], G[..., :q, q], G[..., q, q]
     b = c - np.einsum("jkab,jkb->jka", A, mu)
     rss = s - np.einsum("jka,jka->jk", mu, c + b)
-    ALu = A @ Lu[:, None]
+    ALu = stacked_product(A, Lu[:, None])
     Lu_t = Lu.transpose(0, 2, 1)[:, None]
-    M = (Lu_t @ ALu + np.eye(q)).reshape(-1, q, q)
+    M = (stacked_product(Lu_t, ALu) + np.eye(q)).reshape(-1, q, q)
     root = batched_cholesky(M)
-    half = batched_solve_lower(root, (Lu_t @ b[..., None]).reshape(-1, q, 1))
+    half = batched_solve_lower(root, stacked_product(Lu_t, b[..., None]).reshape(-1, q, 1))
     root_inv = batched_solve_lower(root, np.broadcast_to(np.eye(q), M.shape))
     logdet = 2.0 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
     quadratic = (half[:, :, 0] ** 2).sum(axis=1)
-    logf = -0.5 * (n[:, None] * LOG_2PI + w.log_variance + rss + (logdet - quadratic).reshape(J, K))
-    V = (root_inv.transpose(0, 2, 1) @ root_inv).reshape(J, K, q, q)
-    m = (root_inv.transpose(0, 2, 1) @ half).reshape(J, K, q)
+    logf = -0.5 * (n[:, None] * LOG_2PI + log_variance + rss + (logdet - quadratic).reshape(J, K))
+    root_inv_t = root_inv.transpose(0, 2, 1)
+    V = stacked_product(root_inv_t, root_inv).reshape(J, K, q, q)
+    m = stacked_product(root_inv_t, half).reshape(J, K, q)
     u = mu + np.einsum("jab,jkb->jka", Lu, m)
     moment = np.empty((J, K, q + 1, q + 1))
-    moment[..., :q, :q] = u[..., :, None] * u[..., None, :] + Lu[:, None] @ V @ Lu_t
+    spread = stacked_product(stacked_product(Lu[:, None], V), Lu_t)
+    moment[..., :q, :q] = u[..., :, None] * u[..., None, :] + spread
     moment[..., :q, q] = moment[..., q, :q] = -u
     moment[..., q, q] = 1.0
     by_mu = c - np.einsum("jkab,jkb->jka", A, u)
-    return Collapsed(logf, moment, by_mu, by_mu[..., :, None] * m[..., None, :] - ALu @ V)
+    by_Lu = by_mu[..., :, None] * m[..., None, :] - stacked_product(ALu, V)
+    return Collapsed(logf, moment, by_mu, by_Lu)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.core.optim import OptRecord, minimize
+from mlteach.core.progress import Progress
 from mlteach.location_scale.deviance import EffectsMap, LocationScaleDeviance
 from mlteach.location_scale.effects import CholeskyMap
 from mlteach.location_scale.likelihood import Rows
@@ -39,6 +40,11 @@ def maximise(
     ndarray, shape (m, m)
         Second derivatives of the deviance there.
     """
+    with Progress("location-scale, evaluations") as bar:
+        return _maximise(rows, effects, start, points, reml, bar)
+
+
+def _maximise(rows, effects: EffectsMap, start, points: int, reml: bool, bar: Progress) -> tuple:
     from scipy import optimize
 
     coarse = LocationScaleDeviance(rows, effects, min(points, SEARCH_POINTS[effects.r]), reml)
@@ -47,7 +53,7 @@ def maximise(
         coarse.settle(theta)
         before = coarse.value_and_gradient(theta)[0]
         theta = optimize.minimize(
-            coarse.value_and_gradient,
+            _Counted(coarse, bar).value_and_gradient,
             theta,
             jac=True,
             method="BFGS",
@@ -62,11 +68,11 @@ def maximise(
         curvature = coarse.hessian(theta)
         for _ in range(3):
             fine.settle(theta)
-            theta = minimize(_FixedCurvature(fine, curvature), theta, max_iter=30).end
+            theta = minimize(_Counted(fine, bar, curvature), theta, max_iter=30).end
     # Where a variance is nearly zero the deviance is flat and its curvature keeps changing.
     for attempt in range(8):
         hessian = fine.hessian(theta)
-        objective = _FixedCurvature(fine, hessian) if attempt < FIXED else fine
+        objective = _Counted(fine, bar, hessian if attempt < FIXED else None)
         record = minimize(objective, theta, max_iter=30)
         theta = record.end
         if record.converged:
@@ -90,17 +96,19 @@ def _off_saddle(deviance: LocationScaleDeviance, theta: np.ndarray) -> np.ndarra
 
 
 @dataclass(frozen=True)
-class _FixedCurvature:
-    """A deviance whose second derivatives are known already."""
+class _Counted:
+    """A deviance that shows each evaluation; its second derivatives may be known already."""
 
     deviance: LocationScaleDeviance
-    curvature: np.ndarray
+    bar: Progress
+    curvature: np.ndarray | None = None
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        self.bar.update()
         return self.deviance.value_and_gradient(theta)
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
-        return self.curvature
+        return self.deviance.hessian(theta) if self.curvature is None else self.curvature
 
 
 def _curvature(deviance: LocationScaleDeviance, theta: np.ndarray) -> np.ndarray:

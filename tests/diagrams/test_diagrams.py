@@ -121,7 +121,7 @@ def test_class_numbers_that_start_again_in_each_school_look_crossed():
     ("levels", "message"),
     [
         (["school"], "two or more"),
-        ("school", "two or more"),
+        ("school", "not a list of names"),
         (["school", "school"], "different"),
         (["school", "klass"], "no column 'klass'"),
         (["school", "hole"], "missing values"),

@@ -152,7 +152,7 @@ def test_the_three_formats():
         ({"variables": list("abcd")}, "1 to 3 variables"),
         ({"groups": list("abcde")}, "1 to 4 groups"),
         ({"n": 0}, "not a number of members"),
-        ({"n": 1.5}, "not a number of members"),
+        ({"n": 1.5}, "not a whole number"),
         ({"within": "same"}, "neither"),
         ({"equal": "between.x~~q"}, "names q"),
     ],

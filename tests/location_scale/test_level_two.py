@@ -92,7 +92,7 @@ def test_boundary_is_told(hsb):
         ("~ catholic + (1 | school)", mt.FormulaError, "has a random part"),
         ("~ 0 + catholic", mt.FormulaError, "needs its intercept"),
         ("~ cathlic", mt.DataError, "Did you mean 'catholic'"),
-        (["~ catholic"], mt.FormulaError, "or a dict"),
+        (["~ catholic"], mt.ModelError, "is not a name or a dict"),
     ],
 )
 def test_bad_requests_are_named(between, error, message, hsb):

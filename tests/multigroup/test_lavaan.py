@@ -135,7 +135,7 @@ def test_a_group_called_all_is_a_group_like_another():
         ({"variables": ["x", "u"], "n": ("x", "pre")}, "same name"),
         ({"n": None}, "needs n"),
         ({"n": 0}, "not a number of members"),
-        ({"n": 2.5}, "not a number of members"),
+        ({"n": 2.5}, "not a whole number"),
         ({"n": ("pre", "pre")}, "not all different"),
         ({"n": ("pre", "a b")}, "cannot read the position 'a b'"),
         ({"groups": ("a", "a")}, "none of them twice"),

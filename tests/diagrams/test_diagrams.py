@@ -24,7 +24,7 @@ from mlteach.diagrams import (
     structure_diagram,
     unit_diagram,
 )
-from mlteach.errors import DataError
+from mlteach.errors import DataError, MLTeachError
 
 # WCAG 2, level AA, for text of normal size.
 CONTRAST = 4.5
@@ -129,7 +129,7 @@ def test_class_numbers_that_start_again_in_each_school_look_crossed():
 )
 def test_what_is_no_structure_is_refused(levels, message):
     table = NESTED.assign(hole=[1, 2, None, 4, 5, 6])
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(MLTeachError, match=message):
         relations(table, levels)
 
 

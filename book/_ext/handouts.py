@@ -26,7 +26,7 @@ PAGE = """<!DOCTYPE html>
 <link rel="icon" href="../_static/favicon.svg">
 <link rel="stylesheet" href="handouts.css">
 <script>
-window.MathJax = {{options: {{enableMenu: false}}, chtml: {{matchFontHeight: false}}}};
+window.MathJax = {{options: {{enableMenu: false}}, chtml: {{matchFontHeight: false, scale: 1.08}}}};
 </script>
 <script defer src="../mathjax/tex-mml-chtml.js"></script>
 </head>

@@ -26,7 +26,9 @@ BOOK = ROOT / "book"
 #: The parts of the site, as seen from one of its folders.
 PICTURES, CHUNKS = "../_images/", "../_static/widgets/"
 PLACE = re.compile(r"\{\{ (.+?) \}\}")
-SHOWN = re.compile(r"(figure|table|widget|code) ([\w-]+)(?: ([\d-]+))?")
+SHOWN = re.compile(r"(figure|table|widget|code) ([\w-]+)(?: (\d+-\d+|\d+))?")
+#: Code writes a hyphen where a page has a minus.
+HYPHEN = re.compile(r"-(?=\d)")
 CODE = HtmlFormatter(style="a11y-high-contrast-light", noclasses=True, nobackground=True)
 
 
@@ -69,21 +71,26 @@ class Sheet:
     def _fill(self, place: re.Match[str]) -> str:
         try:
             if shown := SHOWN.fullmatch(place[1]):
-                kind, cell, lines = shown.groups()
-                self.shown.append(getattr(self, f"_{kind}")(cell, *([lines] if lines else [])))
+                kind, cell, part = shown.groups()
+                self.shown.append(getattr(self, f"_{kind}")(cell, *([part] if part else [])))
                 return f"@@{len(self.shown) - 1}@@"
-            return self.chapter.number(place[1])
+            return HYPHEN.sub("−", self.chapter.number(place[1]))
         except StoredError as error:
             raise StoredError(f"{self.source.name}, {place[0]}: {error}") from error
 
     def _shown(self, found: re.Match[str]) -> str:
         return self.shown[int(found[1] or found[2])]
 
-    def _figure(self, cell: str) -> str:
+    def _figure(self, cell: str, part: str = "") -> str:
         picture = self.chapter.picture(cell)
+        address, alt = f"{PICTURES}{picture.name}", escape(picture.alt)
+        size = f'width="{picture.width}" height="{picture.height}"'
+        if not part:
+            return f'<figure><img src="{address}" alt="{alt}" {size}></figure>'
+        top, end = (round(int(percent) / 100 * picture.height) for percent in part.split("-"))
         return (
-            f'<figure><img src="{PICTURES}{picture.name}" alt="{escape(picture.alt)}" '
-            f'width="{picture.width}" height="{picture.height}"></figure>'
+            f'<figure><svg viewBox="0 {top} {picture.width} {end - top}" role="img" '
+            f'aria-label="{alt}"><image href="{address}" {size}/></svg></figure>'
         )
 
     def _table(self, cell: str) -> str:

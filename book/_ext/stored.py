@@ -8,7 +8,7 @@ A source of these types no number that a chapter computes; it names the place, i
     {{ ... | 2 }}              one of these two, rounded to two decimals
     {{ figure cell }}          its picture           {{ table cell }}    its table
     {{ widget cell }}          its widget            {{ code cell }}     its code
-    {{ code cell 2-4 }}        lines 2 to 4 of it
+    {{ figure cell 0-50 }}     its upper half, in percent      {{ code cell 2-4 }}  some lines
 
 Invariant: a place that is not there stops the build with a sentence that names source and place.
 """
@@ -32,7 +32,8 @@ TABLE = re.compile(r"<table.*?</table>", re.DOTALL)
 ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
 CELL = re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL)
 ENTRY = re.compile(r"([\w-]+)\[([^,]+), (.+)\]")
-NUMBER = r"([-−]?\d+(?:,\d{3})*(?:\.\d+)?%?)"
+#: All of a number, never a part of it.
+NUMBER = r"(?<![\d.,])([-+−]?\d+(?:,\d{3})*(?:\.\d+)?%?)(?!\d|[.,]\d)"
 ROUNDED = re.compile(r"(.+?)(?: \| (\d))?")
 
 
@@ -116,13 +117,14 @@ class Chapter:
     def entry(self, name: str, row: str, column: str) -> str:
         """Return an entry of that table by the labels of its row and its column."""
         rows = rows_of(self.table(name))
-        places = [(line, k) for line in rows for k, text in enumerate(line) if text == column]
-        lines = [line for line in rows if row in (line[0], line[1], " / ".join(line[:2]))]
-        if not places or len(lines) != 1:
+        heads = [k for k, line in enumerate(rows) if column in line]
+        below = rows[heads[0] + 1 :] if heads else []
+        lines = [line for line in below if row in (line[0], " / ".join(line[:2]))]
+        if len(lines) != 1:
             raise StoredError(
                 f"the table of cell {name!r} has not one entry {row!r}, {column!r}: {rows}"
             )
-        return lines[0][places[0][1]]
+        return lines[0][rows[heads[0]].index(column)]
 
     def picture(self, name: str) -> Picture:
         """Return the picture of a cell; the website names it by its content."""

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext
 
 from tests.book.test_site_pages import image_problems, markup_problems, watch
+from tests.website import CHAPTERS
 
 SOURCES = handouts.sources()
 HEADINGS = ["The idea", "The picture", "The formula", "The call", "Three mistakes"]
@@ -18,13 +19,14 @@ FAULTS = """([points, drawn]) => {
         const area = sheet.getBoundingClientRect();
         const edge = parseFloat(getComputedStyle(sheet).paddingBottom) - 2;
         for (const node of sheet.querySelectorAll("*")) {
-            if (node.closest("mjx-assistive-mml") || !node.getClientRects().length) continue;
+            if (node.parentElement.closest("mjx-container") || !node.getClientRects().length)
+                continue;
             const box = node.getBoundingClientRect();
             if (box.bottom > area.bottom - edge || box.right > area.right - edge)
                 faults.push(`${node.tagName} reaches beyond the margin: ${node.textContent}`);
             const size = parseFloat(getComputedStyle(node).fontSize) * 0.75;
             const own = [...node.childNodes].some((c) => c.nodeType === 3 && c.data.trim());
-            if (own && !node.closest("mjx-container") && size < points)
+            if (own && size < points)
                 faults.push(`letters of ${size} points: ${node.textContent}`);
         }
         for (const image of sheet.querySelectorAll("img")) {
@@ -60,6 +62,11 @@ def test_handout(site: Path, offline: BrowserContext, source: Path) -> None:
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == (1 if source.stem[:2].isdigit() else 2)
     assert problems + markup_problems(page) + image_problems(page) == []
     page.close()
+
+
+def test_every_chapter_has_a_handout() -> None:
+    chapters = [name for name in sorted(CHAPTERS) if name[0].isdigit()]
+    assert [source.stem for source in SOURCES] == [*chapters, "notation"]
 
 
 @pytest.mark.parametrize(

@@ -63,11 +63,12 @@ def test_entries_are_found(chapter: Chapter) -> None:
 def test_title_and_shown(chapter: Chapter, sheet: Sheet) -> None:
     assert chapter.title == "A chapter"
     html = sheet.html(
-        "{{ figure picture }}\n\n{{ code words 3-4 }}\n\n{{ table table }}\n\n"
-        "Is $x<y$ {{ words: J = # }}?"
+        "{{ figure picture }}\n\n{{ figure picture 50-100 }}\n\n{{ code words 3-4 }}\n\n"
+        "{{ table table }}\n\nIs $x<y$ {{ words: J = # }}?"
     )
     assert '<figure><img src="../_images/' in html
     assert 'alt="A plot of &lt;x&gt;." width="816" height="384"></figure>' in html
+    assert '<svg viewBox="0 192 816 192" role="img" aria-label="A plot of &lt;x&gt;.">' in html
     assert "<p><" not in html
     assert ">b</span>" in html and ">a</span>" not in html
     assert html.count("<table") == 1
@@ -78,6 +79,7 @@ def test_title_and_shown(chapter: Chapter, sheet: Sheet) -> None:
     ("place", "fault"),
     [
         ("wrods: # rows", "has no cell 'wrods'; near it: words"),
+        (r"words: and #\\.", "is not in the outputs of cell 'words'"),
         ("words: # columns", "is not in the outputs of cell 'words'"),
         ("table[Catholic / 2, math]", "has not one entry 'Catholic / 2', 'math'"),
         ("table[Catholic / 1, maths]", "has not one entry"),

@@ -30,7 +30,9 @@ def print_all(folder: Path = FOLDER) -> None:
         for path in tqdm(sorted(folder.glob("*.html")), desc="handouts", leave=False):
             page.goto(path.as_uri())
             page.evaluate("MathJax.startup.promise")
-            page.pdf(path=path.with_suffix(".pdf"), prefer_css_page_size=True)
+            page.pdf(
+                path=path.with_suffix(".pdf"), prefer_css_page_size=True, print_background=True
+            )
         browser.close()
 
 

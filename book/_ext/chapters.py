@@ -60,8 +60,8 @@ class ChapterError(Exception):
 
 
 def chapters() -> list[Path]:
-    """All chapters, in their order, the pages that take up what they leave out, the templates."""
-    patterns = ("[0-9][0-9]_*.ipynb", "further_*.ipynb", "own_*.ipynb")
+    """All chapters, in their order, the pages beside them, the templates, the quiz."""
+    patterns = ("[0-9][0-9]_*.ipynb", "further_*.ipynb", "own_*.ipynb", "quiz_*.ipynb")
     return [path for pattern in patterns for path in sorted(BOOK.glob(pattern))]
 
 

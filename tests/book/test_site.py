@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.places import ROOT
-from tests.website import NOTEBOOKS, PAGES
+from tests.website import FOLDERS, NOTEBOOKS, PAGES
 
 WHOLE_SITE = 60_000_000  # bytes
 #: Hosts that serve other people's scripts and fonts.
@@ -66,7 +66,8 @@ def parse(path: Path) -> Parsed:
 
 @pytest.fixture(scope="module")
 def parsed(site: Path) -> dict[Path, Parsed]:
-    return {path: parse(path) for path in sorted(site.glob("*.html"))}
+    pages = [path for folder in FOLDERS for path in sorted(site.glob(f"{folder}*.html"))]
+    return {path: parse(path) for path in pages}
 
 
 def is_elsewhere(address: str) -> bool:
@@ -87,12 +88,13 @@ def dead_links(page: Path, parsed: dict[Path, Parsed]) -> list[str]:
     return dead
 
 
-def test_the_pages_are_those_of_the_contents(parsed: dict[Path, Parsed]) -> None:
-    assert {path.stem for path in parsed} == set(PAGES)
+def test_the_pages_are_those_of_the_contents(site: Path, parsed: dict[Path, Parsed]) -> None:
+    names = {path.relative_to(site).with_suffix("").as_posix() for path in parsed}
+    assert names == set(PAGES)
 
 
 def test_links_inside_the_site_lead_somewhere(parsed: dict[Path, Parsed]) -> None:
-    dead = {page.name: dead_links(page, parsed) for page in parsed}
+    dead = {str(page): dead_links(page, parsed) for page in parsed}
     assert {page: links for page, links in dead.items() if links} == {}
     assert sum(len(page.links) for page in parsed.values()) > 10 * len(PAGES)
 

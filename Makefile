@@ -14,7 +14,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve lab test test-quick chapters slides handouts pictures simulation reference benchmarks lint format clean
+.PHONY: help env book serve lab test test-quick chapters slides handouts assignments exam pictures simulation reference benchmarks lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "make %-12s%s\n", $$1, $$2}'
@@ -57,6 +57,12 @@ slides: book  ## build the book with its slides, and print where they are (one d
 
 handouts: book  ## print the handouts as PDF, a page a chapter (needs Chromium)
 	$(BIN)/python book/_ext/paper.py
+
+assignments: $(ENV)  ## make the problem sets for nbgrader, and check how they grade (COURSE=folder)
+	$(BIN)/python teaching/assignments.py $(COURSE)
+
+exam: $(ENV)  ## draw an exam, with and without solutions (SEED=1 N=10)
+	$(BIN)/python teaching/bank.py "$(SEED)" "$(N)"
 
 pictures: book  ## take the pictures of the README from the built book (needs Chromium)
 	$(BIN)/python book/_ext/pictures.py

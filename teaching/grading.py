@@ -20,8 +20,11 @@ def right(problem_set: str, task: str, name: str, answer: object) -> None:
     graded = os.environ.get("NBGRADER_EXECUTION") == "autograde"
     if graded and name.strip().casefold() not in [p.casefold() for p in Path.cwd().parts]:
         raise AssertionError(f"The first cell says {name!r}; this folder is somebody else's.")
-    if not same(TASKS[problem_set][task].key(name), answer):
-        raise AssertionError("Not the right answer for these data.")
+    known = TASKS[problem_set][task]
+    if not same(known.key(name), answer):
+        made = [mistake for mistake, value in known.mistakes.items() if same(value(name), answer)]
+        why = f" Known mistake: {made[0]}." if made else ""
+        raise AssertionError(f"Not the right answer for these data.{why}")
 
 
 def mistaken(problem_set: str, task: str, name: str) -> object:

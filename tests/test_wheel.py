@@ -125,3 +125,11 @@ def test_data_ship_with_it(wheel: Path) -> None:
     shipped = {path.name for path in (wheel / "mlteach" / "_data").iterdir()}
     assert {"codebook.json", "hsb.csv", "wf_simulation.npz"} <= shipped
     assert (wheel / "mlteach" / "widgets" / "assets" / "twin.js").is_file()
+
+
+def test_it_holds_nothing_else(wheel: Path) -> None:
+    """Above all no solutions of what is graded."""
+    assert {path.name for path in wheel.iterdir() if ".dist-info" not in path.name} == {"mlteach"}
+    graded = {path.name for path in (ROOT / "teaching").iterdir()}
+    assert len(graded) > 10
+    assert graded & {path.name for path in wheel.rglob("*")} <= {"__pycache__"}

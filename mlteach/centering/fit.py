@@ -24,14 +24,13 @@ from mlteach.centering.formula import (
 )
 from mlteach.centering.result import CenteringResult
 from mlteach.core.arguments import checked
-from mlteach.core.columns import as_table
+from mlteach.core.columns import as_table, first_rows
 from mlteach.core.design import design, varies_within
 from mlteach.core.formula import parse, with_random, written
 from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
 from mlteach.core.summary import coefficient_table
-from mlteach.errors import FormulaError
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.fit import fit_mixed
 from mlteach.mixed.result import MixedResult
@@ -142,10 +141,6 @@ def _named(slopes: str | Sequence[str] | None) -> list[str]:
     """Names of the random slopes as a list."""
     if slopes is None or isinstance(slopes, str):
         return [slopes] if slopes else []
-    if not isinstance(slopes, Sequence):
-        raise FormulaError(
-            f"slopes needs names of level-1 predictors, for example slopes=['ses']; got {slopes!r}."
-        )
     return list(slopes)
 
 
@@ -209,7 +204,7 @@ def _latent(spec: CenteringFormula, fit: MixedResult) -> LatentRegression:
     parts = [d.X[:, [at[f"{x}_{part}"] for x in spec.predictors]] for part in ("within", "between")]
     between = [f"{x}_between" for x in spec.predictors]
     level2 = [k for name, k in at.items() if name not in between and not varies_within(d)[k]]
-    first = np.unique(d.codes, return_index=True)[1]
+    first = first_rows(d.codes)
     W = d.X[np.ix_(first, level2)]
     names = (spec.outcome, *spec.predictors)
     return regress_first(

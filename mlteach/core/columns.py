@@ -276,6 +276,13 @@ def category(values: pd.Series) -> pd.Series:
     return values if isinstance(dtype, np.dtype) else values.astype(dtype.numpy_dtype)
 
 
+def first_rows(codes: np.ndarray) -> np.ndarray:
+    """Position of the first row of each cluster, from codes 0 ... J-1 of which none is absent."""
+    first = np.empty(int(codes.max()) + 1, int)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return first
+
+
 def cluster_codes(ids: pd.Series, column: str, *, sort: bool = True) -> tuple[np.ndarray, pd.Index]:
     """Code ids as 0 ... J-1 in the order of the sorted ids (or of the rows), -1 where missing.
 

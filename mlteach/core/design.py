@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlteach.core.coded import Coded, coded
-from mlteach.core.columns import as_table, cluster_codes, examples, kind_of, numbers, table_with
+from mlteach.core.columns import (
+    as_table,
+    cluster_codes,
+    examples,
+    first_rows,
+    kind_of,
+    numbers,
+    table_with,
+)
 from mlteach.core.formula import ModelFormula, name_of
 from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part, read_part
@@ -202,9 +210,7 @@ def _new_table(parts: Sequence[Coded], data: pd.DataFrame) -> pd.DataFrame:
 
 def varies_within(design: Design) -> np.ndarray:
     """Which columns of X vary inside any cluster: the level-1 predictors, shape (p,) of bool."""
-    first = np.zeros(len(design.labels), int)
-    first[design.codes[::-1]] = np.arange(len(design.codes))[::-1]
-    row = first[design.codes]
+    row = first_rows(design.codes)[design.codes]
     return np.array([(x != x[row]).any() for x in design.X.T])
 
 

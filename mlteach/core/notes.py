@@ -141,21 +141,23 @@ def recurring_far_outside(x: np.ndarray, codes: np.ndarray) -> dict[float, int]:
     {99.0: 2}
     """
     found: dict[float, int] = {}
-    rest = x
-    # The other end hides behind the wider of the two: each is looked at twice.
-    for sign in (1, -1, 1, -1):
-        for value in _far_above(sign * rest):
-            here = rest == sign * value
-            clusters = codes[x == sign * value]
-            if _looks_like_code(value) or (clusters != clusters[0]).any():
-                found[float(sign * value)] = int(here.sum())
-                rest = rest[~here]
+    rest, known = x[~np.isnan(x)], -1
+    # The other end hides behind the wider of the two: after a find each is looked at once more.
+    while len(found) > known:
+        known = len(found)
+        for sign in (1, -1):
+            for value in _far_above(sign * rest):
+                here = rest == sign * value
+                clusters = codes[x == sign * value]
+                if _looks_like_code(value) or (clusters != clusters[0]).any():
+                    found[float(sign * value)] = int(here.sum())
+                    rest = rest[~here]
     return found
 
 
 def _far_above(x: np.ndarray) -> list[float]:
     """The few largest values, if they lie far above the rest and recur."""
-    tops, counts, rest = [], [], x[~np.isnan(x)]
+    tops, counts, rest = [], [], x
     for _ in range(MOST_CODES):
         if not len(rest):
             return []

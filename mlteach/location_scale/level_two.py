@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.columns import first_rows
 from mlteach.core.design import Design, design, new_rows, varies_within
 from mlteach.core.formula import parse, with_random
 from mlteach.core.lazy import lazy_import
@@ -114,7 +115,7 @@ class LevelTwoFunctions:
         values = []
         for k, coefficient in enumerate(self.in_users_units(theta)):
             if data is None:
-                first = np.unique(self.designs[k].codes, return_index=True)[1]
+                first = first_rows(self.designs[k].codes)
                 G = self.designs[k].X[first].mean(axis=0, keepdims=True)
             else:
                 G = new_rows(self.designs[k], data)[0]
@@ -156,7 +157,7 @@ def level_two_functions(
     read = {text: _read(text, d.mean, d.data) for text in dict.fromkeys(formulas.values())}
     designs = tuple(read[formulas[name]][0] for name in names)
     standards = tuple(read[formulas[name]][1] for name in names)
-    first = np.unique(d.mean.codes, return_index=True)[1]
+    first = first_rows(d.mean.codes)
     scaled = tuple(g.X[first] @ s.matrix for g, s in zip(designs, standards, strict=True))
     units = np.r_[np.diag(d.T_s), d.scaling.scale * np.diag(d.scaling.T)]
     return LevelTwoFunctions(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.core.arguments import is_whole
 from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, ModelError
 
@@ -70,8 +71,7 @@ def fill_clusters(
 def _target(fill: int | str, sizes: pd.Series) -> int:
     if isinstance(fill, str) and fill == "largest":
         return int(sizes.max())
-    whole = isinstance(fill, int | np.integer) and not isinstance(fill, bool)
-    if not whole or fill < 2:
+    if not is_whole(fill) or fill < 2:
         raise ModelError(
             f"fill={fill!r} is not known; use 'largest', or the number of rows (2 or more) that "
             "every cluster shall have."

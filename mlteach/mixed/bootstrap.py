@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.arguments import is_whole
 from mlteach.core.moments import OutcomeMoments
 from mlteach.core.progress import Progress
 from mlteach.core.result import as_generator
@@ -236,7 +237,7 @@ def p_value(drop: float, drops: np.ndarray) -> float:
 def _outcomes(fit, n, seed, progress) -> Iterator[np.ndarray]:
     """Simulated outcomes, one at a time: the first ones do not depend on how many follow."""
     rng = as_generator(seed)
-    if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
+    if not is_whole(n) or n < 1:
         raise ModelError(f"The bootstrap needs a number of data sets such as n=1000; got {n!r}.")
     with Progress("bootstrap", total=n, show=progress) as bar:
         for _ in range(n):

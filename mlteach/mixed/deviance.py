@@ -90,6 +90,7 @@ class ProfiledDeviance:
         # Second derivatives of Psi by theta, (m, m, q, q): constant.
         self._psi_curvature = half + half.transpose(0, 1, 3, 2)
         self._last: tuple[bytes, State] | None = None
+        self._last_second: tuple[bytes, tuple] | None = None
 
     # ------------------------------------------------------------------------------ the objective
 
@@ -98,6 +99,13 @@ class ProfiledDeviance:
         state = self.state(theta)
         by_lambda = 2.0 * state.by_psi @ self.map.Lambda(theta)
         return state.value, by_lambda[self.map.rows, self.map.cols]
+
+    def without_effects(self) -> float:
+        """Deviance at theta = 0, where there is nothing to be done for the single clusters."""
+        p, B = self.moments.p, self.moments.B.reshape(-1, self.moments.p + 1)
+        diagonal = np.diag(np.linalg.cholesky(self.moments.E + B.T @ B))
+        value = self.nu * (1.0 + np.log(2.0 * np.pi * diagonal[p] ** 2 / self.nu))
+        return float(value + 2.0 * np.log(diagonal[:p]).sum() * self.reml)
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """Second derivatives of the deviance by theta, shape (m, m)."""
@@ -169,8 +177,10 @@ class ProfiledDeviance:
         UB = (U.transpose(0, 2, 1) @ B).reshape(-1, B.shape[2])
         return np.maximum(values.ravel(), 0.0), (UB[:, :, None] * UB[:, None]).reshape(len(UB), -1)
 
-    def second_derivatives(self, theta: np.ndarray):
+    def second_derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Derivatives by theta from which every information matrix is put together.
+
+        The last ones are remembered: tests, tables and notes of a fit all ask for them.
 
         Returns
         -------
@@ -181,6 +191,12 @@ class ProfiledDeviance:
         d2_rss : ndarray, shape (m, m)
             Second derivatives of rss.
         """
+        key = np.asarray(theta, float).tobytes()
+        if self._last_second is None or self._last_second[0] != key:
+            self._last_second = (key, self._second_derivatives(theta))
+        return self._last_second[1]
+
+    def _second_derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         # Arrays are (m, J, ...) and flattened, so that every sum over clusters is a matrix product.
         s, m, p = self.state(theta), self.map.m, self.moments.p
         D = self.psi_directions(theta)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlteach.core.arguments import checked
-from mlteach.core.columns import as_table
+from mlteach.core.columns import as_table, first_rows
 from mlteach.core.design import Design, design, varies_within
 from mlteach.core.formula import effects_of, parse, with_random, written
 from mlteach.core.lazy import lazy_import
@@ -320,7 +320,7 @@ def _check_clusters_left_over(d: Design) -> None:
     J = len(d.labels)
     if d.X.shape[1] < J:
         return
-    level2 = d.X[np.unique(d.codes, return_index=True)[1]][:, ~varies_within(d)]
+    level2 = d.X[first_rows(d.codes)][:, ~varies_within(d)]
     if np.linalg.matrix_rank(level2) == J:
         raise ModelError(
             f"The level-2 predictors tell all {J} clusters in '{d.formula.cluster}' apart, so that "
@@ -357,7 +357,7 @@ def _check_residual(problem: ProfiledDeviance, d: Design) -> None:
     if spare <= 0 or left > max(ROUNDING * m.E[-1, -1], ROUNDING**2 * m.N):
         return
     what = "is reproduced exactly by the fixed and the random effects together"
-    if (d.y == d.y[np.unique(d.codes, return_index=True)[1]][d.codes]).all():
+    if (d.y == d.y[first_rows(d.codes)][d.codes]).all():
         what = f"does not vary inside any cluster of '{d.formula.cluster}'"
     raise DataError(
         f"The outcome '{d.formula.outcome}' {what}, so there is no residual variance to estimate. "

@@ -58,7 +58,7 @@ class MixedResult(MixedEstimates, Result):
     @cached_property
     def lr_test_random(self) -> LikelihoodRatioTest:
         """Likelihood-ratio test against the model without random effects."""
-        none = self.problem.value_and_gradient(np.zeros(self.problem.map.m))[0]
+        none = self.problem.without_effects()
         weights = inference.no_variance_weights(self.problem)
         m = self.problem.map.m
         return likelihood_ratio_test(none - self.optimizer.f_end, m, weights)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.core.columns import first_rows
 from mlteach.core.design import Design, varies_within
 from mlteach.core.distributions import f_sf
 
@@ -25,7 +26,7 @@ def smushed_predictors(d: Design) -> tuple[list[str], list[str]]:
     Products are passed over: they are smushed if one of their factors is.
     """
     within = varies_within(d)
-    level2 = d.X[np.unique(d.codes, return_index=True)[1]][:, ~within]
+    level2 = d.X[first_rows(d.codes)][:, ~within]
     fixed = [
         name
         for name, x, own, varies in zip(d.x_names, d.X.T, d.x_factors, within, strict=True)

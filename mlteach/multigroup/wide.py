@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlteach.core.arguments import checked
-from mlteach.core.columns import as_table, cluster_codes, names_of, table_with
+from mlteach.core.columns import as_table, cluster_codes, first_rows, names_of, table_with
 from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group, listed, numeric_values
 from mlteach.errors import DataError, shown
@@ -97,7 +97,7 @@ def to_wide(
     index = pd.Index(clusters, name=cluster)
     wide = pd.DataFrame(values.reshape(len(clusters), -1), index=index, columns=columns)
     if group is not None:
-        first = np.unique(codes, return_index=True)[1]
+        first = first_rows(codes)
         wide.insert(0, group, data[group].to_numpy()[first])
     wide.attrs = {
         "variables": tuple(variables),

@@ -351,7 +351,7 @@ def effect_names(fit: MixedResult | LocationScaleResult) -> list[str]:
 
 def need_share(value: float, name: str) -> float:
     """Refuse a probability that is not strictly between 0 and 1."""
-    if not (isinstance(value, float | np.floating) and 0.0 < value < 1.0):
+    if not 0.0 < value < 1.0:
         raise ModelError(f"{name}={value} is not between 0 and 1; 0.95, for example, is.")
     return value
 

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from mlteach.core.coded import Coded
+from mlteach.core.columns import first_rows
 from mlteach.core.design import Design, categories, varies_within
 from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import format_number
@@ -250,7 +251,7 @@ class SlopeLine:
         column = d.X[:, d.x_names.index(name)]
         if self.unit(name) == "rows":
             return column
-        first = np.unique(d.codes, return_index=True)[1]
+        first = first_rows(d.codes)
         return column[first]
 
     def unit(self, name: str) -> str:

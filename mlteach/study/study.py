@@ -315,8 +315,7 @@ def _check_machinery(
     batch: int | None, workers: int, client: Client | None, time_limit: float | None
 ) -> None:
     whole("workers", workers, 1)
-    number = isinstance(time_limit, int | float | np.number) and not isinstance(time_limit, bool)
-    if time_limit is not None and not (number and 0 < time_limit < np.inf):
+    if time_limit is not None and not 0 < time_limit < np.inf:
         raise ModelError(f"time_limit={time_limit!r} is not a number of seconds above 0.")
     if batch is not None:
         whole("batch", batch, 1)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlteach.core.arguments import whole
+from mlteach.core.columns import first_rows
 from mlteach.core.lazy import lazy_import
 from mlteach.core.result import Result, as_generator, does_not_apply
 from mlteach.core.summary import Summary, check_level
@@ -144,7 +145,7 @@ class LocationScalePosterior(PosteriorEstimates, Result):
         if self.functions is None:
             omega = self._draws("Omega")[chosen, None]
         else:
-            rows = d.data.iloc[np.unique(d.mean.codes, return_index=True)[1]]
+            rows = d.data.iloc[first_rows(d.mean.codes)]
             omega = self.functions.omega(self._between_scaled[chosen], rows)
         return predictive(d, {x: self._draws(x)[chosen] for x in names}, omega, rng)
 

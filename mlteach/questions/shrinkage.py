@@ -19,7 +19,8 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.core.arguments import checked
-from mlteach.core.design import Design, varies_within
+from mlteach.core.columns import first_rows
+from mlteach.core.design import varies_within
 from mlteach.core.lazy import lazy_import
 from mlteach.core.moments import ClusterMoments, solve_within
 from mlteach.core.summary import INTERCEPT
@@ -166,7 +167,7 @@ def fixed_lines(fit: MixedResult) -> np.ndarray:
         if name in d.z_names:
             out[:, d.z_names.index(name)] += beta[k]
         elif level_two[k] and here is not None:
-            out[:, here] += beta[k] * _first_rows(d, k)
+            out[:, here] += beta[k] * d.X[first_rows(d.codes), k]
         elif spanned[k]:
             out += beta[k] * projected[:, :, k]
         elif here is not None:
@@ -187,13 +188,6 @@ def _in_terms_of_Z(m: ClusterMoments) -> tuple[np.ndarray, np.ndarray]:
     left = np.diag(back.T @ m.E[:-1, :-1] @ back)
     size = left + np.square(m.B[:, :, :-1] @ back).sum(axis=(0, 1))
     return left <= SPAN_TOLERANCE**2 * size, m.scaling.T @ solve_within(m, m.B[:, :, :-1] @ back)
-
-
-def _first_rows(d: Design, k: int) -> np.ndarray:
-    """Column k of X in one row of each cluster, shape (J,)."""
-    value = np.empty(len(d.labels))
-    value[d.codes] = d.X[:, k]
-    return value
 
 
 def _notes(fit: MixedResult, tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:

@@ -123,6 +123,7 @@ KINDS = {
         lambda v: isinstance(v, np.random.Generator),
     ),
 }
+GATHERING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # Beside a list of names a single one is told from it by being text.
 ONE_OR_MANY = ("a name", lambda v: isinstance(v, str))
 
@@ -145,11 +146,13 @@ def checked(function: Function) -> Function:
     """
     signature = inspect.signature(function)
     names = [name for name in signature.parameters if name != "self"]
-    is_open = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    # What *args and **kwargs gather is for the function to check.
+    gathered = {p.name: p.kind for p in signature.parameters.values() if p.kind in GATHERING}
+    is_open = inspect.Parameter.VAR_KEYWORD in gathered.values()
     kinds = {
         name: kinds
         for name, parameter in signature.parameters.items()
-        if (kinds := _kinds(str(parameter.annotation).split(" | ")))
+        if name not in gathered and (kinds := _kinds(str(parameter.annotation).split(" | ")))
     }
 
     @wraps(function)

@@ -1,10 +1,12 @@
 """Arguments are checked once, in one wording, and unknown ones are refused in our own words."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 
 import mlteach as mt
-from mlteach.core.arguments import one_of, whole
+from mlteach.core.arguments import checked, one_of, whole
 from mlteach.errors import ModelError
 
 
@@ -48,6 +50,16 @@ def test_warnings_point_at_the_caller(fit, hsb) -> None:
     with pytest.warns(mt.DataWarning) as caught:
         fit(data)
     assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_what_a_function_gathers_is_its_own_to_check() -> None:
+    @checked
+    def sums(first: float, *more: float, **named: float) -> float:
+        return first + sum(more) + sum(named.values())
+
+    assert sums(1, 2, 3, a=4) == 10
+    with pytest.raises(ModelError, match="first='a' is not a number"):
+        sums("a")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What holds for all tests, doctests and chapters: surroundings, order, no figure left open."""
 
+import locale
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,8 @@ SLOW = (
     "tests/mixed/test_bootstrap", "tests/multigroup/test_dense", "tests/test_surroundings",
     "tests/test_awkward",
 )  # fmt: skip
+#: Where pytest keeps the name of the test.
+CURRENT = "PYTEST_CURRENT_TEST"
 #: Fixtures that start a browser, or build the website.
 BROWSER = {"browser", "site", "lab"}
 
@@ -41,6 +45,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items
     }
     items.sort(key=places.get)
+
+
+def held() -> dict[str, object]:
+    """What the tests of a process share, beside the warning filters, which pytest gives back."""
+    now: dict[str, object] = {
+        "the working folder": os.getcwd(),
+        # pytest says in it which test runs; PyTensor adds the folder of Python to the path.
+        "the environment": {k: v for k, v in os.environ.items() if k not in ("PATH", CURRENT)},
+        "the language": locale.setlocale(locale.LC_ALL),
+    }
+    if "numpy" in sys.modules:
+        import numpy as np
+
+        now["numpy's random numbers"] = str(np.random.get_state(legacy=False))
+        now["numpy's settings"] = np.get_printoptions() | np.geterr()
+    if "pandas" in sys.modules:
+        import pandas as pd
+
+        now["pandas' settings"] = str(pd.options.d)
+    return now | sys.modules
+
+
+def changed(before: dict[str, object]) -> list[str]:
+    """What is not as it was; what has come since does not count."""
+    now = held()
+    return [name for name, state in before.items() if now.get(name) != state]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_changed_for_the_next_test() -> Iterator[None]:
+    """Results must not depend on which tests share a process, nor on their order."""
+    before = held()
+    yield
+    assert not changed(before), "the test changed this for those after it"
 
 
 @pytest.fixture(autouse=True)

@@ -164,9 +164,16 @@ class Widget:
         from mlteach.widgets.look import style
 
         with style():
-            return self._checked(self.draw(**self.values(**given)))
+            return self.checked(self.draw(**self.values(**given)))
 
-    def _checked(self, panel: object) -> Panel:
+    def checked(self, panel: object) -> Panel:
+        """What the drawing function returned, if it is a panel.
+
+        Raises
+        ------
+        ModelError
+            If it is none, or has no readouts or description.
+        """
         if not isinstance(panel, Panel) or not panel.description or not panel.readouts:
             raise ModelError(
                 f"The drawing function of widget {self.name!r} must return a Panel with a figure, "

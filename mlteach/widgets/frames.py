@@ -103,7 +103,7 @@ def draw_frames(widget: Widget) -> Frames:
     with style(), _rare_collections(), stage() as used:
         for values in widget.grid():
             used.clear()
-            panel = widget.panel(**values)
+            panel = widget.checked(widget.draw(**values))
             figure = drawing(panel.figure)
             shapes.add((figure.width, figure.height, tuple(panel.readouts)))
             texts = tuple(panel.readouts.values())

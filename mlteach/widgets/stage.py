@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,6 +17,9 @@ from matplotlib.figure import Figure
 #: Ticks that are ready beforehand on each axis.
 TICKS = 6
 _CONTAINERS = (list, tuple, set, dict)
+Copier = Callable[[Any], Any]
+#: What can be changed in place.
+COPIERS: dict[type, Copier] = {kind: kind.copy for kind in (list, set, dict, np.ndarray)}
 
 
 class Memory:
@@ -26,12 +30,12 @@ class Memory:
             for axis in (ax.xaxis, ax.yaxis):
                 axis.get_major_ticks(TICKS)
         self.figure = figure
-        self.states = [(part, _copy(vars(part))) for part in _parts(figure)]
+        self.states = [(part, vars(part).copy(), _changeable(part)) for part in _parts(figure)]
 
     def restored(self) -> Figure:
         """The figure as it was."""
-        for part, state in self.states:
-            part.__dict__ = _copy(state)
+        for part, state, changeable in self.states:
+            part.__dict__ = state | {key: copy(value) for key, value, copy in changeable}
         return self.figure
 
 
@@ -53,13 +57,26 @@ def _has_state(part: object) -> bool:
     return type(part).__module__.startswith("matplotlib.") and hasattr(part, "__dict__")
 
 
+def _changeable(part: object) -> list[tuple[str, object, Copier]]:
+    """What a part holds that can be changed in place, as it is now, and how to copy it."""
+    found = ((key, value) for key, value in vars(part).items() if type(value) in COPIERS)
+    return [(key, _copy(value), _copier(value)) for key, value in found]
+
+
+def _copier(value: object) -> Copier:
+    """How to copy a value; containers of containers take longer."""
+    inside = value.values() if type(value) is dict else value
+    deep = type(value) in (dict, list) and any(type(item) in COPIERS for item in inside)
+    return _copy if deep else COPIERS[type(value)]
+
+
 def _copy(value: object) -> object:
     """Copy what can be changed in place, and nothing else."""
     if type(value) is dict:
         return {key: _copy(item) for key, item in value.items()}
     if type(value) is list:
         return [_copy(item) for item in value]
-    return value.copy() if type(value) in (set, np.ndarray) else value
+    return value.copy() if type(value) in COPIERS else value
 
 
 class Stage:

@@ -15,11 +15,12 @@ import io
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from xml.etree import ElementTree
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 
 from mlteach.core.palette import PALETTE
 
@@ -29,8 +30,8 @@ ID = "@@"
 DECIMALS = 1
 #: Whatever depends on the day or on the version of matplotlib.
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-SVG = "{http://www.w3.org/2000/svg}"
-HREF = "{http://www.w3.org/1999/xlink}href"
+#: Units an inch.
+DPI = 72
 
 _NUMBER = re.compile(r"-?\d+\.\d+")
 _NO_TURN = re.compile(r"rotate\(-?0 [^)]*\)")
@@ -39,6 +40,9 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 _FAMILY = re.compile(r"font-family: [^;]*;? ?")
 _VARIABLES = {code.lower(): f"var(--mlteach-{name})" for name, code in PALETTE.items()}
 _VARIABLES["#ffffff"] = "var(--mlteach-paper)"
+
+#: Attributes of an element, as matplotlib gives them.
+Given = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -88,58 +92,109 @@ def drawing(figure: Figure) -> Drawing:
     >>> [line for line in text.lines if "blue" in line]
     ['<path d="M56.2 118.8L453.6 118.8" clip-path=... style="...stroke:var(--mlteach-blue);...
     """
-    out = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(out, metadata=NO_METADATA)
-    root = ElementTree.fromstring(out.getvalue())
-    _, _, width, height = map(float, root.attrib["viewBox"].split())
-    lines: list[str] = []
-    for child in root:
-        _write(child, lines)
-    return Drawing(width, height, tuple(lines))
+    figure.dpi = DPI
+    width, height = figure.get_size_inches() * DPI
+    renderer = _Renderer(width, height)
+    figure.draw(renderer)
+    renderer.finalize()
+    return Drawing(float(width), float(height), tuple(renderer.writer.lines))
 
 
-def _write(element: ElementTree.Element, lines: list[str]) -> None:
-    """Append an element and its children, one line each."""
-    tag = element.tag.removeprefix(SVG)
-    attributes = _attributes(tag, element.attrib)
-    if tag == "style" or _is_unseen(tag, attributes):
-        return
-    head = tag + "".join(f" {k}={quoteattr(v)}" for k, v in attributes.items())
-    if tag == "text":
-        lines.append(f"<{head}>{_content(element)}</text>")
-        return
-    inside: list[str] = []
-    for child in element:
-        _write(child, inside)
-    # A group that only had a name is no group to the page, nor is one that holds nothing.
-    if tag in ("g", "defs") and not (inside and (attributes or tag == "defs")):
-        lines += inside
-    else:
-        lines += [f"<{head}>", *inside, f"</{tag}>"] if inside else [f"<{head}/>"]
+class _Renderer(RendererSVG):
+    """matplotlib's own with another writer, that finds what is asked for again and again once."""
+
+    def __init__(self, width: float, height: float) -> None:
+        super().__init__(width, height, io.StringIO(), metadata=NO_METADATA)
+        self.writer = _Writer()
+
+    def draw_markers(self, gc: Any, *arguments: Any, **more: Any) -> None:
+        """Draw markers, which have one style a call."""
+        # matplotlib asks for the style at each marker; without this method it would do so again.
+        self._get_style = lru_cache(self._get_style)
+        super().draw_markers(gc, *arguments, **more)
+        del self._get_style
+
+    def get_text_width_height_descent(
+        self, s: str, prop: FontProperties, ismath: Any
+    ) -> tuple[float, float, float]:
+        """Measure a text."""
+        return _measures(s, prop.copy(), ismath)
 
 
-def _content(text: ElementTree.Element) -> str:
-    """What stands inside a text element, with the parts of a formula if there are any."""
-    parts = [escape(text.text or "")]
-    for child in text:
-        attributes = "".join(
-            f" {k}={quoteattr(v)}" for k, v in _attributes("tspan", child.attrib).items()
-        )
-        parts += [
-            f"<tspan{attributes}>{_content(child)}</tspan>",
-            escape((child.tail or "").strip()),
-        ]
-    return "".join(parts)
+@lru_cache(maxsize=2000)
+def _measures(s: str, prop: FontProperties, ismath: Any) -> tuple[float, float, float]:
+    return RendererSVG(1, 1, io.StringIO()).get_text_width_height_descent(s, prop, ismath)
 
 
-def _attributes(tag: str, given: dict[str, str]) -> dict[str, str]:
+class _Writer:
+    """What matplotlib's renderer writes to: it makes short lines of elements."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.text = ""
+        #: Of the open elements: their heads, and the lines before them.
+        self.open: list[tuple[str, list[str]]] = []
+
+    def start(self, tag: str, attrib: dict[str, str] | None = None, **extra: str) -> int:
+        """Open an element."""
+        self.open.append((_head(tag, (*(attrib or {}).items(), *extra.items())), self.lines))
+        self.lines, self.text = [], ""
+        return len(self.open)
+
+    def data(self, text: str) -> None:
+        """Write inside of a text."""
+        self.text += escape(text)
+
+    def end(self, tag: str = "", indent: bool = True) -> None:
+        """Close an element."""
+        inside = self.lines
+        head, self.lines = self.open.pop()
+        tag = head.partition(" ")[0]
+        if tag in ("text", "tspan"):
+            self.lines.append(f"<{head}>{self.text}{''.join(inside)}</{tag}>")
+        elif inside and head != "g":
+            self.lines += [f"<{head}>", *inside, f"</{tag}>"]
+        elif tag in ("g", "defs"):
+            # A group that only had a name is no group to the page, nor is one that holds nothing.
+            self.lines += inside
+        elif head:
+            self.lines.append(f"<{head}/>")
+        self.text = ""
+
+    def element(
+        self, tag: str, text: str = "", attrib: dict[str, str] | None = None, **extra: str
+    ) -> None:
+        """Write a whole element."""
+        self.start(tag, attrib, **extra)
+        self.data(text or "")
+        self.end()
+
+    def comment(self, *_: object) -> None:
+        """Write nothing."""
+
+    close = flush = comment
+
+
+@lru_cache(maxsize=20_000)
+def _head(tag: str, given: Given) -> str:
+    """Write an element's name and attributes; of the transparent ground, nothing."""
+    kept = _attributes(tag, given)
+    # Neither a fill nor a line.
+    if tag == "path" and kept.get("style") == "fill:none":
+        return ""
+    return tag + "".join(f" {key}={quoteattr(value)}" for key, value in kept.items())
+
+
+def _attributes(tag: str, given: Given) -> dict[str, str]:
     """Shorten the attributes of an element, and drop the names of groups."""
     kept = {}
-    for key, value in given.items():
+    for key, value in given:
+        if not value:
+            continue
         if key == "id":
             if tag != "g":
                 kept["id"] = ID + value
-        elif key == HREF:
+        elif key == "xlink:href":
             kept["href"] = value.replace("#", f"#{ID}", 1) if value[0] == "#" else value
         elif key == "style":
             kept["style"] = _style(value)
@@ -150,11 +205,6 @@ def _attributes(tag: str, given: dict[str, str]) -> dict[str, str]:
         else:
             kept[key] = _rounded(value.replace("url(#", f"url(#{ID}"))
     return {key: value for key, value in kept.items() if value}
-
-
-def _is_unseen(tag: str, attributes: dict[str, str]) -> bool:
-    """Whether a path has neither a fill nor a line: the transparent ground."""
-    return tag == "path" and attributes.get("style") == "fill:none"
 
 
 def _rounded(text: str) -> str:

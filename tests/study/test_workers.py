@@ -8,6 +8,7 @@ import threading
 import time
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import dask
 import distributed
@@ -60,6 +61,8 @@ def test_a_replication_that_ends_its_process_is_named(tmp_path):
 def test_a_replication_that_ends_its_worker_of_a_cluster_is_named():
     settings = IN_PROCESS | {"processes": True}
     with (
+        # What starts the workers writes their settings into the environment.
+        mock.patch.dict(os.environ),
         # By default a cluster gives a task four workers to end.
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         distributed.LocalCluster(**settings) as cluster,

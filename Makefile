@@ -37,7 +37,7 @@ serve: $(ENV)  ## build the book and open it in a browser (port 8000, or PORT=..
 	@$(BIN)/python book/_ext/serve.py $(PORT)
 
 lab: $(ENV)  ## open JupyterLab in book/
-	cd book && ../$(BIN)/jupyter-lab $(ROOT)
+	cd book && ../$(BIN)/jupyter-lab -y $(ROOT)
 
 # One worker a core, each with one thread; the tests of a file, the cells of a chapter stay together.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \

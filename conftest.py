@@ -58,7 +58,7 @@ def held() -> dict[str, object]:
     if "numpy" in sys.modules:
         import numpy as np
 
-        now["numpy's random numbers"] = str(np.random.get_state(legacy=False))
+        now["numpy's random numbers"] = str(np.random.get_state(legacy=False))  # noqa: NPY002
         now["numpy's settings"] = np.get_printoptions() | np.geterr()
     if "pandas" in sys.modules:
         import pandas as pd

@@ -5,7 +5,6 @@ UV_VERSION := 0.13.8
 VENV := .venv
 BIN := $(VENV)/bin
 ENV := $(VENV)/.synced
-NBVAL := --nbval --nbval-current-env --nbval-sanitize-with book/nbval_sanitize.cfg
 
 # JupyterLab asks for this where everything runs as root, as in a container.
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -44,10 +43,10 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
     $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test: $(ENV)  ## run all tests, and every chapter against its stored outputs
-	$(PYTEST) $(NBVAL) tests mlteach README.md book/*.ipynb
+	$(PYTEST)
 
 test-quick: $(ENV)  ## run the tests of the numbers: no browser, no sampler, no chapter
-	$(PYTEST) -m "not browser and not sampler and not slow"
+	$(PYTEST) -m "not browser and not sampler and not slow" tests mlteach README.md
 
 chapters: $(ENV)  ## run the chapters that are out of date and store their outputs (CHAPTER=03: this one)
 	$(BIN)/python book/_ext/chapters.py $(CHAPTER)

@@ -7,6 +7,7 @@ others.
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,15 +38,16 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bring the website up to date (``make`` knows whether it is) and return its folder."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    """Bring the website up to date (the build knows whether it is) and return its folder."""
+    draft = ["--draft"] if os.environ.get("DRAFT") else []
     # Of the workers of pytest-xdist one builds and the others wait.
     with FileLock(tmp_path_factory.getbasetemp().parent / "site.lock"):
         done = subprocess.run(
-            ["make", "book"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-        )
+            [sys.executable, ROOT / "book" / "_ext" / "build.py", *draft], cwd=ROOT,
+            capture_output=True, text=True, encoding="utf-8", check=False,
+        )  # fmt: skip
     if done.returncode:
-        pytest.fail(f"make book failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+        pytest.fail(f"the book was not built:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
     return ROOT / "_build" / "html"
 
 

@@ -20,12 +20,20 @@ note_announcement()
 
 #: What takes longest, first: at the end no worker of pytest-xdist is left alone with it.
 LONGEST = ("book/11", "book/10", "book/12", "tests/book/", "tests/location_scale/bayes/", "book/")
-#: What takes more than half of the time of all tests: left out of `make test-quick`.
+#: What takes two thirds of the time of all tests: left out of `make test-quick`.
 SLOW = (
-    "tests/book/", "tests/widgets/", "tests/study/", "tests/missing/", "tests/exercises/",
-    "tests/location_scale/bayes/", "tests/published/", "tests/plots/test_plots", "tests/test_wheel",
-    "tests/mixed/test_bootstrap", "tests/multigroup/test_dense", "tests/test_surroundings",
-    "tests/test_awkward",
+    "tests/book/", "tests/data/test_pisa", "tests/location_scale/bayes/test_factor",
+    "tests/location_scale/bayes/test_graph", "tests/location_scale/bayes/test_plain",
+    "tests/missing/test_gibbs", "tests/missing/test_impute", "tests/mixed/test_bootstrap",
+    "tests/mixed/test_hypotheses.py::test_the_null", "tests/mixed/test_inference.py::test_the_null",
+    "tests/mixed/test_many_effects", "tests/multigroup/test_dense",
+    "tests/plots/test_centering.py::test_no_text", "tests/plots/test_plots",
+    "tests/plots/test_r_squared.py::test_no_text", "tests/published/test_spurious_precision",
+    "tests/published/test_wf_criteria",
+    "tests/questions/test_compare_location_scale.py::test_mixture", "tests/study/test_store",
+    "tests/study/test_study", "tests/study/test_workers", "tests/test_awkward",
+    "tests/test_surroundings", "tests/test_wheel", "tests/widgets/lessons/test_simulation_explorer",
+    "tests/widgets/test_lessons",
 )  # fmt: skip
 #: Where pytest keeps the name of the test.
 CURRENT = "PYTEST_CURRENT_TEST"

@@ -58,6 +58,13 @@ def test_lock_holds_every_package_within_its_bounds() -> None:
     assert SpecifierSet(lock["requires-python"]) == wanted()["python"]
 
 
+def test_what_grades_is_tested() -> None:
+    """`make test` grades with the nbgrader that instructors get, without an extra of its own."""
+    everything = pyproject()
+    teaching = everything["project"]["optional-dependencies"]["teaching"]
+    assert teaching and set(teaching) <= set(everything["dependency-groups"]["dev"])
+
+
 def test_version_is_said_once() -> None:
     import mlteach
 

@@ -32,7 +32,8 @@ SLOW = (
     "tests/published/test_wf_criteria",
     "tests/questions/test_compare_location_scale.py::test_mixture", "tests/study/test_store",
     "tests/study/test_study", "tests/study/test_workers", "tests/test_awkward",
-    "tests/test_surroundings", "tests/test_wheel", "tests/widgets/lessons/test_simulation_explorer",
+    "tests/teaching/test_problem_sets.py::test_nbgrader", "tests/test_surroundings",
+    "tests/test_wheel", "tests/widgets/lessons/test_simulation_explorer",
     "tests/widgets/test_lessons",
 )  # fmt: skip
 #: Where pytest keeps the name of the test.

@@ -18,7 +18,7 @@ MINUTES_OF_A_WEEK, MINUTES_OF_A_HALF_DAY = 90, (120, 170)
 #: What every week has, beside its table.
 PARTS = ("**Aims.**", "**What you may hear, and what to answer**", "**Homework.**",
          "**If time is short**")  # fmt: skip
-ROW = re.compile(r"^\| (\d+) \| (.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (\d+) \| ([^|]+) \|$", re.MULTILINE)
 SUM = re.compile(r"^\| \*\*(\d+)\*\* \| \*\*together\*\* \|$", re.MULTILINE)
 SECTION = re.compile(r"Chapter (\d+): (?:\[(.+?)\]\(\.\./(\S+?)#.*?\)|(.+?))(, optional there)?$")
 READING = re.compile(r"`mt\.explore\((.+?)\)`: \*(.+?)\*")

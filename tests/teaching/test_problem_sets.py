@@ -161,7 +161,7 @@ def test_nbgrader_gives_the_intended_points(course: tuple[Path, str]) -> None:
             assert f"{problem_set}: {student} gets {got} of {most} points" in course[1]
 
 
-def test_students_get_no_solution(course: tuple[Path, str]) -> None:
+def test_nbgrader_hands_out_no_solution(course: tuple[Path, str]) -> None:
     for problem_set in TASKS:
         solved, given_out = (
             nbformat.read(course[0] / part / problem_set / f"{problem_set}.ipynb", as_version=4)
@@ -178,7 +178,7 @@ def test_students_get_no_solution(course: tuple[Path, str]) -> None:
         assert files == {"draw.py", f"{problem_set}.ipynb"}
 
 
-def test_the_gradebook_is_clean(course: tuple[Path, str]) -> None:
+def test_nbgrader_keeps_a_clean_gradebook(course: tuple[Path, str]) -> None:
     assert not (course[0] / "submitted").exists()
     with Gradebook(f"sqlite:///{course[0] / 'gradebook.db'}") as book:
         assert {a.name: a.max_score for a in book.assignments} == dict.fromkeys(TASKS, POINTS)

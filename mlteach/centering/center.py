@@ -3,7 +3,7 @@
     x_ij = (x_ij - mean_j) + mean_j
 
 With ``how="cluster"`` the level-1 part is the deviation from the cluster's mean (cluster-mean- or
-variable-centring); with a constant it still holds both parts (grand-mean- or constant-centring).
+variable-centering); with a constant it still holds both parts (grand-mean- or constant-centering).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def center(
     data : DataFrame
         One row a level-1 unit; it is left as it is.
     columns : str or sequence of str
-        Numeric or true/false columns. A 0/1 column may be centred like any other.
+        Numeric or true/false columns. A 0/1 column may be centered like any other.
     cluster : str
         Column that says which cluster a row belongs to.
     how : "cluster", "grand" or number, default "cluster"
@@ -137,7 +137,7 @@ def _check_request(data, columns, cluster, how, between_at) -> None:
         raise DataError("columns is empty; name at least one level-1 predictor to center.")
     table_with(data, [*columns, cluster], "center")
     if cluster in columns:
-        raise DataError(f"'{cluster}' is the cluster; it cannot be centred on its own means.")
+        raise DataError(f"'{cluster}' is the cluster; it cannot be centered on its own means.")
     if len(set(columns)) < len(columns):
         raise DataError(f"columns names a column twice: {', '.join(columns)}.")
     for name, value, words in (

@@ -1,4 +1,4 @@
-"""What the slope of a level-1 predictor means: one formula, fitted in every centring at once.
+"""What the slope of a level-1 predictor means: one formula, fitted in every centering at once.
 
 A predictor that varies within and between clusters can have a different effect on each level:
 
@@ -65,7 +65,7 @@ def fit_centering(
     reml: bool = True,
     ddf: str = "satterthwaite",
 ) -> CenteringResult:
-    """Fit a model with its level-1 predictors in every centring, and say what each slope means.
+    """Fit a model with its level-1 predictors in every centering, and say what each slope means.
 
     Parameters
     ----------
@@ -254,14 +254,14 @@ def _specifications(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.
     tables = {}
     for x in spec.predictors:
         rows = {}
-        for (centred_at, included), (name, effect1, effect2) in layout.items():
-            level1 = f"{x}_within" if centred_at == "cluster mean" else x
+        for (centered_at, included), (name, effect1, effect2) in layout.items():
+            level1 = f"{x}_within" if centered_at == "cluster mean" else x
             row1 = _estimate(fits[name], level1 if effect1 else None)
             row2 = _estimate(fits[name], f"{x}_between" if effect2 else None)
-            rows[centred_at, included] = (effect1, *row1, effect2, *row2)
+            rows[centered_at, included] = (effect1, *row1, effect2, *row2)
         columns = ["level1_effect", "level1", "level1_se", "level2_effect", "level2", "level2_se"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-        table.index = pd.MultiIndex.from_tuples(rows, names=["centred_at", "in_model"])
+        table.index = pd.MultiIndex.from_tuples(rows, names=["centered_at", "in_model"])
         tables[x] = table
     if len(tables) == 1:
         return tables[spec.predictors[0]]
@@ -293,7 +293,7 @@ def _random_slopes(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.D
     columns = ["intercept_variance", "slope_variance", "correlation", "residual", "deviance"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     if rows:
-        table.index = pd.MultiIndex.from_tuples(rows, names=["slope", "centred_at"])
+        table.index = pd.MultiIndex.from_tuples(rows, names=["slope", "centered_at"])
     return table
 
 
@@ -308,9 +308,9 @@ def _notes(spec: CenteringFormula, fits, latent: LatentRegression) -> list[str]:
     ]
     if spec.slopes:
         notes.append(
-            "With a random slope, centring at a constant and at the cluster mean are different "
+            "With a random slope, centering at a constant and at the cluster mean are different "
             "models, not two forms of one: the slope of an unsplit predictor has a smushed "
-            "variance. Contextual effects are from the cluster-mean-centred model."
+            "variance. Contextual effects are from the cluster-mean-centered model."
         )
     return [*notes, *_latent_notes(spec, latent)]
 

@@ -169,7 +169,7 @@ def check_between(spec: CenteringFormula, rows: pd.DataFrame) -> None:
     for x in spec.predictors:
         if not varies_between_clusters(rows[x].to_numpy(float), rows[f"{x}_between"].to_numpy()):
             raise ModelError(
-                f"'{x}' has the same mean in every {spec.cluster} (is it centred within clusters "
+                f"'{x}' has the same mean in every {spec.cluster} (is it centered within clusters "
                 "already?): its slope is a within effect, and there is no other to compare it with."
             )
         for term in spec.level2:

@@ -1,4 +1,4 @@
-"""One predictor in every centring: the table of all that its slope can mean."""
+"""One predictor in every centering: the table of all that its slope can mean."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CenteringResult(Result):
         latent_contextual, fixed_effects; columns estimate, se, df, t, p, lower, upper. With several
         predictors the first level of the index is the predictor.
     specifications : DataFrame
-        Which effect a coefficient is, by model specification: rows (centring of the level-1
+        Which effect a coefficient is, by model specification: rows (centering of the level-1
         predictor, predictors in the model); columns with the kind of effect, estimate and se at
         level 1 and at level 2.
     phi : Series
@@ -43,12 +43,12 @@ class CenteringResult(Result):
     latent : LatentRegression
         The two-level normal model behind the latent rows, with the reliability of cluster means.
     random_slopes : DataFrame
-        With ``slopes``: the random part under constant- and cluster-mean-centring.
+        With ``slopes``: the random part under constant- and cluster-mean-centering.
     fits : dict of str to MixedResult
         smushed (x alone), within (deviation alone), between (cluster mean alone), within_between
         (both parts: the REWB model), contextual (x and the cluster mean: Mundlak's model).
     data : DataFrame
-        The rows used, with the centred columns.
+        The rows used, with the centered columns.
     notes : tuple of str
         What a reader should know.
     """
@@ -85,7 +85,7 @@ class CenteringResult(Result):
             "Which effect a coefficient is, by specification": self.specifications,
         }
         if len(self.random_slopes):
-            tables["The random slope under both centrings"] = self.random_slopes
+            tables["The random slope under both centerings"] = self.random_slopes
         title = "Within, between and contextual effects"
         converged = all(fit.converged for fit in self.fits.values())
         return Summary(title, facts, tables, self.notes, converged)

@@ -63,6 +63,10 @@ def _mean_of_four(tau2_share: float) -> float:
     return tau2_share * float(fit.tau.iloc[0, 0]) + fit.sigma2 / 4
 
 
+def _mean_of_four_ols() -> float:
+    return float(load("hsb")["math"].var() / 4)
+
+
 EXERCISES = (
     Exercise(
         key="1.1",
@@ -175,6 +179,11 @@ EXERCISES = (
                 lambda: _mean_of_four(1 / 4),
                 "This is right for four independent students. What about the pairs who share a "
                 "school?",
+            ),
+            (
+                _mean_of_four_ols,
+                "That is what OLS says, a quarter of the variance of all scores. What about the "
+                "pairs who share a school?",
             ),
             (
                 lambda: _mean_of_four(1),

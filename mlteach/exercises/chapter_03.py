@@ -88,8 +88,8 @@ def _five_sigma2() -> float:
 
 
 def _range(half: float) -> tuple[float, float]:
-    centre = float(_empty("language", "language").params["Intercept"])
-    return centre - half, centre + half
+    center = float(_empty("language", "language").params["Intercept"])
+    return center - half, center + half
 
 
 def _plausible_range() -> tuple[float, float]:

@@ -126,6 +126,11 @@ def _clubs_ols() -> float:
     return float(partial_r(fit.tvalues["clubs"], fit.df_resid))
 
 
+def _gender_lr_ols() -> float:
+    small, big = (_ols(f"score16 ~ {x}", "london") for x in ("score11", "score11 + school_gender"))
+    return float(2 * (big.llf - small.llf))
+
+
 EXERCISES = (
     Exercise(
         key="5.1",
@@ -265,6 +270,10 @@ EXERCISES = (
             (
                 lambda: _gender_lr() / 2,
                 "That is the difference of the log-likelihoods. The statistic is twice that.",
+            ),
+            (
+                _gender_lr_ols,
+                "That is from OLS, to which 4,059 students are independent. Use random intercepts.",
             ),
             (
                 lambda: _gender_lr("score16 ~ 1"),

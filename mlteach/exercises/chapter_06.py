@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from functools import cache
 
+from mlteach.centering.center import center
 from mlteach.centering.fit import fit_centering
 from mlteach.centering.result import CenteringResult
+from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
 from mlteach.exercises.check import Exercise
 
@@ -78,6 +80,12 @@ def _phi_ols() -> float:
 def _attenuated_observed() -> float:
     rows, weight = _fit("hsb", "math ~ ses").table["estimate"], _reliability()
     return float(weight * rows["between"] + (1.0 - weight) * rows["within"])
+
+
+def _girls_ols() -> float:
+    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
+    hsb = center(load("hsb"), ["female"], cluster="school")
+    return CHANGE * float(smf.ols("math ~ female + female_between", hsb).fit().params.iloc[2])
 
 
 EXERCISES = (
@@ -211,6 +219,7 @@ EXERCISES = (
                 lambda: CHANGE * _girls("latent_contextual"),
                 "That is from the latent effect. Use the observed means.",
             ),
+            (_girls_ols, "That is from OLS. Use random intercepts."),
             (
                 lambda: _girls("within"),
                 "That compares a girl with a boy of the same school. Here the student stays and "

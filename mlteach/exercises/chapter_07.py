@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 
 from mlteach.centering.center import center
+from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
 from mlteach.exercises.check import Exercise
 from mlteach.mixed.fit import MixedResult, fit_mixed
@@ -103,6 +104,17 @@ def _crosses_zero() -> float:
     return float(-b["ses_z"] / b["ses_z:clubs"])
 
 
+def _icc_in_percent() -> tuple[float, float]:
+    return _lowest()[0], 100 * _lowest()[1]
+
+
+def _public_ols() -> tuple[float, float]:
+    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
+    fit = smf.ols(HSB, center(load("hsb"), ["ses"], cluster="school")).fit()
+    x, names = np.array([1.0, -0.5]), ["ses_within", "ses_within:mean_ses"]
+    return float(x @ fit.params[names]), float(np.sqrt(x @ fit.cov_params().loc[names, names] @ x))
+
+
 EXERCISES = (
     Exercise(
         key="7.1",
@@ -149,6 +161,7 @@ EXERCISES = (
                 "The place is right. The second number is the total variance there; which share of "
                 "it lies between schools?",
             ),
+            (_icc_in_percent, "Both are right; give the ICC as a number between 0 and 1."),
         ),
         ask="What kind of curve is the variance in x, and where is its lowest point?",
         place="Where is zero?",
@@ -182,6 +195,7 @@ EXERCISES = (
                 "That is from a model without the random slope: its standard error counts "
                 "students.",
             ),
+            (_public_ols, "That is from OLS. Use the multilevel fit with the random slope."),
         ),
         ask="Which coefficients add up to this slope? Do their errors go together?",
         place="Why are some slopes steeper?",

@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
 from mlteach.exercises.check import Exercise
 from mlteach.mixed.fit import MixedResult, fit_mixed
@@ -127,6 +128,13 @@ def _known_student() -> tuple[float, float]:
     return float(limits["lower"]), float(limits["upper"])
 
 
+def _new_student_ols() -> tuple[float, float]:
+    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
+    fit = smf.ols("score16 ~ score11", load("london")).fit()
+    limits = fit.get_prediction(pd.DataFrame({"score11": [1.0]})).summary_frame().iloc[0]
+    return float(limits["obs_ci_lower"]), float(limits["obs_ci_upper"])
+
+
 EXERCISES = (
     Exercise(
         key="8.1",
@@ -219,6 +227,7 @@ EXERCISES = (
                 "That is a student with score11 = 0.",
             ),
             (_known_student, "That is for a school of the data. Give an id that they do not have."),
+            (_new_student_ols, "That is from OLS, which knows no schools. Use the random slope."),
         ),
         ask="Is the school known? And is it the mean or one student?",
         place="What will a student score?",

@@ -84,6 +84,16 @@ def _ratio(method: str = "profile", row: str = "ses_within") -> float:
     return float((upper - estimate) / (estimate - lower))
 
 
+def _gender_p_ml() -> float:
+    return _fit("london", GENDER, False).test(DUMMIES).p
+
+
+def _ratio_ml() -> float:
+    fit = _fit("hsb", f"{MAIN} + (1 + ses_within | school)", False)
+    estimate, lower, upper = fit.confint("profile", "random").loc["ses_within"]
+    return float((upper - estimate) / (estimate - lower))
+
+
 EXERCISES = (
     Exercise(
         key="9.1",
@@ -156,6 +166,7 @@ EXERCISES = (
                 _gender_lr,
                 "That is the likelihood-ratio test. Asked is the F-test of the larger model.",
             ),
+            (_gender_p_ml, "That is from an ML fit. The exercise asks for REML."),
             (
                 lambda: float(_fit("london", GENDER).tests("kenward-roger").loc[DUMMIES[0], "p"]),
                 "That is the dummy of girls' schools alone. Test both at once.",
@@ -219,6 +230,7 @@ EXERCISES = (
                 lambda: _ratio(row="Intercept"),
                 "That is the SD of the intercepts. Take the row ses_within.",
             ),
+            (_ratio_ml, "That is from an ML fit. reml_main is fitted by REML."),
         ),
         ask="Which kind of interval need not be symmetric? And whose standard deviation is it?",
         place="How large is the variance?",

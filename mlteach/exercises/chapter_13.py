@@ -91,6 +91,10 @@ def _correlation() -> tuple[float, float]:
     return _stable()[0], float(tests.corr().iloc[0, 1])
 
 
+def _stable_in_percent() -> tuple[float, float]:
+    return _stable()[0], 100 * _stable()[1]
+
+
 EXERCISES = (
     Exercise(
         key="13.1",
@@ -199,6 +203,7 @@ EXERCISES = (
                 lambda: _stable(ddof=1),
                 "Very close: maximum likelihood divides by the number of pupils, not by one less.",
             ),
+            (_stable_in_percent, "Both are right; give the share as a number between 0 and 1."),
         ),
         ask="Which part of two tests of one pupil can covary?",
         hint="With two occasions the stable variance is an entry of the covariance "

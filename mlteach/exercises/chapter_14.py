@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 
+from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
 from mlteach.exercises.check import Exercise
 from mlteach.multigroup.fit import fit_multigroup
@@ -72,6 +73,14 @@ def _slopes(effect: str) -> tuple[float, float, float]:
     difference = table.loc["Public", "estimate"] - table.loc["Catholic", "estimate"]
     se = table["se"].to_numpy()
     return float(difference), float(np.sqrt(se @ se)), float(se.sum())
+
+
+def _slopes_ols() -> tuple[float, float]:
+    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
+    sectors = load("hsb").groupby("sector", observed=True)
+    fits = {sector: smf.ols("math ~ ses", rows).fit() for sector, rows in sectors}
+    difference = fits["Public"].params["ses"] - fits["Catholic"].params["ses"]
+    return float(difference), float(np.hypot(*(fit.bse["ses"] for fit in fits.values())))
 
 
 EXERCISES = (
@@ -181,6 +190,11 @@ EXERCISES = (
         mistakes=(
             (lambda: _slopes("between")[:2], "These are the slopes between schools."),
             (lambda: _slopes("contextual")[:2], "These are the contextual effects."),
+            (
+                _slopes_ols,
+                "That is from OLS in each sector, which mixes the slopes within and between "
+                "schools.",
+            ),
             (
                 lambda: (-_slopes("within")[0], _slopes("within")[1]),
                 "That is Catholic minus public.",

@@ -5,6 +5,7 @@ are right is nbval's business (``make test``), whether the site is whole that of
 Pages called ``further_...`` take up what a chapter leaves out: no number, no exercises, no limits.
 """
 
+import ast
 import re
 import statistics
 from collections.abc import Callable, Iterator
@@ -21,8 +22,6 @@ from tests.places import ROOT
 BOOK = ROOT / "book"
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))
 NUMBERED = [path for path in CHAPTERS if path.stem[0].isdigit()]
-#: Chapters with a pace: Parts I to III.
-PACED = [path for path in NUMBERED if int(path.stem[:2]) < 12]
 MOST_WORDS, MOST_MINUTES = 2800, 45
 #: Of the code that a reader sees: lines of the median cell, of any cell, characters of a line.
 MEDIAN_LINES, MOST_VISIBLE_LINES, MOST_CHARACTERS = 4, 10, 80
@@ -51,6 +50,16 @@ UNSEEDED = re.compile(
 PLUMBING = re.compile(
     r"^\s*[!%](?!config InlineBackend)|filterwarnings|simplefilter|sys\.path|pip install",
     re.MULTILINE,
+)
+#: Sections that ask no question of the reader.
+UNASKED = {"Common mistakes", "What goes wrong?", "The rule", "Exercises", "Open task", "Summary"}
+UNASKED |= {"Further reading"}
+#: Numbers of every statistics book.
+USUAL = {1, 1.96, 5, 50, 95, 99, 100, 0.01, 0.05, 0.95, 0.99}
+#: A sentence with a number that others printed, or that a task sets.
+TOLD = re.compile(
+    r"print|publish|\{cite|paper|talk|article|report|manual|help page|lavaan|tests of this package|version"
+    r"|Essential are|[Ee]xercise|^#|^\|"
 )
 LONG_NUMBER = re.compile(rf"\d+\.\d{{{MOST_PLAIN_DIGITS},}}")
 Notebook = Any
@@ -194,6 +203,69 @@ def numbers_have_sensible_digits(notebook: Notebook) -> list[str]:
 
 
 @rule
+def lines_fit_the_page(notebook: Notebook) -> list[str]:
+    lines = [line for source in visible_code(notebook) for line in source.splitlines()]
+    return [line for line in lines if len(line) > MOST_CHARACTERS]
+
+
+@rule
+def formulas_have_single_backslashes(notebook: Notebook) -> list[str]:
+    """MathJax takes the second one for the end of a line, and shows a name in place of a letter."""
+    return re.findall(r"\\\\[a-z]\w*", prose(notebook))
+
+
+@rule
+def numbers_begin_with_a_digit(notebook: Notebook) -> list[str]:
+    text = re.sub(r"```\w*\n.*?```|`[^`\n]+`|\]\([^)]*\)", " ", prose(notebook), flags=re.DOTALL)
+    return re.findall(r"(?<![\w.\\}])\.\d\S*", text)
+
+
+@rule
+def numbers_of_ours_stand_in_the_code(notebook: Notebook) -> list[str]:
+    """What a text says with a decimal point or in percent is put in, or asserted, by its page."""
+    known = USUAL | {abs(n.value) for n in nodes(notebook, ast.Constant) if is_number(n.value)}
+    sentences = re.split(r"(?<=[.!?])\s+|\n", typed_prose(notebook))
+    return [
+        f"{number}: {sentence[:60]}"
+        for sentence in sentences
+        if not TOLD.search(sentence)
+        for number in NUMBER.findall(sentence)
+        if not known & of_equal_value(number)
+    ]
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+#: With a decimal point, or in percent.
+NUMBER = re.compile(r"(?<![\w.,])(?:\d+\.\d+|\d+(?=%))(?!\w|-\d)")
+
+
+def of_equal_value(number: str) -> set[float]:
+    """A percentage, the share that it is, and what is left of the whole."""
+    value = float(number)
+    return {value, round(value / 100, 6), round(1 - value / 100, 6)}
+
+
+def nodes(notebook: Notebook, kind: type) -> Iterator[Any]:
+    for cell in code_cells(notebook):
+        if not cell.source.startswith("mt.check"):
+            tree = ast.parse(re.sub(r"^[%!].*", "", cell.source, flags=re.MULTILINE))
+            yield from (node for node in ast.walk(tree) if isinstance(node, kind))
+
+
+def typed_prose(notebook: Notebook) -> str:
+    """What was typed: texts without tasks, and the fixed parts of texts that hold numbers."""
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    texts = [t for t in cells if not re.search(r"\{admonition\} (Exercise|Open task)", t)]
+    for node in nodes(notebook, ast.JoinedStr):
+        parts = [v.value if isinstance(v, ast.Constant) else " @ " for v in node.values]
+        texts.append("".join(parts))
+    return re.sub(r"`[^`]*`|\$\$.*?\$\$", " ", "\n".join(texts), flags=re.DOTALL)
+
+
+@rule
 def fences_open(notebook: Notebook) -> list[str]:
     """A fence of backticks with a backtick in its first line is none: write it with tildes."""
     cells = [c for c in notebook.cells if c.cell_type == "markdown"]
@@ -283,13 +355,11 @@ def faults_of_pace(notebook: Notebook) -> list[str]:
     minutes = sum(
         int(n) for n in re.findall(r"^\*(?:Essential|Optional), (\d+) min\*$", text, re.M)
     )
-    wide = [line for source in code for line in source.splitlines() if len(line) > MOST_CHARACTERS]
     limits = {
         "words": (words(text), MOST_WORDS),
         "minutes": (minutes or 999, MOST_MINUTES),
         "lines of the median cell": (statistics.median(lines), MEDIAN_LINES),
         "lines of a cell": (max(lines), MOST_VISIBLE_LINES),
-        "wide lines": (len(wide), 0),
         "asserts": ("\n".join(code).count("assert "), 0),
         "bare Series": (
             sum("dtype:" in t for c in code_cells(notebook) for t in output_texts(c)),
@@ -305,7 +375,7 @@ def faults_of_pace(notebook: Notebook) -> list[str]:
     return faults + [f"nothing like {what}" for what in needed if what not in text]
 
 
-@pytest.mark.parametrize("path", PACED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
 def test_pace(path: Path) -> None:
     assert faults_of_pace(nbformat.read(path, as_version=4)) == []
 
@@ -314,10 +384,85 @@ def test_pace_sees_its_faults() -> None:
     source = "from mlteach.core import x\nassert x  " + 80 * "." + 10 * "\n1"
     plain = notebook_with(source=source, outputs=shown("text/plain", "1\ndtype: float64"))
     plain.cells[0].source += " word" * MOST_WORDS
-    assert len(faults_of_pace(plain)) == 11
+    assert len(faults_of_pace(plain)) == 10
 
 
-@pytest.mark.parametrize("path", PACED, ids=lambda path: path.stem)
+def sections(notebook: Notebook) -> dict[str, str]:
+    """Map headings to what stands below them, the calls of widgets included."""
+    text = ""
+    for cell in notebook.cells:
+        shown = [o.get("data", {}).get("text/markdown", "") for o in cell.get("outputs", [])]
+        calls = re.findall(r"mt\.explore\(|mt\.run_button\(", cell.source)
+        told = [cell.source] if cell.cell_type == "markdown" else [*calls, *shown]
+        text += "\n\n" + "\n\n".join(told)
+    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    return dict(zip(["", *parts[1::2]], parts[::2], strict=True))
+
+
+def faults_of_sections(notebook: Notebook) -> list[str]:
+    """A section asks, and an essential one lets the reader guess, or try, before it answers."""
+    by_heading = sections(notebook)
+    title = by_heading.pop("")
+    asked = {h: text for h, text in by_heading.items() if h not in UNASKED}
+    faults = [f"no question: {heading}" for heading in asked if "?" not in heading]
+    guessed = re.compile(r"\{admonition\} Your guess|^mt\.", re.MULTILINE)
+    minutes = 0
+    for heading, text in by_heading.items():
+        essential = re.search(r"^\*Essential, (\d+) min\*$", text, re.MULTILINE)
+        minutes += int(essential[1]) if essential else 0
+        if essential and heading in asked and not guessed.search(text):
+            faults.append(f"no guess: {heading}")
+    told = re.search(r"essential sections take about (\d+) minutes", title)
+    if not told or abs(int(told[1]) - minutes) > 3:
+        faults.append(f"essential minutes: {minutes}")
+    return faults
+
+
+@pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
+def test_sections_ask_and_let_guess(path: Path) -> None:
+    assert faults_of_sections(nbformat.read(path, as_version=4)) == []
+
+
+def test_sections_see_their_faults() -> None:
+    plain = notebook_with()
+    plain.cells[0].source += "\n\n## Told\n\n*Essential, 5 min*\n\n## Why?\n\n*Optional, 5 min*"
+    assert len(faults_of_sections(plain)) == 3
+
+
+def unchecked_answers(notebook: Notebook) -> list[str]:
+    """Find numbers of model answers that the task does not give and the next cell not assert."""
+    faults = []
+    for cell, check in zip(notebook.cells, notebook.cells[1:], strict=False):
+        task, found, answer = cell.source.partition("{admonition} A model answer")
+        given = {95.0, *map(float, NUMBER.findall(task))}
+        tested = check.source if "remove-cell" in check.metadata.get("tags", []) else ""
+        asserted = set(map(float, re.findall(r"\d*\.?\d+", tested)))
+        numbers = NUMBER.findall(answer) if found else []
+        faults += [n for n in numbers if not of_equal_value(n) & (given | asserted)]
+    return faults
+
+
+@pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
+def test_model_answers_are_checked(path: Path) -> None:
+    assert unchecked_answers(nbformat.read(path, as_version=4)) == []
+
+
+def test_unchecked_answers_are_seen() -> None:
+    plain = notebook_with(source="assert round(x) == 0.5", metadata={"tags": ["remove-cell"]})
+    plain.cells[0].source = "Given 0.2.\n{admonition} A model answer\n0.2, 50%, 1.7"
+    assert unchecked_answers(plain) == ["1.7"]
+
+
+def test_the_survey_chapter_runs_on_a_table_with_other_names() -> None:
+    """Its cells name no column of the book's own table, once the names are set at the top."""
+    notebook = nbformat.read(BOOK / "15_pisa_style.ipynb", as_version=4)
+    cells = [c for c in code_cells(notebook) if c.id != "path" and 'pisa_style")' not in c.source]
+    own = re.compile(r"[\"'](?:country|school|student)[\"']|~ country|\| school\)")
+    named = {c.id for c in cells if own.search(c.source)}
+    assert named - {"path", *(c.id for c in cells if c.id.startswith("solution"))} == set()
+
+
+@pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
 def test_hints_name_a_section_of_the_chapter(path: Path) -> None:
     headings = re.findall(r"^##+ (.+)$", prose(nbformat.read(path, as_version=4)), re.M)
     places = {e.place for e in chapter_exercises(int(path.stem[:2])).values()}
@@ -367,6 +512,10 @@ FAULTS = {
     random_numbers_are_seeded: {"source": "rng = np.random.default_rng()"},
     no_plumbing: {"source": "import warnings\nwarnings.filterwarnings('ignore')"},
     numbers_have_sensible_digits: {"outputs": shown("text/plain", "0.18027638190954773")},
+    lines_fit_the_page: {"source": "x = 1  # " + 80 * "."},
+    formulas_have_single_backslashes: {"cell_type": "markdown", "source": "$\\\\tau$"},
+    numbers_begin_with_a_digit: {"cell_type": "markdown", "source": "An ICC of .18."},
+    numbers_of_ours_stand_in_the_code: {"cell_type": "markdown", "source": "It is 0.1876."},
     fences_open: {"cell_type": "markdown", "source": "```{note} Why `x`?\nBecause.\n```"},
     one_labelled_title: {"cell_type": "markdown", "source": "# Another title"},
     exercises_are_boxed_and_checked: {"source": 'mt.check("1.1", ...)'},

@@ -152,7 +152,7 @@ def test_bad_input_is_named(change, arguments, error, message):
         mt.center(small(**change), **{"columns": "x", "cluster": "g", **arguments})
 
 
-def test_level2_predictor_may_be_centred_at_a_constant(hsb):
+def test_level2_predictor_may_be_centered_at_a_constant(hsb):
     out = mt.center(hsb, "size", cluster="school", how="grand")
     assert np.allclose(out["size_centered"], hsb["size"] - hsb["size"].mean())
 

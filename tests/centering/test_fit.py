@@ -136,14 +136,14 @@ def test_specifications_hold_the_numbers_of_the_models(ses):
         ["", "between"],
         ["within", "contextual"],
     ]
-    for (centred_at, included), name, level1, level2 in (
+    for (centered_at, included), name, level1, level2 in (
         (("cluster mean", "level 1 only"), "within", "ses_within", None),
         (("cluster mean", "level 2 only"), "between", None, "ses_between"),
         (("cluster mean", "both"), "within_between", "ses_within", "ses_between"),
         (("constant", "level 1 only"), "smushed", "ses", None),
         (("constant", "both"), "contextual", "ses", "ses_between"),
     ):
-        row, fit = table.loc[(centred_at, included)], ses.fits[name]
+        row, fit = table.loc[(centered_at, included)], ses.fits[name]
         for level, column in ((1, level1), (2, level2)):
             if column is None:
                 assert np.isnan(row[f"level{level}"])
@@ -174,7 +174,7 @@ def test_classical_hausman_is_the_same_test_where_the_variances_are_the_same(ses
     assert np.isclose(hausman, ses.hausman.chi2, rtol=1e-6)
 
 
-def test_random_slopes_differ_by_centring(sloped, hsb):
+def test_random_slopes_differ_by_centering(sloped, hsb):
     table = sloped.random_slopes
     assert table.index.tolist() == [
         ("ses", "constant, level 1 only"),

@@ -58,8 +58,8 @@ UNASKED |= {"Further reading"}
 USUAL = {1, 1.96, 5, 50, 95, 99, 100, 0.01, 0.05, 0.95, 0.99}
 #: A sentence with a number that others printed, or that a task sets.
 TOLD = re.compile(
-    r"print|publish|\{cite|paper|talk|article|report|manual|help page|lavaan|tests of this package|version"
-    r"|Essential are|[Ee]xercise|^#|^\|"
+    r"print|publish|\{cite|paper|talk|article|report|manual|help page|lavaan|version"
+    r"|tests of this package|Essential are|[Ee]xercise|^#|^\|"
 )
 LONG_NUMBER = re.compile(rf"\d+\.\d{{{MOST_PLAIN_DIGITS},}}")
 Notebook = Any

@@ -87,7 +87,7 @@ WIDGET = Widget(
     name="contextual",
     title="The contextual triangle",
     question=(
-        "Switch from one centring to the other: which side of the triangle is the coefficient of "
+        "Switch from one centering to the other: which side of the triangle is the coefficient of "
         "the mean, and what does it hold fixed? When do the two models have the same coefficients?"
     ),
     controls=(

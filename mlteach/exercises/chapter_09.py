@@ -160,8 +160,8 @@ EXERCISES = (
             ),
             (
                 _gender_lr,
-                "That is the likelihood-ratio test, or one with ML fits. Asked is the F-test of the "
-                "larger model, by REML.",
+                "That is the likelihood-ratio test, or one with ML fits. Asked is the F-test of "
+                "the larger model, by REML.",
             ),
             (
                 lambda: float(_fit("london", GENDER).tests("kenward-roger").loc[DUMMIES[0], "p"]),

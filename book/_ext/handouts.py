@@ -12,7 +12,7 @@ import shutil
 from html import escape
 from pathlib import Path
 
-from sheet import BOOK, Sheet, chapter_of
+from sheet import BOOK, Sheet, chapter_of, mathjax
 
 SOURCES = BOOK / "handouts"
 #: A heading with all that follows it, up to the next.
@@ -25,10 +25,7 @@ PAGE = """<!DOCTYPE html>
 <title>{title}: handout</title>
 <link rel="icon" href="../_static/favicon.svg">
 <link rel="stylesheet" href="handouts.css">
-<script>
-window.MathJax = {{options: {{enableMenu: false}}, chtml: {{matchFontHeight: false, scale: 1.08}}}};
-</script>
-<script defer src="../mathjax/tex-mml-chtml.js"></script>
+{maths}
 </head>
 <body class="{kind}">
 {sheets}
@@ -56,7 +53,7 @@ def handout(source: Path, drawn: Path) -> str:
     sheet = Sheet(source, chapter, drawn)
     pages = (sheet.html(part) for part in re.split(r"^---$", text, flags=re.MULTILINE))
     sheets = "\n".join(f"<main>{PART.sub(section, page)}</main>" for page in pages)
-    return PAGE.format(title=escape(title), kind=kind, sheets=sheets)
+    return PAGE.format(title=escape(title), maths=mathjax(1.08), kind=kind, sheets=sheets)
 
 
 def section(part: re.Match[str]) -> str:

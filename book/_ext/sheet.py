@@ -11,6 +11,7 @@ import re
 from html import escape, unescape
 from pathlib import Path
 
+import yaml
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from pygments import highlight
@@ -42,6 +43,17 @@ MARKDOWN = MarkdownIt("commonmark").enable("table")
 MARKDOWN.use(dollarmath_plugin, allow_space=True, renderer=formula)
 
 
+def mathjax(scale: float) -> str:
+    """Return the scripts that set formulas, as on the pages of the book, but larger by a factor."""
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    config = settings["sphinx"]["config"]
+    maths = config["mathjax3_config"] | {"chtml": {"matchFontHeight": False, "scale": scale}}
+    return (
+        f"<script>window.MathJax = {json.dumps(maths)};</script>\n"
+        f'<script defer src="{config["mathjax_path"]}"></script>'
+    )
+
+
 def chapter_of(source: Path) -> Chapter:
     """Return the chapter that a source belongs to: it has the same name."""
     return Chapter(BOOK / f"{source.stem}.ipynb")
@@ -54,12 +66,13 @@ class Sheet:
     ----------
     source : Path
         For messages.
-    chapter : Chapter
+    chapter : Chapter or None
+        None for a sheet that belongs to no chapter, and so has no places to fill.
     drawn : Path
         The folder of the widgets' frames that the build of the book has drawn.
     """
 
-    def __init__(self, source: Path, chapter: Chapter, drawn: Path) -> None:
+    def __init__(self, source: Path, chapter: Chapter | None, drawn: Path) -> None:
         self.source, self.chapter, self.drawn = source, chapter, drawn
         self.shown: list[str] = []
 

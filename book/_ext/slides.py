@@ -18,7 +18,7 @@ import sys
 from html import escape
 from pathlib import Path
 
-from sheet import BOOK, Sheet, chapter_of
+from sheet import BOOK, Sheet, chapter_of, mathjax
 from stored import StoredError
 from surroundings import BUILD
 
@@ -36,10 +36,7 @@ PAGE = """<!DOCTYPE html>
 <link rel="stylesheet" href="../reveal/reveal.css">
 <link rel="stylesheet" href="../_static/widgets/widget.css">
 <link rel="stylesheet" href="slides.css">
-<script>
-window.MathJax = {{options: {{enableMenu: false}}, chtml: {{matchFontHeight: false, scale: 1.12}}}};
-</script>
-<script defer src="../mathjax/tex-mml-chtml.js"></script>
+{maths}
 <script defer src="../reveal/reveal.js"></script>
 <script defer src="../reveal/notes.js"></script>
 <script defer src="../_static/widgets/twin.js"></script>
@@ -92,7 +89,7 @@ def deck(source: Path, drawn: Path) -> str:
     title = sheet.chapter.title
     opening = f"## {title} {{.title}}\n\nChapter {int(source.stem[:2])}\n\n{first}"
     slides = "\n".join(slide(text, sheet) for text in (opening, *others))
-    return PAGE.format(title=escape(title), slides=slides)
+    return PAGE.format(title=escape(title), maths=mathjax(1.12), slides=slides)
 
 
 def write(site: Path, drawn: Path) -> None:

@@ -7,6 +7,7 @@ import handouts
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
+from tests.book.axe import barriers
 from tests.book.test_site_pages import image_problems, markup_problems, watch
 from tests.website import CHAPTERS
 
@@ -60,7 +61,7 @@ def test_handout(site: Path, offline: BrowserContext, source: Path) -> None:
     assert page.evaluate(FAULTS, [POINTS, DRAWN]) == []
     pdf = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == (1 if source.stem[:2].isdigit() else 2)
-    assert problems + markup_problems(page) + image_problems(page) == []
+    assert problems + markup_problems(page) + image_problems(page) + barriers(page) == []
     page.close()
 
 

@@ -8,6 +8,7 @@ import sheet
 import slides
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.book.axe import barriers
 from tests.book.test_site_pages import image_problems, markup_problems, watch
 from tests.places import ROOT
 from tests.website import CHAPTERS
@@ -152,6 +153,16 @@ def test_a_deck_prints_as_it_looks_a_page_a_slide(site: Path, offline: BrowserCo
     page.close()
     assert pages_of(pdf) == len(parts(source))
     assert problems == []
+
+
+def test_a_deck_keeps_nobody_out(site: Path, offline: BrowserContext) -> None:
+    page, _ = opened(offline, site / "slides" / f"{SOURCES[2].stem}.html")
+    found = []
+    for k in range(page.evaluate("Reveal.getTotalSlides()")):
+        page.evaluate(f"Reveal.slide({k}, 0, 99)")
+        found += barriers(page, ".slides .present")
+    page.close()
+    assert found == []
 
 
 def pages_of(pdf: bytes) -> int:

@@ -72,9 +72,10 @@ def write(site: Path, drawn: Path) -> None:
     drawn : Path
         The folder of the drawn widgets.
     """
+    pages = {source.stem: handout(source, drawn) for source in sources()}
     folder = site / "handouts"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     shutil.copyfile(SOURCES / "handouts.css", folder / "handouts.css")
-    for source in sources():
-        (folder / f"{source.stem}.html").write_text(handout(source, drawn), encoding="utf-8")
+    for name, text in pages.items():
+        (folder / f"{name}.html").write_text(text, encoding="utf-8")

@@ -102,13 +102,14 @@ def write(site: Path, drawn: Path) -> None:
     drawn : Path
         The folder of the drawn widgets.
     """
+    pages = {source.stem: deck(source, drawn) for source in sources()}
     folder = site / "slides"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name in LOOK:
         shutil.copyfile(SOURCES / name, folder / name)
-    for source in sources():
-        (folder / f"{source.stem}.html").write_text(deck(source, drawn), encoding="utf-8")
+    for name, text in pages.items():
+        (folder / f"{name}.html").write_text(text, encoding="utf-8")
 
 
 def main() -> int:

@@ -149,20 +149,10 @@ def test_a_deck_prints_as_it_looks_a_page_a_slide(site: Path, offline: BrowserCo
     page, problems = opened(offline, site / "slides" / f"{source.stem}.html", "?print-pdf")
     page.wait_for_selector(".pdf-page")
     assert page.evaluate(FAULTS, [LETTERS, DRAWN, FOOT]) == []
-    pdf = page.pdf(prefer_css_page_size=True)
-    page.close()
-    assert pages_of(pdf) == len(parts(source))
+    assert pages_of(page.pdf(prefer_css_page_size=True)) == len(parts(source))
     assert problems == []
-
-
-def test_a_deck_keeps_nobody_out(site: Path, offline: BrowserContext) -> None:
-    page, _ = opened(offline, site / "slides" / f"{SOURCES[2].stem}.html")
-    found = []
-    for k in range(page.evaluate("Reveal.getTotalSlides()")):
-        page.evaluate(f"Reveal.slide({k}, 0, 99)")
-        found += barriers(page, ".slides .present")
+    assert barriers(page) == []  # here all slides can be seen at once
     page.close()
-    assert found == []
 
 
 def pages_of(pdf: bytes) -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import chapters
 import handouts
+import sheet
 import slides
 import stopwatch
 from stored import StoredError
@@ -96,6 +97,13 @@ def make_pages() -> bool:
     return result == 0
 
 
+def sheets_agree() -> bool:
+    """Tell whether the chapters hold all that slides and handouts name; say what they do not."""
+    faults = sheet.faults([*slides.sources(), *handouts.sources()])
+    print("\n".join(faults), end="\n" * bool(faults), file=sys.stderr)
+    return not faults
+
+
 def make_sheets() -> bool:
     """Write the slides and the handouts beside the pages; tell whether all of them could be."""
     try:
@@ -131,6 +139,8 @@ def make(execute: bool = False, draft: bool = False) -> int:
     stopwatch.lap("chapters run" if execute else "chapters looked through")
     if is_made(state):
         return 0
+    if not sheets_agree():
+        return 1
     if not make_pages():
         print("The book was not built: see the warnings above.", file=sys.stderr)
         return 1

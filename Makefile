@@ -26,7 +26,7 @@ $(ENV): uv.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip || uv pip install --python $(BIN)/python pip
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	test -w "$$HOME" || export UV_NO_CACHE=1; env -u VIRTUAL_ENV $(BIN)/uv sync --frozen --extra book
+	test -w "$$HOME" || export UV_NO_CACHE=1; env -u VIRTUAL_ENV $(BIN)/uv sync --frozen --inexact --extra book
 	touch $@
 
 book: $(ENV)  ## build the book as a website and print its path (EXECUTE=1: run all chapters first)

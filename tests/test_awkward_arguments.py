@@ -108,6 +108,13 @@ CALLS = {
     ),
     "tests": (on("slope", "tests"), given(ddf="z", level=0.9, robust=None)),
     "confint": (on("empty", "confint"), given(method="wald", which="all", level=0.9)),
+    "confint.profile": (
+        on("empty", "confint"), given(method="profile", which="all", level=0.9)
+    ),
+    "confint.bootstrap": (
+        on("empty", "confint"), given(method="bootstrap", which="all", level=0.9, n=20, seed=1)
+    ),
+    "groups.profile": (on("groups", "conf_int"), given(level=0.9, method="profile")),
     "conf_int": (on("slope", "conf_int"), given(level=0.9)),
     "cov_params": (on("slope", "cov_params"), given(ddf="z", robust=None)),
     "predict": (on("slope", "predict"), given(data="@data", random=True)),

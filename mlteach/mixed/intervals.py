@@ -39,13 +39,18 @@ def confint(
     Raises
     ------
     ModelError
-        For an unknown method or part, or a bootstrap too small for its limits.
+        For an unknown method or part, a bootstrap too small for its limits, or a profile or
+        bootstrap of a fit that did not converge.
     """
     check_level(level)
     if method not in ("wald", "profile", "bootstrap") or which not in ("fixed", "random", "all"):
         raise ModelError(
             "confint knows method='wald', 'profile' or 'bootstrap' and which='fixed', 'random' or "
             f"'all'; got method={method!r}, which={which!r}."
+        )
+    if method != "wald" and not fit.converged:
+        raise ModelError(
+            f"'{fit.formula}' did not converge: a {method} starts from the maximum."
         )
     if method == "bootstrap":
         return _bootstrap(fit, which, level, n, seed, progress)

@@ -145,9 +145,15 @@ def checked(function: Function) -> Function:
     '1.5 m'
     """
     signature = inspect.signature(function)
-    names = [name for name in signature.parameters if name != "self"]
+    own = signature.parameters.keys()
+    names = [name for name in own if name != "self"]
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [p.name for p in signature.parameters.values() if p.kind in by_place]
     # What *args and **kwargs gather is for the function to check.
     gathered = {p.name: p.kind for p in signature.parameters.values() if p.kind in GATHERING}
+    required = {p.name for p in signature.parameters.values() if p.default is p.empty} - set(
+        gathered
+    )
     is_open = inspect.Parameter.VAR_KEYWORD in gathered.values()
     kinds = {
         name: kinds
@@ -157,12 +163,14 @@ def checked(function: Function) -> Function:
 
     @wraps(function)
     def call(*args, **kwargs):
-        if not is_open:
-            refuse_unknown(function.__name__, kwargs, names)
-        try:
-            given = signature.bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise ModelError(f"{function.__name__}: {error}.") from None
+        given = {**dict(zip(positional, args, strict=False)), **kwargs}
+        if len(given) < len(args) + len(kwargs) or not required <= given.keys() <= own:
+            if not is_open:
+                refuse_unknown(function.__name__, kwargs, names)
+            try:
+                given = signature.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                raise ModelError(f"{function.__name__}: {error}.") from None
         for name, kind in kinds.items():
             if name in given and not any(accepts(given[name]) for _, accepts in kind):
                 takes = " or ".join(words for words, _ in kind)

@@ -11,11 +11,12 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
 from mlteach.core import expression
-from mlteach.core.columns import check_unit
+from mlteach.core.columns import check_size
 from mlteach.core.expression import SAFE
 from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part
@@ -109,6 +110,8 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
     ------
     DataError, FormulaError
     """
+    if list(map(str, part.formula)) == ["1"]:
+        return np.ones((len(data), 1)), Coded(part, _intercept())
     frame = part.frame(data)
     made = _evaluated(part, lambda: _matrix(part.formula, frame), THE_DATA)
     values = np.asarray(made, dtype=float)
@@ -117,11 +120,17 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
     for term, places in result.terms.items():
         if not SAFE.fullmatch(str(term)):  # a column alone has been checked
             for k in places:
-                check_unit(values[:, k], f"'{result.names[k]}'")
+                x = values[:, k]
+                check_size(max(x.max(), -x.min()), f"'{result.names[k]}'")
     _check_names(result)
     _check_terms(result)
     _check_categories(result, frame)
     return values, result
+
+
+@cache
+def _intercept() -> formulaic.ModelSpec:
+    return _matrix(formulaic.Formula("1"), pd.DataFrame(index=[0])).model_spec
 
 
 def _matrix(spec, frame: pd.DataFrame):

@@ -152,13 +152,15 @@ def kind_of(values: pd.Series, column: str) -> str:
         For dates, complex numbers, lists and other objects.
     """
     dtype = values.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+        return "truth" if dtype.kind == "b" else "number"
+    if isinstance(dtype, pd.StringDtype | pd.CategoricalDtype):
         return "text"
     if pd.api.types.is_bool_dtype(dtype):
         return "truth"
     if pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
         return "number"
-    if isinstance(dtype, pd.StringDtype) or _is_arrow_text(dtype):
+    if _is_arrow_text(dtype):
         return "text"
     if pd.api.types.is_object_dtype(dtype):
         found = pd.api.types.infer_dtype(values, skipna=True)
@@ -216,25 +218,26 @@ def numbers(values: pd.Series, column: str) -> np.ndarray:
     if pd.api.types.is_object_dtype(values.dtype):
         values = values.astype("boolean")
     result = values.to_numpy(dtype=float, na_value=np.nan)
-    infinite = np.isinf(result)
-    if infinite.any():
+    # fmax and fmin pass over what is missing.
+    largest = max(np.fmax.reduce(result, initial=0.0), -np.fmin.reduce(result, initial=0.0))
+    if np.isinf(largest):
+        infinite = np.isinf(result)
         rows = ", ".join(str(r) for r in values.index[infinite][:5])
         raise DataError(
             f"Column '{column}' has {infinite.sum()} infinite value(s), first in row(s) {rows}. "
             "Set them to missing (NaN) or correct them."
         )
-    check_unit(result, f"Column '{column}'")
+    check_size(largest, f"Column '{column}'")
     return result
 
 
-def check_unit(values: np.ndarray, what: str) -> None:
-    """Refuse numbers, NaN apart, whose squares a computer cannot count with.
+def check_size(largest: float, what: str) -> None:
+    """Refuse a largest number whose square a computer cannot count with.
 
     Raises
     ------
     DataError
     """
-    largest = max(np.nanmax(values, initial=0.0), -np.nanmin(values, initial=0.0))
     if largest and not SMALLEST < largest < LARGEST:
         raise DataError(
             f"{what} holds values up to {largest:.0e}: their squares are beyond what a computer "
@@ -269,8 +272,12 @@ def category(values: pd.Series) -> pd.Series:
             return values
         return values.cat.rename_categories(pd.Index(known.tolist()))
     if kind_of(values, str(values.name)) == "text":
-        objects = values.to_numpy(dtype=object, na_value=np.nan)
-        return pd.Series(pd.Categorical(objects), index=values.index)
+        codes, labels = pd.factorize(values)
+        labels = labels.tolist()
+        order = sorted(range(len(labels)), key=labels.__getitem__)
+        rank = np.append(np.argsort(order), -1)  # the last for what is missing
+        made = pd.Categorical.from_codes(rank[codes], pd.Index([labels[k] for k in order]))
+        return pd.Series(made, index=values.index)
     if pd.api.types.is_object_dtype(dtype):
         return values.astype(bool)
     return values if isinstance(dtype, np.dtype) else values.astype(dtype.numpy_dtype)

@@ -146,7 +146,8 @@ def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
         )
     width = _leading_width(random, x_coded)
     if width is None:
-        Z, z_names, widths, z_coded = _random_columns(random, complete)
+        made = [_from_fixed(part, X, x_coded) or coded(part, complete) for part in random]
+        Z, z_names, widths, z_coded = _random_columns(made)
     else:
         Z, z_names, widths, z_coded = X[:, :width], x_coded.names[:width], (width,), ()
     if RESIDUAL in z_names:
@@ -352,9 +353,23 @@ def _leading_width(random: list[Part], fixed: Coded) -> int | None:
     return sum(len(fixed.terms[term]) for term in terms)
 
 
-def _random_columns(random: list[Part], data: pd.DataFrame):
+def _from_fixed(part: Part, X: np.ndarray, fixed: Coded) -> tuple[np.ndarray, Coded] | None:
+    """Columns of a random part that are columns of X; None if others, or categories, are needed.
+
+    How a category is coded depends on what stands beside it.
+    """
+    terms, levels = list(part.formula), fixed.levels()
+    if not terms or any(
+        term not in fixed.terms or not levels.keys().isdisjoint(map(str, term.factors))
+        for term in terms
+    ):
+        return None
+    own = fixed.subset(terms)
+    return X[:, [k for term in own.terms for k in fixed.terms[term]]], own
+
+
+def _random_columns(made: list[tuple[np.ndarray, Coded]]):
     """Z, its names, the widths of its parts and how to build it again."""
-    made = [coded(part, data) for part in random]
     for Z, own in made:
         if not Z.shape[1]:
             raise FormulaError(

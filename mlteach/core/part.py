@@ -112,9 +112,9 @@ class Part:
         """
         made = {}
         for number, role in sorted(self.roles):
-            name = self.names[number]
-            self._check_kind(data[name], name, self.kinds[number])
-            made[f"ǀ{number}{role}"] = _converted(data[name], name, self.kinds[number], role)
+            name, values = self.names[number], data[self.names[number]]
+            self._check_kind(values, name, self.kinds[number])
+            made[f"ǀ{number}{role}"] = _converted(values, name, self.kinds[number], role)
         return pd.DataFrame(made, index=data.index, copy=False)
 
     def _check_kind(self, values: pd.Series, name: str, kind: str) -> None:
@@ -219,7 +219,7 @@ class _Reader:
 
     def _tokens(self, safe: str) -> list:
         try:
-            return list(formulaic.parser.algos.tokenize(safe))
+            return _tokenized(safe)
         except formulaic.errors.FormulaicError as error:
             raise self._cannot_be_read(error) from error
 
@@ -315,6 +315,11 @@ class _Reader:
         reason = self._shown(re.sub("[⧛⧚]", "", lines[0])).rstrip(".: ")
         place = min(start + len(before), len(self.model))
         return at(self.model, place, f"The formula cannot be read ({reason})")
+
+
+@lru_cache(maxsize=256)
+def _tokenized(safe: str) -> list:
+    return list(formulaic.parser.algos.tokenize(safe))
 
 
 @lru_cache(maxsize=256)

@@ -32,6 +32,8 @@ from mlteach.core.moments import ClusterMoments
 
 # Clusters worked on at a time along a ray, each at many points.
 RAY_CLUSTERS = 65_536
+# So many that it pays to look for equal ones.
+MANY_EIGENVALUES = 10_000
 
 
 @dataclass(frozen=True)
@@ -158,9 +160,11 @@ class ProfiledDeviance:
         log, S = np.zeros(len(ratios)), np.zeros((len(ratios), (p + 1) ** 2))
         for start in range(0, J, RAY_CLUSTERS):
             values, squares = self._rotated(psi_diagonal, slice(start, start + RAY_CLUSTERS))
-            # Clusters of one size often share their eigenvalues.
-            values, at, count = np.unique(values, return_inverse=True, return_counts=True)
-            squares = np.stack([np.bincount(at, column) for column in squares.T], axis=1)
+            count = np.ones(len(values))
+            if len(values) > MANY_EIGENVALUES:
+                # Clusters of one size often share them.
+                values, at, count = np.unique(values, return_inverse=True, return_counts=True)
+                squares = np.stack([np.bincount(at, column) for column in squares.T], axis=1)
             H = 1.0 + np.multiply.outer(ratios, values)
             log += np.log(H) @ count
             S += (1.0 / H) @ squares

@@ -49,9 +49,7 @@ def confint(
             f"'all'; got method={method!r}, which={which!r}."
         )
     if method != "wald" and not fit.converged:
-        raise ModelError(
-            f"'{fit.formula}' did not converge: a {method} starts from the maximum."
-        )
+        raise ModelError(f"'{fit.formula}' did not converge: a {method} starts from the maximum.")
     if method == "bootstrap":
         return _bootstrap(fit, which, level, n, seed, progress)
     fixed, random = {"wald": (_wald_fixed, _wald_sd), "profile": (_profile_fixed, _profile_sd)}[

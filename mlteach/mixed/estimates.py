@@ -288,7 +288,8 @@ class MixedEstimates(Estimates):
     def variances(self) -> pd.DataFrame:
         """Variance components.
 
-        One row a variance (named like its effect), covariance (``a:b``) and ``Residual``; columns
+        One row a variance (named like its effect), covariance (``a:b``, or ``cov(a, b)`` where an
+        interaction has that name) and ``Residual``; columns
         estimate, se (observed information; NaN on the boundary, and for what the data cannot
         tell apart), sd, correlation.
         """

@@ -8,6 +8,7 @@ from functools import cache
 from scipy import optimize
 
 from mlteach.core.distributions import chi2_quantile
+from mlteach.core.progress import Progress
 
 # Where a limit is searched before it is declared infinite: this many times the distance that a
 # quadratic deviance would need.
@@ -37,20 +38,24 @@ def crossing(
     float
         The limit, or ``bound`` if the curve never rises so far.
     """
-    target = chi2_quantile(level, 1)
-    # A search from another start may differ in the last digits: one value a point, so that the
-    # bracket found here is still a bracket for the root search.
-    curve = cache(curve)
+    with Progress("profile, a limit") as bar:
+        # A search from another start may differ in the last digits: one value a point, so that
+        # the bracket found here is still a bracket for the root search.
+        @cache
+        def above(value: float) -> float:
+            bar.update()
+            return curve(value) - chi2_quantile(level, 1)
+
+        return _crossing(above, best, step, bound)
+
+
+def _crossing(above: Callable[[float], float], best: float, step: float, bound: float) -> float:
     inner, outer = best, best + step
     for _ in range(REACH):
         outer = min(outer, bound) if step > 0 else max(outer, bound)
-        if curve(outer) >= target:
-            return float(
-                optimize.brentq(
-                    lambda x: curve(x) - target, inner, outer, xtol=abs(step) * 1e-8, rtol=1e-10
-                )
-            )
+        if above(outer) >= 0.0:
+            return float(optimize.brentq(above, inner, outer, xtol=abs(step) * 1e-8, rtol=1e-10))
         if outer == bound:
-            return float(bound)
+            break
         inner, outer = outer, outer + 2.0 * (outer - best)
     return float(bound)

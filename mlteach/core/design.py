@@ -359,8 +359,9 @@ def _from_fixed(part: Part, X: np.ndarray, fixed: Coded) -> tuple[np.ndarray, Co
     How a category is coded depends on what stands beside it.
     """
     terms, levels = list(part.formula), fixed.levels()
+    here = set(map(str, fixed.terms))  # as text: x:z and z:x are equal, and differ in name
     if not terms or any(
-        term not in fixed.terms or not levels.keys().isdisjoint(map(str, term.factors))
+        str(term) not in here or not levels.keys().isdisjoint(map(str, term.factors))
         for term in terms
     ):
         return None

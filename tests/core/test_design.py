@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlteach.core.columns import table_with
-from mlteach.core.design import design, new_rows
+from mlteach.core.design import design, new_random_rows, new_rows
 from mlteach.core.formula import parse
 from mlteach.errors import DataError, FormulaError
 
@@ -214,3 +214,23 @@ def test_new_rows_refuse_missing_values(data):
         new_rows(d, pd.DataFrame({"x": [np.nan]}))
     with pytest.raises(DataError, match="Column 'x'"):
         new_rows(d, pd.DataFrame({"z": [1.0]}))
+
+
+@pytest.mark.parametrize(
+    "random",
+    ["1", "x", "0 + x", "1 + x:z", "z + x", "1 + f", "0 + f", "f:x", "poly(x, 2)", "I(x**2)"],
+)
+def test_random_columns_are_the_same_wherever_they_are_taken_from(random):
+    """From X where it has them, on their own otherwise, and again for other rows."""
+    rng = np.random.default_rng(6)
+    table = pd.DataFrame({"g": np.repeat(range(6), 5), "f": list("abcab") * 6})
+    table = table.assign(y=rng.normal(size=30), x=rng.normal(size=30), z=rng.normal(size=30))
+    fixed = "z * x + f + f:x + poly(x, 2) + I(x**2)"
+    both = design(parse(f"y ~ {fixed} + ({random} | g)"), table)
+    alone = design(parse(f"y ~ 0 + I(2 * z) + ({random} | g)"), table)
+    assert both.z_names == alone.z_names
+    np.testing.assert_array_equal(both.Z, alone.Z)
+    assert both.z_factors == alone.z_factors
+    for d in (both, alone):
+        np.testing.assert_array_equal(new_rows(d, table[7:12])[1], both.Z[7:12])
+        np.testing.assert_array_equal(new_random_rows(d, table[7:12]), both.Z[7:12])

@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 import tqdm.auto
 
+import mlteach as mt
 from mlteach.core import progress
 from mlteach.core.progress import Progress
 
@@ -76,6 +79,34 @@ def test_work_inside_other_work_is_silent(bars, show):
         inner.update()
         outer.update()
     assert [b.settings["desc"] for b in drawn] == ["study"] * show
+
+
+LASTING = {
+    "fit, evaluations": lambda d: mt.fit_mixed("y ~ x + (1 | g)", d),
+    "location-scale, evaluations": lambda d: mt.fit_location_scale(
+        "y ~ x + (1 | g)", "~ x + (1 | g)", d
+    ),
+    "multigroup, 2 patterns": lambda d: mt.fit_multigroup(["x", "gaps"], d, cluster="g"),
+    "impute": lambda d: mt.impute(d, ["x", "gaps"], cluster="g", m=2, burn=5, thin=1, seed=1),
+    "Little's test, steps of EM": lambda d: mt.little_mcar(d, ["x", "gaps"]),
+    "profile, a limit": lambda d: mt.fit_mixed("y ~ x + (1 | g)", d).confint("profile"),
+    "bootstrap": lambda d: mt.fit_mixed("y ~ x + (1 | g)", d).confint("bootstrap", n=50, seed=1),
+}
+
+
+@pytest.mark.parametrize("name", LASTING)
+@pytest.mark.filterwarnings("ignore::mlteach.errors.ConvergenceWarning")
+def test_all_that_may_last_has_a_bar(bars, name, monkeypatch):
+    """With a patience of nothing at all each of them shows one, and every step of it."""
+    drawn, _ = bars
+    monkeypatch.setattr(progress, "PATIENCE", -1.0)
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"g": np.repeat(np.arange(10), 6), "x": rng.normal(size=60)})
+    table["y"] = table["x"] + rng.normal(size=10)[table["g"]] + rng.normal(size=60)
+    LASTING[name](table.assign(gaps=table["y"].where(table.index % 5 > 0)))
+    steps = [bar.steps for bar in drawn if bar.settings["desc"] == name]
+    assert steps and min(steps) > 2
+    assert not any(bar.open for bar in drawn)
 
 
 def test_short_work_does_not_load_tqdm():

@@ -274,6 +274,14 @@ def fences_open(notebook: Notebook) -> list[str]:
 
 
 @rule
+def fences_begin_a_line(notebook: Notebook) -> list[str]:
+    """One that opens behind a sentence is text, and its end opens a box that swallows the rest."""
+    cells = [c for c in notebook.cells if c.cell_type == "markdown"]
+    found = {c.id: re.search(r"^\s*[^`~\s].*(`{3}|~{3})\{", c.source, re.M) for c in cells}
+    return [f"{name}: {match.group()[-60:]}" for name, match in found.items() if match]
+
+
+@rule
 def one_labelled_title(notebook: Notebook) -> list[str]:
     first = notebook.cells[0].source
     faults = (
@@ -516,6 +524,7 @@ FAULTS = {
     formulas_have_single_backslashes: {"cell_type": "markdown", "source": "$\\\\tau$"},
     numbers_begin_with_a_digit: {"cell_type": "markdown", "source": "An ICC of .18."},
     numbers_of_ours_stand_in_the_code: {"cell_type": "markdown", "source": "It is 0.1876."},
+    fences_begin_a_line: {"cell_type": "markdown", "source": "Why? ```{note} So\nBecause.\n```"},
     fences_open: {"cell_type": "markdown", "source": "```{note} Why `x`?\nBecause.\n```"},
     one_labelled_title: {"cell_type": "markdown", "source": "# Another title"},
     exercises_are_boxed_and_checked: {"source": 'mt.check("1.1", ...)'},

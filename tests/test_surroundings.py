@@ -33,9 +33,12 @@ SURROUNDINGS = {
     "another time zone": {"TZ": "Pacific/Auckland"},
     "Turkish": {"LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8"},
     "no language": {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "utf-8"},
-    "no home": {"HOME": "/nonexistent", "MPLCONFIGDIR": "", "XDG_CACHE_HOME": "/nonexistent"},
+    # Without a folder of its own matplotlib itself complains.
+    "no home": {"HOME": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent", "MPLCONFIGDIR": "."},
     "one processor, other hashes": {"ONE": "1", "PYTHONHASHSEED": "7"},
 }
+# Where the language is C, Python cannot read in its site-packages of a folder with umlauts.
+READABLE = {} if str(ROOT).isascii() else {"LC_ALL": "", "LC_CTYPE": "C.UTF-8"}
 
 
 def said(folder: Path, extra: dict[str, str]) -> str:
@@ -44,8 +47,8 @@ def said(folder: Path, extra: dict[str, str]) -> str:
     fixed = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", PROGRAM],
-        cwd=folder, env=os.environ | fixed | extra, capture_output=True, encoding="utf-8",
-        check=False,
+        cwd=folder, env=os.environ | fixed | extra | READABLE, check=False,
+        capture_output=True, encoding="utf-8",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

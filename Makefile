@@ -13,7 +13,7 @@ ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve lab test test-quick chapters slides handouts assignments exam pictures simulation reference benchmarks lint format clean
+.PHONY: help env book serve lab test test-quick chapters slides handouts assignments exam notebooks lab-authors pictures simulation reference benchmarks lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "make %-12s%s\n", $$1, $$2}'
@@ -35,7 +35,13 @@ book: $(ENV)  ## build the book as a website and print its path (EXECUTE=1: run 
 serve: $(ENV)  ## build the book and open it in a browser (port 8000, or PORT=...)
 	@$(BIN)/python book/_ext/serve.py $(PORT)
 
-lab: $(ENV)  ## open JupyterLab in book/
+notebooks: $(ENV)  ## make the notebooks for readers, in _build/notebooks (part of make book)
+	$(BIN)/python book/_ext/notebooks.py
+
+lab: notebooks  ## open JupyterLab in a copy of the notebooks of your own, workbook/ (or FOLDER=...)
+	$(BIN)/mlteach lab $(or $(FOLDER),workbook) -y $(ROOT)
+
+lab-authors: $(ENV)  ## open JupyterLab in book/, where the chapters are written
 	cd book && ../$(BIN)/jupyter-lab -y $(ROOT)
 
 # One worker a core, each with one thread; the tests of a file, the cells of a chapter stay together.

@@ -19,7 +19,7 @@ ROWS = (
     "location_scale centering diagrams",
     "questions",
     "published plots",
-    "exercises widgets",
+    "exercises widgets workbook",
 )
 ROW_OF = {wing: k for k, row in enumerate(ROWS) for wing in row.split()}
 WINGS = sorted(set(ROW_OF) - {"errors"})

@@ -4,6 +4,7 @@ The wheel is built and unpacked; a program that uses it finds no distribution bu
 wheel asks for, and what these ask for.
 """
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -16,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.places import ROOT
+from tests.website import NOTEBOOKS
 
 HIDE = """
 import sys
@@ -134,3 +136,16 @@ def test_it_holds_nothing_else(wheel: Path) -> None:
     graded = {path.name for path in (ROOT / "teaching").iterdir()}
     assert len(graded) > 10
     assert graded & {path.name for path in wheel.rglob("*")} <= {"__pycache__"}
+
+
+def test_the_workbook_ships_with_it(wheel: Path, tmp_path: Path) -> None:
+    """Every chapter, without outputs, and light."""
+    paths = list((wheel / "mlteach" / "_workbook").iterdir())
+    assert {path.stem for path in paths} == set(NOTEBOOKS)
+    assert sum(path.stat().st_size for path in paths) < 4_000_000
+    stored = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    assert not [cell for book in stored for cell in book["cells"] if cell.get("outputs")]
+    copy = f"from mlteach.workbook import copy_workbook; copy_workbook({str(tmp_path)!r})"
+    copied = run(wheel, copy)
+    assert copied.returncode == 0, copied.stderr
+    assert len(list(tmp_path.iterdir())) == len(paths)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import chapters
 import handouts
-import sheet
+import notebooks
 import slides
 import stopwatch
 from stored import StoredError
@@ -97,13 +97,6 @@ def make_pages() -> bool:
     return result == 0
 
 
-def sheets_agree() -> bool:
-    """Tell whether the chapters hold all that slides and handouts name; say what they do not."""
-    faults = sheet.faults([*slides.sources(), *handouts.sources()])
-    print("\n".join(faults), end="\n" * bool(faults), file=sys.stderr)
-    return not faults
-
-
 def make_sheets() -> bool:
     """Write the slides and the handouts beside the pages; tell whether all of them could be."""
     try:
@@ -114,6 +107,12 @@ def make_sheets() -> bool:
         return False
     stopwatch.lap("slides and handouts")
     return True
+
+
+def make_notebooks() -> None:
+    """Write the readers' notebooks; they are what the pages offer for download."""
+    for path in notebooks.Book().write(BUILD / "notebooks"):
+        shutil.copyfile(path, ASIDE / "html" / "_sources" / path.name)
 
 
 def put_in_place(state: str) -> None:
@@ -139,14 +138,13 @@ def make(execute: bool = False, draft: bool = False) -> int:
     stopwatch.lap("chapters run" if execute else "chapters looked through")
     if is_made(state):
         return 0
-    if not sheets_agree():
-        return 1
     if not make_pages():
         print("The book was not built: see the warnings above.", file=sys.stderr)
         return 1
     stopwatch.lap("last touches")
     if not make_sheets():
         return 1
+    make_notebooks()
     put_in_place(state)
     print(stopwatch.table())
     return 0

@@ -1,7 +1,6 @@
-"""A real JupyterLab, with no settings of this machine's user."""
+"""A real JupyterLab, with no settings of this machine's user and no help with MyST."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,13 +12,13 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import nbformat
+import notebooks
 import pytest
 
-from tests.places import ROOT
-
-BOOK = ROOT / "book"
 #: The chapter whose outputs are cleared.
 CHAPTER = "03_empty_model.ipynb"
+#: What a Lab elsewhere does not have.
+PLAIN = '{"disabledExtensions": {"jupyterlab-myst": true}}'
 SECONDS_TO_START = 90  # JupyterLab takes 5 to 15 s, more on a busy machine
 
 
@@ -52,10 +51,10 @@ def wait_until_it_answers(address: str, server: subprocess.Popen, log: Path) -> 
 
 
 def copy_of_the_book(home: Path) -> Path:
-    """The book with the outputs of one chapter cleared: Lab saves what it opens."""
+    """The readers' notebooks, with the outputs of one cleared: Lab saves what it opens."""
     copy = home / "book"
-    shutil.copytree(BOOK, copy, ignore=shutil.ignore_patterns("vendor", ".*", "__pycache__"))
-    nbformat.write(without_outputs(BOOK / CHAPTER), copy / CHAPTER)
+    notebooks.Book().write(copy)
+    nbformat.write(without_outputs(copy / CHAPTER), copy / CHAPTER)
     return copy
 
 
@@ -72,6 +71,8 @@ def running(folder: Path) -> Iterator[str]:
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
     }
+    (home / "config" / "labconfig").mkdir(parents=True)
+    (home / "config" / "labconfig" / "page_config.json").write_text(PLAIN)
     options = ["--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--port={port}"]
     options += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password="]
     options += ["--LabApp.extension_manager=readonly", f"--ServerApp.root_dir={folder}"]

@@ -10,13 +10,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
+import notebooks
 import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from mlteach.widgets import Slider, Widget, find, look
 from mlteach.widgets.svg import drawing
 from tests.book.axe import barriers
-from tests.book.jupyterlab import BOOK, CHAPTER, SECONDS_TO_START
+from tests.book.jupyterlab import CHAPTER, SECONDS_TO_START
 
 SECONDS_TO_RUN = 300  # a chapter takes 10 s, and many times that on a busy machine
 NOTEBOOK = "widgets_live.ipynb"
@@ -31,6 +32,23 @@ SAME_SVG = """(svg, text) => {
     template.innerHTML = text;
     return svg.isEqualNode(template.firstElementChild);
 }"""
+
+
+#: What a reader must not meet: roles, labels, options of boxes.
+RAW = re.compile(
+    r"\{[\w:]+\}`|\{(?:term|eq|numref|cite:\w|admonition)\}|:class:|\((?:ch|sec|eq)-[\w-]+\)"
+)
+RENDERED_TEXT = """() => [...document.querySelectorAll(".jp-RenderedMarkdown")]
+    .map(cell => cell.innerText).join("\\n")"""
+OPEN_DETAILS = """() => [...document.querySelectorAll(".jp-RenderedMarkdown details[open]")]
+    .map(box => `open: ${box.innerText.slice(0, 40)}`)"""
+#: What a reader should meet: folded lines, numbers of formulas, what a term means.
+GOOD = """() => [
+    ...[...document.querySelectorAll(".jp-InputPlaceholder, .jp-Placeholder-text")]
+        .map(line => line.innerText.trim()),
+    ...[...document.querySelectorAll("mjx-container mjx-labels")].map(() => "numbered formula"),
+    ...[...document.querySelectorAll("abbr[title]")].map(() => "explained term")]"""
+WANTED = {"numbered formula", "explained term", *(f"# Solution of 3.{k}" for k in range(1, 6))}
 
 
 # -------------------------------------------------------------------------------------- a chapter
@@ -78,14 +96,28 @@ def test_chapter_runs_in_jupyterlab(lab: str, folder: Path, browser: Browser) ->
     )
     page.goto(f"{lab}/lab/workspaces/chapter/tree/{CHAPTER}")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=SECONDS_TO_START * 1000)
-    heading = nbformat.read(BOOK / CHAPTER, as_version=4).cells[0].source.split("# ")[1]
-    page.get_by_role("heading", name=heading.splitlines()[0]).first.wait_for()
-
+    page.get_by_role("heading", name="3. The empty model").first.wait_for()
     ran = run_all_and_save(page, folder / CHAPTER)
-    assert kinds_of_output(ran) == kinds_of_output(nbformat.read(BOOK / CHAPTER, as_version=4))
+    made = nbformat.from_dict(notebooks.Book().notebook(CHAPTER.removesuffix(".ipynb")))
+    assert kinds_of_output(ran) == kinds_of_output(made)
     page.locator(".jp-OutputArea-output").first.wait_for()
     assert elsewhere == []
+    assert what_is_wrong(page) == []
     context.close()
+
+
+def what_is_wrong(page: Page) -> list[str]:
+    """Go through the notebook as a reader does; say what does not look as it should."""
+    panel, wrong, seen = page.locator(".jp-WindowedPanel-outer").first, [], set()
+    height = panel.evaluate("panel => panel.scrollHeight")
+    for top in range(0, height, 800):
+        panel.evaluate("(panel, top) => { panel.scrollTop = top; }", top)
+        page.wait_for_timeout(150)
+        text = page.evaluate(RENDERED_TEXT)
+        wrong += [f"raw markup: {found}" for found in RAW.findall(text)]
+        wrong += page.evaluate(OPEN_DETAILS)
+        seen |= {line.partition("\n")[0].strip() for line in page.evaluate(GOOD)}
+    return wrong + [f"not seen: {missing}" for missing in WANTED - seen]
 
 
 # ----------------------------------------------------------------------------------- live widgets

@@ -1,10 +1,11 @@
 """Sphinx extension: last touches on the written pages, for readers and for slow lines.
 
 The theme gives some buttons a name that differs from the words on them, so that a reader who says
-or hears the words does not find the button; here the words become the name. And pictures far down a
-page wait until the reader comes near. Neither can be set in the theme, so the pages are changed
-after they are written; a page that was changed before stays as it is. Pictures get a palette of 256
-colours, which is as good to the eye for a diagram and takes a third of the bytes.
+or hears the words does not find the button; here the words become the name. Scripts wait until the
+words are there, pictures until the reader comes near, and each has a twin for the dark mode. The
+theme has no settings for it, so the pages are changed after they are written; a page that has been
+changed before stays as it is. A picture gets a palette of 64 colours, which to the eye is as good
+for a diagram and takes a quarter of the bytes.
 """
 
 from __future__ import annotations
@@ -12,18 +13,41 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dark import make_twin
+from lighten import lighten
 from PIL import Image
 from sphinx.application import Sphinx
 
+#: Colours of a picture; anti-aliased lines of three hues need no more.
+COLOURS = 64
+#: Names and brackets of code, which have the colour of all code anyway: a fifth of a page.
+PLAIN_CODE = re.compile(r'<span class="[npw]">([^<]*)</span>')
+#: By what a page of the theme is known.
+THEME = "styles/pydata-sphinx-theme.css"
 #: What to take out: a name that hides the words of the element, a word that is not its name, the
 #: role of a list whose entries are no items.
 SUPERFLUOUS = re.compile(
     r'(?<=<summary) aria-label="Toggle hidden content"'
-    r'|(?<=search-button__button pst-js-only") title="Search" aria-label="Search"'
+    r'|(?<=search-button-field search-button__button pst-js-only") title="Search"'
+    r' aria-label="Search"'
     r'|(?<=<div) role="list"(?= class="citation-list">)'
     r'|(?<=data-mode="light") title="Light"'
     r'|(?<=data-mode="dark")\s+title="Dark"'
     r'|(?<=data-mode="auto")\s+title="System Settings"'
+)
+#: Scripts and styles that a page loads for nothing, or before its words are on the screen.
+UNUSED = re.compile(
+    r'\s*<script[^>]*src="[^"]*scripts/fontawesome\.js[^"]*"[^>]*></script>'
+    r'|\s*<link rel="preload"[^>]*>'
+    r'|\s*<link[^>]*href="[^"]*sphinx-thebe\.css[^"]*"[^>]*>'
+    r'|\s*<script[^>]*src="(?:[^"]*/)?(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+)
+#: MathJax is as heavy as all else together, and comes when the words can be read.
+MATHJAX = re.compile(r'<script defer="defer" src="([^"]*mathjax/startup\.js)[^"]*"></script>')
+MATHJAX_SETTINGS = re.compile(r"<script>window\.MathJax = .*?</script>")
+LATER = (
+    '<script>addEventListener("DOMContentLoaded",()=>requestAnimationFrame(()=>setTimeout(()=>'
+    r'document.head.append(Object.assign(document.createElement("script"),{src:"\1"})))))</script>'
 )
 #: The state of live widgets, which the run of a chapter leaves and no page needs.
 STATE = re.compile(
@@ -34,6 +58,20 @@ PICTURE = re.compile(
     r'<img (?P<rest>alt="[^"]*" src="[^"]*_images/[^"]*" '
     r'style="width: (?P<width>\d+)px; height: (?P<height>\d+)px;")'
 )
+#: The title of a page in its window, and on paper, where the theme forgets the number.
+TITLE = re.compile(r"<title>(.*?)(?: &#8212; [^<]*)?</title>")
+PRINTED = re.compile(r'(<div id="jb-print-docs-body" class="onlyprint">\s*<h1>).*?(</h1>)')
+#: The theme knows its mode when all scripts have come; until then a dark page would show, and would
+#: fetch, what belongs to the light one.
+MODE = 'localStorage.getItem("theme") || "auto"'
+MODE_AT_ONCE = (
+    'localStorage.getItem("theme") || '
+    '(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")'
+)
+#: Scripts that the first words need not wait for: all but the settings that inline scripts change.
+BLOCKING = re.compile(
+    r"<script(?=[^>]* src=)(?![^>]* (?:defer|async)\b)(?![^>]*documentation_options\.js)"
+)
 
 
 def finished(text: str) -> str:
@@ -41,9 +79,26 @@ def finished(text: str) -> str:
 
     Doing it twice does no more than doing it once: what has been replaced is not found again.
     """
-    text = SUPERFLUOUS.sub("", STATE.sub("", text))
-    lazy = r'<img loading="lazy" width="\g<width>" height="\g<height>" \g<rest>'
-    return PICTURE.sub(lazy, text)
+    for pattern in (SUPERFLUOUS, STATE, UNUSED):
+        text = pattern.sub("", text)
+    if 'class="math' in text:
+        text = MATHJAX.sub(LATER, text)
+    else:
+        text = MATHJAX_SETTINGS.sub("", MATHJAX.sub("", text))
+    text = text.replace(MODE, MODE_AT_ONCE)
+    title = TITLE.search(text)
+    if title:
+        text = PRINTED.sub(lambda found: found[1] + title[1] + found[2], text)
+    text = PLAIN_CODE.sub(r"\1", PICTURE.sub(both_modes, text))
+    return BLOCKING.sub("<script defer", text)
+
+
+def both_modes(found: re.Match[str]) -> str:
+    """Return a picture and its dark twin; of the two only the one that shows is fetched."""
+    wait = f'<img loading="lazy" width="{found["width"]}" height="{found["height"]}" '
+    dark = found["rest"].replace(".png", "-dark.png")
+    light = f'{wait}class="mlteach-light" {found["rest"]} />'
+    return f'{light}{wait}class="mlteach-dark only-dark" {dark}'
 
 
 def shrink(path: Path) -> None:
@@ -54,9 +109,9 @@ def shrink(path: Path) -> None:
             ((255, 255),),
         ):
             return
-        small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        small = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     before = path.read_bytes()
-    small.save(path)
+    small.save(path, optimize=True)
     if path.stat().st_size >= len(before):
         path.write_bytes(before)
 
@@ -67,13 +122,18 @@ def finish_pages(app: Sphinx, exception: Exception | None) -> None:
         return
     for path in Path(app.outdir).rglob("*.html"):
         text = path.read_text(encoding="utf-8")
-        if (touched := finished(text)) != text:
+        # In a site that is built again slides and handouts lie beside the pages.
+        if THEME in text and (touched := finished(text)) != text:
             path.write_text(touched, encoding="utf-8")
-    for path in Path(app.outdir, "_images").glob("*.png"):
-        shrink(path)
+    for path in sorted(Path(app.outdir, "_images").glob("*.png")):
+        if not path.stem.endswith("-dark"):
+            shrink(path)
+            make_twin(path)
+    lighten(Path(app.outdir))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
-    app.connect("build-finished", finish_pages)
+    # The theme writes styles as late as this.
+    app.connect("build-finished", finish_pages, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -41,13 +41,15 @@ def sources() -> list[Path]:
 
 def handout(source: Path, drawn: Path) -> str:
     """Write the page of one handout."""
+    number = source.stem[:2]
     text = source.read_text(encoding="utf-8")
-    chapter = chapter_of(source)
-    if chapter:
+    if number.isdigit():
+        chapter = chapter_of(source)
         title, kind = chapter.title, "chapter"
-        text = f"# Chapter {int(source.stem[:2])}: {title}\n\n{text}"
+        text = f"# Chapter {int(number)}: {title}\n\n{text}"
     else:
-        title, kind = text.partition("\n")[0].removeprefix("# "), source.stem
+        chapter, kind = None, source.stem
+        title = text.partition("\n")[0].removeprefix("# ")
     sheet = Sheet(source, chapter, drawn)
     pages = (sheet.html(part) for part in re.split(r"^---$", text, flags=re.MULTILINE))
     sheets = "\n".join(f"<main>{PART.sub(section, page)}</main>" for page in pages)

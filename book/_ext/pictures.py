@@ -23,9 +23,11 @@ COLOURS = 64
 def chapter(page: Page) -> None:
     """The empty model, from the picture of the schools on."""
     page.goto((BUILD / "html" / "03_empty_model.html").as_uri())
+    page.wait_for_function("window.MathJax?.startup?.promise")
     page.evaluate("MathJax.startup.promise")
-    page.locator("main img").first.evaluate("e => { e.loading = 'eager'; return e.decode(); }")
-    page.locator("main img").first.evaluate("e => e.scrollIntoView({block: 'center'})")
+    first = page.locator("main img.mlteach-light").first
+    first.evaluate("e => { e.loading = 'eager'; return e.decode(); }")
+    first.evaluate("e => e.scrollIntoView({block: 'center'})")
     page.wait_for_timeout(500)
     page.screenshot(path=FOLDER / "chapter.png")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from html import escape, unescape
 from pathlib import Path
 
@@ -55,23 +54,9 @@ def mathjax(scale: float) -> str:
     )
 
 
-def chapter_of(source: Path) -> Chapter | None:
-    """Return the chapter of the same name, or None: a sheet may belong to no chapter."""
-    path = BOOK / f"{source.stem}.ipynb"
-    return Chapter(path) if path.is_file() else None
-
-
-def faults(sources: Iterable[Path]) -> list[str]:
-    """Name all places of some sources that their chapters do not hold."""
-    found = []
-    for source in sources:
-        sheet = Sheet(source, chapter_of(source), None)
-        for place in PLACE.finditer(source.read_text(encoding="utf-8")):
-            try:
-                sheet.fill(place)
-            except StoredError as error:
-                found.append(str(error))
-    return found
+def chapter_of(source: Path) -> Chapter:
+    """Return the chapter that a source belongs to: it has the same name."""
+    return Chapter(BOOK / f"{source.stem}.ipynb")
 
 
 class Sheet:
@@ -83,22 +68,20 @@ class Sheet:
         For messages.
     chapter : Chapter or None
         None for a sheet that belongs to no chapter, and so has no places to fill.
-    drawn : Path or None
-        The folder of the widgets' frames that the build of the book has drawn; None before that,
-        when there is nothing to do but to look whether all places are there.
+    drawn : Path
+        The folder of the widgets' frames that the build of the book has drawn.
     """
 
-    def __init__(self, source: Path, chapter: Chapter | None, drawn: Path | None) -> None:
+    def __init__(self, source: Path, chapter: Chapter | None, drawn: Path) -> None:
         self.source, self.chapter, self.drawn = source, chapter, drawn
         self.shown: list[str] = []
 
     def html(self, text: str) -> str:
         """Return Markdown as HTML, all places filled."""
-        html = MARKDOWN.render(PLACE.sub(self.fill, text))
+        html = MARKDOWN.render(PLACE.sub(self._fill, text))
         return re.sub(r"<p>@@(\d+)@@</p>|@@(\d+)@@", self._shown, html)
 
-    def fill(self, place: re.Match[str]) -> str:
-        """Return what stands in a place: a number, or a mark for something larger."""
+    def _fill(self, place: re.Match[str]) -> str:
         try:
             if shown := SHOWN.fullmatch(place[1]):
                 kind, cell, part = shown.groups()
@@ -133,8 +116,6 @@ class Sheet:
         found = PLACEHOLDER.search("\n".join(self.chapter.outputs(cell, "text/html")))
         if not found:
             raise StoredError(f"cell {cell!r} holds no widget")
-        if self.drawn is None:
-            return ""
         twin = kept_twin(found["module"], found["name"], self.drawn)
         if not twin:
             raise StoredError(f"widget {found['name']!r} is not drawn yet: run `make book`")

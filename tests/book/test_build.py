@@ -220,8 +220,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(build, name, path)
     monkeypatch.setattr(chapters, "out_of_date", list)
     monkeypatch.setattr(build, "settle", lambda: None)
-    for sheets in ("sheets_agree", "make_sheets"):
-        monkeypatch.setattr(build, sheets, lambda: True)
+    monkeypatch.setattr(build, "make_sheets", lambda: True)
     return tmp_path / "html"
 
 

@@ -39,14 +39,19 @@ def finished():
         ('<div role="list" class="citation-list">', '<div class="citation-list">'),
         ('<i data-mode="dark"  title="Dark"></i>', '<i data-mode="dark"></i>'),
         (
-            '<button title="Search" aria-label="Search">',
-            '<button title="Search" aria-label="Search">',
+            '<button class="search-button__button pst-js-only" title="Search" aria-label="Search">',
+            '<button class="search-button__button pst-js-only" title="Search" aria-label="Search">',
         ),
+        ('<script src="_static/doctools.js"></script>', '<script defer src="_static/doctools.js">'),
+        ('<script src="_static/documentation_options.js">', '<script src="_static/documentation_'),
+        ('<script src="searchindex.js"></script><p>', "<p>"),
+        ('<link rel="preload" as="script" href="a.js" /><p>', "<p>"),
         ('<img alt="Logo" src="_static/logo.png" />', '<img alt="Logo" src="_static/logo.png" />'),
     ],
 )
 def test_last_touches(finished, written: str, wanted: str) -> None:
-    assert finished(written) == wanted
+    assert finished(written).startswith(wanted)
+    assert finished(finished(written)) == finished(written)
 
 
 def test_state_of_live_widgets_goes(finished) -> None:
@@ -57,8 +62,128 @@ def test_state_of_live_widgets_goes(finished) -> None:
 
 def test_pictures_wait_and_keep_their_place(finished) -> None:
     touched = finished(PICTURE)
-    assert touched.startswith('<img loading="lazy" width="800" height="400" alt="A plot."')
+    light, dark = touched.split("/>")[:2]
+    for image in (light, dark):
+        assert image.startswith('<img loading="lazy" width="800" height="400" class="mlteach-')
+        assert 'alt="A plot."' in image
+    assert "_images/ab.png" in light and "_images/ab-dark.png" in dark
     assert finished(touched) == touched
+
+
+def test_maths_comes_where_there_is_maths(finished) -> None:
+    script = '<script defer="defer" src="_static/../mathjax/startup.js?v=1"></script>'
+    settings = '<script>window.MathJax = {"loader": {}}</script>'
+    assert finished(f"{settings}{script}<p>") == "<p>"
+    page = finished(f'{script}<span class="math">')
+    assert "src=" not in page and 'src:"_static/../mathjax/startup.js"' in page
+
+
+def test_the_printed_title_has_the_number(finished) -> None:
+    page = (
+        "<title>3. Models &amp; more &#8212; Book</title>"
+        '<div id="jb-print-docs-body" class="onlyprint"> <h1>Models &amp; more</h1>'
+    )
+    assert "<h1>3. Models &amp; more</h1>" in finished(page)
+
+
+CSS = """
+@charset "utf-8";
+/* .comment { } */
+.used, .unused > a:hover { color: red }
+.unused { background: url("data:image/svg+xml,%3Csvg { } %3E") }
+a:not(.unused) { color: blue }
+.used:is(.unused, :where(#other)) { color: green }
+@media (min-width: 1px) { .unused { x: y } .used::before { content: "}" } }
+@media print { .unused { x: y } }
+@font-face { font-family: F; src: url(f.woff2) }
+"""
+
+
+def test_only_rules_that_can_apply_are_kept() -> None:
+    kept = extension("lighten").pruned(CSS, {"used"})
+    assert kept == (
+        '@charset "utf-8";.used{ color: red }a:not(.unused){ color: blue }'
+        ".used:is(.unused, :where(#other)){ color: green }"
+        '@media (min-width: 1px){.used::before{ content: "}" }}'
+        "@font-face{ font-family: F; src: url(f.woff2) }"
+    )
+
+
+def test_classes_of_pages_and_scripts_are_known(tmp_path: Path) -> None:
+    (tmp_path / "_static" / "scripts").mkdir(parents=True)
+    (tmp_path / "index.html").write_text(
+        '<p class="one two" id="three">four</p><script>f("five")</script>'
+    )
+    (tmp_path / "_static" / "scripts" / "a.js").write_text('x.classList.add("six-seven")')
+    (tmp_path / "_static" / "scripts" / "fontawesome.js").write_text('"eight"')
+    known = extension("lighten").vocabulary(tmp_path)
+    assert {"one", "two", "three", "five", "six-seven"} <= known
+    assert not {"four", "eight"} & known
+
+
+#: Okabe and Ito's colours, in the order of their lightness.
+SAFE = [[0, 114, 178], [213, 94, 0], [0, 158, 115], [86, 180, 233], [230, 159, 0], [240, 228, 66]]
+READABLE, VISIBLE = 7, 3  # contrasts that WCAG asks of text (AAA) and of graphics
+
+
+def luminance(rgb: np.ndarray) -> np.ndarray:
+    """Relative luminance by WCAG."""
+    s = np.asarray(rgb) / 255
+    linear = np.where(s <= 0.04045, s / 12.92, ((s + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def contrast(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    bright, dark = np.maximum(*(both := (luminance(one), luminance(other)))), np.minimum(*both)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_colours_on_dark_ground() -> None:
+    """White is the page's ground; all else stands out from it; hues and their order stay."""
+    dark = extension("dark")
+    white, black, *colours = dark.darkened(np.array([[255] * 3, [0] * 3, *SAFE]))
+    assert tuple(white) == dark.GROUND
+    assert contrast(black, white) > READABLE
+    assert (contrast(np.array(colours), white) > VISIBLE).all()
+    before, after = dark.to_lab(np.array(SAFE)), dark.to_lab(np.array(colours))
+    assert (np.diff(after[:, 0]) > -0.01).all()
+    turned = np.angle(np.exp(1j * (np.arctan2(*after.T[:0:-1]) - np.arctan2(*before.T[:0:-1]))))
+    assert np.abs(np.degrees(turned)).max() < 6
+
+
+def test_conversion_of_colours_goes_there_and_back() -> None:
+    dark = extension("dark")
+    rgb = np.random.default_rng(1).integers(0, 256, (500, 3))
+    np.testing.assert_array_equal(dark.to_rgb(dark.to_lab(rgb)), rgb)
+    np.testing.assert_allclose(dark.to_lab(np.array([[255, 255, 255]]))[0], [1, 0, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["P", "RGB", "RGBA"])
+def test_a_dark_twin_is_the_same_picture(tmp_path: Path, mode: str) -> None:
+    dark = extension("dark")
+    picture = Image.new("RGB", (40, 20), "white")
+    picture.paste((0, 114, 178), (5, 5, 20, 15))
+    stored = picture.quantize(16) if mode == "P" else picture.convert(mode)
+    stored.save(tmp_path / "a.png")
+    dark.make_twin(tmp_path / "a.png")
+    with Image.open(dark.twin_of(tmp_path / "a.png")) as twin:
+        pixels = np.asarray(twin.convert("RGB")).reshape(-1, 3)
+    wanted = dark.darkened(np.asarray(picture).reshape(-1, 3))
+    np.testing.assert_array_equal(pixels, wanted)
+
+
+PAGE = """<p>before</p><article class="bd-article"><section id="a"><h1>3. Title<a class="headerlink"
+>#</a></h1><p>First <span class="math">\\(\\tau^2\\)</span>.</p><section id="b"><h2>Part</h2>
+<div class="cell_input"><pre>code</pre></div><p>Second.</p></section><p>Third.</p></section>
+<dl><dt id="term-x">word</dt><dd><p>Meaning.</p></dd></dl></article><p>after</p>"""
+
+
+def test_sections_are_found_with_their_prose() -> None:
+    assert extension("sections").sections_of(PAGE.replace("\\\\", "\\")) == [
+        ["a", "3. Title", "First τ². Third."],
+        ["b", "Part", "Second."],
+        ["term-x", "word", "Meaning."],
+    ]
 
 
 def document_with(html: str) -> nodes.document:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from sheet import Sheet, faults
+from sheet import Sheet
 from stored import Chapter, StoredError, rounded
 
 import mlteach as mt
@@ -107,14 +107,3 @@ def test_a_number_is_not_rounded_twice_to_the_wrong_side() -> None:
     """2.9350 stands for 2.93497: rounded again it would be 2.94."""
     with pytest.raises(StoredError, match="2.9350 may have been above or below"):
         rounded("2.9350", 2)
-
-
-def test_all_faults_of_a_source_are_named(
-    chapter: Chapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = tmp_path / "01_chapter.md"
-    source.write_text("{{ words: J = # }} {{ words: K = # }}\n\n{{ figure words }}", "utf-8")
-    monkeypatch.setattr("sheet.BOOK", chapter.path.parent)
-    first, second = faults([source])
-    assert first.startswith("01_chapter.md, {{ words: K = # }}: 'K = #' is not in the outputs")
-    assert second.startswith("01_chapter.md, {{ figure words }}: cell 'words'")

@@ -1,9 +1,12 @@
-"""The real data sets, read once a session. Copy a table before changing it."""
+"""The real data sets, read once a session (copy a table before changing it); no windows."""
 
+import matplotlib as mpl
 import pytest
 from hypothesis import settings
 
 from mlteach.data.shipped import load
+
+mpl.use("agg")
 
 # Twenty examples a property keep the whole suite at minutes; no deadline, because a busy machine
 # is not a wrong answer.

@@ -146,9 +146,7 @@ CALLS = {
         given(fit="@slope", effects=None, n_clusters=5, seed=0, labels=None, ax=None),
     ),
     "plots.r_squared": (plots.r_squared, given(fits="@slope", ax=None)),
-    "plots.qq": (
-        plots.qq, given(fit="@empty", level=1, effect="Intercept", envelope=0.9, ax=None)
-    ),
+    "plots.qq": (plots.qq, given(fit="@empty", level=1, effect="Intercept", ax=None)),
     "plots.residual_spread": (
         plots.residual_spread, given(fit="@empty", bins=5, labels=None, ax=None)
     ),
@@ -162,8 +160,8 @@ CALLS = {
     "plots.variance_parts": (plots.variance_parts, given(fit="@slope")),
     "plots.cluster_dots": (
         plots.cluster_dots,
-        given(source="@data", y="math", cluster="school", shrinkage=False, points=None,
-              n_clusters=3, seed=0, labels=None, ax=None),
+        given(source="@data", y="math", cluster="school", n_clusters=3, seed=0, labels=None,
+              ax=None),
     ),
     "plots.cluster_lines": (plots.cluster_lines, given(fit="@slope", x="ses_within", ax=None)),
     "plots.within_between": (
@@ -190,9 +188,6 @@ CALLS = {
     "plots.cluster_variances": (plots.cluster_variances, given(fit="@scale", ax=None)),
     "plots.effects_pairs": (plots.effects_pairs, given(fit="@scale", ax=None)),
     "plots.group_quantities": (plots.group_quantities, given(fit="@groups", ax=None)),
-    "plots.level_ellipses": (
-        plots.level_ellipses, given(fit="@groups", x="math", y="ses", ax=None)
-    ),
     "plots.missing_patterns": (
         plots.missing_patterns,
         given(data="@data", variables=["gaps", "ses"], group="sector", labels=None, ax=None),

@@ -24,9 +24,12 @@ ROWS = (
 ROW_OF = {wing: k for k, row in enumerate(ROWS) for wing in row.split()}
 WINGS = sorted(set(ROW_OF) - {"errors"})
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
-MOST_LINES = 500  # the point at which a reader loses the thread, and a module is split
-#: What the book needs and the package does not: it must not come along with `import mlteach`.
+MOST_LINES = 400  # the point at which a reader loses the thread, and a module is split
+#: What takes its time to load: it must not come along with `import mlteach`.
 HEAVY = (
+    "pandas",
+    "formulaic",
+    "scipy",
     "pymc",
     "nutpie",
     "arviz",

@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, cluster_codes, kind_of, numbers, table_with
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, DataWarning, ModelError, shown, warn
-
-pd = lazy_import("pandas")
 
 # Variation that is smaller than this part of a column's largest value is rounding of its means.
 ROUNDING = 1e-12

@@ -11,8 +11,10 @@ differ by one. A model with x alone has one slope for both, a weighted ("smushed
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from mlteach.centering.center import center, cluster_means
 from mlteach.centering.formula import (
@@ -25,19 +27,12 @@ from mlteach.centering.formula import (
 from mlteach.centering.result import CenteringResult
 from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, first_rows
-from mlteach.core.design import design, varies_within
-from mlteach.core.formula import parse, with_random, written
-from mlteach.core.lazy import lazy_import
-from mlteach.core.linalg import ThetaMap
-from mlteach.core.moments import cluster_moments
+from mlteach.core.design import varies_within
 from mlteach.core.summary import coefficient_table
-from mlteach.mixed.deviance import ProfiledDeviance
-from mlteach.mixed.fit import fit_mixed
+from mlteach.mixed.fit import deviance_of, fit_mixed
 from mlteach.mixed.result import MixedResult
 from mlteach.multigroup.latent import LatentRegression, regress_first
 from mlteach.multigroup.two_level_normal import fit_two_level_normal
-
-pd = lazy_import("pandas")
 
 EFFECTS = (
     "smushed",
@@ -127,7 +122,7 @@ def fit_centering(
     return CenteringResult(
         table=table,
         specifications=_specifications(spec, fits),
-        phi=_phi(spec, fits["smushed"], rows),
+        phi=_phi(spec, fits),
         hausman=contextual,
         latent=latent,
         random_slopes=_random_slopes(spec, fits),
@@ -175,9 +170,12 @@ def _table(spec, fits, contextual: pd.DataFrame, latent: LatentRegression) -> pd
             ).loc[0]
         rows["fixed_effects"] = fixed.iloc[k]
         tables[x] = pd.DataFrame(rows).T.loc[list(EFFECTS)]
-    if len(tables) == 1:
-        return tables[spec.predictors[0]]
-    return pd.concat(tables, names=["predictor", "effect"])
+    return _joined(tables, ["predictor", "effect"])
+
+
+def _joined(tables: dict[str, pd.DataFrame], names: list[str]) -> pd.DataFrame:
+    """The tables of the predictors one below the other; that of a single one as it is."""
+    return pd.concat(tables, names=names) if len(tables) > 1 else next(iter(tables.values()))
 
 
 def _fixed_effects(spec: CenteringFormula, fit: MixedResult) -> pd.DataFrame:
@@ -215,26 +213,26 @@ def _latent(spec: CenteringFormula, fit: MixedResult) -> LatentRegression:
 # --------------------------------------------------------------------------------------- the weight
 
 
-def _phi(spec: CenteringFormula, smushed: MixedResult, rows) -> pd.Series:
+def _phi(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.Series:
     """Weight of the within effects in the smushed ones, at the smushed model's variances.
 
     With M the information on (within, between), smushed is the generalised mean
     ``(M_ww + M_wb + M_bw + M_bb)^-1 [(M_ww + M_bw) within + (M_bb + M_wb) between]``.
     """
-    random = [written(x) for x in spec.slopes]
-    split = with_random(spec.fixed("within_between"), spec.cluster, random)
-    d = design(parse(split), rows)
-    moments = cluster_moments(d)
-    problem = ProfiledDeviance(moments, ThetaMap.from_blocks(d.blocks), smushed.reml)
-    T_inv = np.linalg.inv(moments.scaling.T)
+    both, smushed = fits["within_between"].design, fits["smushed"]
+    own = smushed.design
+    split = replace(both, Z=own.Z, z_names=own.z_names, blocks=own.blocks)
+    problem = deviance_of(split, smushed.reml)
+    scaling = problem.moments.scaling
+    T_inv = np.linalg.inv(scaling.T)
     psi = T_inv @ (smushed.tau.to_numpy() / smushed.sigma2) @ T_inv.T
-    state = problem.state(problem.map.theta_from_psi(psi))
-    cov = moments.scaling.cov_beta(state.S_inv)
+    cov = scaling.cov_beta(problem.state(problem.map.theta_from_psi(psi)).S_inv)
     k = len(spec.predictors)
-    at = [d.x_names.index(f"{x}_{part}") for part in ("within", "between") for x in spec.predictors]
+    names = [f"{x}_{part}" for part in ("within", "between") for x in spec.predictors]
+    at = list(map(both.x_names.index, names))
     M = np.linalg.inv(cov[np.ix_(at, at)])
-    both = M[:k] + M[k:]
-    weight = np.linalg.solve(both[:, :k] + both[:, k:], both[:, :k])
+    sums = M[:k] + M[k:]
+    weight = np.linalg.solve(sums[:, :k] + sums[:, k:], sums[:, :k])
     return pd.Series(np.diag(weight), index=list(spec.predictors), name="phi")
 
 
@@ -263,9 +261,7 @@ def _specifications(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.
         table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
         table.index = pd.MultiIndex.from_tuples(rows, names=["centered_at", "in_model"])
         tables[x] = table
-    if len(tables) == 1:
-        return tables[spec.predictors[0]]
-    return pd.concat(tables, names=["predictor"])
+    return _joined(tables, ["predictor"])
 
 
 def _estimate(fit: MixedResult, name: str | None) -> tuple[float, float]:

@@ -9,17 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from mlteach.centering.center import varies_between_clusters
 from mlteach.core.columns import category, kind_of, table_with
 from mlteach.core.design import columns_of, complete_in
 from mlteach.core.formula import fixed_only, with_random, written
-from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part, read_part
 from mlteach.errors import DataWarning, FormulaError, ModelError, warn
-
-pd = lazy_import("pandas")
-
 
 #: What of a level-1 predictor x stands in each of the five models.
 MODELS = {
@@ -59,13 +56,11 @@ class CenteringFormula:
 
     def formula(self, name: str) -> str:
         """Formula of one of the five models."""
-        slopes = () if name == "between" else [MODELS[name][0].format(x) for x in self.slopes]
-        return with_random(self.fixed(name), self.cluster, list(map(written, slopes)))
-
-    def fixed(self, name: str) -> str:
-        """Its fixed part."""
         terms = [written(part.format(x)) for part in MODELS[name] for x in self.predictors]
-        return f"{self.outcome} ~ {' + '.join([*terms, *self.level2])}"
+        varying = () if name == "between" else self.slopes
+        slopes = [written(MODELS[name][0].format(x)) for x in varying]
+        fixed = f"{self.outcome} ~ {' + '.join([*terms, *self.level2])}"
+        return with_random(fixed, self.cluster, slopes)
 
 
 def centering_formula(

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.core.result import Result, does_not_apply
 from mlteach.core.summary import Summary, coefficient_table
 from mlteach.mixed.hypotheses import HypothesisTest
 from mlteach.mixed.result import MixedResult
 from mlteach.multigroup.latent import LatentRegression
-
-pd = lazy_import("pandas")
 
 SEVERAL = "its rows are from several models; each is in fits, by name."
 

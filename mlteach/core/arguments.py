@@ -146,7 +146,7 @@ def checked(function: Function) -> Function:
     """
     signature = inspect.signature(function)
     own = signature.parameters.keys()
-    names = [name for name in own if name != "self"]
+    names = [name for name, p in signature.parameters.items() if not _is_bound(p)]
     by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     positional = [p.name for p in signature.parameters.values() if p.kind in by_place]
     # What *args and **kwargs gather is for the function to check.
@@ -180,6 +180,11 @@ def checked(function: Function) -> Function:
         return function(*args, **kwargs)
 
     return call
+
+
+def _is_bound(parameter: inspect.Parameter) -> bool:
+    """Whether a method has this without being told: functions of estimates are methods too."""
+    return parameter.name == "self" or str(parameter.annotation).endswith("Estimates")
 
 
 def _kinds(annotated: list[str]) -> list[tuple[str, Callable]]:

@@ -13,17 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+import formulaic
 import numpy as np
+import pandas as pd
 
 from mlteach.core import expression
 from mlteach.core.columns import check_size
 from mlteach.core.expression import SAFE
-from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part
 from mlteach.errors import DataError, FormulaError, MLTeachError, shown
-
-pd = lazy_import("pandas")
-formulaic = lazy_import("formulaic")
 
 THE_DATA, THESE_ROWS = "the data", "these rows"  # of the fit, and others
 _BETWEEN_FACTORS = re.compile(r":(?![^\[(]*[\])])")

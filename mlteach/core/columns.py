@@ -11,11 +11,9 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, shown
-
-pd = lazy_import("pandas")
 
 # Floats up to here tell whole numbers apart; int64 ends here.
 MOST_INT64 = 2.0**63

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.coded import Coded, coded
 from mlteach.core.columns import (
@@ -22,12 +23,9 @@ from mlteach.core.columns import (
     table_with,
 )
 from mlteach.core.formula import ModelFormula, name_of
-from mlteach.core.lazy import lazy_import
 from mlteach.core.part import Part, read_part
 from mlteach.core.summary import RESIDUAL
 from mlteach.errors import DataError, FormulaError
-
-pd = lazy_import("pandas")
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,7 @@ than all the rest of mlteach together.
 from __future__ import annotations
 
 import numpy as np
-
-from mlteach.core.lazy import lazy_import
-
-special = lazy_import("scipy.special")
+from scipy import special
 
 
 def two_sided_t(t: np.ndarray, df: np.ndarray) -> np.ndarray:

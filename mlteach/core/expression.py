@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 from functools import cache, wraps
 from types import SimpleNamespace
 
+import formulaic
 import numpy as np
 
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import FormulaError
-
-formulaic = lazy_import("formulaic")
 
 # Functions of numbers, written alone (log) or as NumPy's (np.log).
 NUMERIC = (

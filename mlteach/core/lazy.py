@@ -1,4 +1,4 @@
-"""Modules that are loaded when first used, so that `import mlteach` stays quick.
+"""Names and packages that are loaded when first used, so that `import mlteach` stays quick.
 
 pandas and formulaic together take several times as long to load as all of mlteach; a reader who
 imports mlteach at the top of a notebook meets that wait when the first data set is read instead.
@@ -6,46 +6,56 @@ imports mlteach at the top of a notebook meets that wait when the first data set
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 from mlteach.errors import ModelError
 
 
-def lazy_import(name: str) -> ModuleType:
-    """Stand-in for a module that loads it at the first access to one of its attributes.
+def lazy_names(
+    package: str, file: str
+) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
+    """Names of a package that load their module when first asked for.
 
     Parameters
     ----------
-    name : str
-        Full name, as in an import statement.
+    package, file : str
+        Its full name and its ``__file__``. Beside that lies a stub, ``__init__.pyi``, which imports
+        all names that are public.
 
     Returns
     -------
-    module
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If there is no such module; this is found out at once.
+    tuple
+        What the package calls ``__all__``, ``__getattr__`` and ``__dir__``.
 
     Examples
     --------
-    >>> lazy_import("colorsys").rgb_to_hsv(0.0, 0.0, 1.0)[2]
-    1.0
+    >>> import mlteach
+    >>> names, find, _ = lazy_names("mlteach", mlteach.__file__)
+    >>> "fit_mixed" in names, find("ModelError").__name__
+    (True, 'ModelError')
     """
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    stub = ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8"))
+    homes = {
+        alias.name: node.module
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+    def find(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if homes[name] == package:
+            return importlib.import_module(f"{package}.{name}")
+        return getattr(importlib.import_module(homes[name]), name)
+
+    return sorted(homes), find, lambda: sorted([*vars(sys.modules[package]), *homes])
 
 
 def check_extra(name: str, purpose: str) -> None:

@@ -8,7 +8,7 @@ elements of ``Lambda``, block by block and column by column (the order of lme4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,29 @@ import numpy as np
 
 # Curvature, relative to that of the parameters alone, below which a direction is flat.
 FLAT = 1e-8
+
+
+def symmetric_basis(p: int) -> np.ndarray:
+    """Derivative of a symmetric matrix by each element of its lower triangle, shape (m, p, p)."""
+    rows, cols = np.tril_indices(p)
+    out = np.zeros((len(rows), p, p))
+    each = np.arange(len(rows))
+    out[each, rows, cols] = out[each, cols, rows] = 1.0
+    return out
+
+
+def central_differences(
+    function: Callable[[np.ndarray], np.ndarray], at: np.ndarray, step: float
+) -> np.ndarray:
+    """Numerical derivatives of a function by each element of its argument, shape (m, ...).
+
+    Examples
+    --------
+    >>> central_differences(lambda x: x**2, np.array([3.0]), 1e-5).round(6)
+    array([[6.]])
+    """
+    steps = step * np.eye(len(at))
+    return np.array([(function(at + s) - function(at - s)) / (2.0 * step) for s in steps])
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.columns import cluster_codes, numbers
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, shown
-
-pd = lazy_import("pandas")
 
 # Cases that an error names before it says that there are more.
 NAMED_CASES = 5

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
+import formulaic
+import pandas as pd
+
 from mlteach.core import expression
 from mlteach.core.columns import category, kind_of, not_there, numbers, table_with
 from mlteach.core.expression import SAFE, Expression, UnknownName
 from mlteach.core.formula import at, name_of, written
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, FormulaError, MLTeachError, shown
-
-pd = lazy_import("pandas")
-formulaic = lazy_import("formulaic")
 
 _WORD = re.compile(
     r"""(?P<column>`[^`]*`|(?<![\w.])Q\(\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\))"""

@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import log_limits
-from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import check_level, coefficient_table
 from mlteach.errors import ModelError
-
-pd = lazy_import("pandas")
 
 TIDY = ["term", "part", "group", "estimate", "se", "df", "statistic", "p", "lower", "upper"]
 SAME_THING = {"t": "statistic", "z": "statistic", "sd": "se"}
@@ -135,6 +133,19 @@ def split_components(
         "variance": variances[["estimate", "se"]].assign(lower=lower, upper=upper),
         "covariance": covariances[["estimate", "se"]].assign(lower=around[0], upper=around[1]),
     }
+
+
+def effects_table(
+    effects: np.ndarray, sd: np.ndarray, labels: pd.Index, names: Iterable[str]
+) -> pd.DataFrame:
+    """Random effects of the clusters and, in ``<name>_sd``, their conditional SDs, (J, 2q)."""
+    parts = (pd.DataFrame(part, index=labels, columns=list(names)) for part in (effects, sd))
+    return next(parts).join(next(parts).add_suffix("_sd"))
+
+
+def drawn_table(y: np.ndarray, index: pd.Index) -> pd.DataFrame:
+    """Outcomes drawn from a model, shape (N, n), with columns ``sim_1``, ``sim_2``, ..."""
+    return pd.DataFrame(y, index=index, columns=[f"sim_{k + 1}" for k in range(y.shape[1])])
 
 
 def z_table(estimate: np.ndarray, cov: np.ndarray, names, level: float = 0.95) -> pd.DataFrame:

@@ -13,12 +13,10 @@ from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.distributions import t_quantile, two_sided_t
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
-
-pd = lazy_import("pandas")
 
 # Names that every table gives the constant, and the level-1 variance.
 INTERCEPT, RESIDUAL = "Intercept", "Residual"

@@ -13,13 +13,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.data.sav import COUNTRY, DOWNLOAD, read_header, read_rows
 from mlteach.errors import DataError, shown
-
-pd = lazy_import("pandas")
 
 WEIGHT = "W_FSTUWT"
 # Identifiers since PISA 2015, numbers that differ between all countries; and those before, text

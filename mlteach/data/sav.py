@@ -16,12 +16,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
 from mlteach.core.progress import Progress
 from mlteach.errors import DataError
-
-pd = lazy_import("pandas")
 
 COUNTRY = "CNT"
 # Values read at one go, 200 MB: a few pieces, since each one decompresses the rows before it too.

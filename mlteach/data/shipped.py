@@ -15,12 +15,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError
-
-pd = lazy_import("pandas")
 
 # The text width is a ceiling for the levels; the tests hold the data sets to it.
 _DTYPES = {"integer": "i8", "number": "f8", "text": "U32"}

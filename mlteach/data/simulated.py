@@ -10,12 +10,10 @@ one differs from it by the mean of the cluster's own ``d_ij``.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked, whole
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
-
-pd = lazy_import("pandas")
 
 
 @checked

@@ -10,12 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError
-
-pd = lazy_import("pandas")
 
 KEYS = {"CNT": "country", "j": "school", "CNTSTUID": "student"}
 VARIABLES = ("CREATAS", "GROSAGR")

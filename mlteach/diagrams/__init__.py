@@ -12,7 +12,7 @@ from mlteach.diagrams.maps import area_map, neighbours, network_diagram
 from mlteach.diagrams.matrices import matrix_diagram
 from mlteach.diagrams.structures import relations
 from mlteach.diagrams.units import unit_diagram
-from mlteach.diagrams.wide import covariance_pattern, format_diagram, path_diagram
+from mlteach.diagrams.wide import covariance_pattern, format_diagram
 
 __all__ = [
     "INK",
@@ -25,7 +25,6 @@ __all__ = [
     "matrix_diagram",
     "neighbours",
     "network_diagram",
-    "path_diagram",
     "relations",
     "structure_diagram",
     "unit_diagram",

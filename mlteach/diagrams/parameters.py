@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 from matplotlib.colors import to_rgb
 
+from mlteach.core.arguments import whole
 from mlteach.diagrams.base import OKABE_ITO
 from mlteach.errors import ModelError
 from mlteach.multigroup.lavaan import parameter_labels
@@ -98,7 +99,6 @@ def parameters_of(
             f"The picture has colours for 1 to {MOST_VARIABLES} variables and hatches for 1 to "
             f"{len(HATCHES)} groups; got {len(variables)} and {len(groups)}."
         )
-    if isinstance(n, bool) or int(n) != n or n < 1:
-        raise ModelError(f"n={n!r} is not a number of members, 1, 2, 3, ...")
+    n = whole("n", n, least=1)
     model = multigroup_model(variables, groups, within=within, between=between, equal=equal)
-    return Parameters(variables, groups, int(n), parameter_labels(model))
+    return Parameters(variables, groups, n, parameter_labels(model))

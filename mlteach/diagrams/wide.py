@@ -15,11 +15,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from mlteach.core.arguments import checked
+from mlteach.core.arguments import checked, one_of
 from mlteach.diagrams.base import INK
 from mlteach.diagrams.parameters import Parameters, parameters_of
 from mlteach.diagrams.paths import FULL, PALE, draw_paths, draw_two_levels
-from mlteach.errors import ModelError
 
 # Columns up to which entries carry their symbols, and columns their names.
 MOST_WRITTEN = 8
@@ -80,41 +79,6 @@ def covariance_pattern(
     return axes[0]
 
 
-@checked
-def path_diagram(
-    variables: str | Sequence[str],
-    n: int,
-    groups: Sequence | None = None,
-    *,
-    within: str = "free",
-    between: str = "equal",
-    equal: str | Sequence[str] = (),
-) -> np.ndarray:
-    """Draw the model in wide format: a factor a variable, a box a column, all loadings 1.
-
-    Means are left out of the picture. Arguments, returns and errors as in
-    :func:`covariance_pattern`.
-
-    Examples
-    --------
-    >>> left, right = path_diagram(["x1", "x2"], 2, ("A", "B"))
-    >>> right.get_title()
-    'B'
-    """
-    parameters = parameters_of(variables, n, groups, within=within, between=between, equal=equal)
-    K = len(parameters.groups)
-    width = float(np.clip(0.75 * parameters.p * parameters.n, 2.4, 4.6))
-    _, axes = plt.subplots(
-        1, K, figsize=(width * K, 3.0 + 0.35 * parameters.p), squeeze=False, layout="constrained"
-    )
-    for k, ax in enumerate(axes[0]):
-        draw_paths(ax, parameters, k)
-        if K > 1:
-            ax.set_title(str(parameters.groups[k]), fontsize=11)
-    return axes[0]
-
-
-@checked
 def format_diagram(
     form: str,
     variables: str | Sequence[str] = ("x1", "x2"),
@@ -152,8 +116,7 @@ def format_diagram(
     >>> format_diagram("long").shape, format_diagram("multigroup").shape
     ((1, 3), (2, 3))
     """
-    if form not in FORMS:
-        raise ModelError(f"form={form!r} is not known; use {', '.join(map(repr, FORMS))}.")
+    one_of("form", form, FORMS)
     parameters = parameters_of(
         variables,
         n,

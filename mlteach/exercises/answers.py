@@ -6,10 +6,7 @@ import math
 from numbers import Real
 
 import numpy as np
-
-from mlteach.core.lazy import lazy_import
-
-pd = lazy_import("pandas")
+import pandas as pd
 
 # An answer without a tolerance of its own may be off by this part of its size: three digits.
 RELATIVE_TOLERANCE = 0.01

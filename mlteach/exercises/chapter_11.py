@@ -8,15 +8,13 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from scipy import stats
 
 from mlteach.centering.fit import center
-from mlteach.core.lazy import lazy_import
 from mlteach.data.shipped import load
 from mlteach.exercises.check import Exercise
 from mlteach.location_scale.fit import fit_location_scale
 from mlteach.location_scale.result import LocationScaleResult
-
-stats = lazy_import("scipy.stats")
 
 LINES = "math ~ catholic * ses_within + mean_ses * ses_within + (1 + ses_within | school)"
 

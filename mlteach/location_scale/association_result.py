@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
 from mlteach.core.result import z_table
 from mlteach.errors import ModelError
 from mlteach.location_scale.association import AssociationMap
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.result import LocationScaleResult
-
-pd = lazy_import("pandas")
 
 
 def association_map(d: LocationScaleDesign, degree: int) -> AssociationMap:

@@ -7,21 +7,22 @@ intraclass correlation.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
+from mlteach.core.arguments import checked
 from mlteach.core.design import new_random_rows
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import fisher_limits, log_limits, logit_limits
-from mlteach.core.lazy import lazy_import
 from mlteach.core.notes import convergence_notes
+from mlteach.core.result import effects_table
 from mlteach.core.summary import check_level, coefficient_table, pair_name
 from mlteach.errors import ModelError
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.mixed.hypotheses import HypothesisTest, linear_test
-
-pd = lazy_import("pandas")
 
 RATIOS = ["variance", "lower", "upper", "ratio", "ratio_lower", "ratio_upper"]
 
@@ -29,8 +30,42 @@ RATIOS = ["variance", "lower", "upper", "ratio", "ratio_lower", "ratio_upper"]
 # ------------------------------------------------------------------------------------ coefficients
 
 
-def wald_test(fit: LocationScaleEstimates, hypothesis, level: float, adjust=None) -> HypothesisTest:
-    """See :meth:`mlteach.location_scale.result.LocationScaleResult.test`."""
+@checked
+def wald_test(
+    fit: LocationScaleEstimates,
+    hypothesis: str | Sequence[str] | np.ndarray | pd.DataFrame,
+    level: float = 0.95,
+    *,
+    adjust: str | None = None,
+) -> HypothesisTest:
+    """Test linear combinations of the coefficients of both functions, one or several at once.
+
+    Parameters
+    ----------
+    hypothesis : str, sequence of str, or matrix of shape (r, p + k)
+        As for :meth:`MixedResult.test <mlteach.mixed.result.MixedResult.test>`, with names as
+        in ``params``: those of the log variance have the prefix ``scale:``.
+    level : float, default 0.95
+    adjust : {"holm"}, optional
+        Adds p-values that are valid for all combinations at once, by Holm's method.
+
+    Returns
+    -------
+    HypothesisTest
+        z-tests of the combinations, and Wald's chi-square for all of them.
+
+    Raises
+    ------
+    FormulaError, ModelError
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_location_scale("math ~ catholic + ses + (1 | school)",
+    ...                             "~ catholic + ses", mt.load("hsb"))
+    >>> round(fit.test(["scale:catholic", "scale:ses"]).chi2, 1)
+    28.5
+    """
     at = slice(fit.effects_at)
     cov = fit.cov_scaled[at, at]
 
@@ -137,10 +172,37 @@ def _se(derivative: np.ndarray, cov: np.ndarray) -> float:
 # ------------------------------------------------------------------------------ rows of predictors
 
 
+@checked
 def variance_ratios(
-    fit: LocationScaleEstimates, data: pd.DataFrame, average: bool, level: float
+    fit: LocationScaleEstimates, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
 ) -> pd.DataFrame:
-    """See :meth:`mlteach.location_scale.result.LocationScaleResult.variance_ratios`."""
+    """Level-1 variances of groups, and their ratios to that of the first.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row a group, with the predictors of the variance function (and of level-2
+        functions).
+    average : bool, default True
+        Variances averaged over clusters, or of the median cluster; see
+        :meth:`predicted_variance`.
+    level : float, default 0.95
+
+    Returns
+    -------
+    DataFrame, one row a group
+        variance, lower, upper, ratio, ratio_lower, ratio_upper. Limits by the delta method, on
+        the log scale.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)",
+    ...                             "~ catholic + (1 | school)", mt.load("hsb"))
+    >>> sectors = pd.DataFrame({"catholic": [0, 1]}, index=["public", "Catholic"])
+    >>> fit.variance_ratios(sectors)[["variance", "ratio"]].round(2).loc["Catholic"].tolist()
+    [33.96, 0.77]
+    """
     check_level(level)
     W, S = fit.design.new_variance_rows(data)
 
@@ -155,10 +217,35 @@ def variance_ratios(
     return pd.DataFrame(dict(zip(RATIOS, parts, strict=True)), index=data.index)
 
 
+@checked
 def icc_at(
-    fit: LocationScaleEstimates, data: pd.DataFrame, average: bool, level: float
+    fit: LocationScaleEstimates, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
 ) -> pd.DataFrame:
-    """See :meth:`mlteach.location_scale.result.LocationScaleResult.icc_at`."""
+    """Intraclass correlation at rows of predictors: it differs, since the variance does.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Rows with the predictors of the variance function and those with random effects (and of
+        level-2 functions).
+    average : bool, default True
+        Level-1 variance averaged over clusters, or of the median cluster.
+    level : float, default 0.95
+
+    Returns
+    -------
+    DataFrame
+        Indexed like ``data``; columns estimate (z'Omega_u z over its sum with the level-1
+        variance), se, lower, upper: by the delta method, limits on the logit scale.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)",
+    ...                             "~ catholic + (1 | school)", mt.load("hsb"))
+    >>> fit.icc_at(pd.DataFrame({"catholic": [0, 1]}))["estimate"].round(3).tolist()
+    [0.129, 0.162]
+    """
     check_level(level)
     Z = new_random_rows(fit.design.mean, data)
     W, S = fit.design.new_variance_rows(data)
@@ -190,16 +277,33 @@ def _se_of_rows(fit: LocationScaleEstimates, slopes: np.ndarray) -> np.ndarray:
 
 
 def ranef(fit: LocationScaleEstimates) -> pd.DataFrame:
-    """See :meth:`mlteach.location_scale.result.LocationScaleResult.ranef`."""
+    """Empirical-Bayes predictions of all random effects, with their conditional SDs.
+
+    Returns
+    -------
+    DataFrame, shape (J, 2d)
+        Index: cluster ids. A column per effect and its SD in ``<name>_sd``, given the data
+        and the estimated parameters.
+    """
     mean, cov = fit.posterior
     sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
-    labels = fit.design.mean.labels
-    table = pd.DataFrame(mean, index=labels, columns=fit.effects)
-    return table.join(pd.DataFrame(sd, index=labels, columns=fit.effects).add_suffix("_sd"))
+    return effects_table(mean, sd, fit.design.mean.labels, fit.effects)
 
 
-def cluster_variances(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
-    """See :meth:`mlteach.location_scale.result.LocationScaleResult.cluster_variances`."""
+@checked
+def cluster_variances(fit: LocationScaleEstimates, level: float = 0.95) -> pd.DataFrame:
+    """Level-1 variance and intraclass correlation of each cluster, with intervals.
+
+    Parameters
+    ----------
+    level : float, default 0.95
+
+    Returns
+    -------
+    DataFrame, one row a cluster
+        n, variance (at the cluster's mean of w'alpha and of s, the median of its posterior),
+        lower, upper, icc (variance between at those rows over the sum), icc_lower, icc_upper.
+    """
     check_level(level)
     d, p = fit.design, len(fit.design.mean.x_names)
     n = np.bincount(d.mean.codes)

@@ -9,18 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.columns import as_table
 from mlteach.core.design import Design, columns_of, complete_in, design, new_rows
 from mlteach.core.formula import ModelFormula, parse, with_random
-from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import listed
 from mlteach.core.moments import cluster_moments
 from mlteach.core.scaling import Scaling, standardise
 from mlteach.errors import DataError, DataWarning, FormulaError, ModelError, shown, warn
 from mlteach.location_scale.likelihood import Rows
-
-pd = lazy_import("pandas")
 
 MOST_SCALE_EFFECTS = 2
 # Effects of the variance function carry this prefix wherever both functions share a table.

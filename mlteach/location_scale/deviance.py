@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.core.linalg import central_differences
 from mlteach.location_scale.association import AssociationLikelihood, AssociationMap
 from mlteach.location_scale.effects import CholeskyMap, FunctionMap
 from mlteach.location_scale.likelihood import LOG_2PI, Rows, products
@@ -81,21 +82,12 @@ class LocationScaleDeviance:
             _, alpha, L = self.split(theta)
             return float(np.linalg.slogdet(information(self.rows, alpha, L))[1])
 
-        gradient = np.zeros_like(theta)
-        for k in range(self.p, len(theta)):
-            step = np.zeros_like(theta)
-            step[k] = STEP
-            gradient[k] = (log_det(theta + step) - log_det(theta - step)) / (2.0 * STEP)
+        gradient = central_differences(log_det, theta, STEP)
         return log_det(theta) - self.p * LOG_2PI, gradient
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """Second derivatives: central differences of the exact gradient."""
-        H = np.empty((len(theta),) * 2)
-        for k in range(len(theta)):
-            step = np.zeros(len(theta))
-            step[k] = STEP
-            ahead, back = (self.value_and_gradient(theta + s * step)[1] for s in (1, -1))
-            H[k] = (ahead - back) / (2.0 * STEP)
+        H = central_differences(lambda at: self.value_and_gradient(at)[1], theta, STEP)
         return 0.5 * (H + H.T)
 
     def settle(self, theta: np.ndarray) -> None:

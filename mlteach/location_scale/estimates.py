@@ -12,80 +12,25 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.identification import null_directions, sets_of_components
-from mlteach.core.lazy import lazy_import
-from mlteach.core.linalg import inverse_on_curved
+from mlteach.core.linalg import central_differences, inverse_on_curved
 from mlteach.core.notes import zero_variance_note
 from mlteach.core.optim import OptRecord
 from mlteach.core.result import Estimates, z_table
 from mlteach.core.sandwich import cluster_sandwich
 from mlteach.core.summary import coefficient_table, pair_name
-from mlteach.errors import ModelError
-from mlteach.location_scale.design import SCALE, LocationScaleDesign
+from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.deviance import LocationScaleDeviance
 from mlteach.location_scale.effects import free_pattern
 from mlteach.location_scale.level_two import LevelTwoFunctions
-
-pd = lazy_import("pandas")
+from mlteach.location_scale.model import LocationScaleModel
 
 # A standard deviation below this part of the scaled unit is zero: the boundary.
 ZERO = 1e-5
 STEP = 1e-5  # of numerical derivatives: parameters are of order one in scaled units
-
-
-@dataclass(frozen=True, repr=False)
-class LocationScaleModel:
-    """The model and its rows.
-
-    Attributes
-    ----------
-    design : LocationScaleDesign
-        Both functions, and the rows used.
-    """
-
-    design: LocationScaleDesign
-
-    @property
-    def formula(self) -> str:
-        """Both functions as given."""
-        return f"{self.design.mean.formula.text}; log variance {self.design.variance_text.strip()}"
-
-    @property
-    def outcome(self) -> str:
-        """Name of the outcome."""
-        return self.design.mean.formula.outcome
-
-    @property
-    def cluster(self) -> str:
-        """Name of the cluster column."""
-        return self.design.mean.formula.cluster
-
-    @property
-    def nobs(self) -> int:
-        """Rows used, N."""
-        return len(self.design.mean.y)
-
-    @property
-    def n_clusters(self) -> int:
-        """Clusters, J."""
-        return len(self.design.mean.labels)
-
-    @property
-    def effects(self) -> list[str]:
-        """Names of the random effects, those of the mean function first."""
-        return [*self.design.mean.z_names, *(SCALE + name for name in self.design.s_names)]
-
-    @property
-    def params(self) -> pd.Series:
-        """Coefficients of both functions; those of the log variance with the prefix ``scale:``."""
-        return self.both["estimate"]
-
-    @property
-    def both(self) -> pd.DataFrame:
-        """Tables of both functions in one; names as in ``params``."""
-        return pd.concat([self.mean, self.log_variance.rename(lambda name: SCALE + name)])
 
 
 @dataclass(frozen=True, repr=False)
@@ -167,10 +112,7 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
 
     def slopes(self, function: Callable[[LocationScaleEstimates], np.ndarray]) -> np.ndarray:
         """Derivatives of a function of the estimates by each parameter, shape (m, ...)."""
-        end = self.optimizer.end
-        steps = STEP * np.eye(len(end))
-        ahead_and_back = [(function(self.at(end + s)), function(self.at(end - s))) for s in steps]
-        return np.array([(ahead - back) / (2.0 * STEP) for ahead, back in ahead_and_back])
+        return central_differences(lambda at: function(self.at(at)), self.optimizer.end, STEP)
 
     # -------------------------------------------------------------------------- the two functions
 
@@ -255,30 +197,14 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         root = self.units @ self.parts[2]
         return root @ root.transpose(0, 2, 1)
 
-    @checked
-    def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:
-        """Covariance matrix Omega at each row of a table of level-2 predictors.
-
-        Raises
-        ------
-        ModelError
-            If the model has no level-2 functions: then Omega is the same everywhere.
-        """
-        if self.functions is None:
-            raise ModelError(
-                "This model has one Omega for all clusters, fit.random. For one that depends on "
-                "level-2 predictors fit it with between='~ ...'."
-            )
-        omega = self.functions.omega(self.theta_effects, data)
-        return [pd.DataFrame(o, index=self.effects, columns=self.effects) for o in omega]
-
     def omega_of_rows(self, data: pd.DataFrame | None) -> np.ndarray:
         """Covariance matrix of the random effects at each row, (N, d, d); one if all are equal."""
         if self.functions is None:
             return self.omega[:1]
-        if data is None:
-            return self.omega[self.design.mean.codes]
-        return self.functions.omega(self.theta_effects, data)
+        return self.omega[self.design.mean.codes] if data is None else self._omega_at(data)
+
+    def _omega_at(self, data: pd.DataFrame) -> np.ndarray:
+        return self._level_two().omega(self.theta_effects, data)
 
     @property
     def between(self) -> pd.DataFrame:

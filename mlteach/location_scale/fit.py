@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked, one_of, refuse_unknown, whole
-from mlteach.core.lazy import lazy_import
 from mlteach.core.sandwich import check_robust
 from mlteach.errors import ConvergenceWarning, DataError, ModelError, warn
 from mlteach.location_scale.association import AssociationMap, start_association
@@ -35,7 +35,6 @@ from mlteach.mixed.fit import fit_arrays
 if TYPE_CHECKING:
     from mlteach.location_scale.bayes.posterior import LocationScalePosterior
 
-pd = lazy_import("pandas")
 
 # Quadrature points a dimension, by the number of random effects in the variance function.
 POINTS = {0: 1, 1: 15, 2: 9}
@@ -222,8 +221,8 @@ def _by_bayes(
     formula, variance, data, association, between, prior, smushed_note, sampling
 ) -> LocationScalePosterior:
     # Imported here: only this needs what PyMC brings along.
+    from mlteach.location_scale.bayes.effects import Effects
     from mlteach.location_scale.bayes.posterior import LocationScalePosterior
-    from mlteach.location_scale.bayes.priors import Effects
     from mlteach.location_scale.bayes.sample import resolve_prior, sample
 
     d = location_scale_design(

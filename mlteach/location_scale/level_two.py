@@ -11,18 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.columns import first_rows
 from mlteach.core.design import Design, design, new_rows, varies_within
 from mlteach.core.formula import parse, with_random
-from mlteach.core.lazy import lazy_import
 from mlteach.core.scaling import Standard, standardise
 from mlteach.core.summary import pair_name
 from mlteach.errors import FormulaError, ModelError
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.effects import FunctionMap, free_pattern, functions_to_omega
-
-pd = lazy_import("pandas")
 
 # A log variance this low (of a scaled effect) is that of zero, a Fisher's z this high that of one.
 LOG_ZERO, Z_ONE = -14.0, 5.0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.arguments import checked
 from mlteach.core.design import Design
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
 from mlteach.core.nesting import (
@@ -157,27 +158,44 @@ def n_effects(fit: Fit) -> int:
     return q if isinstance(fit, MixedEstimates) else q + fit.design.S.shape[1]
 
 
-def lr_test(big: LocationScaleEstimates, small: Fit) -> LikelihoodRatioTest:
-    """See :meth:`mlteach.location_scale.result.LocationScaleResult.lr_test`."""
-    if not isinstance(small, Fit):
+@checked
+def lr_test(big: LocationScaleEstimates, smaller: Fit) -> LikelihoodRatioTest:
+    """Likelihood-ratio test against a smaller model, a mixed or a location-scale one.
+
+    Parameters
+    ----------
+    smaller : LocationScaleResult or MixedResult
+        Fitted by the same method to the same rows; a special case of this model.
+
+    Returns
+    -------
+    LikelihoodRatioTest
+        With the 50:50 mixture where this model has one random effect more.
+
+    Raises
+    ------
+    ModelError
+        Other rows, other methods, not fewer parameters, or not nested; the message says why.
+    """
+    if not isinstance(smaller, Fit):
         raise ModelError(
             "lr_test needs a mixed or a location-scale model fitted by maximum likelihood, not "
-            f"{type(small).__name__}."
+            f"{type(smaller).__name__}."
         )
-    designs = mean_design(small), mean_design(big)
-    problem = different_data(*designs) or different_methods((small.reml, big.reml), *designs)
+    designs = mean_design(smaller), mean_design(big)
+    problem = different_data(*designs) or different_methods((smaller.reml, big.reml), *designs)
     if problem:
         raise ModelError(problem)
-    df = big.n_parameters - small.n_parameters
+    df = big.n_parameters - smaller.n_parameters
     if df <= 0:
         raise ModelError(
-            f"The model to test against has {small.n_parameters} parameters, this one "
+            f"The model to test against has {smaller.n_parameters} parameters, this one "
             f"{big.n_parameters}: the smaller one goes into the brackets, big.lr_test(small)."
         )
-    problem = not_nested(small, big)
+    problem = not_nested(smaller, big)
     if problem:
         raise ModelError(
-            f"'{small.formula}' is not nested in '{big.formula}': {problem} A likelihood-ratio "
+            f"'{smaller.formula}' is not nested in '{big.formula}': {problem} A likelihood-ratio "
             "test needs a model that the other contains; compare AIC or BIC instead."
         )
-    return likelihood_ratio_test(small.deviance - big.deviance, df, mixture_weights(small, big))
+    return likelihood_ratio_test(smaller.deviance - big.deviance, df, mixture_weights(smaller, big))

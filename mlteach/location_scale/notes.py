@@ -1,17 +1,43 @@
-"""What a reader of a location-scale fit should know: how it went, and where it is at a boundary."""
+"""The account that a location-scale fit gives of itself: its summary, and notes in plain words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core import notes as words
 from mlteach.core.long_table import listed
 from mlteach.core.sandwich import robust_note
+from mlteach.core.summary import Summary
 from mlteach.location_scale.design import LocationScaleDesign, unchanging
-from mlteach.location_scale.estimates import LocationScaleEstimates, LocationScaleModel
+from mlteach.location_scale.estimates import LocationScaleEstimates
+from mlteach.location_scale.model import LocationScaleModel
 from mlteach.mixed.smushing import smushed_note
+
+
+def summary(
+    fit: LocationScaleModel,
+    title: str,
+    facts: dict[str, str],
+    random: dict[str, pd.DataFrame],
+    has_association: bool,
+) -> Summary:
+    """Both functions, the random effects or their level-2 functions, and their association."""
+    d, average = fit.design, fit.average_variance
+    functions = {
+        "Mean function": d.mean.formula.text,
+        "Log variance function": d.variance_text.strip(),
+    }
+    level1 = f"{average['median']:.3f} in the median cluster, {average['average']:.3f} on average"
+    tables = {"Mean function": fit.mean, "Log variance function": fit.log_variance, **random}
+    if fit.functions is not None:
+        tables["Level-2 functions: log variances, atanh of correlations"] = fit.between
+    if has_association:
+        tables["Association: effects of the mean in the log variance"] = fit.association
+    facts = {**functions, **facts, "Level-1 variance": level1}
+    return Summary(title, facts, tables, fit.notes, fit.converged)
 
 
 def design_notes(fit: LocationScaleModel) -> list[str]:

@@ -18,17 +18,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.arguments import whole
+from mlteach.core.arguments import checked, whole
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import normal_cdf, normal_quantile, t_quantile
-from mlteach.core.lazy import lazy_import
-from mlteach.core.result import as_generator
+from mlteach.core.result import as_generator, drawn_table
 from mlteach.core.summary import check_level
+from mlteach.location_scale.design import LocationScaleDesign
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.mixed.ranef import positions
-
-pd = lazy_import("pandas")
 
 # With fewer degrees of freedom an estimated variance is no more than a guess.
 LEAST_DF = 2.0
@@ -71,10 +70,57 @@ class _Rows:
         return mean + np.stack([self.X @ beta, self.W @ alpha], axis=1), cov
 
 
+@checked
 def predict(
-    fit: LocationScaleEstimates, data: pd.DataFrame | None, random: bool, level: float
+    fit: LocationScaleEstimates,
+    data: pd.DataFrame | None = None,
+    *,
+    random: bool = True,
+    level: float = 0.95,
 ) -> pd.DataFrame:
-    """See :meth:`mlteach.location_scale.result.LocationScaleResult.predict`."""
+    """Predict mean, standard deviation and outcome of rows, in known or in new clusters.
+
+    Parameters
+    ----------
+    data : DataFrame, optional
+        Rows with the predictors of both functions and, if ``random``, the cluster column; the
+        rows of the fit by default.
+    random : bool, default True
+        Use the predicted effects of known clusters. With False every row is taken as one of a
+        new cluster.
+    level : float, default 0.95
+
+    Returns
+    -------
+    DataFrame
+        Indexed like ``data``. mean (x'beta + z'u), mean_se, mean_lower, mean_upper: the mean of
+        such rows of the cluster. sd, sd_lower, sd_upper: their standard deviation,
+        exp((w'alpha + s'v) / 2); that of the median cluster for a new one. lower, upper: limits
+        of the outcome of one more row. All limits have the uncertainty of the random effects
+        (in a new cluster as much as clusters differ) and of the parameters;
+        ``attrs["new_clusters"]`` lists ids that the fit does not know.
+
+    Raises
+    ------
+    DataError
+        Missing column or value, or a category that the fit never saw.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)",
+    ...                             "~ catholic + (1 | school)", mt.load("hsb"))
+    >>> rows = pd.DataFrame({"school": [1224, 9999], "catholic": 0}, index=["known", "new"])
+    >>> fit.predict(rows)[["mean", "sd", "lower", "upper"]].round(1)
+           mean   sd  lower  upper
+    known   9.9  6.9   -3.9   23.6
+    new    11.4  6.6   -2.7   25.3
+
+    References
+    ----------
+    Booth & Hobert (1998), Journal of the American Statistical Association 93(441),
+    doi:10.1080/01621459.1998.10474121.
+    """
     check_level(level)
     rows, index, new = _rows(fit, data, random)
     centre, cov, df = _with_parameters(fit, rows)
@@ -154,16 +200,57 @@ def outcome_quantile(centre: np.ndarray, cov: np.ndarray, share: float) -> np.nd
     return 0.5 * (low + high)
 
 
-def simulate(fit: LocationScaleEstimates, seed: int | np.random.Generator, n: int) -> pd.DataFrame:
-    """See :meth:`mlteach.location_scale.result.LocationScaleResult.simulate`."""
-    rng, d = as_generator(seed), fit.design
-    n = whole("n", n, 1)
-    beta, alpha = np.split(fit.coefficients, [d.mean.X.shape[1]])
-    effects = fit.draw_effects(rng, n)[:, d.mean.codes]
-    location, scale = np.split(effects, [d.mean.Z.shape[1]], axis=2)
-    mean = d.mean.X @ beta + np.einsum("iq,niq->ni", d.mean.Z, location)
-    log_variance = d.W @ alpha + np.einsum("ir,nir->ni", d.S, scale)
-    log_variance += fit.entered(location[:, :, 0])
+@checked
+def simulate(
+    fit: LocationScaleEstimates, seed: int | np.random.Generator | None, n: int = 1
+) -> pd.DataFrame:
+    """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
+
+    Parameters
+    ----------
+    seed : int or numpy.random.Generator
+    n : int, default 1
+        Number of data sets.
+
+    Returns
+    -------
+    DataFrame, shape (N, n)
+        Indexed like the rows used; columns ``sim_1``, ``sim_2``, ...
+    """
+    rng = as_generator(seed)
+    beta, alpha = np.split(fit.coefficients, [fit.design.mean.X.shape[1]])
+    effects = fit.draw_effects(rng, whole("n", n, 1))
+    return outcomes(fit.design, beta, alpha, effects, fit.entered(effects[:, :, 0]), rng)
+
+
+def outcomes(
+    d: LocationScaleDesign,
+    beta: np.ndarray,
+    alpha: np.ndarray,
+    effects: np.ndarray,
+    entered: np.ndarray,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Outcomes of the rows used, with new residuals.
+
+    Parameters
+    ----------
+    d : LocationScaleDesign
+    beta, alpha : ndarray, shapes (p,), (k,) or (n, p), (n, k)
+    effects : ndarray, shape (n, J, d)
+        Mean effects first.
+    entered : ndarray, shape (n, J)
+        What the mean effects add to the log variance.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    DataFrame, shape (N, n)
+        Columns ``sim_1``, ``sim_2``, ...
+    """
+    codes = d.mean.codes
+    u, v = np.split(effects[:, codes], [d.mean.Z.shape[1]], axis=2)
+    mean = beta @ d.mean.X.T + np.einsum("iq,niq->ni", d.mean.Z, u)
+    log_variance = alpha @ d.W.T + np.einsum("ir,nir->ni", d.S, v) + entered[:, codes]
     y = mean + np.exp(0.5 * log_variance) * rng.standard_normal(mean.shape)
-    names = [f"sim_{k + 1}" for k in range(n)]
-    return pd.DataFrame(y.T, index=d.mean.index, columns=names)
+    return drawn_table(y.T, d.mean.index)

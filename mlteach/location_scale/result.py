@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import as_table
-from mlteach.core.lazy import lazy_import
-from mlteach.core.lr_test import LikelihoodRatioTest
 from mlteach.core.result import Result, split_components
 from mlteach.core.summary import Summary, check_level
 from mlteach.errors import ModelError
 from mlteach.location_scale import derived, nesting, prediction
 from mlteach.location_scale.estimates import LocationScaleEstimates
-from mlteach.location_scale.notes import notes
-from mlteach.mixed.hypotheses import HypothesisTest
-
-pd = lazy_import("pandas")
+from mlteach.location_scale.notes import notes, summary
 
 LEVEL = 0.95
 
@@ -63,64 +59,9 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         limits = {part: tables[part]()[["lower", "upper"]] for part in wanted}
         return pd.concat(limits) if which == "all" else limits[which]
 
-    @checked
-    def test(
-        self,
-        hypothesis: str | Sequence[str] | np.ndarray | pd.DataFrame,
-        level: float = 0.95,
-        *,
-        adjust: str | None = None,
-    ) -> HypothesisTest:
-        """Test linear combinations of the coefficients of both functions, one or several at once.
+    test = derived.wald_test
 
-        Parameters
-        ----------
-        hypothesis : str, sequence of str, or matrix of shape (r, p + k)
-            As for :meth:`MixedResult.test <mlteach.mixed.result.MixedResult.test>`, with names as
-            in ``params``: those of the log variance have the prefix ``scale:``.
-        level : float, default 0.95
-        adjust : {"holm"}, optional
-            Adds p-values that are valid for all combinations at once, by Holm's method.
-
-        Returns
-        -------
-        HypothesisTest
-            z-tests of the combinations, and Wald's chi-square for all of them.
-
-        Raises
-        ------
-        FormulaError, ModelError
-
-        Examples
-        --------
-        >>> import mlteach as mt
-        >>> fit = mt.fit_location_scale("math ~ catholic + ses + (1 | school)",
-        ...                             "~ catholic + ses", mt.load("hsb"))
-        >>> round(fit.test(["scale:catholic", "scale:ses"]).chi2, 1)
-        28.5
-        """
-        return derived.wald_test(self, hypothesis, level, adjust)
-
-    @checked
-    def lr_test(self, smaller: nesting.Fit) -> LikelihoodRatioTest:
-        """Likelihood-ratio test against a smaller model, a mixed or a location-scale one.
-
-        Parameters
-        ----------
-        smaller : LocationScaleResult or MixedResult
-            Fitted by the same method to the same rows; a special case of this model.
-
-        Returns
-        -------
-        LikelihoodRatioTest
-            With the 50:50 mixture where this model has one random effect more.
-
-        Raises
-        ------
-        ModelError
-            Other rows, other methods, not fewer parameters, or not nested; the message says why.
-        """
-        return nesting.lr_test(self, smaller)
+    lr_test = nesting.lr_test
 
     @cached_property
     def components(self) -> pd.DataFrame:
@@ -192,169 +133,24 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         values = np.exp(self.log_variance_of(W, S, omega, average))
         return pd.Series(values, index=index, name="variance")
 
-    @checked
-    def variance_ratios(
-        self, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
-    ) -> pd.DataFrame:
-        """Level-1 variances of groups, and their ratios to that of the first.
+    variance_ratios = derived.variance_ratios
 
-        Parameters
-        ----------
-        data : DataFrame
-            One row a group, with the predictors of the variance function (and of level-2
-            functions).
-        average : bool, default True
-            Variances averaged over clusters, or of the median cluster; see
-            :meth:`predicted_variance`.
-        level : float, default 0.95
-
-        Returns
-        -------
-        DataFrame, one row a group
-            variance, lower, upper, ratio, ratio_lower, ratio_upper. Limits by the delta method, on
-            the log scale.
-
-        Examples
-        --------
-        >>> import mlteach as mt
-        >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)",
-        ...                             "~ catholic + (1 | school)", mt.load("hsb"))
-        >>> sectors = pd.DataFrame({"catholic": [0, 1]}, index=["public", "Catholic"])
-        >>> fit.variance_ratios(sectors)[["variance", "ratio"]].round(2).loc["Catholic"].tolist()
-        [33.96, 0.77]
-        """
-        return derived.variance_ratios(self, data, average, level)
-
-    @checked
-    def icc_at(
-        self, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
-    ) -> pd.DataFrame:
-        """Intraclass correlation at rows of predictors: it differs, since the variance does.
-
-        Parameters
-        ----------
-        data : DataFrame
-            Rows with the predictors of the variance function and those with random effects (and of
-            level-2 functions).
-        average : bool, default True
-            Level-1 variance averaged over clusters, or of the median cluster.
-        level : float, default 0.95
-
-        Returns
-        -------
-        DataFrame
-            Indexed like ``data``; columns estimate (z'Omega_u z over its sum with the level-1
-            variance), se, lower, upper: by the delta method, limits on the logit scale.
-
-        Examples
-        --------
-        >>> import mlteach as mt
-        >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)",
-        ...                             "~ catholic + (1 | school)", mt.load("hsb"))
-        >>> fit.icc_at(pd.DataFrame({"catholic": [0, 1]}))["estimate"].round(3).tolist()
-        [0.129, 0.162]
-        """
-        return derived.icc_at(self, data, average, level)
+    icc_at = derived.icc_at
 
     # ---------------------------------------------------------------------------- rows and clusters
 
-    @checked
-    def predict(
-        self, data: pd.DataFrame | None = None, *, random: bool = True, level: float = 0.95
-    ) -> pd.DataFrame:
-        """Predict mean, standard deviation and outcome of rows, in known or in new clusters.
+    predict = prediction.predict
 
-        Parameters
-        ----------
-        data : DataFrame, optional
-            Rows with the predictors of both functions and, if ``random``, the cluster column; the
-            rows of the fit by default.
-        random : bool, default True
-            Use the predicted effects of known clusters. With False every row is taken as one of a
-            new cluster.
-        level : float, default 0.95
+    simulate = prediction.simulate
 
-        Returns
-        -------
-        DataFrame
-            Indexed like ``data``. mean (x'beta + z'u), mean_se, mean_lower, mean_upper: the mean of
-            such rows of the cluster. sd, sd_lower, sd_upper: their standard deviation,
-            exp((w'alpha + s'v) / 2); that of the median cluster for a new one. lower, upper: limits
-            of the outcome of one more row. All limits have the uncertainty of the random effects
-            (in a new cluster as much as clusters differ) and of the parameters;
-            ``attrs["new_clusters"]`` lists ids that the fit does not know.
-
-        Raises
-        ------
-        DataError
-            Missing column or value, or a category that the fit never saw.
-
-        Examples
-        --------
-        >>> import mlteach as mt
-        >>> fit = mt.fit_location_scale("math ~ catholic + (1 | school)",
-        ...                             "~ catholic + (1 | school)", mt.load("hsb"))
-        >>> rows = pd.DataFrame({"school": [1224, 9999], "catholic": 0}, index=["known", "new"])
-        >>> fit.predict(rows)[["mean", "sd", "lower", "upper"]].round(1)
-               mean   sd  lower  upper
-        known   9.9  6.9   -3.9   23.6
-        new    11.4  6.6   -2.7   25.3
-
-        References
-        ----------
-        Booth & Hobert (1998), Journal of the American Statistical Association 93(441),
-        doi:10.1080/01621459.1998.10474121.
-        """
-        return prediction.predict(self, data, random, level)
-
-    @checked
-    def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> pd.DataFrame:
-        """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
-
-        Parameters
-        ----------
-        seed : int or numpy.random.Generator
-        n : int, default 1
-            Number of data sets.
-
-        Returns
-        -------
-        DataFrame, shape (N, n)
-            Indexed like the rows used; columns ``sim_1``, ``sim_2``, ...
-        """
-        return prediction.simulate(self, seed, n)
-
-    def ranef(self) -> pd.DataFrame:
-        """Empirical-Bayes predictions of all random effects, with their conditional SDs.
-
-        Returns
-        -------
-        DataFrame, shape (J, 2d)
-            Index: cluster ids. A column per effect and its SD in ``<name>_sd``, given the data
-            and the estimated parameters.
-        """
-        return derived.ranef(self)
+    ranef = derived.ranef
 
     @property
     def cov_ranef(self) -> np.ndarray:
         """Conditional covariance matrices of the random effects, (J, d, d), in order of effects."""
         return self.posterior[1]
 
-    @checked
-    def cluster_variances(self, level: float = 0.95) -> pd.DataFrame:
-        """Level-1 variance and intraclass correlation of each cluster, with intervals.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-
-        Returns
-        -------
-        DataFrame, one row a cluster
-            n, variance (at the cluster's mean of w'alpha and of s, the median of its posterior),
-            lower, upper, icc (variance between at those rows over the sum), icc_lower, icc_upper.
-        """
-        return derived.cluster_variances(self, level)
+    cluster_variances = derived.cluster_variances
 
     # --------------------------------------------------------------------------------- telling
 
@@ -385,28 +181,14 @@ class LocationScaleResult(LocationScaleEstimates, Result):
     @checked
     def summary(self) -> Summary:
         """Both functions side by side, and the random effects that join them."""
-        d, n = self.design, self.design.rows.n
-        average = self.average_variance
+        n = self.design.rows.n
         facts = {
-            "Mean function": d.mean.formula.text,
-            "Log variance function": d.variance_text.strip(),
             "Method": self._method,
             "Rows": f"{self.nobs}",
             "Clusters": f"{self.n_clusters} ({self.cluster}), of {n.min()} to {n.max()} rows",
             "Log-likelihood": f"{self.llf:.4f}",
             "AIC, BIC": f"{self.aic:.2f}, {self.bic:.2f}",
-            "Level-1 variance": f"{average['median']:.3f} in the median cluster, "
-            f"{average['average']:.3f} on average",
         }
-        tables = {
-            "Mean function": self.mean,
-            "Log variance function": self.log_variance,
-        }
-        if self.functions is None:
-            tables["Random effects"] = self.components
-        else:
-            tables["Level-2 functions: log variances, atanh of correlations"] = self.between
-        if self.form in ("linear", "quadratic"):
-            tables["Association: effects of the mean in the log variance"] = self.association
-        title = "Two-level location-scale model"
-        return Summary(title, facts, tables, self.notes, self.converged)
+        tables = {} if self.functions else {"Random effects": self.components}
+        has_association = self.form in ("linear", "quadratic")
+        return summary(self, "Two-level location-scale model", facts, tables, has_association)

@@ -7,12 +7,10 @@ cells empty fill smaller clusters up with members that were never there, and imp
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import is_whole
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, ModelError
-
-pd = lazy_import("pandas")
 
 ADDED = "added"
 

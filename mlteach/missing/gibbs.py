@@ -27,11 +27,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
-from mlteach.core.lazy import lazy_import
 from mlteach.core.patterns import block_inverses, each_times, numbered, padded, patterns_of
-
-sparse = lazy_import("scipy.sparse")
 
 # The guess of a variance between clusters is at least this part of that within them.
 LEAST_BETWEEN = 0.01

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import ConvergenceWarning, shown, warn
 from mlteach.missing.chains import autocorrelation, effective_size, split_rhat
 from mlteach.missing.filling import ADDED
 from mlteach.missing.standardised import Group
-
-pd = lazy_import("pandas")
 
 CHAINS = 4
 # Chains that differ more than this have not forgotten where they began.

@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked, whole
 from mlteach.core.columns import as_table
-from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group
 from mlteach.core.progress import Progress
 from mlteach.errors import DataError
@@ -38,8 +38,6 @@ from mlteach.missing.patterns import (
     refuse_missing,
 )
 from mlteach.missing.standardised import Group, prepare
-
-pd = lazy_import("pandas")
 
 # Data sets a chain could give at least: with fewer rounds R-hat would be noise.
 LEAST_KEPT = 5

@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table
 from mlteach.core.distributions import chi2_sf
-from mlteach.core.lazy import lazy_import
 from mlteach.core.patterns import CHUNK, block_inverses, each_times, patterns_of
 from mlteach.core.progress import Progress
 from mlteach.errors import DataError, ModelError
@@ -30,8 +30,6 @@ from mlteach.missing.patterns import (
     incomplete_values,
     refuse_without_variation,
 )
-
-pd = lazy_import("pandas")
 
 # EM stops when no standardised mean or (co)variance changes by more than this in one step.
 EM_TOLERANCE = 1e-10

@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, names_of, table_with
-from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import numeric_values
 from mlteach.errors import DataError, shown
-
-pd = lazy_import("pandas")
 
 # The one group of data that are not divided into groups.
 ALL = "all"

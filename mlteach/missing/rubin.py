@@ -14,13 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import coefficient_table
 from mlteach.errors import ConvergenceWarning, ModelError, warn
-
-pd = lazy_import("pandas")
 
 
 @checked

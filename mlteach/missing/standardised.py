@@ -6,13 +6,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError
 from mlteach.missing.gibbs import IncompleteRows, Prior, default_prior
 from mlteach.missing.patterns import group_rows, refuse_without_variation
-
-pd = lazy_import("pandas")
 
 
 @dataclass(frozen=True)

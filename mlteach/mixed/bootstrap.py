@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.arguments import is_whole
+from mlteach.core.arguments import checked, whole
 from mlteach.core.moments import OutcomeMoments
 from mlteach.core.progress import Progress
-from mlteach.core.result import as_generator
+from mlteach.core.result import as_generator, drawn_table
 from mlteach.errors import ModelError
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.estimates import MixedEstimates
@@ -237,12 +238,36 @@ def p_value(drop: float, drops: np.ndarray) -> float:
 def _outcomes(fit, n, seed, progress) -> Iterator[np.ndarray]:
     """Simulated outcomes, one at a time: the first ones do not depend on how many follow."""
     rng = as_generator(seed)
-    if not is_whole(n) or n < 1:
-        raise ModelError(f"The bootstrap needs a number of data sets such as n=1000; got {n!r}.")
-    with Progress("bootstrap", total=n, show=progress) as bar:
+    with Progress("bootstrap", total=whole("n", n, least=1), show=progress) as bar:
         for _ in range(n):
             yield outcomes(fit, rng, 1)[:, 0]
             bar.update()
+
+
+@checked
+def simulate(
+    fit: MixedEstimates, seed: int | np.random.Generator | None, n: int = 1
+) -> pd.DataFrame:
+    """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
+
+    Parameters
+    ----------
+    seed : int or numpy.random.Generator
+        A generator goes on where it is; None draws fresh numbers.
+    n : int, default 1
+        Number of data sets.
+
+    Returns
+    -------
+    DataFrame, shape (N, n)
+        Indexed like the rows used; columns ``sim_1``, ``sim_2``, ...
+
+    Raises
+    ------
+    ModelError
+        If seed or n is of another kind.
+    """
+    return drawn_table(outcomes(fit, as_generator(seed), whole("n", n, least=1)), fit.design.index)
 
 
 def outcomes(fit: MixedEstimates, rng: np.random.Generator, n: int) -> np.ndarray:

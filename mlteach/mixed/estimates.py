@@ -1,8 +1,6 @@
 """What a two-level linear mixed model estimates: coefficients, variance components, deviance.
 
-:class:`MixedEstimates` keeps the design, the deviance and its optimum; all else is computed from
-these when it is asked for. What can be asked of the estimates is in
-:class:`mlteach.mixed.result.MixedResult`, which extends it. Numbers are in the units of the data.
+:class:`MixedEstimates` keeps design, deviance and optimum; all else is computed when asked for.
 """
 
 from __future__ import annotations
@@ -11,18 +9,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.design import Design, varies_within
 from mlteach.core.identification import ROUNDING, null_directions, sets_of_components
-from mlteach.core.lazy import lazy_import
 from mlteach.core.optim import OptRecord
 from mlteach.core.result import Estimates
 from mlteach.core.summary import RESIDUAL, coefficient_table, pair_name
-from mlteach.mixed import inference, ranef, sandwich
+from mlteach.mixed import degrees_of_freedom as ddf_methods
+from mlteach.mixed import ranef, sandwich
 from mlteach.mixed.deviance import ProfiledDeviance
-
-pd = lazy_import("pandas")
+from mlteach.mixed.information import variance_information
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,15 +126,14 @@ class MixedEstimates(Estimates):
         return pd.DataFrame(cov, index=self.params.index, columns=self.params.index)
 
     def _cov_scaled(self, ddf: str | None, robust: str | None) -> np.ndarray:
-        return self.if_converged(self._cov_at_end(ddf, robust))
-
-    def _cov_at_end(self, ddf: str | None, robust: str | None) -> np.ndarray:
         if robust is not None:
             sandwich.check_robust(robust, ddf)
-            return self._sandwich(robust).cov
-        if self._ddf(ddf) == "kenward-roger":
-            return self._kenward_roger.Phi_adjusted
-        return self._sigma2_scaled * self._state.S_inv
+            cov = self._sandwich(robust).cov
+        elif self._ddf(ddf) == "kenward-roger":
+            cov = self._kenward_roger.Phi_adjusted
+        else:
+            cov = self._sigma2_scaled * self._state.S_inv
+        return self.if_converged(cov)
 
     @cached_property
     def bse(self) -> pd.Series:
@@ -212,7 +209,7 @@ class MixedEstimates(Estimates):
             method = self._ddf(ddf)
             df = self._coefficient_df(method)
             return coefficient_table(self.params, self._se(method), df, level)
-        methods = [m for m in inference.DDF_METHODS if self.reml or m != "kenward-roger"]
+        methods = [m for m in ddf_methods.DDF_METHODS if self.reml or m != "kenward-roger"]
         tables = {method: self.tests(method, level) for method in methods}
         stacked = pd.concat(tables, names=["ddf", "coefficient"]).swaplevel()
         order = pd.MultiIndex.from_product([self.params.index, methods], names=stacked.index.names)
@@ -220,7 +217,7 @@ class MixedEstimates(Estimates):
 
     def _ddf(self, ddf: str | None) -> str:
         ddf = self.ddf if ddf is None else ddf
-        inference.check_ddf(ddf, self.reml)
+        ddf_methods.check_ddf(ddf, self.reml)
         return ddf
 
     def _coefficient_df(self, ddf: str | None, robust: str | None = None) -> pd.Series:
@@ -233,11 +230,11 @@ class MixedEstimates(Estimates):
         if robust is not None:
             return self._sandwich(robust).df(scaled)
         if ddf == "satterthwaite":
-            return inference.satterthwaite(self.problem, self.theta, scaled)
+            return ddf_methods.satterthwaite(self.problem, self.theta, scaled)
         if ddf == "kenward-roger":
             return np.array([self._kenward_roger.df(c) for c in scaled])
         if ddf == "between-within":
-            df = inference.between_within(varies_within(self.design), self.nobs, self.n_clusters)
+            df = ddf_methods.between_within(varies_within(self.design), self.nobs, self.n_clusters)
             return np.array([df[c != 0].min() for c in C])
         return np.full(len(C), np.inf if ddf == "z" else float(self.nobs - C.shape[1]))
 
@@ -245,7 +242,7 @@ class MixedEstimates(Estimates):
         """Denominator df of the F-test of all rows of C, and factor on Wald / r."""
         scaled = self._contrasts_scaled(C)
         if ddf == "satterthwaite":
-            return inference.satterthwaite_joint(self.problem, self.theta, scaled), 1.0
+            return ddf_methods.satterthwaite_joint(self.problem, self.theta, scaled), 1.0
         if robust is not None or ddf == "kenward-roger":
             # Both depend on the space of the rows only: an orthonormal basis is easiest to invert.
             basis = np.linalg.svd(scaled)[2][: np.linalg.matrix_rank(C)]
@@ -266,8 +263,8 @@ class MixedEstimates(Estimates):
         return self._sandwiches[kind]
 
     @cached_property
-    def _kenward_roger(self) -> inference.KenwardRoger:
-        return inference.kenward_roger(self.problem, self.theta)
+    def _kenward_roger(self) -> ddf_methods.KenwardRoger:
+        return ddf_methods.kenward_roger(self.problem, self.theta)
 
     # ------------------------------------------------------------------ model for the variance
 
@@ -296,12 +293,12 @@ class MixedEstimates(Estimates):
         tau, map_ = self.tau.to_numpy(), self.problem.map
         sd = np.sqrt(np.diag(tau))
         se = self.delta_se(np.eye(map_.m + 1))
-        on_boundary = inference.variance_information(self.problem, self.theta).at_boundary
+        on_boundary = variance_information(self.problem, self.theta).at_boundary
         rows = {}
         for k, (row, col) in enumerate(zip(map_.rows, map_.cols, strict=True)):
             size = sd[row] * sd[col]
             correlation = tau[row, col] / size if row != col and size > 0 else np.nan
-            rows[self._component(row, col)] = (
+            rows[pair_name(self.design.z_names, col, row)] = (
                 tau[row, col],
                 np.nan if on_boundary[k] else se[k],
                 sd[row] if row == col else np.nan,
@@ -323,9 +320,9 @@ class MixedEstimates(Estimates):
 
     @cached_property
     def _cov_variances(self) -> np.ndarray:
-        information = inference.variance_information(self.problem, self.theta)
-        J = self._tau_to_user @ information.jacobian
-        return self.if_converged(J @ information.cov @ J.T)
+        found = variance_information(self.problem, self.theta)
+        J = self._tau_to_user @ found.jacobian
+        return self.if_converged(J @ found.cov @ J.T)
 
     @property
     def undetermined(self) -> list[list[str]]:
@@ -372,10 +369,7 @@ class MixedEstimates(Estimates):
     @property
     def _components(self) -> list[str]:
         pairs = zip(self.problem.map.rows, self.problem.map.cols, strict=True)
-        return [*(self._component(row, col) for row, col in pairs), RESIDUAL]
-
-    def _component(self, row: int, col: int) -> str:
-        return pair_name(self.design.z_names, col, row)
+        return [*(pair_name(self.design.z_names, col, row) for row, col in pairs), RESIDUAL]
 
     # --------------------------------------------------------------------------- deviance
 

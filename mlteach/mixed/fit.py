@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, first_rows
 from mlteach.core.design import Design, design, varies_within
 from mlteach.core.formula import effects_of, parse, with_random, written
-from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import ThetaMap
 from mlteach.core.moments import cluster_moments
 from mlteach.core.summary import INTERCEPT
@@ -29,14 +29,12 @@ from mlteach.errors import (
     shown,
     warn,
 )
-from mlteach.mixed import inference
+from mlteach.mixed.degrees_of_freedom import check_ddf
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.estimates import MixedEstimates
 from mlteach.mixed.notes import dropped_note
 from mlteach.mixed.result import MixedResult
 from mlteach.mixed.search import global_minimum
-
-pd = lazy_import("pandas")
 
 # Part of a sum of squares that is rounding.
 ROUNDING = 1e-14
@@ -107,7 +105,7 @@ def fit_mixed(
     Bates, Maechler, Bolker & Walker (2015), Journal of Statistical Software 67(1),
     doi:10.18637/jss.v067.i01, for the profiled deviance.
     """
-    inference.check_ddf(ddf, reml)
+    check_ddf(ddf, reml)
     model = parse(formula)
     if not model.random:
         raise FormulaError(

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 
+from mlteach.core.arguments import checked, one_of
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.lazy import lazy_import
 from mlteach.core.moments import cluster_moments
 from mlteach.core.noted import noted
 from mlteach.core.notes import convergence_notes
@@ -22,32 +23,49 @@ from mlteach.mixed.bootstrap import bootstrap
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.estimates import MixedEstimates
 
-pd = lazy_import("pandas")
 
-
+@checked
 def confint(
     fit: MixedEstimates,
-    method: str,
-    which: str,
-    level: float,
-    n: int,
-    seed: int | np.random.Generator | None,
-    progress: bool,
+    method: str = "wald",
+    which: str = "fixed",
+    level: float = 0.95,
+    *,
+    n: int = 1000,
+    seed: int | np.random.Generator | None = None,
+    progress: bool = True,
 ) -> pd.DataFrame:
-    """Confidence intervals; see :meth:`mlteach.mixed.result.MixedResult.confint`.
+    """Confidence intervals of coefficients and variance components.
+
+    Parameters
+    ----------
+    method : {"wald", "profile", "bootstrap"}
+        Wald limits use the standard errors; profile limits the deviance itself; bootstrap
+        limits are percentiles of the estimates from data sets drawn from the fit. Variance
+        components get their intervals on the scale of SD and correlation.
+    which : {"fixed", "random", "all"}
+        Coefficients, variance components (as SDs and correlations), or both.
+    level : float, default 0.95
+    n, seed, progress : int, int or numpy.random.Generator, bool
+        Of the bootstrap only: number of data sets, seed (None draws fresh ones), and whether
+        to show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        Columns estimate, lower, upper; with "all", the first level of the index says which
+        part a row belongs to. ``attrs["notes"]``, shown under the table, tell how the bootstrap
+        went, and that the profile of coefficients is that of ML under REML too.
 
     Raises
     ------
     ModelError
-        For an unknown method or part, a bootstrap too small for its limits, or a profile or
-        bootstrap of a fit that did not converge.
+        For an unknown method or part, an ``n`` too small for the level, or a profile or bootstrap
+        of a fit that did not converge.
     """
     check_level(level)
-    if method not in ("wald", "profile", "bootstrap") or which not in ("fixed", "random", "all"):
-        raise ModelError(
-            "confint knows method='wald', 'profile' or 'bootstrap' and which='fixed', 'random' or "
-            f"'all'; got method={method!r}, which={which!r}."
-        )
+    one_of("method", method, ("wald", "profile", "bootstrap"))
+    one_of("which", which, ("fixed", "random", "all"))
     if method != "wald" and not fit.converged:
         raise ModelError(f"'{fit.formula}' did not converge: a {method} starts from the maximum.")
     if method == "bootstrap":

@@ -11,6 +11,7 @@ from mlteach.core.design import Design
 from mlteach.core.lr_test import LikelihoodRatioTest
 from mlteach.core.summary import Summary
 from mlteach.mixed.estimates import MixedEstimates
+from mlteach.mixed.smushing import smushed_note
 
 
 def summary(
@@ -41,14 +42,21 @@ def dropped_note(design: Design) -> str:
 
 def design_notes(design: Design) -> list[str]:
     """What the rows alone tell: left out, few clusters, codes for missing values."""
-    J = len(design.labels)
-    notes = [
-        dropped_note(design),
-        *design.notes,
-        words.few_clusters_note(J),
-        *words.codes_notes(design),
-    ]
-    return [note for note in notes if note]
+    few = words.few_clusters_note(len(design.labels))
+    told = (dropped_note(design), *design.notes, few, *words.codes_notes(design))
+    return [note for note in told if note]
+
+
+def notes(fit: MixedEstimates, smushed: bool) -> tuple[str, ...]:
+    """What a reader of a fit should know; ``smushed`` tells of predictors that enter unsplit."""
+    unsplit = smushed_note(fit.design) if smushed else ""
+    return (
+        *words.convergence_notes(fit),
+        *design_notes(fit.design),
+        *([unsplit] if unsplit else []),
+        *boundary_notes(fit),
+        *words.undetermined_notes(fit.undetermined),
+    )
 
 
 def boundary_notes(fit: MixedEstimates) -> list[str]:

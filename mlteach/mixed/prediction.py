@@ -19,27 +19,86 @@ d`` with ``M = sum_j F_j'D F_j``.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.arguments import one_of
+from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import as_table
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import t_quantile
-from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import check_level
-from mlteach.mixed import ranef as effects
+from mlteach.mixed import ranef
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.estimates import MixedEstimates
-from mlteach.mixed.inference import variance_information
-
-pd = lazy_import("pandas")
+from mlteach.mixed.information import variance_information
 
 OF = ("outcome", "mean")
 
 
+@checked
+def predict(
+    fit: MixedEstimates, data: pd.DataFrame | None = None, *, random: bool = True
+) -> pd.Series:
+    """Predict the outcome of rows, in known or in new clusters.
+
+    Parameters
+    ----------
+    data : DataFrame, optional
+        Rows with the predictors and, if ``random``, the cluster column; the rows of the fit
+        by default.
+    random : bool, default True
+        Add the predicted random effects of known clusters. New clusters get the fixed part,
+        which is their expectation; their ids are listed in ``attrs["new_clusters"]``.
+
+    Returns
+    -------
+    Series
+        Indexed like ``data``.
+
+    Raises
+    ------
+    DataError
+        Missing column or value, or a category that the fit never saw.
+    """
+    X, Z, position, index, new = _rows(fit, data, random, "predict")
+    values = X @ fit.params.to_numpy() + _at_rows(Z, fit._blups, position)
+    out = pd.Series(values, index=index, name=fit.outcome)
+    out.attrs["new_clusters"] = new
+    return out
+
+
+@checked
 def prediction_interval(
-    fit: MixedEstimates, data: pd.DataFrame | None, level: float, of: str, random: bool
+    fit: MixedEstimates,
+    data: pd.DataFrame | None = None,
+    level: float = 0.95,
+    *,
+    of: str = "outcome",
+    random: bool = True,
 ) -> pd.DataFrame:
-    """Predictions with limits; see :meth:`MixedResult.prediction_interval`.
+    """Predict rows, in known or in new clusters, with limits for what is predicted.
+
+    Parameters
+    ----------
+    data : DataFrame, optional
+        As in :meth:`predict`; the rows of the fit by default.
+    level : float, default 0.95
+    of : {"outcome", "mean"}
+        The outcome of one more row like this, ``x'beta + z'u + e``, or the mean of such rows of
+        its cluster, ``x'beta + z'u``.
+    random : bool, default True
+        Use the predicted random effects of known clusters. With False every row is taken as one
+        of a new cluster.
+
+    Returns
+    -------
+    DataFrame
+        Indexed like ``data``; columns estimate, se, df, lower, upper. ``se`` is the standard
+        deviation of the prediction error: it has the uncertainty of the coefficients, of the
+        random effects (for a new cluster that is Tau) and of the residual, if the outcome is
+        predicted. It takes the variances as known; the limits allow for their estimation by
+        the t distribution with Satterthwaite's df. With fewer than some 10 clusters limits for
+        new clusters are rather too wide. ``attrs["new_clusters"]`` lists ids that the fit does
+        not know.
 
     Raises
     ------
@@ -47,10 +106,25 @@ def prediction_interval(
         Missing column or value, or a category that the fit never saw.
     ModelError
         If ``of`` is not known.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_empty("math", mt.load("hsb"), cluster="school")
+    >>> rows = pd.DataFrame({"school": [1224, 9999]}, index=["known", "new"])
+    >>> fit.prediction_interval(rows, of="mean").round(2)
+           estimate    se       df  lower  upper
+    known      9.97  0.87  5686.62   8.26  11.68
+    new       12.64  2.95   127.69   6.81  18.46
+
+    References
+    ----------
+    Henderson (1975), Biometrics 31(2), doi:10.2307/2529430. Robinson (1991), Statistical
+    Science 6(1), doi:10.1214/ss/1177011926.
     """
     check_level(level)
     one_of("of", of, OF, " (the outcome of a row, or the mean of such rows of its cluster)")
-    X, Z, position, index, new = _rows(fit, data, random)
+    X, Z, position, index, new = _rows(fit, data, random, "prediction_interval")
     estimate = X @ fit.params.to_numpy() + _at_rows(Z, fit._blups, position)
     variance, df = error_variance(fit, X, Z, position, of == "outcome")
     se = np.sqrt(variance)
@@ -112,7 +186,7 @@ def _by_psi(
     return out + np.einsum("ip,mps,is->im", Sd, M, Sd)
 
 
-def _rows(fit: MixedEstimates, data: pd.DataFrame | None, random: bool):
+def _rows(fit: MixedEstimates, data: pd.DataFrame | None, random: bool, where: str):
     """X, Z, position of the cluster (-1 if it is new), index and ids of new clusters."""
     design = fit.design
     if data is None:
@@ -121,7 +195,7 @@ def _rows(fit: MixedEstimates, data: pd.DataFrame | None, random: bool):
         X, Z = new_rows(design, data)
         data = as_table(data)
         index = data.index
-        position = effects.positions(design, data, "prediction_interval") if random else None
+        position = ranef.positions(design, data, where) if random else None
     if not random:
         return X, Z, np.full(len(X), -1), index, []
     new = [] if data is None else list(dict.fromkeys(data[fit.cluster][position < 0]))

@@ -1,4 +1,4 @@
-"""Predicted random effects, and predictions of the outcome that use them.
+"""Predicted random effects, and which of them belong to the rows of a table.
 
 BLUP of cluster j: ``u_j = Psi R_j' H_j^-1 (B_y,j - B_X,j beta)`` in the notation of
 :mod:`mlteach.mixed.deviance`; its conditional covariance given the data and the estimated
@@ -8,14 +8,12 @@ parameters is ``sigma2 Lambda (I + Lambda' Z_j'Z_j Lambda)^-1 Lambda'``.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.columns import as_table, table_with
-from mlteach.core.design import Design, new_rows
-from mlteach.core.lazy import lazy_import
+from mlteach.core.columns import table_with
+from mlteach.core.design import Design
 from mlteach.errors import DataError, shown
 from mlteach.mixed.deviance import ProfiledDeviance
-
-pd = lazy_import("pandas")
 
 
 def blups(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
@@ -43,34 +41,6 @@ def tau_root(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
     scaling = problem.moments.scaling
     sigma = np.sqrt(problem.state(theta).rss / problem.nu)
     return scaling.scale * sigma * scaling.T @ problem.map.Lambda(theta)
-
-
-def predict(
-    design: Design, beta: np.ndarray, u: np.ndarray | None, data: pd.DataFrame
-) -> tuple[np.ndarray, list]:
-    """Predict rows of a table, with the effects ``u`` (J, q) of known clusters unless None.
-
-    Returns
-    -------
-    values : ndarray, shape (rows,)
-    new : list
-        Cluster ids that the fit does not know; their rows get the fixed part.
-
-    Raises
-    ------
-    DataError
-        Missing column or value, or a category that the fit never saw.
-    """
-    data = as_table(data)
-    X, Z = new_rows(design, data)
-    values = X @ beta
-    if u is None:
-        return values, []
-    position = positions(design, data, "predict")
-    known = position >= 0
-    random = np.where(known[:, None], u[position], 0.0)
-    new = list(dict.fromkeys(data[design.formula.cluster][~known]))
-    return values + np.einsum("iq,iq->i", Z, random), new
 
 
 def positions(design: Design, data: pd.DataFrame, where: str) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from mlteach.core.columns import first_rows
 from mlteach.core.design import Design, varies_within
 from mlteach.core.distributions import f_sf
+from mlteach.core.notes import listed
 
 # Cluster means must differ at this level of significance before a predictor counts as two.
 SIGNIFICANCE = 0.001
@@ -65,27 +66,23 @@ def smushed_note(*designs: Design) -> str:
         list(dict.fromkeys(name for part in found for name in part[k])) for k in (0, 1)
     )
     cluster, many = designs[0].formula.cluster, len(fixed) > 1
+    if not fixed and not random:
+        return ""
+    names = listed(f"'{name}'" for name in fixed or random)
     if fixed:
         text = (
-            f"{_listed(fixed)} {'differ' if many else 'differs'} within and between the clusters "
+            f"{names} {'differ' if many else 'differs'} within and between the clusters "
             f"({cluster}) but {'have one slope each' if many else 'has one slope'}, a blend of "
             "two effects ('smushed')"
         )
-    elif random:
+    else:
         text = (
-            f"The random slope of {_listed(random)}, which differs within and between the clusters "
+            f"The random slope of {names}, which differs within and between the clusters "
             f"({cluster}), has a variance that blends two levels ('smushed')"
         )
-    else:
-        return ""
     # mt.center takes columns; an expression such as np.log(x) has to become one first.
     as_columns = "" if all(name.isidentifier() for name in [*fixed, *random]) else " as columns"
     return (
         f"{text}; split {'them' if many else 'it'} with mt.center{as_columns}, or silence this "
         "note with smushed_note=False."
     )
-
-
-def _listed(names: list[str]) -> str:
-    *first, last = [f"'{name}'" for name in names]
-    return f"{', '.join(first)} and {last}" if first else last

@@ -12,18 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
+from mlteach.core.arguments import checked
 from mlteach.core.columns import table_with
 from mlteach.core.design import new_random_rows
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import INTERCEPT, check_level
 from mlteach.errors import DataError, ModelError
 from mlteach.mixed.estimates import MixedEstimates
 from mlteach.mixed.notes import boundary_notes
-
-pd = lazy_import("pandas")
-
 
 # Points of the default grid; a predictor with no more values than FEW is shown at each of them.
 POINTS, FEW = 41, 8
@@ -32,19 +30,55 @@ POINTS, FEW = 41, 8
 # -------------------------------------------------------------------------------- along a predictor
 
 
+@checked
 def variance_function(
     fit: MixedEstimates,
     x: str,
-    at: Sequence[float] | None,
-    others: Mapping[str, float] | None,
-    level: float,
+    at: float | Sequence[float] | Sequence[str] | None = None,
+    *,
+    others: Mapping[str, object] | None = None,
+    level: float = 0.95,
 ) -> pd.DataFrame:
-    """Variance along one predictor; see :meth:`MixedResult.variance_function`.
+    """Variance of the outcome that a random slope implies, along its predictor.
+
+    ``Var(y | x) = tau00 + 2 x tau01 + x^2 tau11 + sigma2``, with further terms where other
+    slopes vary too.
+
+    Parameters
+    ----------
+    x : str
+        A random slope, by its name in ``tau``.
+    at : float or sequence of float, optional
+        Values of x; by default 41 from the smallest to the largest in the rows used, or all
+        values if there are at most eight.
+    others : mapping of str to float, optional
+        Values of the other predictors with random slopes; those not named are held at 0.
+    level : float, default 0.95
+        Confidence level; limits by the delta method for the log variance.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by x; columns between (z'Tau z), variance (with sigma2), se, lower, upper, sd,
+        icc (between / variance). The standard errors of a singular fit are NaN. ``attrs`` hold
+        sigma2, held, notes, and where the variance is lowest (lowest_at, lowest).
 
     Raises
     ------
     ModelError
-        If x has no random slope, another slope moves with it, or values are not numbers.
+        If x has no random slope, or another random slope is a function of x.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_mixed("score16 ~ score11 + (1 + score11 | school)", mt.load("london"))
+    >>> table = fit.variance_function("score11", at=[-2, 0, 2])
+    >>> table["variance"].round(3).to_list(), round(table.attrs["lowest_at"], 2)
+    ([0.632, 0.646, 0.779], -1.23)
+
+    References
+    ----------
+    Snijders & Bosker (2012), Multilevel Analysis, sections 5.1 and 8.1.
     """
     check_level(level)
     if _stands_in_a_function(fit, x):
@@ -206,13 +240,38 @@ def _notes(fit: MixedEstimates, held: Mapping[str, float]) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------- between rows
 
 
-def implied_covariance(fit: MixedEstimates, data: pd.DataFrame, correlation: bool) -> pd.DataFrame:
-    """Covariance matrix of rows; see :meth:`MixedResult.implied_covariance`.
+@checked
+def implied_covariance(
+    fit: MixedEstimates, data: pd.DataFrame, *, correlation: bool = False
+) -> pd.DataFrame:
+    """Covariance matrix of the outcomes of chosen rows that the model implies.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Rows with the predictors that have random effects, and the cluster column, in which any
+        ids may stand: rows with the same id share a cluster, rows of different ones have
+        covariance 0.
+    correlation : bool, default False
+        Give correlations instead.
+
+    Returns
+    -------
+    DataFrame
+        Rows and columns are labelled by the index of ``data``.
 
     Raises
     ------
     DataError
         Missing column, value or cluster id, or a category that the fit never saw.
+
+    Examples
+    --------
+    >>> import mlteach as mt
+    >>> fit = mt.fit_mixed("score16 ~ score11 + (1 + score11 | school)", mt.load("london"))
+    >>> rows = pd.DataFrame({"school": 1, "score11": [-2.0, 2.0]}, index=["low", "high"])
+    >>> fit.implied_covariance(rows, correlation=True).round(3).loc["low", "high"].item()
+    0.046
     """
     data = table_with(data, [fit.cluster], "implied_covariance")
     ids = data[fit.cluster]

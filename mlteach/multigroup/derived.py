@@ -9,15 +9,15 @@ the data say of each cluster, and new data for all, stand at the end.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
+from mlteach.core.arguments import checked
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import fisher_limits, log_limits
-from mlteach.core.lazy import lazy_import
-from mlteach.core.result import as_generator
+from mlteach.core.result import as_generator, effects_table
 from mlteach.errors import ModelError
 from mlteach.multigroup.estimates import MultigroupEstimates
-
-pd = lazy_import("pandas")
+from mlteach.multigroup.sandwich import precisions, sums, times
 
 # A correlation this close to 1 is on the boundary, where a bound has stopped it.
 ONE = 1e-5
@@ -139,7 +139,26 @@ def _table(rows: dict, names: list[str]) -> pd.DataFrame:
 # ------------------------------------------------------------------------------------ the clusters
 
 
-def cluster_effects(fit: MultigroupEstimates, k: int) -> pd.DataFrame:
+@checked
+def ranef(fit: MultigroupEstimates, group: str | None = None) -> pd.DataFrame:
+    """What the data say of each cluster's u: conditional means and standard deviations.
+
+    Parameters
+    ----------
+    group : optional
+        One of ``groups``; all by default.
+
+    Returns
+    -------
+    DataFrame
+        One row a cluster; a column a variable, its conditional SD in ``<name>_sd`` (NaN where a
+        negative variance leaves none).
+    """
+    chosen = fit.groups if group is None else (fit.groups[fit.group_number(group)],)
+    return pd.concat([_cluster_effects(fit, fit.groups.index(g)) for g in chosen])
+
+
+def _cluster_effects(fit: MultigroupEstimates, k: int) -> pd.DataFrame:
     """Conditional means and SDs of u for the clusters of group k.
 
     Given the data, u_j has covariance matrix K_j = (Between^-1 + A_j)^-1 and mean K_j b_j, in the
@@ -148,26 +167,37 @@ def cluster_effects(fit: MultigroupEstimates, k: int) -> pd.DataFrame:
     Y, codes, cells = (part[k] for part in (fit.data.Y, fit.data.codes, fit.data.cells))
     mu, within, between = fit.fit.deviance.groups[k].unpack(fit.fit.theta[fit.model.index[k]])
     J, p = len(fit.data.labels[k]), Y.shape[1]
-    A, b = np.zeros((J, p, p)), np.zeros((J, p))
     here = ~np.isnan(Y)
-    patterns, klass = np.unique(np.column_stack([cells, here]), axis=0, return_inverse=True)
-    for r, (cell, *seen) in enumerate(patterns):
-        own, block = klass.ravel() == r, np.flatnonzero(seen)
-        P = np.linalg.inv(within[cell][np.ix_(block, block)])
-        gap = Y[own][:, block] - mu[cell, block]
-        np.add.at(A, (codes[own][:, None, None], block[:, None], block), P)
-        np.add.at(b, (codes[own][:, None], block), gap @ P)
+    P = precisions(here, cells, within)
+    A = sums(P, codes, J)
+    b = sums(times(P, np.where(here, Y - mu[cells], 0.0)), codes, J)
     K = np.linalg.solve(np.eye(p) + between @ A, np.broadcast_to(between, A.shape))
     variance = np.einsum("jaa->ja", K)
     sd = np.sqrt(np.where(variance >= 0, variance, np.nan)) * fit.data.scale
-    u = np.einsum("jab,jb->ja", K, b) * fit.data.scale
+    u = times(K, b) * fit.data.scale
     names = [str(name) for name in fit.variables]
-    table = pd.DataFrame(u, index=fit.data.labels[k], columns=names)
-    return table.assign(**{f"{name}_sd": sd[:, v] for v, name in enumerate(names)})
+    return effects_table(u, sd, fit.data.labels[k], names)
 
 
-def simulated(fit: MultigroupEstimates, seed: int | np.random.Generator | None) -> pd.DataFrame:
-    """New values for the rows of a fit, group by group."""
+@checked
+def simulate(fit: MultigroupEstimates, seed: int | np.random.Generator | None) -> pd.DataFrame:
+    """Draw new values for the same rows; what was missing stays missing.
+
+    Parameters
+    ----------
+    seed : int or numpy.random.Generator
+
+    Returns
+    -------
+    DataFrame
+        The variables with the cluster, group and position columns; the rows group by group,
+        under the row labels of the data.
+
+    Raises
+    ------
+    ModelError
+        If a Between matrix is not positive semidefinite: then there are no such u.
+    """
     rng = as_generator(seed)
     tables = []
     for k, group in enumerate(fit.groups):

@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.columns import cluster_codes, names_of, table_with
-from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import group_of_clusters, numeric_values
 from mlteach.core.notes import left_out_note
 from mlteach.core.patterns import patterns_of
 from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.multigroup.moments import GroupMoments, group_moments
-
-pd = lazy_import("pandas")
 
 # Differences of standardised values that are rounding, and a share of variance that is.
 ROUNDING, COLLINEAR = 1e-9, 1e-10

@@ -39,12 +39,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy import sparse
 
-from mlteach.core.lazy import lazy_import
 from mlteach.core.patterns import clipped, each_times, padded
 from mlteach.multigroup.moments import GroupMoments
-
-sparse = lazy_import("scipy.sparse")
 
 # Numbers in an array of second derivatives of clusters that are worked on at once.
 CHUNK = 4_000_000

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked, whole
-from mlteach.core.lazy import lazy_import
 from mlteach.core.linalg import inverse_on_curved, without_curvature
 from mlteach.core.optim import OptRecord
 from mlteach.core.result import Estimates
@@ -23,8 +23,6 @@ from mlteach.multigroup.design import MultigroupData
 from mlteach.multigroup.model import MultigroupModel, elements
 from mlteach.multigroup.sandwich import scores_by_cluster
 from mlteach.multigroup.search import MultigroupFit
-
-pd = lazy_import("pandas")
 
 # In scaled units, where a variance is about 1: what the barrier leaves to a parameter that the
 # bound holds, and far below what the data could leave to any other.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.core.sandwich import check_robust
 from mlteach.errors import ConvergenceWarning, warn
 from mlteach.multigroup.design import multigroup_data
 from mlteach.multigroup.model import multigroup_model
 from mlteach.multigroup.result import MultigroupResult
 from mlteach.multigroup.search import fit_scaled
-
-pd = lazy_import("pandas")
 
 
 @checked

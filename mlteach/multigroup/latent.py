@@ -17,16 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.distributions import normal_quantile, two_sided_t
-from mlteach.core.lazy import lazy_import
+from mlteach.core.linalg import symmetric_basis
+from mlteach.core.result import z_table
 from mlteach.core.summary import check_level
 from mlteach.errors import ModelError
 from mlteach.multigroup.result import MultigroupResult
 from mlteach.multigroup.two_level_normal import TwoLevelNormal
-
-pd = lazy_import("pandas")
 
 
 @dataclass(frozen=True, repr=False)
@@ -206,11 +205,10 @@ def _group_regression(fit: MultigroupResult, group, names: list[str], level: flo
     used = np.unique([*at["within"], *at["between"]])
     cov = fit.cov_params().to_numpy()[np.ix_(used, used)]
     estimate = np.concatenate([within, between, between - within])
-    se = np.sqrt(np.einsum("ka,ab,kb->k", jacobian[:, used], cov, jacobian[:, used]))
-    z, half = estimate / se, normal_quantile(level) * se
     index = pd.MultiIndex.from_product([["within", "between", "contextual"], names[1:]])
-    columns = {"estimate": estimate, "se": se, "z": z, "p": two_sided_t(z, np.inf)}
-    return pd.DataFrame({**columns, "lower": estimate - half, "upper": estimate + half}, index)
+    J = jacobian[:, used]
+    table = z_table(estimate, J @ cov @ J.T, range(len(index)), level).set_axis(index)
+    return table.drop(columns="df").rename(columns={"t": "z"})
 
 
 def _reliability(model: TwoLevelNormal) -> np.ndarray:
@@ -226,15 +224,12 @@ def _regression(S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Predictors without variance are left out: NaN. All are if those that stay are collinear.
     """
     p = len(S)
-    rows, cols = np.tril_indices(p)
-    beta, by_S = np.full(p - 1, np.nan), np.full((p - 1, len(rows)), np.nan)
+    beta, by_S = np.full(p - 1, np.nan), np.full((p - 1, p * (p + 1) // 2), np.nan)
     some = np.flatnonzero(np.diag(S)[1:] > 0)
     X = S[1:, 1:][np.ix_(some, some)]
     if not len(some) or np.linalg.eigvalsh(X)[0] <= 0:
         return beta, by_S
     beta[some] = np.linalg.solve(X, S[1:, 0][some])
-    basis = np.zeros((len(rows), p, p))
-    basis[np.arange(len(rows)), rows, cols] = basis[np.arange(len(rows)), cols, rows] = 1.0
-    change = basis[:, 1 + some] @ np.append(1.0, -np.nan_to_num(beta))
+    change = symmetric_basis(p)[:, 1 + some] @ np.append(1.0, -np.nan_to_num(beta))
     by_S[some] = np.linalg.solve(X, change.T)
     return beta, by_S

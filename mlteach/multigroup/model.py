@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
+from mlteach.core.arguments import one_of
 from mlteach.errors import ModelError
-
-pd = lazy_import("pandas")
 
 _ENTRY = re.compile(r"^\s*(mean|within|between)\s*\.\s*(.+?)\s*$")
 
@@ -92,9 +91,7 @@ def multigroup_model(
     """
     kinds = {"mean": means, "within": within, "between": between}
     for name, value in kinds.items():
-        if value not in ("free", "equal"):
-            setting = "means" if name == "mean" else name
-            raise ModelError(f'{setting}={value!r} is neither "free" nor "equal" across groups.')
+        one_of("means" if name == "mean" else name, value, ("free", "equal"), " across groups")
     shared = {_entry(text, variables) for text in _listed(equal)}
     own = list(elements(variables, positions))
     number = {}

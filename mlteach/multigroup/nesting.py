@@ -7,12 +7,10 @@ in another if every set of the other lies inside one of its own.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
 from mlteach.multigroup.estimates import MultigroupEstimates
 from mlteach.multigroup.model import elements
-
-pd = lazy_import("pandas")
 
 
 def different_rows(a: MultigroupEstimates, b: MultigroupEstimates) -> str:

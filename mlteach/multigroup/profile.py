@@ -7,16 +7,14 @@ the chi-square quantile.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.crossing import crossing
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.lazy import lazy_import
 from mlteach.core.optim import minimize
 from mlteach.multigroup.deviance import MultigroupDeviance
 from mlteach.multigroup.estimates import MultigroupEstimates
 from mlteach.multigroup.search import MultigroupFit
-
-pd = lazy_import("pandas")
 
 
 def profile_limits(fit: MultigroupEstimates, level: float) -> pd.DataFrame:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.arguments import checked
+from mlteach.core.arguments import checked, one_of
 from mlteach.core.distributions import two_sided_t
-from mlteach.core.lazy import lazy_import
 from mlteach.core.notes import (
     codes_in,
     convergence_notes,
@@ -23,8 +23,7 @@ from mlteach.core.summary import Summary, check_level
 from mlteach.errors import ModelError
 from mlteach.multigroup import derived
 from mlteach.multigroup.estimates import MultigroupEstimates
-
-pd = lazy_import("pandas")
+from mlteach.multigroup.wide_fit import wide_fit
 
 NEGATIVE = "negative variance"
 HELD = "on the boundary"
@@ -52,8 +51,7 @@ class MultigroupResult(MultigroupEstimates, Result):
         DataFrame
             Columns lower, upper.
         """
-        if method not in ("wald", "profile"):
-            raise ModelError(f'method={method!r} is neither "wald" nor "profile".')
+        one_of("method", method, ("wald", "profile"))
         if method == "wald":
             return super().conf_int(level)
         check_level(level)
@@ -106,52 +104,12 @@ class MultigroupResult(MultigroupEstimates, Result):
         """Correlations within and between clusters, group by group."""
         return derived.correlations(self.elements, self.cov, 0.95)
 
-    def wide_fit(self) -> pd.Series:
-        """Fit as a wide-format CFA: :func:`mlteach.multigroup.wide_fit.wide_fit`."""
-        from mlteach.multigroup.wide_fit import wide_fit
-
-        return wide_fit(self)
+    wide_fit = wide_fit
 
     # ------------------------------------------------------------------------------------ clusters
 
-    @checked
-    def ranef(self, group: str | None = None) -> pd.DataFrame:
-        """What the data say of each cluster's u: conditional means and standard deviations.
-
-        Parameters
-        ----------
-        group : optional
-            One of ``groups``; all by default.
-
-        Returns
-        -------
-        DataFrame
-            One row a cluster; a column a variable, its conditional SD in ``<name>_sd`` (NaN where a
-            negative variance leaves none).
-        """
-        chosen = self.groups if group is None else (self.groups[self.group_number(group)],)
-        return pd.concat([derived.cluster_effects(self, self.groups.index(g)) for g in chosen])
-
-    @checked
-    def simulate(self, seed: int | np.random.Generator | None) -> pd.DataFrame:
-        """Draw new values for the same rows; what was missing stays missing.
-
-        Parameters
-        ----------
-        seed : int or numpy.random.Generator
-
-        Returns
-        -------
-        DataFrame
-            The variables with the cluster, group and position columns; the rows group by group,
-            under the row labels of the data.
-
-        Raises
-        ------
-        ModelError
-            If a Between matrix is not positive semidefinite: then there are no such u.
-        """
-        return derived.simulated(self, seed)
+    ranef = derived.ranef
+    simulate = derived.simulate
 
     # ------------------------------------------------------------------------------------- account
 

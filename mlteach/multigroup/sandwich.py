@@ -66,16 +66,16 @@ def group_scores(
     C, p = mu.shape
     J = int(codes.max()) + 1
     here = ~np.isnan(Y)
-    P = _precisions(here, cells, within)
+    P = precisions(here, cells, within)
     d = np.where(here, Y - mu[cells], 0.0)
-    A = _sums(P, codes, J)
+    A = sums(P, codes, J)
     G = np.linalg.inv(np.eye(p) + A @ between)
-    g = (G @ _sums(_times(P, d), codes, J)[..., None])[..., 0]
-    left = _times(P, d - (g @ between)[codes])
+    g = (G @ sums(times(P, d), codes, J)[..., None])[..., 0]
+    left = times(P, d - (g @ between)[codes])
     expected = left[:, :, None] * left[:, None] + P @ (between @ G)[codes] @ P
     at = codes * C + cells
-    by_mu = _sums(left, at, J * C).reshape(J, C * p)
-    by_within = _sums(0.5 * (expected - P), at, J * C).reshape(J, C, p, p)
+    by_mu = sums(left, at, J * C).reshape(J, C * p)
+    by_within = sums(0.5 * (expected - P), at, J * C).reshape(J, C, p, p)
     by_between = 0.5 * (g[:, :, None] * g[:, None] - G @ A)
     rows, cols = np.tril_indices(p)
     twice = np.where(rows == cols, 1.0, 2.0)
@@ -83,7 +83,7 @@ def group_scores(
     return np.hstack([by_mu, matrices.reshape(J, -1)])
 
 
-def _precisions(here: np.ndarray, cells: np.ndarray, within: np.ndarray) -> np.ndarray:
+def precisions(here: np.ndarray, cells: np.ndarray, within: np.ndarray) -> np.ndarray:
     """P of each row, shape (N, p, p), inverted once for each cell and pattern."""
     kinds, kind = np.unique(np.column_stack([cells, here]), axis=0, return_inverse=True)
     P = np.zeros((len(kinds), *within.shape[1:]))
@@ -93,11 +93,12 @@ def _precisions(here: np.ndarray, cells: np.ndarray, within: np.ndarray) -> np.n
     return P[kind.ravel()]
 
 
-def _times(P: np.ndarray, d: np.ndarray) -> np.ndarray:
+def times(P: np.ndarray, d: np.ndarray) -> np.ndarray:
+    """Products of matrices and vectors, shape (N, p)."""
     return (P @ d[..., None])[..., 0]
 
 
-def _sums(values: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
+def sums(values: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
     """Sums of the rows that go to each place, shape (size, ...)."""
     out = np.zeros((size, *values.shape[1:]))
     np.add.at(out, at, values)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlteach.core.linalg import symmetric_basis
 from mlteach.core.optim import Objective, OptRecord, minimize
 from mlteach.core.progress import Progress
 from mlteach.multigroup.design import MultigroupData
@@ -184,10 +185,7 @@ class Barrier:
     def __init__(self, deviance: MultigroupDeviance, kappa: float) -> None:
         self.deviance, self.kappa = deviance, kappa
         group = deviance.groups[0]
-        p = group.moments.p
-        self.basis = np.zeros((group.m, p, p))
-        self.basis[np.arange(group.m), group.rows, group.cols] = 1.0
-        self.basis[np.arange(group.m), group.cols, group.rows] = 1.0
+        self.basis = symmetric_basis(group.moments.p)
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Both; infinite outside of the cone too."""

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.linalg import symmetric_basis
 from mlteach.core.optim import OptRecord, minimize
 from mlteach.errors import ModelError
 
@@ -101,10 +102,7 @@ class TwoLevelDeviance:
         p = moments.p
         self.rows, self.cols = np.tril_indices(p)
         self.m = len(self.rows)
-        # Derivative of a symmetric matrix by each element of its triangle, (m, p, p).
-        self.basis = np.zeros((self.m, p, p))
-        self.basis[np.arange(self.m), self.rows, self.cols] = 1.0
-        self.basis[np.arange(self.m), self.cols, self.rows] = 1.0
+        self.basis = symmetric_basis(p)
         self.constant = moments.N * p * np.log(2.0 * np.pi)
 
     def pack(self, Gamma: np.ndarray, within: np.ndarray, between: np.ndarray) -> np.ndarray:

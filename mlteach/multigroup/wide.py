@@ -18,14 +18,15 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, cluster_codes, first_rows, names_of, table_with
-from mlteach.core.lazy import lazy_import
 from mlteach.core.long_table import check_one_group, listed, numeric_values
 from mlteach.errors import DataError, shown
 
-pd = lazy_import("pandas")
+# The one group of a table without a column that says the group.
+ONE_GROUP = "all"
 
 # --------------------------------------------------------------------------------- long to wide
 
@@ -309,3 +310,10 @@ def _refuse_twice(data, codes, number, cluster: str, position: str) -> None:
             f"{position} {shown(row[position])} of {cluster} {shown(row[cluster])} (row "
             f"{data.index[twice][0]}). A member stands in one row."
         )
+
+
+def by_group(data: pd.DataFrame, group: str | None) -> list[tuple[object, pd.DataFrame]]:
+    """The only group of a table, or its groups, with their rows."""
+    if group is None:
+        return [(ONE_GROUP, data)]
+    return [(name, data[data[group] == name]) for name in data[group].unique()]

@@ -9,13 +9,11 @@ Definitions are those of lavaan: RMSEA with sqrt(K) for K groups, SRMR of Bentle
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.distributions import chi2_sf
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
 from mlteach.multigroup.estimates import MultigroupEstimates
-
-pd = lazy_import("pandas")
 
 
 def wide_fit(fit: MultigroupEstimates, *, rmsea_level: float = 0.90) -> pd.Series:

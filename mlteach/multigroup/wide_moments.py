@@ -1,4 +1,4 @@
-"""Moments of the wide columns, and whether there are clusters enough for them.
+"""Moments of the wide columns, to which covariance structure models are fitted.
 
 A covariance structure model is fitted to the mean vector and the covariance matrix of the p n
 columns of the wide format (:mod:`mlteach.multigroup.wide`). Estimated from g clusters, that matrix
@@ -10,16 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from mlteach.core.arguments import checked
 from mlteach.core.columns import names_of
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, shown
-from mlteach.multigroup.wide import check_long, to_wide
-
-pd = lazy_import("pandas")
-
-# The one group of a table without a column that says the group.
-ONE_GROUP = "all"
+from mlteach.multigroup.wide import by_group, check_long, to_wide
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,7 @@ def wide_moments(
     variables = names_of(variables, "variables")
     data = check_long(data, variables, cluster, group, position, "wide_moments")
     moments = {}
-    for name, rows in _by_group(data, group):
+    for name, rows in by_group(data, group):
         wide = to_wide(rows, variables, cluster=cluster, position=position)
         _check_balanced(wide, rows, variables, name, cluster)
         values = wide.to_numpy()
@@ -101,85 +97,6 @@ def wide_moments(
             n=wide.attrs["n"],
         )
     return moments
-
-
-@checked
-def wide_requirement(
-    data: pd.DataFrame,
-    variables: str | Sequence[str],
-    *,
-    cluster: str,
-    group: str | None = None,
-) -> pd.DataFrame:
-    """Say whether each group has enough clusters for its wide columns.
-
-    The covariance matrix S of p n columns, estimated from g rows, has a rank of at most g - 1. With
-    fewer rows S has no inverse and a determinant of zero: the saturated model, with which fit
-    statistics compare, has an infinite likelihood, and programs that start from S stop or warn.
-    The likelihood of the two-level model itself needs no such S, whatever the format; see
-    :func:`mlteach.fit_multigroup`.
-
-    Parameters
-    ----------
-    data : DataFrame
-        In long format.
-    variables, cluster, group
-        As in :func:`to_wide`.
-
-    Returns
-    -------
-    DataFrame
-        One row a group; columns ``p``, ``n`` (members of the largest cluster), ``columns`` (p n),
-        ``rows`` (clusters, g) and ``enough``: whether ``columns < rows``. ``attrs["notes"]`` says
-        it in words.
-
-    Raises
-    ------
-    DataError
-        As :func:`to_wide`.
-
-    Notes
-    -----
-    Published advice is p n <= g. It is off by one where means are estimated: g rows and g columns
-    give a matrix of rank g - 1.
-
-    Examples
-    --------
-    >>> import mlteach as mt
-    >>> wide_requirement(mt.load("hsb"), ["math", "ses"], cluster="school", group="sector")
-              p   n  columns  rows  enough
-    sector
-    Public    2  61      122    90   False
-    Catholic  2  67      134    70   False
-    """
-    variables = names_of(variables, "variables")
-    data = check_long(data, variables, cluster, group, None, "wide_requirement")
-    rows = []
-    for name, part in _by_group(data, group):
-        n = part[cluster].value_counts()
-        columns = len(variables) * int(n.max())
-        rows.append((name, len(variables), int(n.max()), columns, len(n), columns < len(n)))
-    table = pd.DataFrame(rows, columns=["group", "p", "n", "columns", "rows", "enough"])
-    table = table.set_index("group").rename_axis(group)
-    table.attrs["notes"] = tuple(_requirement_note(row) for row in table.itertuples())
-    return table
-
-
-def _requirement_note(row) -> str:
-    if row.enough:
-        return f"{row.Index}: {row.rows} clusters are enough for {row.columns} columns."
-    return (
-        f"{row.Index}: {row.columns} columns ({row.p} variable(s) of {row.n} members) from "
-        f"{row.rows} clusters. Their covariance matrix has a rank of at most {row.rows - 1}, hence "
-        "no inverse: no saturated model, no chi-square and no fit statistics. Take fewer members "
-        "or variables, or fit the long format, which needs no such matrix."
-    )
-
-
-def _by_group(data: pd.DataFrame, group: str | None) -> list[tuple[object, pd.DataFrame]]:
-    if group is None:
-        return [(ONE_GROUP, data)]
-    return [(name, data[data[group] == name]) for name in data[group].unique()]
 
 
 def _check_balanced(wide, rows, variables, name: object, cluster: str) -> None:

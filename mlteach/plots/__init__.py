@@ -15,7 +15,7 @@ from mlteach.plots.estimates import coefficients, variance_bar, variance_parts
 from mlteach.plots.fan import cluster_lines
 from mlteach.plots.location_scale import cluster_variances, effects_pairs
 from mlteach.plots.missing import missing_patterns
-from mlteach.plots.multigroup import group_quantities, level_ellipses
+from mlteach.plots.multigroup import group_quantities
 from mlteach.plots.posterior import chains, prior_posterior
 from mlteach.plots.r_squared import r_squared
 from mlteach.plots.relations import within_between
@@ -36,7 +36,6 @@ __all__ = [
     "effects_pairs",
     "group_quantities",
     "johnson_neyman",
-    "level_ellipses",
     "missing_patterns",
     "prior_posterior",
     "qq",

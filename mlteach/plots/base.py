@@ -16,11 +16,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from cycler import cycler
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
 
 from mlteach.core.arguments import checked, whole
 from mlteach.core.columns import numbers, table_with
@@ -195,73 +192,6 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
     return box.width * points, box.height * points
 
 
-def legend_with_headroom(
-    ax: Axes, handles: Sequence[Artist] | None = None, title: str | None = None
-) -> None:
-    """Put a legend into the Axes, above all that is drawn, in as many columns as there is room.
-
-    A label that is wider than the Axes is broken into lines.
-    """
-    handles = ax.get_legend_handles_labels()[0] if handles is None else handles
-    if ax.figure.get_layout_engine() is not None:
-        ax.figure.draw_without_rendering()
-    box = ax.get_window_extent()
-    width, height = (length * 72 / ax.figure.dpi for length in (box.width, box.height))
-    font = FontProperties(size=plt.rcParams["legend.fontsize"])
-    size = font.get_size_in_points()
-    # Borders and the handle with its gap, in font sizes, as in the call below.
-    room, handle = width - 2.0 * size, 2.6 * size
-    labels = [_broken(str(h.get_label()), room - handle, font) for h in handles]
-    widths = [max(_text_width(line, font) for line in text.split("\n")) + handle for text in labels]
-    ncols = _columns(widths, room, 1.2 * size)
-    lines = [text.count("\n") + 1 for text in labels]
-    rows = max(sum(part) for part in _filled(lines, ncols)) + (title is not None)
-    share = min(0.45, (rows * 1.58 * size + 10) / height)
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, low + (high - low) / (1 - share))
-    ax.legend(
-        loc="upper left",
-        ncols=ncols,
-        borderaxespad=0.2,
-        columnspacing=1.2,
-        handletextpad=0.5,
-        handles=handles,
-        labels=labels,
-        title=title,
-        alignment="left",
-    )
-
-
-def _text_width(text: str, font: FontProperties) -> float:
-    """Width of a line of text in points."""
-    return float(TextPath((0, 0), text, prop=font).get_extents().x1) if text.strip() else 0.0
-
-
-def _broken(text: str, width: float, font: FontProperties) -> str:
-    """Text in as many lines as it needs to be no wider than this (one word a line at most)."""
-    letters = len(text)
-    while _text_width(max(text.split("\n"), key=len), font) > width and letters > 8:
-        letters -= 4
-        text = fill(text.replace("\n", " "), letters, break_long_words=False)
-    return text
-
-
-def _filled(values: Sequence, ncols: int) -> list[list]:
-    """Entries column by column, as a legend has them."""
-    long, rest = divmod(len(values), ncols)
-    ends = np.cumsum([long + (k < rest) for k in range(ncols)])
-    return [list(values[end - (long + (k < rest)) : end]) for k, end in enumerate(ends)]
-
-
-def _columns(widths: Sequence[float], room: float, gap: float) -> int:
-    """How many columns of entries of these widths fit into a room, all in points."""
-    for ncols in range(len(widths), 1, -1):
-        columns = _filled(widths, ncols)
-        if sum(max(column) for column in columns) + gap * (ncols - 1) <= room:
-            return ncols
-    return 1
-
-
 def cluster_axis(ax: Axes, ids: Sequence, text: str) -> None:
     """Name the clusters along the x-axis while there is room for their names."""
     ax.set_xlim(-1, len(ids))
@@ -319,14 +249,16 @@ def axes_or_new(ax: Axes | None, height: float | None = None) -> Axes:
     return ax
 
 
+def need(fit: object, kind: type, where: str, what: str) -> object:
+    """Refuse anything but a fit of a kind; ``what`` says what returns one."""
+    if not isinstance(fit, kind):
+        raise ModelError(f"{where} needs {what}; it got {type(fit).__name__}.")
+    return fit
+
+
 def need_fit(fit: object, where: str) -> MixedResult:
     """Refuse anything but a fitted mixed model."""
-    if not isinstance(fit, MixedResult):
-        raise ModelError(
-            f"{where} needs a fitted model, such as mt.fit_empty(...) returns; it got "
-            f"{type(fit).__name__}."
-        )
-    return fit
+    return need(fit, MixedResult, where, "a fitted model, such as mt.fit_empty(...) returns")
 
 
 def need_random_effects(fit: object, where: str) -> MixedResult | LocationScaleResult:
@@ -336,12 +268,8 @@ def need_random_effects(fit: object, where: str) -> MixedResult | LocationScaleR
 
 def need_location_scale(fit: object, where: str) -> LocationScaleResult:
     """Refuse anything but a fitted location-scale model."""
-    if not isinstance(fit, LocationScaleResult):
-        raise ModelError(
-            f"{where} needs a location-scale model, such as mt.fit_location_scale(...) returns; it "
-            f"got {type(fit).__name__}."
-        )
-    return fit
+    what = "a location-scale model, such as mt.fit_location_scale(...) returns"
+    return need(fit, LocationScaleResult, where, what)
 
 
 def effect_names(fit: MixedResult | LocationScaleResult) -> list[str]:

@@ -23,13 +23,13 @@ from mlteach.plots.base import (
     counted,
     described,
     label,
-    legend_with_headroom,
     need_effect,
     need_random_effects,
     need_share,
     number,
     size_in_points,
 )
+from mlteach.plots.legend import legend_with_headroom
 
 
 @checked

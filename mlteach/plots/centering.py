@@ -13,13 +13,8 @@ from matplotlib.axes import Axes
 from mlteach.centering.result import CenteringResult
 from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
-from mlteach.plots.base import (
-    PALETTE,
-    axes_or_new,
-    described,
-    legend_with_headroom,
-    number,
-)
+from mlteach.plots.base import PALETTE, axes_or_new, described, need, number
+from mlteach.plots.legend import legend_with_headroom
 
 # How far the lines of the two clusters reach to either side of the triangle.
 REACH = 0.35
@@ -215,10 +210,7 @@ def _draw_weights(ax: Axes, within: float, smushed: float, between: float) -> No
 
 def _rows(result: object, predictor: str | None, where: str) -> tuple[str, pd.DataFrame]:
     """Name of the predictor, and its rows of the result's table."""
-    if not isinstance(result, CenteringResult):
-        raise ModelError(
-            f"{where} needs what mt.fit_centering(...) returns; it got {type(result).__name__}."
-        )
+    need(result, CenteringResult, where, "what mt.fit_centering(...) returns")
     names = list(result.phi.index)
     if predictor is None and len(names) > 1:
         raise ModelError(f"{where}: name one of the predictors {', '.join(names)}.")

@@ -19,16 +19,17 @@ from mlteach.plots.base import (
     described,
     effect_names,
     label,
-    legend_with_headroom,
     need_effect,
     need_fit,
     need_random_effects,
-    need_share,
     number,
 )
+from mlteach.plots.legend import legend_with_headroom
 
 # With more rows than this single rows are a cloud.
 FEW_ROWS = 200
+# Share of the points of a normal sample that lie inside the band.
+ENVELOPE = 0.95
 
 # ---------------------------------------------------------------------------------------- QQ plots
 
@@ -39,7 +40,6 @@ def qq(
     level: int = 1,
     effect: str = "Intercept",
     *,
-    envelope: float = 0.95,
     ax: Axes | None = None,
 ) -> Axes:
     """Compare level-1 residuals or level-2 effects with the normal distribution.
@@ -58,8 +58,6 @@ def qq(
         Level-1 residuals, or level-2 random effects.
     effect : str, default "Intercept"
         Which random effect, at level 2; ``"scale:Intercept"`` is one of the log variance.
-    envelope : float, default 0.95
-        Probability of the band.
     ax : matplotlib Axes, optional
         Where to draw; a new figure by default.
 
@@ -86,7 +84,6 @@ def qq(
     'Standardised BLUP of Intercept'
     """
     need_random_effects(fit, "qq")
-    need_share(envelope, "envelope")
     if level not in (1, 2):
         raise ModelError(f"level={level!r}: a two-level model has level=1 and level=2.")
     if level == 1:
@@ -94,13 +91,13 @@ def qq(
     else:
         values, what = standardised_effects(fit, effect), f"BLUP of {effect}"
     values = np.sort(values)
-    normal, lower, upper = normal_band(len(values), envelope)
+    normal, lower, upper = normal_band(len(values))
     ax = axes_or_new(ax)
-    _draw_qq(ax, normal, values, lower, upper, envelope)
+    _draw_qq(ax, normal, values, lower, upper)
     ax.set(xlabel="Quantile of the normal distribution", ylabel=f"Standardised {what}")
     ax.legend(loc="upper left")
     outside = (values < lower) | (values > upper)
-    return described(ax, _describe_qq(fit, what, values, outside, envelope))
+    return described(ax, _describe_qq(fit, what, values, outside))
 
 
 def standardised_residuals(fit: MixedResult | LocationScaleResult) -> np.ndarray:
@@ -146,25 +143,25 @@ def _over_sd(values: np.ndarray, variance: np.ndarray, scale: np.ndarray) -> np.
     return values[known] / np.sqrt(variance[known])
 
 
-def normal_band(n: int, envelope: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def normal_band(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Quantiles of a normal sample of size n and their pointwise band, three of shape (n,).
 
     The i-th smallest of n uniform numbers is Beta(i, n + 1 - i).
 
     Examples
     --------
-    >>> middle, lower, upper = normal_band(1, 0.95)
+    >>> middle, lower, upper = normal_band(1)
     >>> print(middle[0].round(2), lower[0].round(2), upper[0].round(2))
     0.0 -1.96 1.96
     """
     i = np.arange(1, n + 1)
-    tail = (1 - envelope) / 2
+    tail = (1 - ENVELOPE) / 2
     quantiles = [(i - 0.5) / n, *(stats.beta.ppf(p, i, n + 1 - i) for p in (tail, 1 - tail))]
     middle, lower, upper = stats.norm.ppf(quantiles)
     return middle, lower, upper
 
 
-def _draw_qq(ax: Axes, normal, values, lower, upper, envelope: float) -> None:
+def _draw_qq(ax: Axes, normal, values, lower, upper) -> None:
     ax.fill_between(
         normal,
         lower,
@@ -172,7 +169,7 @@ def _draw_qq(ax: Axes, normal, values, lower, upper, envelope: float) -> None:
         color=PALETTE["light"],
         alpha=0.6,
         linewidth=0,
-        label=f"{envelope:.0%} band if normal, pointwise",
+        label=f"{ENVELOPE:.0%} band if normal, pointwise",
     )
     ax.plot(normal, normal, color=PALETTE["black"], lw=1, ls="--", label="normal")
     small = 3 if len(values) > 500 else 4.5
@@ -190,13 +187,13 @@ def _draw_qq(ax: Axes, normal, values, lower, upper, envelope: float) -> None:
     )
 
 
-def _describe_qq(fit, what: str, values: np.ndarray, outside: np.ndarray, envelope: float) -> str:
+def _describe_qq(fit, what: str, values: np.ndarray, outside: np.ndarray) -> str:
     return (
         f"Normal quantile plot of {len(values):,} standardised values ({what}) of '{fit.formula}'. "
         f"They run from {number(values[0])} to {number(values[-1])}; skewness "
         f"{number(stats.skew(values))}, excess kurtosis {number(stats.kurtosis(values))}. "
-        f"{outside.mean():.1%} of the points lie outside the pointwise {envelope:.0%} band, where "
-        f"a normal sample has about {1 - envelope:.0%}."
+        f"{outside.mean():.1%} of the points lie outside the pointwise {ENVELOPE:.0%} band, where "
+        f"a normal sample has about {1 - ENVELOPE:.0%}."
     )
 
 

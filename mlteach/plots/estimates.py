@@ -20,7 +20,6 @@ from mlteach.plots.base import (
     axes_or_new,
     described,
     label,
-    legend_with_headroom,
     named_fits,
     need_fit,
     need_random_effects,
@@ -28,6 +27,7 @@ from mlteach.plots.base import (
     number,
     stacked_bars,
 )
+from mlteach.plots.legend import legend_with_headroom
 
 Fits = MixedResult | Sequence[MixedResult] | Mapping[str, MixedResult]
 

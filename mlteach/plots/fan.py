@@ -20,12 +20,12 @@ from mlteach.plots.base import (
     counted,
     described,
     label,
-    legend_with_headroom,
     need_fit,
     number,
     sample_clusters,
 )
 from mlteach.plots.caterpillar import cluster_categories
+from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.slopes import DASHES
 from mlteach.questions.slope_line import columns_with
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
-from mlteach.core.arguments import checked
+from mlteach.core.arguments import checked, one_of
 from mlteach.core.distributions import normal_quantile
 from mlteach.errors import ModelError
 from mlteach.location_scale.derived import cluster_means
@@ -25,7 +25,6 @@ from mlteach.plots.base import (
     counted,
     described,
     label,
-    legend_with_headroom,
     need_effect,
     need_location_scale,
     need_random_effects,
@@ -38,6 +37,7 @@ from mlteach.plots.caterpillar import (
     label_ends,
     name_of,
 )
+from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.slopes import DASHES
 
 #: What may be drawn of each cluster, and the words for it.
@@ -111,8 +111,7 @@ def cluster_variances(
     """
     need_location_scale(fit, "cluster_variances")
     need_share(level, "level")
-    if of not in QUANTITIES:
-        raise ModelError(f"of={of!r} is not one of {', '.join(map(repr, QUANTITIES))}.")
+    one_of("of", of, QUANTITIES)
     table = cluster_quantities(fit, of, level)
     groups = pd.Series("", index=table.index)
     if color_by is not None:
@@ -319,10 +318,7 @@ def effects_pairs(
         line(0, color=PALETTE["light"], lw=1, zorder=0)
     ax.set(xlabel=_effect_text(fit, a, labels), ylabel=_effect_text(fit, b, labels))
     title = None if color_by is None else label(name_of(color_by), labels, data)
-    legend_with_headroom(ax, title=title)
-    # The lines of zero run through the legend's place; its ground keeps the words readable.
-    ax.get_legend().set(frame_on=True)
-    ax.get_legend().get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
+    legend_with_headroom(ax, title=title, ground=True)
     return described(ax, _describe_pairs(fit, a, b, level, rho, blups, omega.to_numpy()))
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
 from mlteach.core.arguments import checked
+from mlteach.core.notes import listed
 from mlteach.missing.patterns import missing_patterns as count_patterns
 from mlteach.plots.base import PALETTE, axes_or_new, described, size_in_points
 
@@ -181,11 +182,11 @@ def _add_legend(ax: Axes) -> None:
 
 def _describe(table, shown, names, columns) -> str:
     total = table["rows"].sum()
-    parts = [f"Patterns of missing values of {_joined(names)} in {total:,} rows."]
+    parts = [f"Patterns of missing values of {listed(map(str, names))} in {total:,} rows."]
     said = shown.loc[shown["rows"].nlargest(MOST_SAID).sort_index().index]
     for _, row in said.iterrows():
         absent = [name for name in names if not row[name]]
-        what = f"{_joined(absent)} missing" if absent else "Nothing missing"
+        what = f"{listed(map(str, absent))} missing" if absent else "Nothing missing"
         counted = f"{percent(row['share'])} ({row['rows']:,} rows"
         if len(columns) > 1:
             shares = (f"{title} {percent(row[share])}" for title, _, share in columns)
@@ -196,8 +197,3 @@ def _describe(table, shown, names, columns) -> str:
         left = total - said["rows"].sum()
         parts.append(f"{others} other patterns: {percent(left / total)} ({left:,} rows).")
     return " ".join(parts)
-
-
-def _joined(names: Sequence[str]) -> str:
-    *first, last = map(str, names)
-    return f"{', '.join(first)} and {last}" if first else last

@@ -12,17 +12,11 @@ from scipy import stats
 from mlteach.core.arguments import checked
 from mlteach.core.summary import pair_name
 from mlteach.errors import DataError, ModelError
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.posterior import LocationScalePosterior
-from mlteach.location_scale.bayes.priors import Effects, FlatPrior
-from mlteach.plots.base import (
-    PALETTE,
-    SERIES,
-    axes_or_new,
-    described,
-    label,
-    legend_with_headroom,
-    number,
-)
+from mlteach.location_scale.bayes.priors import FlatPrior
+from mlteach.plots.base import PALETTE, SERIES, axes_or_new, described, label, need, number
+from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.slopes import DASHES
 
 # Places at which a density is drawn, and bars of a histogram.
@@ -220,9 +214,5 @@ def _prior_density(fit: LocationScalePosterior, parameter: str):
 
 
 def _need_posterior(fit: object, where: str) -> LocationScalePosterior:
-    if not isinstance(fit, LocationScalePosterior):
-        raise ModelError(
-            f"{where} needs a model fitted by Bayes, mt.fit_location_scale(..., method='bayes'); "
-            f"it got {type(fit).__name__}."
-        )
-    return fit
+    what = "a model fitted by Bayes, mt.fit_location_scale(..., method='bayes')"
+    return need(fit, LocationScalePosterior, where, what)

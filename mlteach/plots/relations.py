@@ -19,10 +19,10 @@ from mlteach.plots.base import (
     counted,
     described,
     label,
-    legend_with_headroom,
     number,
     sample_clusters,
 )
+from mlteach.plots.legend import legend_with_headroom
 
 
 @checked
@@ -34,7 +34,6 @@ def within_between(
     *,
     n_clusters: int | None = None,
     seed: int = 0,
-    points: bool = True,
     labels: Mapping[str, str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -56,8 +55,6 @@ def within_between(
         slopes always use all of them.
     seed : int, default 0
         Which sample.
-    points : bool, default True
-        Draw the rows.
     labels : mapping of str to str, optional
         Words for columns; by default the codebook's, in ``data.attrs``.
     ax : matplotlib Axes, optional
@@ -87,7 +84,7 @@ def within_between(
     chosen = sample_clusters(means.index, n_clusters, seed)
     shown = rows[rows["cluster"].isin(chosen)]
     ax = axes_or_new(ax)
-    _draw_clusters(ax, shown, means.loc[chosen], points)
+    _draw_clusters(ax, shown, means.loc[chosen])
     _draw_slopes(ax, slopes, shown, means.loc[chosen], rows[["x", "y"]].mean())
     ax.set(xlabel=label(x, labels, data), ylabel=label(y, labels, data))
     legend_with_headroom(ax)
@@ -129,20 +126,19 @@ def own_lines(rows: pd.DataFrame) -> list[np.ndarray]:
     return lines
 
 
-def _draw_clusters(ax: Axes, rows: pd.DataFrame, means: pd.DataFrame, points: bool) -> None:
+def _draw_clusters(ax: Axes, rows: pd.DataFrame, means: pd.DataFrame) -> None:
     many = len(means) > 40
-    if points:
-        ax.scatter(
-            rows["x"],
-            rows["y"],
-            s=5 if many else 9,
-            color=PALETTE["light"],
-            alpha=0.4 if many else 0.8,
-            linewidths=0,
-            zorder=1,
-            rasterized=True,
-            gid="rows",
-        )
+    ax.scatter(
+        rows["x"],
+        rows["y"],
+        s=5 if many else 9,
+        color=PALETTE["light"],
+        alpha=0.4 if many else 0.8,
+        linewidths=0,
+        zorder=1,
+        rasterized=True,
+        gid="rows",
+    )
     lines = LineCollection(
         own_lines(rows),
         colors=PALETTE["sky"],

@@ -20,12 +20,12 @@ from mlteach.plots.base import (
     counted,
     described,
     label,
-    legend_with_headroom,
     need_effect,
     need_fit,
     number,
     sample_clusters,
 )
+from mlteach.plots.legend import legend_with_headroom
 from mlteach.questions.shrinkage import shrinkage as pooled
 
 # The ellipse holds this share of the clusters of the estimated distribution.

@@ -18,11 +18,11 @@ from mlteach.plots.base import (
     axes_or_new,
     described,
     label,
-    legend_with_headroom,
     need_fit,
     need_share,
     number,
 )
+from mlteach.plots.legend import legend_with_headroom
 from mlteach.questions.simple_slopes import JohnsonNeyman, contrast_table
 from mlteach.questions.simple_slopes import johnson_neyman as bounds_of
 from mlteach.questions.simple_slopes import simple_slopes as slopes_of
@@ -199,10 +199,7 @@ def johnson_neyman(
     handles = ax.get_legend_handles_labels()[0]
     if (found.table["slope"] != "undecided").any():
         handles.append(Patch(fc=PALETTE["orange"], alpha=0.22, label="interval leaves out 0"))
-    legend_with_headroom(ax, handles)
-    # Bounds run through the legend's place; its ground keeps the words readable.
-    ax.get_legend().set(frame_on=True)
-    ax.get_legend().get_frame().set(facecolor="white", edgecolor="none", alpha=0.85)
+    legend_with_headroom(ax, handles, ground=True)
     _draw_rug(ax, ticks)
     return described(ax, _describe_johnson_neyman(fit, found))
 

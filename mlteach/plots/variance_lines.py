@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
-from mlteach.core.arguments import checked
+from mlteach.core.arguments import checked, one_of
 from mlteach.errors import ModelError
 from mlteach.location_scale.derived import cluster_means
 from mlteach.location_scale.design import SCALE
@@ -23,11 +23,11 @@ from mlteach.plots.base import (
     axes_or_new,
     described,
     label,
-    legend_with_headroom,
     need_location_scale,
     number,
 )
 from mlteach.plots.caterpillar import cluster_categories
+from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.slopes import DASHES
 from mlteach.questions.slope_line import columns_with
 
@@ -93,8 +93,7 @@ def variance_lines(
     'Level-1 SD of score16'
     """
     need_location_scale(fit, "variance_lines")
-    if of not in ("variance", "sd"):
-        raise ModelError(f"of={of!r} is not 'variance' or 'sd'.")
+    one_of("of", of, ("variance", "sd"))
     places, curves = variance_curves(fit, x)
     groups = pd.Series("", index=curves.index)
     if color_by is not None:

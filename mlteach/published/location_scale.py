@@ -6,17 +6,16 @@ talk of the first author (Research Methods Festival, Oxford, 2014). All are post
 
 from __future__ import annotations
 
-from mlteach.core.lazy import lazy_import
+import pandas as pd
+
 from mlteach.data.shipped import folder
 from mlteach.errors import ModelError
-from mlteach.location_scale.bayes.priors import Effects
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.separate_fits import (
     cluster_estimates,
     inverse_wishart_from_separate_fits,
 )
 from mlteach.location_scale.result import LocationScaleResult
-
-pd = lazy_import("pandas")
 
 SLOPES = {"hsb": "ses_within", "london": "score11"}
 NAMES = {

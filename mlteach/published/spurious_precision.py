@@ -14,13 +14,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import whole
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
 from mlteach.location_scale.fit import fit_location_scale
-
-pd = lazy_import("pandas")
 
 MEAN = {"Intercept": 0.0, "w": 0.2, "x": 0.5, "w:x": -0.1}
 LOG_VARIANCE = {"Intercept": -0.611, "w": 0.1, "x": 0.1, "w:x": -0.1}

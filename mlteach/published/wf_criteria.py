@@ -22,9 +22,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.lazy import lazy_import
 from mlteach.data.shipped import folder
 from mlteach.errors import ModelError
 from mlteach.published.wf_simulation import PARAMETERS, true_groups
@@ -32,7 +32,6 @@ from mlteach.published.wf_simulation import PARAMETERS, true_groups
 if TYPE_CHECKING:
     from mlteach.study.study import Study
 
-pd = lazy_import("pandas")
 
 PUBLISHED = "published_wf_simulation.csv"
 ROUNDING = 0.01 / np.sqrt(12.0)  # standard deviation of what two decimals round away

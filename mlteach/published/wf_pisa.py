@@ -8,10 +8,9 @@ file itself may not be passed on.
 
 from __future__ import annotations
 
-from mlteach.core.lazy import lazy_import
-from mlteach.data.shipped import folder
+import pandas as pd
 
-pd = lazy_import("pandas")
+from mlteach.data.shipped import folder
 
 FILE = "published_wf_pisa.csv"
 COUNTRIES, SCALES = ("Albania", "Ireland"), ("CREATAS", "GROSAGR")

@@ -17,15 +17,13 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import whole
-from mlteach.core.lazy import lazy_import
 from mlteach.data.shipped import folder
 from mlteach.errors import ModelError
 from mlteach.multigroup.fit import fit_multigroup
 from mlteach.study.study import Study
-
-pd = lazy_import("pandas")
 
 VR, BETWEEN, N, G = (2, 5), (0.05, 0.25), (2, 10, 30), (200, 500, 1000)
 CORRELATION = 0.3

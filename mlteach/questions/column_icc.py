@@ -7,13 +7,11 @@ ratio of mean squares of the analysis of variance. Deviations are from the grand
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import cluster_codes, numbers, table_with
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import DataError, DataWarning, warn
-
-pd = lazy_import("pandas")
 
 
 @checked

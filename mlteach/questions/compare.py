@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
 from mlteach.core.nesting import (
     different_data,
@@ -38,8 +38,6 @@ from mlteach.mixed.bootstrap import null_drops, p_value
 from mlteach.mixed.result import MixedResult
 from mlteach.multigroup.nesting import different_rows, not_nested
 from mlteach.multigroup.result import MultigroupResult
-
-pd = lazy_import("pandas")
 
 # Models of one outcome: mixed ones are location-scale models whose variance is a constant.
 TwoLevel = MixedResult | LocationScaleResult

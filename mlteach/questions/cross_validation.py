@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked, one_of, whole
 from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design
 from mlteach.core.formula import effects_of, parse, with_random
-from mlteach.core.lazy import lazy_import
 from mlteach.core.moments import ClusterMoments, solve_within
 from mlteach.core.result import as_generator
 from mlteach.core.summary import Summary
@@ -28,8 +28,6 @@ from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.mixed.fit import deviance_of, fit_arrays
 from mlteach.mixed.notes import design_notes, dropped_note
 from mlteach.mixed.ranef import blups
-
-pd = lazy_import("pandas")
 
 LEAVE = ("rows", "clusters")
 POOLINGS = ("complete", "none", "partial")

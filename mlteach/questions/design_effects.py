@@ -6,13 +6,11 @@ n is a cluster size, N the number of rows, J the number of clusters.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
-
-pd = lazy_import("pandas")
 
 
 @checked

@@ -11,17 +11,15 @@ zero in standard errors, df how much information there is at the level where it 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.core.notes import convergence_notes, listed
 from mlteach.core.summary import INTERCEPT
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 from mlteach.questions.design_effects import scalar
-
-pd = lazy_import("pandas")
 
 # Degrees of freedom that say how well a standard error is known.
 APPROXIMATE = ("satterthwaite", "kenward-roger")

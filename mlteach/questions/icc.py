@@ -13,17 +13,15 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import INTERCEPT, check_level, format_number
 from mlteach.errors import ModelError
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
 from mlteach.questions.design_effects import as_numbers
-
-pd = lazy_import("pandas")
 
 NO_VARIANCE = (
     "No variance between clusters is estimated, so the correlation is zero, without limits."

@@ -18,17 +18,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.lazy import lazy_import
 from mlteach.core.nesting import different_data, fixed_nested
 from mlteach.core.notes import convergence_notes
 from mlteach.core.result import Shown
 from mlteach.core.summary import RESIDUAL, Summary
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-
-pd = lazy_import("pandas")
 
 PARTS = ("fixed_within", "fixed_between", "slope_variation", "mean_variation", "residual")
 WITHIN = ("fixed_within", "slope_variation", "residual")

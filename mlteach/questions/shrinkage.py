@@ -17,17 +17,15 @@ matrix: an effect is pulled by what the others show. The reliability of one effe
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.columns import first_rows
 from mlteach.core.design import varies_within
-from mlteach.core.lazy import lazy_import
 from mlteach.core.moments import ClusterMoments, solve_within
 from mlteach.core.summary import INTERCEPT
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-
-pd = lazy_import("pandas")
 
 # A column lies in the span of Z_j if less than this part of its size is left outside.
 SPAN_TOLERANCE = 1e-8

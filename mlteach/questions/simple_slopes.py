@@ -11,17 +11,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.distributions import t_quantile
-from mlteach.core.lazy import lazy_import
 from mlteach.core.result import Shown
 from mlteach.core.summary import Summary, check_level, coefficient_table, format_number
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 from mlteach.questions.slope_line import SlopeLine
-
-pd = lazy_import("pandas")
 
 # Directions (intercept and slope of the line) in which the test is looked at: two bounds between
 # neighbours would go unseen.

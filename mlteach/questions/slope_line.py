@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.coded import Coded
 from mlteach.core.columns import first_rows
 from mlteach.core.design import Design, categories, varies_within
-from mlteach.core.lazy import lazy_import
 from mlteach.core.summary import format_number
 from mlteach.errors import ModelError, shown
 from mlteach.mixed.result import MixedResult
-
-pd = lazy_import("pandas")
 
 # A second difference this small beside the first is rounding.
 STRAIGHT = 1e-8

@@ -15,12 +15,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import ConvergenceWarning, MLTeachError, ModelError
 from mlteach.study.limit import TooLong, limited
-
-pd = lazy_import("pandas")
 
 REQUIRED = ("estimate", "se", "lower", "upper")
 # What counts as a failed fit. Any other error is a mistake in the study and ends it.

@@ -26,12 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
 from mlteach.study.batches import Batch, Plan, is_too_long, run_batch
-
-pd = lazy_import("pandas")
 
 HEAD = "study.json"
 DRAFT = ".part"

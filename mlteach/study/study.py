@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import checked, is_whole, whole
-from mlteach.core.lazy import lazy_import
 from mlteach.core.progress import Progress
 from mlteach.errors import ModelError
 from mlteach.study.batches import Batch, Plan, plain_columns, replication_rng, to_do, where
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-pd = lazy_import("pandas")
 
 # Small enough to lose, large enough for its costs: a message to a process, a file.
 MOST_IN_A_BATCH = 25

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
 from mlteach.errors import ModelError
-
-pd = lazy_import("pandas")
 
 
 def summarise(estimates: pd.DataFrame, truth: pd.Series) -> pd.DataFrame:

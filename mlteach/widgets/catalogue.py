@@ -6,11 +6,10 @@ import importlib
 import pkgutil
 from functools import cache
 
-from mlteach.core.lazy import lazy_import
+import pandas as pd
+
 from mlteach.errors import ModelError
 from mlteach.widgets.base import Widget
-
-pd = lazy_import("pandas")
 
 LESSONS = "mlteach.widgets.lessons"
 

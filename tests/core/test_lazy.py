@@ -1,27 +1,44 @@
-"""Stand-ins load their module at first use, and a missing one is noticed at once."""
+"""Names that load their module at first use; packages that only some purposes need."""
 
 import subprocess
 import sys
 
 import pytest
 
-from mlteach.core.lazy import lazy_import
+from mlteach.core.lazy import from_extra, lazy_names
+from mlteach.errors import ModelError
 
 
-def test_the_module_is_loaded_at_first_use():
+@pytest.fixture
+def xml(tmp_path):
+    """The names of the standard library's xml, by a stub of our own."""
+    stub = "from xml import sax as sax\nfrom xml.etree.ElementTree import Element as Element\n"
+    (tmp_path / "__init__.pyi").write_text(stub)
+    return lazy_names("xml", str(tmp_path / "__init__.py"))
+
+
+def test_a_module_is_loaded_at_first_use():
     code = (
-        "import sys; from mlteach.core.lazy import lazy_import; m = lazy_import('colorsys'); "
-        "before = object.__getattribute__(m, '__dict__').get('rgb_to_hsv'); "
-        "print(before is None, m.rgb_to_hsv(0, 0, 1)[2], sys.modules['colorsys'] is m)"
+        "import sys, mlteach as mt; name = 'mlteach.questions.design_effects'; "
+        "before = name in sys.modules; mt.design_effect(5, 0.3); print(before, name in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.split() == ["True", "1", "True"]
+    assert out.stdout.split() == ["False", "True"]
 
 
-def test_a_loaded_module_is_itself():
-    assert lazy_import("sys") is sys
+def test_names_are_those_of_the_stub(xml):
+    names, find, listed = xml
+    assert names == ["Element", "sax"]
+    assert find("Element")("a").tag == "a"
+    assert find("sax") is sys.modules["xml.sax"]
+    assert set(names) <= set(listed())
 
 
-def test_a_missing_module_is_noticed_at_once():
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        lazy_import("no_such_module")
+def test_an_unknown_name_is_refused(xml):
+    with pytest.raises(AttributeError, match="module 'xml' has no attribute 'dom'"):
+        xml[1]("dom")
+
+
+def test_a_missing_package_is_named_with_the_extra_that_brings_it():
+    with pytest.raises(ModelError, match=r"This needs no_such, .*mlteach\[book\]"):
+        from_extra("no_such.module", "This")

@@ -1,14 +1,10 @@
 """Structures that can be checked by eye: relations, and diagrams that show them readably."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 
 from mlteach.data.shipped import load
 from mlteach.diagrams import (
@@ -39,12 +35,6 @@ MEMBERS = pd.DataFrame(
 TIES = pd.DataFrame({"sender": list("AABC"), "receiver": list("BCAB"), "tie": [1, 2, 3, 4]})
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def relation_of(table, levels):
     rows = relations(table, levels).itertuples(index=False)
     return {(row.finer, row.coarser): row.relation for row in rows}
@@ -57,7 +47,7 @@ def written(ax):
 def color_of(ax, text):
     """Edge colour of the one unit that shows a text."""
     (found,) = [t for t in ax.texts if t.get_text() == text]
-    return matplotlib.colors.to_hex(found.get_bbox_patch().get_edgecolor()).upper()
+    return to_hex(found.get_bbox_patch().get_edgecolor()).upper()
 
 
 def contrast(one, other):

@@ -1,17 +1,12 @@
 """Pictures of the wide format: one colour and hatch a parameter, and nothing that overlaps."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 from itertools import product
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from mlteach.diagrams import covariance_pattern, format_diagram, path_diagram
+from mlteach.diagrams import covariance_pattern, format_diagram
 from mlteach.diagrams.base import INK
 from mlteach.diagrams.parameters import parameters_of
 from mlteach.diagrams.paths import FULL, PALE
@@ -19,12 +14,6 @@ from mlteach.errors import ModelError
 from tests.diagrams.test_diagrams import CONTRAST, contrast
 
 FREE_EQUAL = ("free", "equal")
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def look_of(ax):
@@ -104,8 +93,7 @@ def test_symbols_are_readable_on_every_colour(pair, share):
 @pytest.mark.parametrize("n", [2, 3])
 def test_a_path_diagram_has_a_box_a_column_and_a_label_a_parameter(p, n):
     variables = ["x1", "x2", "x3"][:p]
-    axes = path_diagram(variables, n, ("a", "b"))
-    for ax in axes:
+    for ax in format_diagram("multigroup", variables, n)[:, 2]:
         texts = [t.get_text() for t in ax.texts]
         assert {f"{x}_{i}" for x in variables for i in range(1, n + 1)} < set(texts)
         pairs = p * (p + 1) // 2
@@ -117,7 +105,7 @@ def test_a_path_diagram_has_a_box_a_column_and_a_label_a_parameter(p, n):
 
 @pytest.mark.parametrize("p", [1, 2, 3])
 def test_labels_of_a_path_diagram_do_not_overlap(p):
-    for ax in path_diagram(["x1", "x2", "x3"][:p], 2, ("a", "b")):
+    for ax in format_diagram("multigroup", ["x1", "x2", "x3"][:p])[:, 2]:
         ax.figure.draw_without_rendering()
         boxes = [t.get_window_extent() for t in ax.texts]
         assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
@@ -151,9 +139,9 @@ def test_the_three_formats():
     [
         ({"variables": list("abcd")}, "1 to 3 variables"),
         ({"groups": list("abcde")}, "1 to 4 groups"),
-        ({"n": 0}, "not a number of members"),
+        ({"n": 0}, "not a whole number of 1 or more"),
         ({"n": 1.5}, "not a whole number"),
-        ({"within": "same"}, "neither"),
+        ({"within": "same"}, "not known"),
         ({"equal": "between.x~~q"}, "names q"),
     ],
 )
@@ -164,5 +152,5 @@ def test_a_picture_that_cannot_be_drawn(arguments, message):
 
 
 def test_an_unknown_format_is_refused():
-    with pytest.raises(ModelError, match="'long', 'wide', 'multigroup'"):
+    with pytest.raises(ModelError, match="choose 'long', 'wide' or 'multigroup'"):
         format_diagram("tall")

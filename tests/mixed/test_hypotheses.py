@@ -14,8 +14,8 @@ from scipy import stats
 import mlteach as mt
 from mlteach.core.distributions import f_sf
 from mlteach.errors import FormulaError, ModelError
+from mlteach.mixed.degrees_of_freedom import DDF_METHODS
 from mlteach.mixed.hypotheses import read_hypothesis
-from mlteach.mixed.inference import DDF_METHODS
 from tests.dense import small_data
 from tests.places import REFERENCE
 

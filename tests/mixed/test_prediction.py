@@ -11,7 +11,7 @@ from scipy import stats
 
 import mlteach as mt
 from mlteach.errors import DataError, ModelError
-from mlteach.mixed.inference import variance_information
+from mlteach.mixed.information import variance_information
 from mlteach.mixed.prediction import error_variance
 from tests.dense import covariance, small_data
 from tests.places import REFERENCE

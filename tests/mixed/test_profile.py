@@ -129,7 +129,7 @@ def test_uncorrelated_effects_have_no_correlation_row(data):
 
 def test_options_are_checked(data):
     fit = fit_mixed("y ~ x + (1 | g)", data)
-    with pytest.raises(ModelError, match="method='wald', 'profile' or 'bootstrap'"):
+    with pytest.raises(ModelError, match="choose 'wald', 'profile' or 'bootstrap'"):
         fit.confint("bayes")
     with pytest.raises(ValueError, match="between 0 and 1"):
         fit.confint(level=95)

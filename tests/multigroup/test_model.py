@@ -58,8 +58,8 @@ def test_positions_have_means_and_within_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"within": "same"}, "within='same' is neither"),
-        ({"means": True}, "means=True is neither"),
+        ({"within": "same"}, "within='same' is not known"),
+        ({"means": True}, "means=True is not known"),
         ({"equal": ["between a"]}, "does not understand"),
         ({"equal": [3]}, "does not understand"),
         ({"equal": ["between.a~~z"]}, "names z, which the model does not have"),

@@ -74,7 +74,7 @@ def test_implied_matrix_has_the_two_levels(fit) -> None:
         (lambda fit: fit.implied(None, 2), "no group None"),
         (lambda fit: fit.implied("Public", 0), "n=0 is not a whole number"),
         (lambda fit: fit.ranef("Private"), "no group 'Private'"),
-        (lambda fit: fit.conf_int(method="exact"), "neither"),
+        (lambda fit: fit.conf_int(method="exact"), "not known"),
         (lambda fit: fit.conf_int(95), "between 0 and 1"),
     ],
 )

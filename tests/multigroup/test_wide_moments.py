@@ -5,7 +5,8 @@ import pytest
 
 from mlteach.errors import DataError
 from mlteach.multigroup.wide import to_wide
-from mlteach.multigroup.wide_moments import wide_moments, wide_requirement
+from mlteach.multigroup.wide_moments import wide_moments
+from mlteach.multigroup.wide_requirement import wide_requirement
 from tests.multigroup.test_wide import SMALL, balanced
 
 # Means and cross-products of a few hundred numbers; what differs is the order of their sums.

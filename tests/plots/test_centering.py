@@ -14,13 +14,6 @@ EXACT = {"rtol": 1e-12, "atol": 1e-14}  # the same numbers, only drawn
 FOUR_CASES = [(0.0, 1.0), (1.0, 0.0), (0.5, 1.5), (-1.0, 1.4)]
 
 
-@pytest.fixture(autouse=True)
-def _no_screen():
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def ses():
     return mt.fit_centering("math ~ ses", mt.load("hsb"), cluster="school")

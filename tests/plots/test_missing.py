@@ -14,13 +14,6 @@ from mlteach.errors import DataError
 EXACT = {"rtol": 1e-12}  # the same numbers, only drawn
 
 
-@pytest.fixture(autouse=True)
-def _no_screen():
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(1)

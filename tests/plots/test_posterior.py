@@ -9,8 +9,9 @@ import pytest
 import mlteach as mt
 from mlteach import plots
 from mlteach.location_scale.bayes.draws import Draws, inference_data
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.posterior import LocationScalePosterior
-from mlteach.location_scale.bayes.priors import Effects, FlatPrior, InverseWishart, WeakPrior
+from mlteach.location_scale.bayes.priors import FlatPrior, InverseWishart, WeakPrior
 from mlteach.location_scale.design import location_scale_design
 
 az = pytest.importorskip("arviz")
@@ -31,12 +32,6 @@ def fit(hsb):
     raw.add_groups({"sample_stats": raw.posterior})
     idata = inference_data(d, Draws.of(raw, effects), raw, rng)
     return LocationScalePosterior(d, idata, None, WeakPrior())
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_chains_are_drawn_one_upon_the_other(fit):

@@ -23,13 +23,6 @@ PARTS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _no_screen():
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def data():
     hsb = load("hsb")

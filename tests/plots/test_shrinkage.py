@@ -16,13 +16,6 @@ from mlteach.errors import ModelError
 EXACT = {"rtol": 1e-12, "atol": 1e-12}  # the same numbers, only drawn
 
 
-@pytest.fixture(autouse=True)
-def _no_screen():
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def data(hsb):
     return mt.center(hsb, "ses", cluster="school")

@@ -1,6 +1,5 @@
 """Figures of slopes: numbers in the artists, words in the descriptions, and what is refused."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,14 +12,6 @@ from mlteach.plots.fan import predicted_lines
 EXACT = {"rtol": 1e-10, "atol": 1e-12}  # the same numbers by another route: rounding only
 # Lines of 160 clusters through least squares on predictions that are exactly linear
 LINEAR = {"rtol": 1e-8, "atol": 1e-10}
-
-
-@pytest.fixture(autouse=True)
-def _no_screen():
-    """Draw in memory, and leave no figure open behind a test."""
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,9 @@ import pandas as pd
 import pytensor
 
 from mlteach.location_scale.bayes.draws import Draws, inference_data
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.graph import products
-from mlteach.location_scale.bayes.priors import Effects, WeakPrior
+from mlteach.location_scale.bayes.priors import WeakPrior
 from mlteach.location_scale.bayes.sample import collapsed_model
 from mlteach.location_scale.design import location_scale_design
 

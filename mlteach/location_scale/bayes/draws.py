@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.factor import level_two_factor
 from mlteach.location_scale.bayes.graph import condition, location_effects, products, spread
-from mlteach.location_scale.bayes.priors import Effects
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.level_two import LevelTwoFunctions
 

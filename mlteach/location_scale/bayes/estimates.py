@@ -10,19 +10,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
+from mlteach.core.result import effects_table
 from mlteach.core.summary import pair_name
 from mlteach.errors import ModelError
 from mlteach.location_scale.bayes.checks import CHUNK
 from mlteach.location_scale.bayes.priors import Prior
-from mlteach.location_scale.estimates import LocationScaleModel
 from mlteach.location_scale.level_two import LevelTwoFunctions
+from mlteach.location_scale.model import LocationScaleModel
 
 if TYPE_CHECKING:
     import arviz
-
-pd = lazy_import("pandas")
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,11 +130,10 @@ class PosteriorEstimates(LocationScaleModel):
         parts = {}
         for col in range(d):
             for row in range(col, d):
-                pair = pair_name(names, col, row)
                 values = omega[..., row, row] if row == col else rho[..., place[row, col]]
                 # What the model fixes at zero is no component.
                 if np.ptp(values.to_numpy()) > 0.0:
-                    parts[pair] = values.to_numpy()
+                    parts[pair_name(names, col, row)] = values.to_numpy()
         return parts
 
     @cached_property
@@ -150,17 +148,6 @@ class PosteriorEstimates(LocationScaleModel):
             return pd.DataFrame(columns=self.mean.columns, index=index, dtype=float)
         return self.table("between", range(len(labels))).set_axis(index)
 
-    def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:
-        """Posterior mean of Omega at each row of a table of level-2 predictors.
-
-        Raises
-        ------
-        ModelError
-            If the model has no level-2 functions: then Omega is the same everywhere.
-        """
-        mean = self.omega_draws(data).mean(axis=0)
-        return [pd.DataFrame(o, index=self.effects, columns=self.effects) for o in mean]
-
     def omega_draws(self, data: pd.DataFrame) -> np.ndarray:
         """Draws of Omega at rows of level-2 predictors, shape (draws, rows, d, d).
 
@@ -169,12 +156,10 @@ class PosteriorEstimates(LocationScaleModel):
         ModelError
             As :meth:`random_at`.
         """
-        if self.functions is None:
-            raise ModelError(
-                "This model has one Omega for all clusters, fit.random. For one that depends on "
-                "level-2 predictors fit it with between='~ ...'."
-            )
-        return self.functions.omega(self._between_scaled, data)
+        return self._level_two().omega(self._between_scaled, data)
+
+    def _omega_at(self, data: pd.DataFrame) -> np.ndarray:
+        return self.omega_draws(data).mean(axis=0)
 
     @property
     def _between_scaled(self) -> np.ndarray:
@@ -252,10 +237,8 @@ class PosteriorEstimates(LocationScaleModel):
     def ranef(self) -> pd.DataFrame:
         """Posterior means of all random effects, their SDs in ``<name>_sd``; one row a cluster."""
         draws = np.concatenate([self._draws("u"), self._draws("v")], axis=2)
-        labels = self.design.mean.labels
-        mean = pd.DataFrame(draws.mean(axis=0), index=labels, columns=self.effects)
-        sd = pd.DataFrame(draws.std(axis=0, ddof=1), index=labels, columns=self.effects)
-        return mean.join(sd.add_suffix("_sd"))
+        mean, sd = draws.mean(axis=0), draws.std(axis=0, ddof=1)
+        return effects_table(mean, sd, self.design.mean.labels, self.effects)
 
 
 def tails(level: float) -> tuple[float, float]:

@@ -14,7 +14,8 @@ import numpy as np
 from mlteach.location_scale.bayes.graph import total
 
 if TYPE_CHECKING:
-    from mlteach.location_scale.bayes.priors import Effects, Prior, WeakPrior
+    from mlteach.location_scale.bayes.effects import Effects
+    from mlteach.location_scale.bayes.priors import Prior, WeakPrior
     from mlteach.location_scale.level_two import LevelTwoFunctions
 
 Entries = dict[tuple[int, int], Any]

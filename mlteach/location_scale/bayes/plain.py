@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.factor import Entries, sampled_factor
 from mlteach.location_scale.bayes.graph import solve_upper
 from mlteach.location_scale.bayes.priors import (
     NU_PRIOR,
-    Effects,
     FlatPrior,
     InverseWishart,
     Prior,

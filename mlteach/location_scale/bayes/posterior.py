@@ -12,22 +12,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.arguments import whole
 from mlteach.core.columns import first_rows
-from mlteach.core.lazy import lazy_import
 from mlteach.core.result import Result, as_generator, does_not_apply
 from mlteach.core.summary import Summary, check_level
 from mlteach.location_scale.bayes.checks import DIC, diagnose, dic, with_log_likelihood
 from mlteach.location_scale.bayes.estimates import PosteriorEstimates, described, tails
 from mlteach.location_scale.bayes.predictive import predictive
 from mlteach.location_scale.derived import RATIOS
-from mlteach.location_scale.notes import design_notes
+from mlteach.location_scale.notes import design_notes, summary
 
 if TYPE_CHECKING:
     import arviz
-
-pd = lazy_import("pandas")
 
 
 NO_TEST = "a posterior has no test statistics; conf_int() has the quantiles of its draws."
@@ -183,35 +181,19 @@ class LocationScalePosterior(PosteriorEstimates, Result):
             yield "variance", self.cluster, components.loc[is_variance]
             yield "correlation", self.cluster, components.loc[~is_variance]
         if "association" in post:
-            yield (
-                "association",
-                self.cluster,
-                self.table("association", post["power"].to_numpy(), level),
-            )
+            powers = post["power"].to_numpy()
+            yield "association", self.cluster, self.table("association", powers, level)
 
     def summary(self) -> Summary:
         """Both functions side by side, and the random effects that join them."""
-        d, post = self.design, self.idata.posterior
-        average = self.average_variance
+        post = self.idata.posterior
         facts = {
-            "Mean function": d.mean.formula.text,
-            "Log variance function": d.variance_text.strip(),
             "Method": f"Bayes, {post.sizes['chain']} chains of {post.sizes['draw']} draws",
             "Prior": repr(self.prior),
             "Rows": f"{self.nobs}",
             "Clusters": f"{self.n_clusters} ({self.cluster})",
             "DIC": f"{self.dic.dic:.1f} (effective parameters {self.dic.p_d:.1f})",
-            "Level-1 variance": f"{average['median']:.3f} in the median cluster, "
-            f"{average['average']:.3f} on average",
         }
-        tables = {
-            "Mean function": self.mean,
-            "Log variance function": self.log_variance,
-            "Random effects: variances and correlations": self.components,
-        }
-        if self.functions is not None:
-            tables["Level-2 functions: log variances, atanh of correlations"] = self.between
-        if "association" in self.idata.posterior:
-            tables["Association: effects of the mean in the log variance"] = self.association
+        tables = {"Random effects: variances and correlations": self.components}
         title = "Two-level location-scale model, posterior"
-        return Summary(title, facts, tables, self.notes, self.converged)
+        return summary(self, title, facts, tables, "association" in post)

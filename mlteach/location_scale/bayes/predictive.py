@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from mlteach.core.lazy import lazy_import
 from mlteach.location_scale.bayes.checks import entered
 from mlteach.location_scale.design import LocationScaleDesign
-
-pd = lazy_import("pandas")
+from mlteach.location_scale.prediction import outcomes
 
 
 def predictive(
@@ -39,11 +38,7 @@ def predictive(
     if "nu" in draws:
         half = 0.5 * draws["nu"][:, None]
         effects = effects / np.sqrt(rng.gamma(half, 1.0 / half, size=(n, J)))[..., None]
-    log_variance = draws["alpha"] @ d.W.T
+    more = np.zeros((n, J))
     if "association" in draws:
-        log_variance += entered(draws["association"], effects[:, :, :q])[:, d.mean.codes]
-    u, v = np.split(effects[:, d.mean.codes], [q], axis=2)
-    log_variance += np.einsum("ir,nir->ni", d.S, v)
-    mean = draws["beta"] @ d.mean.X.T + np.einsum("iq,niq->ni", d.mean.Z, u)
-    y = mean + np.exp(0.5 * log_variance) * rng.standard_normal(mean.shape)
-    return pd.DataFrame(y.T, index=d.mean.index, columns=[f"sim_{k + 1}" for k in range(n)])
+        more = entered(draws["association"], effects[:, :, :q])
+    return outcomes(d, draws["beta"], draws["alpha"], effects, more, rng)

@@ -14,150 +14,16 @@ standard deviation of its predictor), a scale effect on the log scale (a standar
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from mlteach.errors import ModelError
-from mlteach.location_scale.design import SCALE, LocationScaleDesign
+from mlteach.location_scale.bayes.effects import Effects
 
 # Degrees of freedom of t-distributed effects: gamma with this shape and rate (Juarez & Steel 2010).
 NU_PRIOR = (2.0, 0.1)
-
-
-@dataclass(frozen=True)
-class Effects:
-    """The random effects of both functions, scale effects first, and their units.
-
-    Attributes
-    ----------
-    r, q : int
-        Scale and location effects; d = r + q.
-    names : tuple of str
-        Scale effects first, as the tables name them.
-    blocks : tuple of tuple of int
-        Effects that vary together.
-    unit : ndarray, shape (d,)
-        Natural units, in the user's.
-    to_rows : ndarray, shape (d, d)
-        Block-diagonal: effects in the units of ``d.rows`` from effects in natural units.
-    """
-
-    r: int
-    q: int
-    names: tuple[str, ...]
-    blocks: tuple[tuple[int, ...], ...]
-    unit: np.ndarray
-    to_rows: np.ndarray
-
-    @property
-    def d(self) -> int:
-        """Number of effects."""
-        return self.r + self.q
-
-    @property
-    def mean_first(self) -> np.ndarray:
-        """Positions of the effects in the order that is shown: location effects first."""
-        return np.r_[self.r : self.d, 0 : self.r]
-
-    @classmethod
-    def of(cls, d: LocationScaleDesign, correlated: bool) -> Effects:
-        """Effects of a design.
-
-        Raises
-        ------
-        ModelError
-            If effects are correlated across the functions but not within the mean function.
-        """
-        r, q = d.S.shape[1], d.mean.Z.shape[1]
-        own = [*d.s_blocks, *(tuple(r + k for k in block) for block in d.mean.blocks)]
-        joint = correlated and r > 0
-        if joint and len(own) > 2:
-            raise ModelError(
-                "One function has uncorrelated random effects; effects that correlate with those "
-                "of the other function must correlate with each other. Put them in one term, such "
-                "as (1 + x | school), or use association=False."
-            )
-        blocks = (tuple(range(r + q)),) if joint else tuple(b for b in own if b)
-        unit = np.concatenate([1.0 / _size(d.S), d.mean.y.std() / _size(d.mean.Z)])
-        to_user = np.zeros((r + q, r + q))
-        to_user[:r, :r], to_user[r:, r:] = d.T_s, d.scaling.scale * d.scaling.T
-        names = (*(SCALE + name for name in d.s_names), *d.mean.z_names)
-        return cls(
-            r,
-            q,
-            names,
-            tuple(b for b in blocks if b),
-            unit,
-            np.linalg.solve(to_user, np.diag(unit)),
-        )
-
-    @property
-    def places(self) -> list[tuple[int, int]]:
-        """Free elements of L, row by row within blocks."""
-        return [
-            (a, b) for block in self.blocks for i, a in enumerate(block) for b in block[: i + 1]
-        ]
-
-    def entries(self, xp, free) -> dict[tuple[int, int], Any]:
-        """Entries of L from free numbers (..., m), one for each of :attr:`places`.
-
-        Row i of L is sd_i (y, 1) / sqrt(1 + |y|^2) with y = sinh z: log sd_i takes the place of the
-        diagonal, z of what is left of it. Where sd_i is near zero z is free, as the correlations
-        are. Of two effects tanh z is the correlation; y itself would have tails as heavy as a t
-        distribution's, in which a sampler gets stuck.
-        """
-        L, k = {}, 0
-        for block in self.blocks:
-            for i, a in enumerate(block):
-                y, sd = [xp.sinh(free[..., k + m]) for m in range(i)], xp.exp(free[..., k + i])
-                corner = sd * (1.0 + sum(x * x for x in y)) ** -0.5
-                L |= {(a, b): x * corner for b, x in zip(block[:i], y, strict=True)}
-                L[a, a] = corner
-                k += i + 1
-        return L
-
-    def log_jacobian(self, xp, L) -> Any:
-        """Log determinant of the derivative of L by its free numbers.
-
-        It is the sum of i log L_ii, and of log cosh z for what is left of the diagonal.
-        """
-        out = 0.0
-        for block in self.blocks:
-            for i, a in enumerate(block):
-                out = out + (i + 1.0) * xp.log(L[a, a])
-                out = out + 0.5 * sum(xp.log1p((L[a, b] / L[a, a]) ** 2) for b in block[:i])
-        return out
-
-    def factors(self, free: np.ndarray) -> np.ndarray:
-        """L (S, d, d) from its free numbers (S, m)."""
-        L = np.zeros((len(free), self.d, self.d))
-        for (a, b), values in self.entries(np, free).items():
-            L[:, a, b] = values
-        return L
-
-    def entries_in_rows(self, L: dict[tuple[int, int], Any]) -> list[list[Any]]:
-        """Entries of ``to_rows L``, for L given by its free entries."""
-        every = range(self.d)
-        return [
-            [
-                sum(
-                    self.to_rows[a, k] * L[k, b]
-                    for k in every
-                    if self.to_rows[a, k] and (k, b) in L
-                )
-                for b in every
-            ]
-            for a in every
-        ]
-
-
-def _size(columns: np.ndarray) -> np.ndarray:
-    """Standard deviations of columns; the size of the value where a column is constant."""
-    sd, level = columns.std(axis=0), np.abs(columns).max(axis=0, initial=0.0)
-    return np.where(sd > 1e-12 * level, sd, level)
 
 
 @dataclass(frozen=True)
@@ -217,11 +83,11 @@ class WeakPrior:
     def variance_density(self, effects: Effects, k: int, at: np.ndarray) -> np.ndarray:
         """Prior density of the variance of effect k, user's units, at values above zero."""
         size = self.sizes(effects)[k] * effects.unit[k]
-        return np.exp(-0.5 * at / size**2) / np.sqrt(2.0 * np.pi * at) / size
+        return stats.gamma.pdf(at, 0.5, scale=2.0 * size**2)
 
     def correlation_density(self, effects: Effects, a: int, b: int, at: np.ndarray) -> np.ndarray:
         """Prior density of the correlation of effects a and b, at values within -1 and 1."""
-        power = self.lkj - 2.0 + 0.5 * _block_of(effects, a, b)
+        power = self.lkj - 2.0 + 0.5 * len(effects.block_of(a, b))
         return _normalised(lambda rho: (1.0 - rho**2) ** power, at)
 
     def log_density_functions(self, xp, functions, effects: Effects, free):
@@ -240,7 +106,7 @@ class WeakPrior:
                 elif row == col:
                     out = out + 0.5 * x / level - 0.5 * xp.exp(x / level) / size[row] ** 2
                 else:
-                    block = _block_of(effects, row, col)
+                    block = len(effects.block_of(row, col))
                     # log(1 - rho^2) = -2 log cosh z
                     log_cosh = xp.logaddexp(x / level, -x / level) - np.log(2.0)
                     out = out - 2.0 * (self.lkj - 1.0 + 0.5 * block) * log_cosh
@@ -256,11 +122,6 @@ class WeakPrior:
             L = sd[:, :, None] * C
             out[np.ix_(range(draws), block, block)] = L @ L.transpose(0, 2, 1)
         return out
-
-
-def _block_of(effects: Effects, a: int, b: int) -> int:
-    """Number of effects that vary together with these two."""
-    return next(len(block) for block in effects.blocks if a in block and b in block)
 
 
 def _normalised(density, at: np.ndarray) -> np.ndarray:
@@ -332,8 +193,7 @@ class InverseWishart:
         """See :meth:`WeakPrior.variance_density`: an inverse gamma density."""
         scale, df = self._marginal(effects, k, k)
         shape, rate = 0.5 * (df - 1.0), 0.5 * scale[0, 0] * effects.unit[k] ** 2
-        log = shape * np.log(rate) - math.lgamma(shape) - (shape + 1.0) * np.log(at) - rate / at
-        return np.exp(log)
+        return stats.invgamma.pdf(at, shape, scale=rate)
 
     def correlation_density(self, effects: Effects, a: int, b: int, at: np.ndarray) -> np.ndarray:
         """See :meth:`WeakPrior.correlation_density`; the variances are integrated out.
@@ -352,7 +212,7 @@ class InverseWishart:
 
     def _marginal(self, effects: Effects, a: int, b: int) -> tuple[np.ndarray, float]:
         """Scale matrix and degrees of freedom of two effects of one block, natural units."""
-        block = next(block for block in effects.blocks if a in block and b in block)
+        block = effects.block_of(a, b)
         scale, df = self.natural(effects, block)
         at = [block.index(a), block.index(b)]
         return scale[np.ix_(at, at)], df - len(block) + 2.0
@@ -380,8 +240,6 @@ class InverseWishart:
 
     def draw(self, rng: np.random.Generator, effects: Effects, draws: int) -> np.ndarray:
         """See :meth:`WeakPrior.draw`."""
-        from scipy import stats
-
         out = np.zeros((draws, effects.d, effects.d))
         for block in effects.blocks:
             scale, df = self.natural(effects, block)

@@ -22,6 +22,7 @@ from mlteach.core.lazy import check_extra
 from mlteach.errors import ModelError
 from mlteach.location_scale.bayes.announcement import note_announcement
 from mlteach.location_scale.bayes.draws import Draws, inference_data
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.factor import sampled_factor
 from mlteach.location_scale.bayes.graph import (
     ClusterProducts,
@@ -31,7 +32,7 @@ from mlteach.location_scale.bayes.graph import (
     spread,
 )
 from mlteach.location_scale.bayes.plain import plain_model
-from mlteach.location_scale.bayes.priors import NU_PRIOR, Effects, FlatPrior, Prior, WeakPrior
+from mlteach.location_scale.bayes.priors import NU_PRIOR, FlatPrior, Prior, WeakPrior
 from mlteach.location_scale.bayes.separate_fits import inverse_wishart_from_separate_fits
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.level_two import LevelTwoFunctions

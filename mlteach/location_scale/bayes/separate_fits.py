@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.errors import ModelError
-from mlteach.location_scale.bayes.priors import Effects, InverseWishart
+from mlteach.location_scale.bayes.effects import Effects
+from mlteach.location_scale.bayes.priors import InverseWishart
 from mlteach.location_scale.design import LocationScaleDesign
 
 # Columns of a cluster count as dependent beyond this ratio of singular values.

@@ -13,15 +13,13 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from scipy import special
 
 from mlteach.core.distributions import two_sided_t
-from mlteach.core.lazy import lazy_import
 from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Slider
 from mlteach.widgets.look import figure
-
-special = lazy_import("scipy.special")
 
 SCHOOLS, TAU = 12, 0.6
 SEED = 43

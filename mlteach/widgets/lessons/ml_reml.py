@@ -14,15 +14,13 @@ averaged over its quantiles. Everything is in multiples of the true τ².
 from __future__ import annotations
 
 import numpy as np
+from scipy import special
 
 from mlteach.core.distributions import chi2_sf
-from mlteach.core.lazy import lazy_import
 from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Slider
 from mlteach.widgets.look import figure
-
-special = lazy_import("scipy.special")
 
 #: Midpoints of equal parts of probability, at which SSW is taken.
 PROBABILITIES = (np.arange(200) + 0.5) / 200

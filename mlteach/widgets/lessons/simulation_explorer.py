@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.lazy import lazy_import
 from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.published.wf_criteria import agreement, criteria
@@ -21,8 +21,6 @@ from mlteach.study.study import Study
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.look import figure
-
-pd = lazy_import("pandas")
 
 #: Name in the stored table, ticks in percent, and ends. RMSE and bias are relative to the truth.
 CRITERIA = {

@@ -11,19 +11,18 @@ from functools import cache
 from itertools import product
 
 import numpy as np
+import pandas as pd
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
-from mlteach.core.lazy import lazy_import
 from mlteach.core.palette import PALETTE
 from mlteach.multigroup.lavaan import parameter_labels
 from mlteach.multigroup.model import multigroup_model
-from mlteach.multigroup.wide_moments import wide_moments, wide_requirement
+from mlteach.multigroup.wide_moments import wide_moments
+from mlteach.multigroup.wide_requirement import wide_requirement
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.look import figure
-
-pd = lazy_import("pandas")
 
 SEED = 13
 VARIABLES = ("x1", "x2", "x3")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlteach.location_scale.bayes.draws import CHUNK, Draws, _drawn_effects, inference_data
-from mlteach.location_scale.bayes.priors import Effects
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.design import location_scale_design
 
 az = pytest.importorskip("arviz")

@@ -9,8 +9,9 @@ from scipy import integrate
 
 import mlteach as mt
 from mlteach.location_scale.bayes.draws import Draws, inference_data
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.factor import LEAST_LEFT, level_two_factor, level_two_values
-from mlteach.location_scale.bayes.priors import Effects, WeakPrior
+from mlteach.location_scale.bayes.priors import WeakPrior
 from mlteach.location_scale.bayes.sample import collapsed_model
 from mlteach.location_scale.design import location_scale_design
 from mlteach.location_scale.level_two import level_two_functions

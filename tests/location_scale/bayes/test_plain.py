@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.graph import condition, products, solve_upper, spread
 from mlteach.location_scale.bayes.plain import plain_model
-from mlteach.location_scale.bayes.priors import Effects, FlatPrior, InverseWishart, WeakPrior
+from mlteach.location_scale.bayes.priors import FlatPrior, InverseWishart, WeakPrior
 from mlteach.location_scale.bayes.sample import collapsed_model
 from mlteach.location_scale.design import location_scale_design
 

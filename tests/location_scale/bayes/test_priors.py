@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from mlteach.errors import ModelError
-from mlteach.location_scale.bayes.priors import Effects, FlatPrior, InverseWishart, WeakPrior
+from mlteach.location_scale.bayes.effects import Effects
+from mlteach.location_scale.bayes.priors import FlatPrior, InverseWishart, WeakPrior
 from mlteach.location_scale.design import location_scale_design
 
 # Jacobians by central differences; log densities of order ten.

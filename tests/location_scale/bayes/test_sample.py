@@ -9,14 +9,9 @@ import pytest
 from scipy import stats
 
 from mlteach.errors import ModelError
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.graph import condition, products, spread
-from mlteach.location_scale.bayes.priors import (
-    NU_PRIOR,
-    Effects,
-    FlatPrior,
-    InverseWishart,
-    WeakPrior,
-)
+from mlteach.location_scale.bayes.priors import NU_PRIOR, FlatPrior, InverseWishart, WeakPrior
 from mlteach.location_scale.bayes.sample import collapsed_model, resolve_prior, sample
 from mlteach.location_scale.design import location_scale_design
 from tests.places import REFERENCE

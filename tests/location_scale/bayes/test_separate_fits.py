@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mlteach.errors import ModelError
-from mlteach.location_scale.bayes.priors import Effects
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.separate_fits import (
     cluster_estimates,
     inverse_wishart_from_separate_fits,

@@ -1,4 +1,4 @@
-"""What the estimates are worth: information, degrees of freedom, likelihood-ratio tests.
+"""Degrees of freedom of t- and F-tests: Satterthwaite, Kenward-Roger, between-within.
 
 Everything is put together from the q x q pieces of
 :class:`mlteach.mixed.deviance.ProfiledDeviance`, cluster by cluster; no N x N matrix is formed.
@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.core.arguments import one_of
-from mlteach.core.linalg import inverse_on_curved
-from mlteach.core.lr_test import covariance_cone_weights, orthant_weights
 from mlteach.errors import ModelError
 from mlteach.mixed.deviance import ProfiledDeviance
+from mlteach.mixed.information import variance_information
 
 DDF_METHODS = ("satterthwaite", "kenward-roger", "between-within", "residual", "z")
 
@@ -32,47 +31,6 @@ def check_ddf(ddf: str, reml: bool) -> None:
     one_of("ddf", ddf, DDF_METHODS)
     if ddf == "kenward-roger" and not reml:
         raise ModelError("Kenward-Roger degrees of freedom are for REML fits only: use reml=True.")
-
-
-@dataclass(frozen=True)
-class VarianceInformation:
-    """How well ``(theta, sigma2)`` are known.
-
-    Attributes
-    ----------
-    cov : ndarray, shape (m + 1, m + 1)
-        Inverse of half the Hessian of the deviance; directions without curvature (effects on the
-        boundary) carry zero.
-    jacobian : ndarray, shape (m + 1, m + 1)
-        Derivative of the free elements of Tau, then sigma2, by ``(theta, sigma2)``.
-    at_boundary : ndarray of bool, shape (m,)
-        Elements of Tau whose standard error does not exist.
-    """
-
-    cov: np.ndarray
-    jacobian: np.ndarray
-    at_boundary: np.ndarray
-
-
-def variance_information(problem: ProfiledDeviance, theta: np.ndarray) -> VarianceInformation:
-    """Observed information on the variance parameters at the estimate."""
-    s, map_ = problem.state(theta), problem.map
-    sigma2 = s.rss / problem.nu
-    d_rss, d2_log, d2_rss = problem.second_derivatives(theta)
-    hessian = np.empty((map_.m + 1,) * 2)
-    hessian[:-1, :-1] = d2_log + d2_rss / sigma2
-    hessian[:-1, -1] = hessian[-1, :-1] = -d_rss / sigma2**2
-    hessian[-1, -1] = problem.nu / sigma2**2
-    Lambda = map_.Lambda(theta)
-    Psi = Lambda @ Lambda.T
-    D = problem.psi_directions(theta)
-    jacobian = np.zeros_like(hessian)
-    jacobian[:-1, :-1] = sigma2 * D[:, map_.rows, map_.cols].T
-    jacobian[:-1, -1] = Psi[map_.rows, map_.cols]
-    jacobian[-1, -1] = 1.0
-    zero = np.diag(Lambda) == 0
-    at_boundary = zero[map_.rows] & zero[map_.cols]
-    return VarianceInformation(2.0 * inverse_on_curved(hessian), jacobian, at_boundary)
 
 
 def satterthwaite(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndarray) -> np.ndarray:
@@ -254,31 +212,3 @@ def between_within(varies_within: np.ndarray, N: int, J: int) -> np.ndarray:
     within = int(varies_within.sum())
     between = len(varies_within) - within
     return np.where(varies_within, float(N - J - within), float(J - between))
-
-
-def no_variance_weights(problem: ProfiledDeviance) -> tuple[float, ...]:
-    """Mixture weights for testing that there are no random effects at all.
-
-    One variance on the boundary: half chi-square(0), half chi-square(1) (Self & Liang 1987,
-    case 5). Intercept and slope with their covariance: the cone of 2 x 2 covariance matrices in
-    three dimensions, whose weights are solid angles in the metric of the information (Shapiro
-    1988). Two or three uncorrelated effects: an orthant in that metric. Otherwise the tuple is
-    empty and the naive p-value is an upper bound.
-    """
-    sizes = [len(block) for block in problem.map.blocks]
-    if sizes == [1]:
-        return (0.5, 0.5)
-    if sizes == [2]:
-        return covariance_cone_weights(_information_at_zero(problem))
-    if sizes in ([1, 1], [1, 1, 1]):
-        return orthant_weights(_information_at_zero(problem))
-    return ()
-
-
-def _information_at_zero(problem: ProfiledDeviance) -> np.ndarray:
-    """Information on the elements of Psi where Psi = 0, sigma2 and beta estimated (m, m)."""
-    state = problem.state(np.zeros(problem.map.m))
-    P, E = state.P, problem.map.tau_basis()
-    PE = np.einsum("jxy,ayz->jaxz", P, E)
-    trace = np.einsum("jxy,ayx->a", P, E)
-    return 0.5 * (np.einsum("jaxy,jbyx->ab", PE, PE) - np.outer(trace, trace) / problem.moments.N)

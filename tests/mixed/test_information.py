@@ -8,7 +8,7 @@ from scipy import optimize, stats
 from mlteach import fit_mixed
 from mlteach.core.lr_test import covariance_cone_weights, likelihood_ratio_test, orthant_weights
 from mlteach.errors import ModelError
-from mlteach.mixed.inference import no_variance_weights
+from mlteach.mixed.information import no_variance_weights
 from tests.dense import deviance, small_data
 
 

@@ -1,0 +1,89 @@
+"""What a location-scale fit is a fit of, whether by maximum likelihood or by Bayes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mlteach.core.arguments import checked
+from mlteach.errors import ModelError
+from mlteach.location_scale.design import SCALE, LocationScaleDesign
+from mlteach.location_scale.level_two import LevelTwoFunctions
+
+
+@dataclass(frozen=True, repr=False)
+class LocationScaleModel:
+    """The model and its rows.
+
+    Attributes
+    ----------
+    design : LocationScaleDesign
+        Both functions, and the rows used.
+    """
+
+    design: LocationScaleDesign
+
+    @property
+    def formula(self) -> str:
+        """Both functions as given."""
+        return f"{self.design.mean.formula.text}; log variance {self.design.variance_text.strip()}"
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return self.design.mean.formula.outcome
+
+    @property
+    def cluster(self) -> str:
+        """Name of the cluster column."""
+        return self.design.mean.formula.cluster
+
+    @property
+    def nobs(self) -> int:
+        """Rows used, N."""
+        return len(self.design.mean.y)
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters, J."""
+        return len(self.design.mean.labels)
+
+    @property
+    def effects(self) -> list[str]:
+        """Names of the random effects, those of the mean function first."""
+        return [*self.design.mean.z_names, *(SCALE + name for name in self.design.s_names)]
+
+    @property
+    def params(self) -> pd.Series:
+        """Coefficients of both functions; those of the log variance with the prefix ``scale:``."""
+        return self.both["estimate"]
+
+    @property
+    def both(self) -> pd.DataFrame:
+        """Tables of both functions in one; names as in ``params``."""
+        return pd.concat([self.mean, self.log_variance.rename(lambda name: SCALE + name)])
+
+    @checked
+    def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:
+        """Covariance matrix Omega at each row of a table of level-2 predictors.
+
+        By Bayes it is the posterior mean.
+
+        Raises
+        ------
+        ModelError
+            If the model has no level-2 functions: then Omega is the same everywhere.
+        """
+        return [
+            pd.DataFrame(omega, index=self.effects, columns=self.effects)
+            for omega in self._omega_at(data)
+        ]
+
+    def _level_two(self) -> LevelTwoFunctions:
+        if self.functions is None:
+            raise ModelError(
+                "This model has one Omega for all clusters, fit.random. For one that depends on "
+                "level-2 predictors fit it with between='~ ...'."
+            )
+        return self.functions

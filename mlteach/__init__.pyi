@@ -17,6 +17,7 @@ from mlteach.errors import FormulaError as FormulaError
 from mlteach.errors import MLTeachError as MLTeachError
 from mlteach.errors import ModelError as ModelError
 from mlteach.exercises.check import check as check
+from mlteach.exercises.progress import progress as progress
 from mlteach.location_scale.fit import fit_location_scale as fit_location_scale
 from mlteach.location_scale.result import LocationScaleResult as LocationScaleResult
 from mlteach.missing.imputations import Imputations as Imputations

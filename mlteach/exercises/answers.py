@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from numbers import Real
 
 import numpy as np
@@ -16,6 +17,14 @@ COUNT_TOLERANCE = 0.5
 ROUNDING = 1e-9
 
 _YES_NO = {"true": True, "yes": True, "false": False, "no": False}
+
+# A number as people type it: sign, digits, exponent, percent. The website's script reads alike.
+_NUMBER = re.compile(
+    r"([+-]?) ?([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+[.,]?[0-9]*|[.,][0-9]+)"
+    r"(e[+-]?[0-9]+)?( ?%)?"
+)
+_EITHER = re.compile(r"[1-9][0-9]{0,2},[0-9]{3}")
+_MINUS = str.maketrans("\u2212\u2013", "--")
 
 
 def plain(value: object) -> object:
@@ -34,7 +43,13 @@ def plain(value: object) -> object:
     return value
 
 
-def _kind(value: object) -> str:
+def is_missing(value: object) -> bool:
+    """Whether a place was left empty."""
+    return value is None or value is ... or value == ""
+
+
+def kind(value: object) -> str:
+    """Name the kind of a plain value: bool, number, text, tuple, or other."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, Real):
@@ -53,26 +68,74 @@ def unsuitable(right: object, given: object) -> str:
         if len(given) == 1:
             return unsuitable(right, given[0])
         return f"Your answer holds {len(given)} values; {_asked(right)} asked for."
-    kind = _kind(right)
-    if kind == "number" and _kind(given) == "text":
-        return "A number is asked for and your answer is a text: write it without quotes."
-    if kind == "bool" and str(given).casefold() in _YES_NO:
+    wanted = kind(right)
+    if wanted == "number" and kind(given) == "text":
+        return str(number_in(given, is_share(right)))
+    if wanted == "bool" and str(given).casefold() in _YES_NO:
         return ""
-    if _kind(given) != kind:
+    if kind(given) != wanted:
         article = _asked(right)
         return f"{article[0].upper()}{article[1:]} asked for, not {_told(given)}."
-    if kind == "number" and math.isnan(given):
+    if wanted == "number" and math.isnan(given):
         return "Your answer is NaN (not a number): something in your computation is missing."
     return ""
 
 
 def _asked(right: object) -> str:
-    return _ASKED[_kind(right)]
+    return _ASKED[kind(right)]
 
 
 def _told(given: object) -> str:
     named = {"bool": repr(given), "number": "a number", "text": "a text"}
-    return named.get(_kind(given), f"an object of type {type(given).__name__}")
+    return named.get(kind(given), f"an object of type {type(given).__name__}")
+
+
+def is_share(right: object) -> bool:
+    """Whether a number may be typed in percent: it lies between -1 and 1."""
+    return kind(right) == "number" and abs(right) < 1
+
+
+def read(right: object, given: object) -> object:
+    """Take the number out of a text where a number is asked for, if the text holds one."""
+    if isinstance(right, tuple) and isinstance(given, tuple) and len(right) == len(given):
+        return tuple(map(read, right, given))
+    if kind(right) != "number" or kind(given) != "text":
+        return given
+    found = number_in(given, is_share(right))
+    return given if isinstance(found, str) else found
+
+
+def number_in(text: str, share: bool) -> float | str:
+    """Read a number as people type it, or say why it cannot be read.
+
+    Parameters
+    ----------
+    text : str
+    share : bool
+        Whether it may be in percent.
+
+    Returns
+    -------
+    float or str
+        The number, or a sentence. "7,185" is refused: its comma may be either mark.
+
+    Examples
+    --------
+    >>> number_in("0,32", True), number_in("32 %", True), number_in("1,234.5", False)
+    (0.32, 0.32, 1234.5)
+    """
+    parts = _NUMBER.fullmatch(text.translate(_MINUS).lower())
+    if parts is None:
+        return f"A number is asked for, as in 0.32 or 1e-3: \u201c{text}\u201d is none."
+    sign, digits, exponent, percent = parts.groups()
+    if _EITHER.fullmatch(digits):
+        plainly = f"{digits.replace(',', '')} or {digits.replace(',', '.')}"
+        return f"Is the comma in \u201c{text}\u201d a decimal point? Write {plainly}."
+    if percent and not share:
+        return "What is asked for is no share: give the number itself, without %."
+    grouped = digits.count(",") > 1 or ("," in digits and "." in digits)
+    number = float(sign + digits.replace(",", "" if grouped else ".") + (exponent or ""))
+    return number / 100 if percent else number
 
 
 def _unsuitable_tuple(right: tuple, given: object) -> str:
@@ -81,7 +144,7 @@ def _unsuitable_tuple(right: tuple, given: object) -> str:
     if len(given) != len(right):
         return f"{len(right)} values are asked for; your answer holds {len(given)}."
     for place, pair in enumerate(zip(right, given, strict=True), start=1):
-        part = "Not given yet." if pair[1] is None or pair[1] is ... else unsuitable(*pair)
+        part = "Not given yet." if is_missing(pair[1]) else unsuitable(*pair)
         if part:
             return f"Value {place} of your answer: {part}"
     return ""
@@ -103,7 +166,7 @@ def not_a_choice(given: object, choices: tuple[str, ...]) -> str:
 
 def half_width(right: object, tolerance: float | None, slack: float = 1.0) -> float | None:
     """How far a number may be off, times a slack; None for what is no number."""
-    if _kind(right) != "number":
+    if kind(right) != "number":
         return None
     if tolerance is not None:
         return tolerance * slack

@@ -1,9 +1,9 @@
 """Checking a reader's answers: right, a typical mistake, or wrong, and never the answer itself.
 
 An exercise keeps no number: its answer is a function that computes it from the data, and so is each
-typical mistake. All else about it is text. Whoever wants to judge answers without Python computes
-:func:`half_widths` and :func:`mistakes_of` once and needs nothing more. Exercises live in
-``mlteach.exercises.chapter_NN`` and are imported when a chapter is first asked about.
+typical mistake. All else about it is text; ``sealed`` makes data of it, for pages without Python.
+Exercises live in ``mlteach.exercises.chapter_NN`` and are imported when a chapter is first asked
+about.
 """
 
 from __future__ import annotations
@@ -17,11 +17,23 @@ from dataclasses import dataclass
 from functools import cache
 
 from mlteach.core.arguments import checked
+from mlteach.core.palette import PALETTE
 from mlteach.errors import DataError
-from mlteach.exercises.answers import half_width, matches, not_a_choice, plain, reworded, unsuitable
+from mlteach.exercises import record
+from mlteach.exercises.answers import (
+    is_missing,
+    matches,
+    not_a_choice,
+    plain,
+    read,
+    reworded,
+    unsuitable,
+)
 
 # An answer this many tolerances away is rounded too much rather than wrong.
 NEARLY = 5.0
+RIGHT = "Right."
+NEAR = "Very close. Keep more decimals, and round only at the end."
 NO_ANSWER = "No answer yet: put your answer in place of ..."
 QUESTION_BACK = "Not yet. What exactly is asked for: which quantity, of which model, in which unit?"
 READ_AGAIN = "Read the section again. A solution is folded below the exercise."
@@ -30,6 +42,7 @@ SIGN = "The size is right. Look at the sign: which is subtracted from which?"
 ORDER = "The right values in the wrong order."
 _ROLES = {True: "right", False: "wrong", None: "waiting"}
 _MARKS = {True: "✓", False: "✗", None: "…"}
+_COLOURS = {True: PALETTE["green"], False: PALETTE["vermillion"], None: PALETTE["grey"]}
 
 
 @dataclass(frozen=True)
@@ -105,10 +118,18 @@ class Feedback:
 
     def _repr_html_(self) -> str:
         return (
-            f'<div class="mlteach-check mlteach-check-{_ROLES[self.ok]}" role="status">'
+            f'<div class="mlteach-check mlteach-check-{_ROLES[self.ok]}" role="status" '
+            f'style="border-left:4px solid {_COLOURS[self.ok]};padding-left:0.8em">'
             f'<span aria-hidden="true">{_MARKS[self.ok]}</span> '
             f"<strong>Exercise {html.escape(self.key)}:</strong> {html.escape(self.message)}</div>"
         )
+
+
+class Silence(Feedback):
+    """The feedback to a solution: the exercise above has said its line, so it shows nothing."""
+
+    def _ipython_display_(self) -> None:
+        pass
 
 
 @checked
@@ -141,16 +162,26 @@ def check(key: str, answer: object = ...) -> Feedback:
     … Exercise 3.2: No answer yet: put your answer in place of ...
     """
     exercise = _find(key)
-    parts = answer if isinstance(answer, tuple) else (answer,)
-    if all(part is None or part is ... for part in parts):
+    given = reworded(plain(answer), exercise.synonyms)
+    if given != () and all(map(is_missing, given if isinstance(given, tuple) else (given,))):
         return Feedback(key, None, NO_ANSWER)
-    right, given = _solution(exercise.answer), reworded(plain(answer), exercise.synonyms)
+    right = computed(exercise.answer)
+    if record.in_solution(exercise.key):
+        return Silence(key, *_verdict(exercise, right, given))
+    feedback = Feedback(key, *_verdict(exercise, right, given))
+    record.note(exercise.key, bool(feedback))
+    return feedback
+
+
+def _verdict(exercise: Exercise, right: object, given: object) -> tuple[bool, str]:
+    """Whether an answer is right, and what to say."""
+    given = read(right, given)
     complaint = unsuitable(right, given) or not_a_choice(given, exercise.choices)
     if complaint:
-        return Feedback(key, False, complaint)
+        return False, complaint
     if matches(right, given, exercise.tolerance):
-        return Feedback(key, True, "Right.")
-    return Feedback(key, False, _advice(exercise, right, given))
+        return True, RIGHT
+    return False, _advice(exercise, right, given)
 
 
 def _advice(exercise: Exercise, right: object, given: object) -> str:
@@ -159,7 +190,7 @@ def _advice(exercise: Exercise, right: object, given: object) -> str:
         if not unsuitable(value, given) and matches(value, given, tolerance):
             return hint
     if matches(right, given, exercise.tolerance, slack=NEARLY):
-        return "Very close. Keep more decimals, and round only at the end."
+        return NEAR
     return _partly(right, given, exercise.tolerance) + _stage(exercise, given)
 
 
@@ -179,8 +210,8 @@ def mistakes_of(exercise: Exercise) -> Iterator[tuple[object, float | None, str]
     """
     tolerance = exercise.tolerance
     for mistake, hint in exercise.mistakes:
-        yield _solution(mistake), tolerance, hint
-    right = _solution(exercise.answer)
+        yield computed(mistake), tolerance, hint
+    right = computed(exercise.answer)
     parts = right if isinstance(right, tuple) else (right,)
     if all(isinstance(part, float) for part in parts):
         if all(abs(part) < 1 for part in parts):
@@ -204,24 +235,6 @@ def _partly(right: object, given: object, tolerance: float | None) -> str:
     return f"Value {' and '.join(found)} of {len(right)} is right. " if found else ""
 
 
-def half_widths(exercise: Exercise) -> object:
-    """How far each number of the right answer may be off; None in the place of a text or a bool.
-
-    Parameters
-    ----------
-    exercise : Exercise
-
-    Returns
-    -------
-    float, None, or tuple of these
-        In the shape of the answer.
-    """
-    right = _solution(exercise.answer)
-    if isinstance(right, tuple):
-        return tuple(half_width(part, exercise.tolerance) for part in right)
-    return half_width(right, exercise.tolerance)
-
-
 #: Wrong answers of this session by exercise: a new one brings the next stage, an old one does not.
 _wrong: dict[str, list[object]] = {}
 
@@ -234,7 +247,7 @@ def _stage(exercise: Exercise, given: object) -> str:
 
 
 @cache
-def _solution(compute: Callable[[], object]) -> object:
+def computed(compute: Callable[[], object]) -> object:
     """Compute a right or a mistaken answer, once a session."""
     return plain(compute())
 

@@ -4,13 +4,14 @@ import importlib.util
 import json
 from html import unescape
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import nbformat
 import numpy as np
 import pytest
 from docutils import nodes
 from PIL import Image
+from sphinx.errors import ExtensionError
 
 import mlteach as mt
 from mlteach.widgets import Choice, Panel, Slider, Widget, explore, look
@@ -247,3 +248,65 @@ def test_transparent_pictures_stay(tmp_path: Path) -> None:
     before = (tmp_path / "figure.png").read_bytes()
     extension("finish").shrink(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes() == before
+
+
+# ------------------------------------------------------------------------------------- exercises
+
+
+def cell(source: str, *outputs: str) -> nodes.container:
+    """A code cell as myst-nb hands it on."""
+    block = nodes.literal_block(source, source)
+    inside = [nodes.container("", block, classes=["cell_input"])]
+    shown = [nodes.raw("", text, format="html") for text in outputs]
+    return nodes.container("", *inside, nodes.container("", *shown, classes=["cell_output"]))
+
+
+def exercise_page(source: str, *before: nodes.Node) -> tuple[nodes.section, SimpleNamespace]:
+    """A page of one exercise after its extension has changed it, and the application."""
+    from docutils.utils import new_document
+
+    twins = extension("exercise_twins")
+    page = nodes.section("", *before, cell(source, "No answer yet"), cell("solution", "Right."))
+    document = new_document("page")
+    document += page
+    data = {"kinds": ["share"], "choices": [], "targets": "</script>"}
+    made = SimpleNamespace(result=lambda: {"9.1": data})
+    app = SimpleNamespace(
+        builder=SimpleNamespace(format="html"),
+        env=SimpleNamespace(docname="nine"),
+        mlteach_desk=SimpleNamespace(order=lambda chapter: made),
+        add_js_file=lambda name, body: setattr(app, "told", body),
+    )
+    twins.order_data(app, document)
+    twins.put_forms(app, document, "nine")
+    twins.tell_pages(app, "nine", "", {}, document)
+    return page, app
+
+
+BOX = nodes.admonition("", nodes.title("", "Exercise 9.1"), classes=["exercise"])
+
+
+@pytest.mark.parametrize(("before", "left"), [("", 0), ("x = 3\n", 1)])
+def test_a_cell_that_asks_becomes_a_form(before: str, left: int) -> None:
+    """What it does before it asks stays; the output goes; the solution gets a name."""
+    page, app = exercise_page(f'{before}mt.check("9.1", ...)', BOX.deepcopy())
+    form = page[0][-1].astext()
+    assert form.startswith('<form class="mlteach-exercise" data-exercise="9.1"')
+    assert form.count("</script>") == 1
+    assert len(page) == 2 + left
+    assert page[-1]["ids"] == ["solution-9-1"]
+    code = [block.astext() for block in page.findall(nodes.literal_block)]
+    assert code == [*["x = 3"][:left], "solution"]
+    assert "No answer yet" not in page.astext()
+    assert app.told == 'window.mlteachExercises = {"nine.html": ["9.1"]};'
+
+
+def test_a_question_outside_of_a_box_is_an_error() -> None:
+    with pytest.raises(ExtensionError, match=r"nine: mt.check\('9.1', ...\) follows no exercise"):
+        exercise_page('mt.check("9.1", ...)', nodes.paragraph("", "text"))
+
+
+def test_other_cells_stay() -> None:
+    page, app = exercise_page('mt.check("9.1", 3)', BOX.deepcopy())
+    assert len(page) == 3 and len(page[0]) == 1
+    assert app.told == "window.mlteachExercises = {};"

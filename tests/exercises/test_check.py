@@ -9,6 +9,7 @@ import pytest
 
 import mlteach as mt
 from mlteach.exercises import check as checks
+from mlteach.exercises import record
 from mlteach.exercises.check import Exercise, chapter_exercises, chapters_with_exercises
 
 EXERCISES = [
@@ -23,6 +24,7 @@ ASK = "What is asked?"
 @pytest.fixture(autouse=True)
 def nothing_answered_yet(monkeypatch):
     monkeypatch.setattr(checks, "_wrong", {})
+    monkeypatch.setattr(record, "_session", {})
 
 
 @pytest.fixture
@@ -180,15 +182,22 @@ def test_choices_and_their_other_words(ask):
     assert ask("smushed", "mixed", **words).message == "Choose from: smushed, within."
 
 
-def test_an_exercise_with_its_numbers_computed_is_plain_data():
-    """What a page without Python needs: right values, how far off they may be, mistakes, texts."""
-    exercise = chapter_exercises(3)["3.3"]
-    values = [*checks.half_widths(exercise)]
-    for value, _tolerance, hint in checks.mistakes_of(exercise):
-        values += [*value]
-        assert hint
-    assert all(isinstance(value, float) for value in values)
-    assert all(isinstance(text, str) for text in exercise.stages)
+@pytest.mark.parametrize(
+    ("right", "given"),
+    [
+        (0.32, " .32"),
+        (0.32, "0,32"),
+        (0.32, "32%"),
+        (-0.32, "\u221232,0 %"),
+        (0.001, "1E-3"),
+        (1234.5, "1,234.5"),
+        (2345678, "2,345,678"),
+        (5, "+5."),
+        ((0.32, 5.0), ("32 %", "5")),
+    ],
+)
+def test_numbers_as_people_type_them(ask, right, given):
+    assert ask(right, given)
 
 
 def test_rounded_too_much(ask):
@@ -199,7 +208,9 @@ def test_rounded_too_much(ask):
 @pytest.mark.parametrize(
     ("right", "given", "said"),
     [
-        (0.18, "0.18", "without quotes"),
+        (0.18, "a fifth", "as in 0.32 or 1e-3: \u201ca fifth\u201d is none"),
+        (7185, "7,185", "Write 7185 or 7.185."),
+        (1.5, "150%", "without %"),
         (0.18, True, "a number is asked for"),
         (0.18, {"icc": 0.18}, "dict"),
         (0.18, 0.18 + 0j, "complex"),
@@ -213,7 +224,8 @@ def test_rounded_too_much(ask):
         (True, "maybe", "True or False"),
         ((1.0, 2.0), 1.0, "2 values"),
         ((1.0, 2.0), (1.0, 2.0, 3.0), "holds 3"),
-        ((1.0, 2.0), (1.0, "2"), "Value 2"),
+        ((1.0, 2.0), (1.0, "two"), "Value 2"),
+        ((1.0, 2.0), (1.0, ""), "Value 2 of your answer: Not given yet."),
         ((1.0, 2.0), (1.0, ...), "Value 2"),
         ((1.0, 2.0), {1.0, 2.0}, "2 values"),
     ],

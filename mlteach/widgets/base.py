@@ -34,12 +34,16 @@ class Panel:
     readouts : mapping of str to str
         The numbers of the lesson, ready to be read; the same names at all values.
     description : str
-        What the figure shows at these values, for a reader who cannot see it.
+        What the figure shows at these values, in a sentence or two: it stands below the figure, and
+        is read to who cannot see it.
+    solved : bool, default False
+        Whether these values are an answer to the question of the widget.
     """
 
     figure: Figure
     readouts: Mapping[str, str]
     description: str
+    solved: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class Widget:
         The chapter that it belongs to.
     surprise : bool, default False
         Whether a button moves all controls to places that the reader has to guess or explain.
+    answer : str, default ""
+        What is said when the question is answered: when the reader has been at as many places with
+        a ``solved`` panel as there are ``ways``. Empty if there is no such place.
+    ways : int, default 1
 
     Raises
     ------
@@ -87,6 +95,8 @@ class Widget:
     draw: Callable[..., Panel]
     chapter: int | None = None
     surprise: bool = False
+    answer: str = ""
+    ways: int = 1
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -180,6 +190,12 @@ class Widget:
                 "readouts and a description."
             )
         return panel
+
+    def found(self, places: int) -> str:
+        """What is said of a reader who has found some solved places."""
+        if self.answer and 0 < places < self.ways:
+            return f"{places} of {self.ways} found."
+        return self.answer if places else ""
 
     @property
     def frames(self) -> int:

@@ -38,11 +38,12 @@ RARELY = (100_000, 50, 1000)
 
 @dataclass(frozen=True)
 class Frame:
-    """One drawn panel: the lines of its figure, its readouts in order, its description."""
+    """One drawn panel: lines of its figure, readouts in order, description, whether it solves."""
 
     lines: tuple[str, ...]
     readouts: tuple[str, ...]
     description: str
+    solved: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,15 @@ class Frames:
         """Unpack one frame."""
         which, index = divmod(place, self.chunk_size)
         chunk = json.loads(gzip.decompress(base64.b64decode(self.chunks[which])))
-        lines, readouts, description = chunk["frames"][index]
+        lines, readouts, description, solved = chunk["frames"][index]
         picked = tuple(chunk["lines"][k] for k in lines)
-        return Frame(picked, tuple(readouts), description)
+        return Frame(picked, tuple(readouts), description, bool(solved))
+
+    def longest(self) -> tuple[str, ...]:
+        """The longest text of each readout, for which the page keeps room."""
+        chunks = (json.loads(gzip.decompress(base64.b64decode(chunk))) for chunk in self.chunks)
+        columns = zip(*(frame[1] for chunk in chunks for frame in chunk["frames"]), strict=True)
+        return tuple(max(texts, key=len) for texts in columns)
 
 
 def draw_frames(widget: Widget) -> Frames:
@@ -107,7 +114,7 @@ def draw_frames(widget: Widget) -> Frames:
             figure = drawing(panel.figure)
             shapes.add((figure.width, figure.height, tuple(panel.readouts)))
             texts = tuple(panel.readouts.values())
-            drawn.append(Frame(figure.lines, texts, panel.description))
+            drawn.append(Frame(figure.lines, texts, panel.description, panel.solved))
     if len(shapes) > 1:
         raise ModelError(
             f"The figures of widget {widget.name!r} differ in size or in the names of their "
@@ -144,7 +151,12 @@ def _packed(frames: Iterable[Frame]) -> str:
     """Pack frames as a table of lines and a list of numbers a frame."""
     lines: dict[str, int] = {}
     rows = [
-        [[lines.setdefault(line, len(lines)) for line in f.lines], f.readouts, f.description]
+        [
+            [lines.setdefault(line, len(lines)) for line in f.lines],
+            f.readouts,
+            f.description,
+            int(f.solved),
+        ]
         for f in frames
     ]
     chunk = {"lines": list(lines), "frames": rows}

@@ -31,6 +31,10 @@ const name = () => {
     const label = slider.querySelector('.widget-label').textContent;
     slider.querySelectorAll('.noUi-handle, .widget-readout').forEach(
       part => part.setAttribute('aria-label', label));
+    const text = slider.querySelector('.widget-readout').textContent;
+    const unit = /\\(([^()]*)\\)$/.exec(label);
+    slider.querySelector('.noUi-handle').setAttribute('aria-valuetext',
+      unit ? text + ' ' + unit[1] : text);
   });
   root.querySelectorAll('.mlteach-widget-readouts').forEach(
     readouts => readouts.parentElement.setAttribute('aria-live', 'polite'));
@@ -56,6 +60,8 @@ class LivePanel:
         self.widget, self.start = widget, start
         self._prefix = f"live-{next(_numbers)}-"
         self._is_moving = self._is_due = False
+        self._room: tuple[str, ...] = ()
+        self._solved: set[tuple[float | str, ...]] = set()
         width = f"{max(len(_label(c)) for c in widget.controls)}ch"
         self.controls = {c.name: _control(c, start[c.name], width) for c in widget.controls}
         self.figure, self.readouts = ipw.HTML(), ipw.HTML()
@@ -106,7 +112,15 @@ class LivePanel:
             panel = self.widget.panel(**self.values)
             figure = page.figure(panel, self._prefix)
         self.figure.value = f'<div class="mlteach-widget-figure">{figure}</div>'
-        self.readouts.value = page.readouts(panel.readouts)
+        if panel.solved:
+            self._solved.add(tuple(self.values.values()))
+        texts = tuple(panel.readouts.values())
+        pairs = zip(texts, self._room or texts, strict=True)
+        self._room = tuple(max(pair, key=len) for pair in pairs)
+        solved = self.widget.found(len(self._solved))
+        self.readouts.value = page.readouts(panel.readouts, self._room) + page.words(
+            panel.description, solved, self.widget.answer
+        )
 
     def _buttons(self) -> ipw.HBox:
         buttons = [_button("Reset", self.reset)]

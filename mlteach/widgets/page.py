@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from html import escape
 from pathlib import Path
 
 from mlteach.widgets.base import Panel, Values, Widget, listed
+from mlteach.widgets.look import style
 from mlteach.widgets.svg import drawing
 
 ASSETS = Path(__file__).parent / "assets"
@@ -29,10 +30,25 @@ def head(widget: Widget, name: str = "") -> str:
     )
 
 
-def readouts(values: Mapping[str, str]) -> str:
-    """The numbers with their names, as a list of definitions."""
-    rows = (f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in values.items())
+def readouts(values: Mapping[str, str], room: Iterable[str]) -> str:
+    """The numbers with their names, as a list of definitions; each keeps room for a longer text."""
+    cells = (_roomy("dd", value, most) for value, most in zip(values.values(), room, strict=True))
+    rows = (f"<div><dt>{escape(k)}</dt>{cell}</div>" for k, cell in zip(values, cells, strict=True))
     return f'<dl class="mlteach-widget-readouts">{"".join(rows)}</dl>'
+
+
+def words(description: str, solved: str, room: str) -> str:
+    """What is said below the numbers: whether the question is answered, and what is to be seen."""
+    mark = f"\u2713 {solved}" if solved else ""
+    said = _roomy('p class="mlteach-widget-solved" role="status"', mark, room and f"\u2713 {room}")
+    # The figure has the same words as its label.
+    return f'{said}<p class="mlteach-widget-words" aria-hidden="true">{escape(description)}</p>'
+
+
+def _roomy(tag: str, text: str, room: str) -> str:
+    """An element that is as large as a longer text would make it."""
+    inside = f"<span>{escape(text)}</span>"
+    return f'<{tag} data-room="{escape(room)}">{inside}</{tag.partition(" ")[0]}>'
 
 
 def figure(panel: Panel, prefix: str) -> str:
@@ -43,13 +59,16 @@ def figure(panel: Panel, prefix: str) -> str:
 def placeholder(widget: Widget, values: Values, panel: Panel) -> str:
     """What a stored notebook holds in the place of the widget.
 
-    It names the widget for the website's build, and is itself a sentence for whoever reads the
-    notebook without running it.
+    It names the widget for the website's build, and is itself a picture and a sentence for whoever
+    reads the notebook without running it.
     """
     settings, numbers = listed(widget.texts(values)), listed(panel.readouts)
+    with style():
+        picture = drawing(panel.figure).picture()
     return (
         f'<div class="mlteach-widget-placeholder" data-widget="{widget.name}" '
         f'data-module="{widget.module}" data-values="{escape(json.dumps(values))}">'
         f"<p><strong>{escape(widget.title)}</strong> is a figure to be moved: run this "
-        f"cell.<br>{escape(settings)} → {escape(numbers)}</p></div>"
+        f"cell.<br>{escape(settings)} → {escape(numbers)}</p>"
+        f'<img src="{picture}" alt="{escape(panel.description)}" width="600"></div>'
     )

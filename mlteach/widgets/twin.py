@@ -24,6 +24,10 @@ from mlteach.widgets.svg import Drawing
 
 #: What every page with a twin loads.
 ASSETS = ("widget.css", "twin.js")
+WITHOUT = (
+    "To move this figure the page needs JavaScript, which your browser does not run. It shows the "
+    "start; in Jupyter the figure moves, too."
+)
 
 
 @dataclass(frozen=True)
@@ -133,12 +137,14 @@ def panel(twin: Twin, values: Values, prefix: str, folder: str) -> str:
     frame = frames.frame(place)
     figure = Drawing(frames.width, frames.height, frame.lines)
     readouts = dict(zip(frames.names, frame.readouts, strict=True))
+    said = page.words(frame.description, widget.found(int(frame.solved)), widget.answer)
     controls = "\n".join(_control(c, values[c.name], f"{prefix}-{c.name}") for c in widget.controls)
     surprise = '<button type="button" data-do="surprise" disabled>Surprise me</button>'
     facts = {
         "class": "mlteach-widget mlteach-twin", "role": "group", "data-widget": widget.name,
         "aria-labelledby": f"{prefix}-title", "data-prefix": prefix, "data-key": twin.key,
         "data-folder": folder, "data-chunk-size": frames.chunk_size,
+        "data-ways": widget.ways, "data-answer": widget.answer,
     }  # fmt: skip
     return f"""<div {_attributes(facts)}>
 {page.head(widget, f"{prefix}-title")}
@@ -148,9 +154,12 @@ def panel(twin: Twin, values: Values, prefix: str, folder: str) -> str:
 <div class="mlteach-widget-figure">
 {figure.element(f"{prefix}-", frame.description)}
 </div>
-<div class="mlteach-widget-live" aria-live="polite">{page.readouts(readouts)}</div>
+<div class="mlteach-widget-live" aria-live="polite">\
+{page.readouts(readouts, frames.longest())}</div>
+<div class="mlteach-widget-said">{said}</div>
 <div class="mlteach-widget-buttons"><button type="button" data-do="reset" disabled>Reset</button>\
-{surprise if widget.surprise else ""}</div>
+{surprise if widget.surprise else ""}<span class="mlteach-widget-state" role="status"></span></div>
+<noscript><p>{WITHOUT}</p></noscript>
 </div>"""
 
 

@@ -255,6 +255,19 @@ def test_every_slider_has_the_name_of_its_label(live: Live) -> None:
             assert name.startswith(control.label)
 
 
+def test_handles_are_seen_and_say_their_value(live: Live) -> None:
+    """Blue on grey, and the number beside the slider, with its unit, in words."""
+    control = next(c for c in live.widget.controls if isinstance(c, Slider))
+    handle = live.row(control.name).locator(".noUi-handle")
+    colours = handle.evaluate(
+        """handle => [handle, handle.closest(".noUi-target"), handle.closest(".mlteach-widget")]
+            .map(node => getComputedStyle(node).backgroundColor)"""
+    )
+    assert len(set(colours)) == 3
+    number = live.row(control.name).locator(".widget-readout").inner_text()
+    assert handle.get_attribute("aria-valuetext") == f"{number} {control.unit}".rstrip()
+
+
 def test_readouts_are_read_aloud(live: Live) -> None:
     region = live.root.locator("[aria-live=polite]")
     assert region.locator("dd").count() == live.root.locator("dd").count() > 0

@@ -4,6 +4,9 @@ What the page shows after each move is compared, node by node, with what Python 
 values of the controls; the readouts and descriptions letter by letter.
 """
 
+import base64
+import gzip
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -242,6 +245,105 @@ def test_on_a_phone_it_is_as_wide_as_the_page_and_can_be_touched(twin: Twin) -> 
             assert target.bounding_box()["height"] >= SMALLEST_TARGET
     finally:
         page.set_viewport_size(usual)
+
+
+def frames_of(site: Path, name: str) -> list[list]:
+    """All frames of a widget, as the site stores them: lines, readouts, description, solved."""
+    files = sorted((site / "_static" / "widgets").glob(f"{name}-*.js"))
+    packed = [file.read_text(encoding="utf-8").split('"')[3] for file in files]
+    chunks = [json.loads(gzip.decompress(base64.b64decode(text))) for text in packed]
+    return [frame for chunk in chunks for frame in chunk["frames"]]
+
+
+def test_questions_can_be_answered_and_not_by_chance(site: Path) -> None:
+    for name in names():
+        widget, solved = find(name), [bool(frame[3]) for frame in frames_of(site, name)]
+        assert len(solved) == widget.frames
+        least = widget.ways if widget.answer else 0
+        assert least <= sum(solved) <= (widget.frames / 4 if widget.answer else 0), name
+
+
+def test_the_page_says_when_the_question_is_answered(site: Path, page: Page) -> None:
+    """icc: three places where the ICC is .20."""
+    widget = find("icc")
+    page.goto((site / f"{chapter_of(site, 'icc')}.html").as_uri())
+    root = page.locator('.mlteach-twin[data-widget="icc"]')
+    root.scroll_into_view_if_needed()
+    said = root.locator(".mlteach-widget-solved")
+    for number, (tau2, sigma2) in enumerate([(1.0, 4.0), (1.5, 6.0), (1.0, 4.0), (2.0, 8.0)]):
+        assert (
+            said.inner_text() == ["", "\u2713 1 of 3 found.", *["\u2713 2 of 3 found."] * 2][number]
+        )
+        twin = Twin(widget, root)
+        for name, value in (("tau2", tau2), ("sigma2", sigma2)):
+            place = next(c for c in widget.controls if c.name == name).values.index(value)
+            twin.control(name).fill(str(place))
+        twin.wait()
+    assert said.inner_text() == f"\u2713 {widget.answer}"
+    assert "0.20" in root.locator(".mlteach-widget-words").inner_text()
+
+
+def test_nothing_below_a_widget_jumps(site: Path, browser: Browser) -> None:
+    """On a phone, where texts wrap, the numbers take the same room at every place."""
+    context = browser.new_context(offline=True, viewport=PHONE)
+    page = context.new_page()
+    for name in ("variance_explained", "wide_format"):
+        page.goto((site / f"{chapter_of(site, name)}.html").as_uri())
+        root = page.locator(f'.mlteach-twin[data-widget="{name}"]')
+        root.scroll_into_view_if_needed()
+        twin, heights = Twin(find(name), root), set()
+        for values in list(twin.widget.grid())[:: twin.widget.frames // 12]:
+            for control in twin.widget.controls:
+                place = str(control.values.index(values[control.name]))
+                node = twin.control(control.name)
+                node.fill(place) if isinstance(control, Slider) else node.select_option(place)
+            twin.wait()
+            heights.add(root.locator(".mlteach-widget-live").bounding_box()["height"])
+        assert len(heights) == 1, name
+    context.close()
+
+
+def test_a_chunk_that_fails_is_asked_for_again(site: Path, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.route("**/widgets/icc-*.js", lambda route: route.abort())
+    page.goto((site / f"{chapter_of(site, 'icc')}.html").as_uri())
+    root = page.locator('.mlteach-twin[data-widget="icc"]')
+    root.scroll_into_view_if_needed()
+    twin = Twin(find("icc"), root)
+    twin.control("tau2").press("End")
+    root.get_by_text("This figure did not arrive.").wait_for()
+    page.unroute("**/widgets/icc-*.js")
+    root.get_by_role("button", name="Try again").click()
+    twin.check()
+    assert root.locator(".mlteach-widget-state").inner_text() == ""
+    context.close()
+
+
+def test_a_swipe_that_begins_on_a_slider_scrolls(site: Path, browser: Browser) -> None:
+    context = browser.new_context(offline=True, viewport=PHONE, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto((site / f"{chapter_of(site, 'icc')}.html").as_uri())
+    slider = page.locator('.mlteach-twin[data-widget="icc"] input').first
+    slider.scroll_into_view_if_needed()
+    box, before = slider.bounding_box(), page.evaluate("scrollY")
+    x, y, value = box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2, slider.input_value()
+    client = context.new_cdp_session(page)
+    gesture = {"x": x, "y": y, "yDistance": -200, "gestureSourceType": "touch", "speed": 1200}
+    client.send("Input.synthesizeScrollGesture", gesture)
+    page.wait_for_timeout(300)
+    assert page.evaluate("scrollY") > before + 50
+    assert slider.input_value() == value
+    context.close()
+
+
+def test_without_scripts_a_sentence_says_what_is_missing(site: Path, browser: Browser) -> None:
+    context = browser.new_context(offline=True, java_script_enabled=False)
+    page = context.new_page()
+    page.goto((site / f"{chapter_of(site, 'icc')}.html").as_uri())
+    root = page.locator('.mlteach-twin[data-widget="icc"]')
+    assert "needs JavaScript" in root.locator("noscript").inner_text()
+    context.close()
 
 
 def test_two_modes_have_different_grounds_and_readable_letters(

@@ -39,6 +39,14 @@ def test_a_place_off_the_grid() -> None:
         WIDGET.place(WIDGET.values(n=2))
 
 
+def test_a_question_with_several_answers() -> None:
+    one = Widget("line", "A line", "How long?", CONTROLS, draw, answer="Nine.")
+    three = Widget("line", "A line", "How long?", CONTROLS, draw, answer="Nine.", ways=3)
+    assert [WIDGET.found(k) for k in (0, 1)] == ["", ""]
+    assert [one.found(k) for k in (0, 1, 2)] == ["", "Nine.", "Nine."]
+    assert [three.found(k) for k in (0, 1, 3)] == ["", "1 of 3 found.", "Nine."]
+
+
 def test_values_begin_at_the_start() -> None:
     assert WIDGET.start == {"n": 3, "kind": "thin"}
     assert WIDGET.values(n=2) == {"n": 2, "kind": "thin"}

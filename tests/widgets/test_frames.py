@@ -33,11 +33,11 @@ def draw(n: int, kind: str) -> Panel:
     figure, (ax,) = look.figure()
     ax.plot([0, n], [0, 1], "--" if kind == "thin" else "-")
     ax.set(xlim=(0, 9), ylim=(0, 1))
-    return Panel(figure, {"n": str(n)}, f"A {kind} line to {n} < 10.")
+    return Panel(figure, {"n": str(n)}, f"A {kind} line to {n} < 10.", n == 9)
 
 
 CONTROLS = (Slider("n", "length", 1, 9, 2, 3, "cm"), Choice("kind", "kind", ("thin", "thick")))
-WIDGET = Widget("line", "A line", "How long?", CONTROLS, draw, surprise=True)
+WIDGET = Widget("line", "A line", "How long?", CONTROLS, draw, surprise=True, answer="So long.")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,7 @@ def test_every_frame_comes_back(frames) -> None:
             assert frame.lines == drawing(panel.figure).lines
             assert dict(zip(frames.names, frame.readouts, strict=True)) == panel.readouts
             assert frame.description == panel.description
+            assert frame.solved == panel.solved == (values["n"] == 9)
 
 
 def rich(n: int) -> Panel:
@@ -224,13 +225,15 @@ def test_controls_are_the_browser_s_own_with_labels(html: str) -> None:
 def test_the_start_is_part_of_the_page(html: str, frames) -> None:
     frame = frames.frame(WIDGET.place({"n": 5, "kind": "thick"}))
     assert "\n".join(frame.lines).replace("@@", "w1-") in html
-    assert "<dt>n</dt><dd>5</dd>" in html
+    assert '<dt>n</dt><dd data-room="1"><span>5</span></dd>' in html
+    assert '<p class="mlteach-widget-words" aria-hidden="true">A thick line to 5 &lt; 10.' in html
     assert Elements(html).of("svg")[0]["aria-label"] == "A thick line to 5 < 10."
 
 
 def test_everything_waits_for_the_script(html: str) -> None:
-    """Without a script nothing pretends to work."""
+    """Without a script nothing pretends to work, and a sentence says why."""
     page = Elements(html)
+    assert "needs JavaScript" in html.partition("<noscript>")[2]
     waiting = page.of("input") + page.of("select") + page.of("button")
     assert len(waiting) == 4 and all("disabled" in attributes for attributes in waiting)
 

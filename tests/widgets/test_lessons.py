@@ -67,6 +67,32 @@ def test_lesson_is_declared_for_the_book(name: str) -> None:
     assert widget.frames <= MOST_FRAMES
 
 
+#: Sliders of few stops although there is room for more: a figure more is a fit of seconds, or
+#: there is no more to choose from.
+COARSE = {("fiml_or_filling", "sample"), ("ml_reml", "n"), ("ml_reml", "icc"), ("ml_reml", "p2")}
+FINE = 9
+
+
+@LESSONS
+def test_sliders_are_as_fine_as_there_is_room(name: str) -> None:
+    """Nine stops or more where a widget may have so many figures."""
+    widget = find(name)
+    coarse = {
+        (name, control.name)
+        for control in widget.controls
+        if isinstance(control, Slider)
+        and len(control.values) < FINE
+        and widget.frames * FINE <= MOST_FRAMES * len(control.values)
+    }
+    assert coarse <= COARSE
+
+
+@LESSONS
+def test_the_question_is_open_at_the_start(name: str) -> None:
+    assert not drawn(name)[0][1].solved
+    assert any(panel.solved for _, panel, _ in drawn(name)) <= bool(find(name).answer)
+
+
 @LESSONS
 def test_readouts_have_the_same_names_everywhere(name: str) -> None:
     assert len({tuple(panel.readouts) for _, panel, _ in drawn(name)}) == 1

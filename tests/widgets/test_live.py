@@ -29,15 +29,15 @@ def panel(calls: list[dict]) -> LivePanel:
         calls.append({"n": n, "share": share, "kind": kind})
         figure, (ax,) = look.figure()
         ax.plot([0, n], [0, share])
-        return Panel(figure, {"sum": f"{n + share:.2f}"}, f"A {kind} line.")
+        return Panel(figure, {"sum": f"{n + share:.2f}"}, f"A {kind} line.", n == 9)
 
-    widget = Widget("line", "A line", "How long?", CONTROLS, draw, surprise=True)
+    widget = Widget("line", "A line", "How long?", CONTROLS, draw, surprise=True, answer="Nine.")
     return LivePanel(widget, widget.values(n=5))
 
 
 def test_it_begins_where_it_is_told(panel: LivePanel, calls: list[dict]) -> None:
     assert calls == [{"n": 5, "share": 0.5, "kind": "thin"}]
-    assert "<dd>5.50</dd>" in panel.readouts.value
+    assert "<span>5.50</span></dd>" in panel.readouts.value
     assert 'aria-label="A thin line."' in panel.figure.value
 
 
@@ -45,11 +45,19 @@ def test_a_moved_control_draws_once(panel: LivePanel, calls: list[dict]) -> None
     before = panel.figure.value
     panel.controls["n"].value = 7
     assert calls[1:] == [{"n": 7, "share": 0.5, "kind": "thin"}]
-    assert "<dd>7.50</dd>" in panel.readouts.value
+    assert "<span>7.50</span></dd>" in panel.readouts.value
     assert panel.figure.value != before
     panel.controls["kind"].value = "thick"
     assert 'aria-label="A thick line."' in panel.figure.value
     assert len(calls) == 3
+
+
+def test_it_says_when_the_question_is_answered(panel: LivePanel) -> None:
+    assert "\u2713 </span>" not in panel.readouts.value and "<span></span>" in panel.readouts.value
+    panel.controls["n"].value = 9
+    assert "<span>\u2713 Nine.</span>" in panel.readouts.value
+    panel.controls["n"].value = 3
+    assert "<span>\u2713 Nine.</span>" in panel.readouts.value
 
 
 def test_reset_draws_once_and_comes_back(panel: LivePanel, calls: list[dict]) -> None:
@@ -109,7 +117,7 @@ def test_garbage_is_left_while_a_figure_is_drawn(fails: bool) -> None:
         with pytest.raises(ValueError, match="x is two"):
             panel.controls["x"].value = 2
     panel.controls["x"].value = 3  # drawn, also after one that failed
-    assert "<dd>3</dd>" in panel.readouts.value
+    assert "<span>3</span>" in panel.readouts.value
     assert not any(seen)
     assert gc.isenabled()
 
@@ -131,7 +139,7 @@ def test_bundle_holds_both_lives() -> None:
     bundle = mt.explore("icc", tau2=4.0)._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "text/html", WIDGET_VIEW}
     assert 'data-widget="icc" data-module="mlteach.widgets.lessons.icc"' in bundle["text/html"]
-    assert "ICC: 0.33" in bundle["text/html"] and "ICC: 0.33" in bundle["text/plain"]
+    assert "ICC: 0.50" in bundle["text/html"] and "ICC: 0.50" in bundle["text/plain"]
     assert bundle[WIDGET_VIEW]["model_id"]
 
 

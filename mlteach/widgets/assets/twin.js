@@ -21,7 +21,11 @@
       asked.set(name, entry);
       const script = document.createElement("script");
       script.src = `${folder}${name}.js`;
-      script.onerror = () => entry.reject(new Error(`${script.src} is missing`));
+      script.onerror = () => {
+        asked.delete(name); // to be asked for again
+        script.remove();
+        entry.reject(new Error(`${script.src} is missing`));
+      };
       document.head.append(script);
     }
     return asked.get(name).promise;
@@ -32,7 +36,11 @@
     const size = Number(root.dataset.chunkSize);
     const controls = [...root.querySelectorAll("input[type=range], select")];
     const svg = root.querySelector(".mlteach-widget-figure svg");
-    const numbers = [...root.querySelectorAll(".mlteach-widget-readouts dd")];
+    const numbers = [...root.querySelectorAll(".mlteach-widget-readouts dd span")];
+    const solved = root.querySelector(".mlteach-widget-solved span");
+    const words = root.querySelector(".mlteach-widget-words");
+    const state = root.querySelector(".mlteach-widget-state");
+    const found = new Set(); // places at which the question is answered
     const lengths = controls.map((c) => (c.options ? c.options.length : Number(c.max) + 1));
     const positions = () => controls.map((control) => Number(control.value));
     const place = () => positions().reduce((sum, at, k) => sum * lengths[k] + at, 0);
@@ -53,18 +61,47 @@
     function put({ figure, texts, label }) {
       svg.innerHTML = figure;
       svg.setAttribute("aria-label", label);
+      words.textContent = label;
       numbers.forEach((node, k) => {
         if (node.textContent !== texts[k]) node.textContent = texts[k];
       });
     }
     const first = content();
 
+    /* Says so if a figure is long in coming or does not come. */
+    async function arrived(at) {
+      const late = setTimeout(() => (state.textContent = "Loading \u2026"), 300);
+      try {
+        const content = await frameOf(at);
+        state.textContent = "";
+        return content;
+      } catch {
+        if (at === wanted) fail();
+        return null;
+      } finally {
+        clearTimeout(late);
+      }
+    }
+    function fail() {
+      const again = document.createElement("button");
+      Object.assign(again, { type: "button", textContent: "Try again", onclick: show });
+      state.replaceChildren("\u2717 This figure did not arrive. ", again);
+    }
+    function note(at, isSolved) {
+      const { ways, answer } = root.dataset;
+      if (isSolved) found.add(at);
+      const text = found.size < ways ? `${found.size} of ${ways} found.` : answer;
+      if (found.size && answer) solved.textContent = `\u2713 ${text}`;
+    }
+
     async function show() {
       const at = (wanted = place());
       for (const control of controls) say(control);
-      const { lines, frame } = await frameOf(at);
-      if (at !== wanted) return; // the reader has moved on
-      const [picked, texts, label] = frame;
+      const came = await arrived(at);
+      if (!came || at !== wanted) return; // the reader has moved on
+      const { lines, frame } = came;
+      const [picked, texts, label, isSolved] = frame;
+      note(at, isSolved);
       const figure = picked.map((k) => lines[k]).join("\n").replaceAll("@@", `${prefix}-`);
       put({ figure, texts, label });
       root.dataset.place = at;
@@ -86,7 +123,16 @@
       surprise: () => moveTo(lengths.map((length) => Math.floor(Math.random() * length))),
     };
 
-    controls.forEach((control) => control.addEventListener("input", show));
+    controls.forEach((control) => {
+      control.addEventListener("input", show);
+      /* A finger that begins on a slider and goes on to scroll has not meant the slider. */
+      let before;
+      control.addEventListener("pointerdown", () => (before = control.value));
+      control.addEventListener("pointercancel", () => {
+        control.value = before;
+        show();
+      });
+    });
     root.querySelectorAll("button").forEach((button) => {
       button.addEventListener("click", actions[button.dataset.do]);
     });
@@ -98,12 +144,12 @@
       (entries, watcher) => {
         if (!entries.some((entry) => entry.isIntersecting)) return;
         watcher.disconnect();
-        frameOf(start.place);
+        arrived(start.place);
       },
       { rootMargin: "200px" },
     ).observe(root);
     const fetchAll = async () => {
-      for (let at = 0; at < all; at += size) await frameOf(at);
+      for (let at = 0; at < all; at += size) await frameOf(at).catch(() => {});
     };
     root.addEventListener("pointerenter", fetchAll, { once: true });
     root.addEventListener("focusin", fetchAll, { once: true });

@@ -84,7 +84,8 @@ def draw(within: float, between: float, icc_x: float, view: str) -> Panel:
     _draw_slopes(right, slopes)
     names = ("correlation of the means", "of all persons", "within clusters")
     readouts = {name: signed(value) for name, value in zip(names, r, strict=True)}
-    return Panel(shown, readouts, _description(sees_all, slopes, readouts))
+    solved = sees_all and r[0] * r[1] < -0.001  # two decimals are shown
+    return Panel(shown, readouts, _description(sees_all, slopes, readouts), solved)
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -144,7 +145,7 @@ WIDGET = Widget(
             1.5,
             0.1,
             1.0,
-            grid=(-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5),
+            grid=(-1.5, -1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0, 1.5),
         ),
         Slider(
             "icc_x",
@@ -159,4 +160,8 @@ WIDGET = Widget(
     ),
     draw=draw,
     chapter=2,
+    answer=(
+        "Opposite signs: the slope within clusters is of the other sign than that of the means, "
+        "and it weighs more in the cloud of all persons."
+    ),
 )

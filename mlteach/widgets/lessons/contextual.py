@@ -31,7 +31,7 @@ def draw(within: float, between: float, centred: str) -> Panel:
     _draw_triangle(left, effects, centred)
     _draw_coefficients(right, effects, centred)
     readouts = {side: signed(effect) for side, effect in effects.items()}
-    return Panel(shown, readouts, _description(readouts, centred))
+    return Panel(shown, readouts, _description(readouts, centred), between == within)
 
 
 def _draw_triangle(ax, effects: dict[str, float], centred: str) -> None:
@@ -92,11 +92,20 @@ WIDGET = Widget(
     ),
     controls=(
         Choice("centred", "subtracted from x", (SCHOOL_MEAN, CONSTANT)),
-        Slider("within", "within effect", -1.0, 2.0, 0.1, 1.0, grid=[k / 2 for k in range(-2, 5)]),
+        Slider(
+            "within",
+            "within effect",
+            -1.0,
+            2.0,
+            0.1,
+            1.0,
+            grid=(-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0, 1.5, 2.0),
+        ),
         Slider(
             "between", "between effect", -2.0, 3.0, 0.1, 2.5, grid=[k / 2 for k in range(-4, 7)]
         ),
     ),
     draw=draw,
     chapter=6,
+    answer="Without a contextual effect the triangle is flat, and both models say the same.",
 )

@@ -16,6 +16,8 @@ from mlteach.widgets.controls import Slider
 from mlteach.widgets.look import figure
 
 SIZES = np.geomspace(2, 100, 40)
+# Two ways of spending are as good as each other if their gains differ by less than this part.
+NO_DIFFERENCE = 0.02
 
 
 def worth(n: np.ndarray | float, clusters: int, icc: float) -> np.ndarray | float:
@@ -54,7 +56,8 @@ def draw(n: int, clusters: int, icc: float, price: int) -> Panel:
         "effective N": f"{now:,.0f}",
         "ceiling, J/ρ": f"{clusters / icc:,.0f}" if icc else "none",
     }
-    return Panel(shown, readouts, _description(readouts, clusters, n, gain))
+    solved = abs(gain["members"] / gain["clusters"] - 1) < NO_DIFFERENCE
+    return Panel(shown, readouts, _description(readouts, clusters, n, gain), solved)
 
 
 def _description(readouts: dict[str, str], clusters: int, n: int, gain: dict[str, float]) -> str:
@@ -85,4 +88,5 @@ WIDGET = Widget(
     ),
     draw=draw,
     chapter=4,
+    answer="Here it makes no difference: both ways about double what the sample is worth.",
 )

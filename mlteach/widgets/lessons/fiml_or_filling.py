@@ -128,9 +128,7 @@ WIDGET = Widget(
         "reports, and what to the spread of the estimates?"
     ),
     controls=(
-        Slider(
-            "missing", "values missing", 0, 80, 5, 50, "%", grid=(0, 20, 30, 40, 50, 60, 70, 80)
-        ),
+        Slider("missing", "values missing", 0, 80, 5, 50, "%", grid=range(0, 90, 10)),
         Choice("method", "analysis", (FIML, ONE, POOLED), ONE),
         Slider("sample", "sample of 100 studies", 1, 20, 1, 1, grid=(1, 2, 3, 4, 5)),
     ),

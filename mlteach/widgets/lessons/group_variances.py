@@ -62,7 +62,8 @@ def draw(icc: float, vr_within: float, vr_between: float) -> Panel:
         "between, τ²": " and ".join(f"{tau2:.1f}" for tau2, _ in parts),
         "within, σ²": " and ".join(f"{sigma2:.1f}" for _, sigma2 in parts),
     }
-    return Panel(shown, readouts, _description(readouts, vr_within, vr_between))
+    solved = vr_within == vr_between != 1
+    return Panel(shown, readouts, _description(readouts, vr_within, vr_between), solved)
 
 
 def _draw_clusters(ax, group: int, tau2: float, sigma2: float) -> None:
@@ -109,7 +110,7 @@ WIDGET = Widget(
             5.0,
             0.05,
             0.8,
-            grid=(0.5, 0.8, 1.0, 1.25, 2.0, 5.0),
+            grid=(0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.0, 3.0, 5.0),
         ),
         Slider(
             "vr_between",
@@ -118,9 +119,13 @@ WIDGET = Widget(
             5.0,
             0.05,
             1.0,
-            grid=(0.5, 0.8, 1.0, 1.25, 2.0, 5.0),
+            grid=(0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.0, 3.0, 5.0),
         ),
     ),
     draw=draw,
     chapter=14,
+    answer=(
+        "Equal ICCs, and neither variance is equal: both ratios are the same, and an ICC is a "
+        "quotient."
+    ),
 )

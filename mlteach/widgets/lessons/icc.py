@@ -61,7 +61,7 @@ def draw(tau2: float, sigma2: float) -> Panel:
         "SD between, τ": f"{tau:.2f}",
         "SD within, σ": f"{sigma:.2f}",
     }
-    return Panel(shown, readouts, _description(icc, tau, sigma))
+    return Panel(shown, readouts, _description(icc, tau, sigma), readouts["ICC"] == "0.20")
 
 
 def _description(icc: float, tau: float, sigma: float) -> str:
@@ -96,11 +96,16 @@ WIDGET = Widget(
             0.5,
             8.0,
             0.1,
-            8.0,
+            4.0,
             grid=np.arange(0.5, 8.5, 0.5).tolist(),
         ),
     ),
     draw=draw,
     chapter=3,
     surprise=True,
+    answer=(
+        "Three ways to an ICC of 0.20: σ² is four times τ² in each. The spread of the scores "
+        "changes, the correlation of two members does not."
+    ),
+    ways=3,
 )

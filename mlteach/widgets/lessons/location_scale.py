@@ -66,7 +66,8 @@ def draw(alpha0: float, alpha1: float, sigma_v: float, correlation: float) -> Pa
         "w = 1 to w = 0": f"× {np.exp(alpha1):.2f}",
         "schools below the average": f"{below_average(sigma_v):.0%}",
     }
-    return Panel(shown, readouts, _description(readouts, sigma))
+    solved = sigma_v > 0.4 and readouts["average variance, w = 0"] == "1.00"
+    return Panel(shown, readouts, _description(readouts, sigma), solved)
 
 
 def _draw_schools(ax, u: np.ndarray, sigma: np.ndarray, w: np.ndarray) -> None:
@@ -132,10 +133,14 @@ WIDGET = Widget(
             0.8,
             0.05,
             0.4,
-            grid=(0.0, 0.2, 0.4, 0.6, 0.8),
+            grid=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
         ),
         Slider("correlation", "corr(u, v)", -0.9, 0.9, 0.1, 0.0, grid=(-0.8, 0.0, 0.8)),
     ),
     draw=draw,
     chapter=10,
+    answer=(
+        "The average is 1.00 again: α₀ had to fall by half of what var(v) grew, and the median "
+        "fell with it."
+    ),
 )

@@ -75,7 +75,8 @@ def draw(tested: str, drop: float) -> Panel:
         "5% limit, naive": f"{naive:.2f}",
         "5% limit, mixture": f"{mixture:.2f}",
     }
-    return Panel(shown, readouts, _description(tested, drop, test, readouts))
+    overlooked = test.p_mixture < 0.05 < test.p
+    return Panel(shown, readouts, _description(tested, drop, test, readouts), overlooked)
 
 
 def _draw_null(ax, k: int, drop: float) -> None:
@@ -143,10 +144,14 @@ WIDGET = Widget(
             0.0,
             HIGHEST,
             0.1,
-            3.2,
+            1.6,
             grid=(np.arange(61) / 5).tolist(),
         ),
     ),
     draw=draw,
     chapter=9,
+    answer=(
+        "This drop lies between the two limits: the mixture rejects, and the naive test overlooks "
+        "the variance."
+    ),
 )

@@ -86,7 +86,7 @@ def draw(n: int, icc_x: float, icc_y: float) -> Panel:
         "false alarms": f"{alarms:.1%}",
         "expected by the formula": f"{expected_alarms(factor):.1%}",
     }
-    return Panel(shown, readouts, _description(n, factor, alarms))
+    return Panel(shown, readouts, _description(n, factor, alarms), 0.45 < alarms < 0.55)
 
 
 def _draw_errors(ax, n: int, icc_x: float, icc_y: float) -> None:
@@ -141,12 +141,24 @@ WIDGET = Widget(
         "mend the test by moving one slider only. How many of the three can do it?"
     ),
     controls=(
-        Slider("n", "members per cluster, n", 1, 100, 1, 20, grid=(1, 2, 5, 10, 20, 50, 100)),
+        Slider(
+            "n", "members per cluster, n", 1, 100, 1, 20, grid=(1, 2, 5, 10, 20, 30, 50, 70, 100)
+        ),
         Slider("icc_x", "ICC of x", 0.0, 1.0, 0.05, 1.0, grid=(0.0, 0.1, 0.25, 0.5, 0.75, 1.0)),
         Slider(
-            "icc_y", "ICC of y", 0.0, 0.3, 0.01, 0.1, grid=(0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
+            "icc_y",
+            "ICC of y",
+            0.0,
+            0.3,
+            0.01,
+            0.1,
+            grid=(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
         ),
     ),
     draw=draw,
     chapter=2,
+    answer=(
+        "Half of these studies are called significant, and there is nothing to find. Each of the "
+        "three sliders, at its lower end, makes the test honest again."
+    ),
 )

@@ -62,7 +62,8 @@ def draw(tau00: float, tau11: float, rho: float, zero: float) -> Panel:
         "share between clusters": f"{here / (here + SIGMA2):.0%}",
         "variance lowest at": "nowhere" if lowest is None else f"x = {signed(lowest)}",
     }
-    return Panel(shown, readouts, _description(readouts, zero, curve))
+    one_point = abs(rho) == 1 and tau00 * tau11 > 0
+    return Panel(shown, readouts, _description(readouts, zero, curve), one_point)
 
 
 def _draw_lines(ax, heights: np.ndarray, slopes: np.ndarray, zero: float, here: float) -> None:
@@ -125,10 +126,11 @@ WIDGET = Widget(
             1.0,
             0.1,
             0.3,
-            grid=(-1.0, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0),
+            grid=(-1.0, -0.8, -0.6, -0.3, 0.0, 0.3, 0.6, 0.8, 1.0),
         ),
         Slider("zero", "zero of x moved to", -2.0, 2.0, 0.1, 0.0, grid=(-2.0, -1.0, 0.0, 1.0, 2.0)),
     ),
     draw=draw,
     chapter=7,
+    answer="All lines meet in one point, and there the clusters differ no more: only σ² is left.",
 )

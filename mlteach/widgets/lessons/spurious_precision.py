@@ -131,7 +131,13 @@ WIDGET = Widget(
     ),
     controls=(
         Slider(
-            "sigma2_v", "variance of v, σ²ᵥ", 0.0, 0.3, 0.01, 0.2, grid=(0.0, 0.05, 0.1, 0.2, 0.3)
+            "sigma2_v",
+            "variance of v, σ²ᵥ",
+            0.0,
+            0.3,
+            0.01,
+            0.2,
+            grid=(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
         ),
         Slider("n", "students per school, n", 2, 100, 1, 25, grid=(5, 10, 25, 50, 100)),
         Slider("schools", "schools, J", 20, 500, 10, 50, grid=(20, 50, 500)),

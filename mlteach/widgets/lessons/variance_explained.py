@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OUT, IN = "out", "in"
 EMPTY = "math ~ 1"
 SEED = 1982
+#: Of τ², so that it is seen in two decimals.
+GROWN = 0.005
 AS_IT_IS, DEVIATION = "in, as it is", "in, as deviation"
 #: Column by control and option.
 COLUMNS = {
@@ -83,7 +85,8 @@ def draw(mean_ses: str, sector: str, ses: str, minority: str, students: int) -> 
         "model": formula,
     }
     shares = [percent(share) for share in (r2_tau, r2_sigma, total)]
-    return Panel(shown, readouts, _description(formula, tau2, sigma2, before, shares))
+    grown = tau2 > before["Intercept"] + GROWN
+    return Panel(shown, readouts, _description(formula, tau2, sigma2, before, shares), grown)
 
 
 def _draw_variances(ax, now: tuple[float, float], before) -> None:
@@ -137,8 +140,21 @@ WIDGET = Widget(
         Choice("sector", "school: sector", (OUT, IN)),
         Choice("ses", "student: SES", (OUT, AS_IT_IS, DEVIATION)),
         Choice("minority", "student: minority", (OUT, IN)),
-        Slider("students", "students per school, at most", 5, 70, 5, 70, grid=(5, 10, 20, 70)),
+        Slider(
+            "students",
+            "students per school, at most",
+            5,
+            70,
+            5,
+            70,
+            grid=(5, 10, 15, 20, 25, 30, 40, 50, 70),
+        ),
     ),
     draw=draw,
     chapter=5,
+    answer=(
+        "Two cases in which τ² is larger than in the empty model: the predictor takes chance "
+        "differences of students out of σ², and less of them is subtracted from the means."
+    ),
+    ways=2,
 )

@@ -107,7 +107,8 @@ def draw(p: int, n: int, clusters: int, groups: str) -> Panel:
         "rank of its matrix": f"{rank}, " + ("full" if enough else f"{columns} needed"),
         "(co)variances in the model": f"{left_over} for {entries}",
     }
-    return Panel(shown, readouts, _description(p, n, clusters, groups, readouts, enough))
+    solved = enough and number > 1 and columns == 8
+    return Panel(shown, readouts, _description(p, n, clusters, groups, readouts, enough), solved)
 
 
 def squares(corners: list[tuple[float, float]], width: float, height: float) -> Path:
@@ -211,9 +212,10 @@ WIDGET = Widget(
     controls=(
         Slider("p", "variables, p", 1, 3, 1, 2),
         Slider("n", "members of a cluster, n", 2, 5, 1, 4),
-        Slider("clusters", "clusters, g", 8, 32, 2, 8, grid=(8, 10, 14, 18, 26, 32)),
+        Slider("clusters", "clusters, g", 8, 32, 2, 8, grid=(8, 10, 12, 14, 16, 18, 22, 26, 32)),
         Choice("groups", "groups", tuple(GROUPS)),
     ),
     draw=draw,
     chapter=13,
+    answer="Both groups have a matrix of full rank: each needs more clusters than it has columns.",
 )

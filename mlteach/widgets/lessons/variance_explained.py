@@ -85,7 +85,9 @@ def draw(mean_ses: str, sector: str, ses: str, minority: str, students: int) -> 
         "model": formula,
     }
     shares = [percent(share) for share in (r2_tau, r2_sigma, total)]
-    grown = tau2 > before["Intercept"] + GROWN
+    values = {"ses": ses, "minority": minority, "mean_ses": mean_ses, "sector": sector}
+    smaller = (formula_of(**values | {name: OUT}) for name in values)
+    grown = any(explained(students, one)[0] < tau2 - GROWN for one in smaller)
     return Panel(shown, readouts, _description(formula, tau2, sigma2, before, shares), grown)
 
 
@@ -153,8 +155,8 @@ WIDGET = Widget(
     draw=draw,
     chapter=5,
     answer=(
-        "Two cases in which τ² is larger than in the empty model: the predictor takes chance "
-        "differences of students out of σ², and less of them is subtracted from the means."
+        "Two cases in which τ² grows: the predictor lowers σ², and less chance is subtracted from "
+        "the differences between the means of schools."
     ),
     ways=2,
 )

@@ -240,7 +240,7 @@
     link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
     link.download = `${NAME}.json`;
     link.click();
-    URL.revokeObjectURL(link.href);
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // after it was saved
     return "Saved as a file.";
   }
   async function take(file) {

@@ -53,7 +53,7 @@ class LivePanel:
     box : ipywidgets.VBox
         The panel.
     controls : dict of str to ipywidgets widget
-    figure, readouts : ipywidgets.HTML
+    figure, readouts, solved : ipywidgets.HTML
     """
 
     def __init__(self, widget: Widget, start: Values) -> None:
@@ -64,12 +64,18 @@ class LivePanel:
         self._solved: set[tuple[float | str, ...]] = set()
         width = f"{max(len(_label(c)) for c in widget.controls)}ch"
         self.controls = {c.name: _control(c, start[c.name], width) for c in widget.controls}
-        self.figure, self.readouts = ipw.HTML(), ipw.HTML()
+        self.figure, self.readouts, self.solved = ipw.HTML(), ipw.HTML(), ipw.HTML()
         for control in self.controls.values():
             control.observe(self._moved, "value")
         self._draw()
         head = f'<style onload="{NAME_THE_HANDLES}">{page.stylesheet()}</style>{page.head(widget)}'
-        children = [ipw.HTML(head), *self.controls.values(), self.figure, self.readouts]
+        children = [
+            ipw.HTML(head),
+            *self.controls.values(),
+            self.figure,
+            self.readouts,
+            self.solved,
+        ]
         self.box = ipw.VBox([*children, self._buttons()])
         self.box.add_class("mlteach-widget")
         self.box.add_class("mlteach-live")
@@ -117,10 +123,11 @@ class LivePanel:
         texts = tuple(panel.readouts.values())
         pairs = zip(texts, self._room or texts, strict=True)
         self._room = tuple(max(pair, key=len) for pair in pairs)
-        solved = self.widget.found(len(self._solved))
         self.readouts.value = page.readouts(panel.readouts, self._room) + page.words(
-            panel.description, solved, self.widget.answer
+            panel.description
         )
+        found = self.widget.found(len(self._solved))
+        self.solved.value = page.solved(found, self.widget.answer)
 
     def _buttons(self) -> ipw.HBox:
         buttons = [_button("Reset", self.reset)]

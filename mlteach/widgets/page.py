@@ -37,12 +37,16 @@ def readouts(values: Mapping[str, str], room: Iterable[str]) -> str:
     return f'<dl class="mlteach-widget-readouts">{"".join(rows)}</dl>'
 
 
-def words(description: str, solved: str, room: str) -> str:
-    """What is said below the numbers: whether the question is answered, and what is to be seen."""
-    mark = f"\u2713 {solved}" if solved else ""
-    said = _roomy('p class="mlteach-widget-solved" role="status"', mark, room and f"\u2713 {room}")
-    # The figure has the same words as its label.
-    return f'{said}<p class="mlteach-widget-words" aria-hidden="true">{escape(description)}</p>'
+def words(description: str) -> str:
+    """What is to be seen, below the numbers; the figure has the same words as its label."""
+    return f'<p class="mlteach-widget-words" aria-hidden="true">{escape(description)}</p>'
+
+
+def solved(text: str, room: str) -> str:
+    """Whether the question is answered, with room for what is said when it is."""
+    mark = f"\u2713 {text}" if text else ""
+    tag = 'p class="mlteach-widget-solved" role="status"'
+    return _roomy(tag, mark, room and f"\u2713 {room}")
 
 
 def _roomy(tag: str, text: str, room: str) -> str:

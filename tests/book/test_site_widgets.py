@@ -325,12 +325,17 @@ def test_a_swipe_that_begins_on_a_slider_scrolls(site: Path, browser: Browser) -
     page = context.new_page()
     page.goto((site / f"{chapter_of(site, 'icc')}.html").as_uri())
     slider = page.locator('.mlteach-twin[data-widget="icc"] input').first
-    slider.scroll_into_view_if_needed()
+    slider.evaluate("slider => slider.scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(500)
     box, before = slider.bounding_box(), page.evaluate("scrollY")
     x, y, value = box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2, slider.input_value()
     client = context.new_cdp_session(page)
-    gesture = {"x": x, "y": y, "yDistance": -200, "gestureSourceType": "touch", "speed": 1200}
-    client.send("Input.synthesizeScrollGesture", gesture)
+    for step in range(11):
+        kind = "touchMove" if step else "touchStart"
+        points = [{"x": x, "y": y - 15 * step}]
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        page.wait_for_timeout(20)
+    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     page.wait_for_timeout(300)
     assert page.evaluate("scrollY") > before + 50
     assert slider.input_value() == value

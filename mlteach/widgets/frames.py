@@ -77,10 +77,10 @@ class Frames:
         return Frame(picked, tuple(readouts), description, bool(solved))
 
     def longest(self) -> tuple[str, ...]:
-        """The longest text of each readout, for which the page keeps room."""
+        """The longest text of each readout and of the description: the page keeps room for it."""
         chunks = (json.loads(gzip.decompress(base64.b64decode(chunk))) for chunk in self.chunks)
-        columns = zip(*(frame[1] for chunk in chunks for frame in chunk["frames"]), strict=True)
-        return tuple(max(texts, key=len) for texts in columns)
+        rows = ([*frame[1], frame[2]] for chunk in chunks for frame in chunk["frames"])
+        return tuple(max(texts, key=len) for texts in zip(*rows, strict=True))
 
 
 def draw_frames(widget: Widget) -> Frames:

@@ -120,12 +120,11 @@ class LivePanel:
         self.figure.value = f'<div class="mlteach-widget-figure">{figure}</div>'
         if panel.solved:
             self._solved.add(tuple(self.values.values()))
-        texts = tuple(panel.readouts.values())
+        texts = (*panel.readouts.values(), panel.description)
         pairs = zip(texts, self._room or texts, strict=True)
-        self._room = tuple(max(pair, key=len) for pair in pairs)
-        self.readouts.value = page.readouts(panel.readouts, self._room) + page.words(
-            panel.description
-        )
+        *room, most = self._room = tuple(max(pair, key=len) for pair in pairs)
+        numbers = page.readouts(panel.readouts, room)
+        self.readouts.value = numbers + page.words(panel.description, most)
         found = self.widget.found(len(self._solved))
         self.solved.value = page.solved(found, self.widget.answer)
 

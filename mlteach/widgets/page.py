@@ -37,9 +37,9 @@ def readouts(values: Mapping[str, str], room: Iterable[str]) -> str:
     return f'<dl class="mlteach-widget-readouts">{"".join(rows)}</dl>'
 
 
-def words(description: str) -> str:
+def words(description: str, room: str) -> str:
     """What is to be seen, below the numbers; the figure has the same words as its label."""
-    return f'<p class="mlteach-widget-words" aria-hidden="true">{escape(description)}</p>'
+    return _roomy('p class="mlteach-widget-words" aria-hidden="true"', description, room)
 
 
 def solved(text: str, room: str) -> str:

@@ -137,6 +137,7 @@ def panel(twin: Twin, values: Values, prefix: str, folder: str) -> str:
     frame = frames.frame(place)
     figure = Drawing(frames.width, frames.height, frame.lines)
     readouts = dict(zip(frames.names, frame.readouts, strict=True))
+    room = frames.longest()
     solved = page.solved(widget.found(int(frame.solved)), widget.answer)
     controls = "\n".join(_control(c, values[c.name], f"{prefix}-{c.name}") for c in widget.controls)
     surprise = '<button type="button" data-do="surprise" disabled>Surprise me</button>'
@@ -155,8 +156,8 @@ def panel(twin: Twin, values: Values, prefix: str, folder: str) -> str:
 {figure.element(f"{prefix}-", frame.description)}
 </div>
 <div class="mlteach-widget-live" aria-live="polite">\
-{page.readouts(readouts, frames.longest())}</div>
-<div class="mlteach-widget-said">{page.words(frame.description)}</div>
+{page.readouts(readouts, room[:-1])}</div>
+<div class="mlteach-widget-said">{page.words(frame.description, room[-1])}</div>
 <div class="mlteach-widget-buttons"><button type="button" data-do="reset" disabled>Reset</button>\
 {surprise if widget.surprise else ""}<span class="mlteach-widget-state" role="status"></span></div>
 <div class="mlteach-widget-said">{solved}</div>

@@ -226,7 +226,8 @@ def test_the_start_is_part_of_the_page(html: str, frames) -> None:
     frame = frames.frame(WIDGET.place({"n": 5, "kind": "thick"}))
     assert "\n".join(frame.lines).replace("@@", "w1-") in html
     assert '<dt>n</dt><dd data-room="1"><span>5</span></dd>' in html
-    assert '<p class="mlteach-widget-words" aria-hidden="true">A thick line to 5 &lt; 10.' in html
+    assert 'data-room="A thick line to 1 &lt; 10."' in html  # a longest one
+    assert "<span>A thick line to 5 &lt; 10.</span></p>" in html
     assert Elements(html).of("svg")[0]["aria-label"] == "A thick line to 5 < 10."
 
 

@@ -38,7 +38,7 @@
     const svg = root.querySelector(".mlteach-widget-figure svg");
     const numbers = [...root.querySelectorAll(".mlteach-widget-readouts dd span")];
     const solved = root.querySelector(".mlteach-widget-solved span");
-    const words = root.querySelector(".mlteach-widget-words");
+    const words = root.querySelector(".mlteach-widget-words span");
     const state = root.querySelector(".mlteach-widget-state");
     const found = new Set(); // places at which the question is answered
     const lengths = controls.map((c) => (c.options ? c.options.length : Number(c.max) + 1));

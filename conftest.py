@@ -36,8 +36,8 @@ SLOW = (
     "tests/test_wheel", "tests/widgets/lessons/test_simulation_explorer",
     "tests/widgets/test_lessons",
 )  # fmt: skip
-#: Where pytest keeps the name of the test.
-CURRENT = "PYTEST_CURRENT_TEST"
+#: Variables that others set for themselves: pytest, PyTensor, the memory of packages in Rust.
+THEIRS = ("PYTEST_CURRENT_TEST", "PATH", "_RJEM_MALLOC_CONF")
 #: Fixtures that start a browser, or build the website.
 BROWSER = {"browser", "site", "lab"}
 
@@ -60,8 +60,7 @@ def held() -> dict[str, object]:
     """What the tests of a process share, beside the warning filters, which pytest gives back."""
     now: dict[str, object] = {
         "the working folder": os.getcwd(),
-        # pytest says in it which test runs; PyTensor adds the folder of Python to the path.
-        "the environment": {k: v for k, v in os.environ.items() if k not in ("PATH", CURRENT)},
+        "the environment": {k: v for k, v in os.environ.items() if k not in THEIRS},
         "the language": locale.setlocale(locale.LC_ALL),
     }
     if "numpy" in sys.modules:

@@ -111,8 +111,10 @@ def make_sheets() -> bool:
 
 def make_notebooks() -> None:
     """Write the readers' notebooks; they are what the pages offer for download."""
+    offered = ASIDE / "html" / "_sources"
+    offered.mkdir(exist_ok=True)
     for path in notebooks.Book().write(BUILD / "notebooks"):
-        shutil.copyfile(path, ASIDE / "html" / "_sources" / path.name)
+        shutil.copyfile(path, offered / path.name)
 
 
 def put_in_place(state: str) -> None:

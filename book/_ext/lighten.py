@@ -8,12 +8,16 @@ in a script. A class that a script puts together from parts would be missed: non
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
+
+# It tells each table that it leaves out.
+logging.getLogger("fontTools.subset").setLevel(logging.WARNING)
 
 #: What a style sheet is made of, as far as its blocks matter.
 MARKS = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|url\((?!["'])[^)]*\)|[{};]""")

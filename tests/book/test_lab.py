@@ -149,7 +149,7 @@ class Live:
         return found
 
     def check(self) -> None:
-        """Wait until the figure is that of the controls; compare the readouts."""
+        """Wait until figure and readouts, which come one after the other, are those of controls."""
         svg = self.root.locator("svg")
         deadline = time.monotonic() + MILLISECONDS_TO_SHOW / 1000
         while True:
@@ -158,12 +158,13 @@ class Live:
             with look.style():
                 panel = self.widget.panel(**values)
                 text = drawing(panel.figure).element(prefix, panel.description)
-            if svg.evaluate(SAME_SVG, text):
-                break
-            assert time.monotonic() < deadline, values
+            names = self.root.locator("dt").all_inner_texts()
+            numbers = self.root.locator("dd").all_inner_texts()
+            shown = dict(zip(names, numbers, strict=True))
+            if shown == panel.readouts and svg.evaluate(SAME_SVG, text):
+                return
+            assert time.monotonic() < deadline, (values, shown)
             self.root.page.wait_for_timeout(100)
-        shown = self.root.locator("dt").all_inner_texts(), self.root.locator("dd").all_inner_texts()
-        assert dict(zip(*shown, strict=True)) == panel.readouts
 
 
 @pytest.fixture(scope="module")

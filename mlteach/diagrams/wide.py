@@ -79,6 +79,7 @@ def covariance_pattern(
     return axes[0]
 
 
+@checked
 def format_diagram(
     form: str,
     variables: str | Sequence[str] = ("x1", "x2"),

@@ -8,11 +8,10 @@ A line of three dashes begins a new sheet of paper.
 from __future__ import annotations
 
 import re
-import shutil
 from html import escape
 from pathlib import Path
 
-from sheet import BOOK, Sheet, chapter_of, mathjax
+from sheet import BOOK, Sheet, chapter_of, mathjax, put
 
 SOURCES = BOOK / "handouts"
 #: A heading with all that follows it, up to the next.
@@ -73,9 +72,4 @@ def write(site: Path, drawn: Path) -> None:
         The folder of the drawn widgets.
     """
     pages = {source.stem: handout(source, drawn) for source in sources()}
-    folder = site / "handouts"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    shutil.copyfile(SOURCES / "handouts.css", folder / "handouts.css")
-    for name, text in pages.items():
-        (folder / f"{name}.html").write_text(text, encoding="utf-8")
+    put(site / "handouts", [SOURCES / "handouts.css"], pages)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections.abc import Iterable
 from html import escape, unescape
 from pathlib import Path
 
@@ -57,6 +59,16 @@ def mathjax(scale: float) -> str:
 def chapter_of(source: Path) -> Chapter:
     """Return the chapter that a source belongs to: it has the same name."""
     return Chapter(BOOK / f"{source.stem}.ipynb")
+
+
+def put(folder: Path, look: Iterable[Path], pages: dict[str, str]) -> None:
+    """Write pages by name into a new folder, and beside them the files that give their look."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for file in look:
+        shutil.copyfile(file, folder / file.name)
+    for name, text in pages.items():
+        (folder / f"{name}.html").write_text(text, encoding="utf-8")
 
 
 class Sheet:

@@ -13,12 +13,11 @@ Numbers, pictures, code and widgets come from the chapter: see :mod:`stored`.
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from html import escape
 from pathlib import Path
 
-from sheet import BOOK, Sheet, chapter_of, mathjax
+from sheet import BOOK, Sheet, chapter_of, mathjax, put
 from stored import StoredError
 from surroundings import BUILD
 
@@ -103,13 +102,7 @@ def write(site: Path, drawn: Path) -> None:
         The folder of the drawn widgets.
     """
     pages = {source.stem: deck(source, drawn) for source in sources()}
-    folder = site / "slides"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for name in LOOK:
-        shutil.copyfile(SOURCES / name, folder / name)
-    for name, text in pages.items():
-        (folder / f"{name}.html").write_text(text, encoding="utf-8")
+    put(site / "slides", (SOURCES / name for name in LOOK), pages)
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from stored import TABLE, rows_of
 
 from mlteach.exercises.check import chapter_exercises
 from tests.places import ROOT
@@ -194,6 +195,26 @@ def no_plumbing(notebook: Notebook) -> list[str]:
     """No installing, no paths, no silenced warnings, no magics but that for the figures."""
     found = {cell.id: PLUMBING.search(cell.source) for cell in code_cells(notebook)}
     return [f"{name}: {match.group().strip()}" for name, match in found.items() if match]
+
+
+@rule
+def no_p_value_is_zero(notebook: Notebook) -> list[str]:
+    """A table that rounds a p-value to zero says what no test can say."""
+    tables = [
+        (cell.id, rows_of(table))
+        for cell in code_cells(notebook)
+        for text in output_texts(cell)
+        for table in TABLE.findall(text)
+    ]
+    return [
+        f"{name}: {head} is {line[column]}"
+        for name, rows in tables
+        for k, heads in enumerate(rows)
+        for column, head in enumerate(heads)
+        if re.fullmatch(r"p(_\w+)?", head)
+        for line in rows[k + 1 :]
+        if re.fullmatch(r"0(\.0+)?", line[column])
+    ]
 
 
 @rule
@@ -519,6 +540,12 @@ FAULTS = {
     no_absolute_paths: {"outputs": shown("text/plain", "see '/home/me/data.csv'")},
     random_numbers_are_seeded: {"source": "rng = np.random.default_rng()"},
     no_plumbing: {"source": "import warnings\nwarnings.filterwarnings('ignore')"},
+    no_p_value_is_zero: {
+        "outputs": shown(
+            "text/html",
+            "<table><tr><th></th><th>p</th></tr><tr><th>ses</th><td>0.000</td></tr></table>",
+        )
+    },
     numbers_have_sensible_digits: {"outputs": shown("text/plain", "0.18027638190954773")},
     lines_fit_the_page: {"source": "x = 1  # " + 80 * "."},
     formulas_have_single_backslashes: {"cell_type": "markdown", "source": "$\\\\tau$"},

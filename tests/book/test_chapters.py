@@ -30,6 +30,8 @@ FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 MOST_LINES = 15  # more belongs into the package
 MOST_PLAIN_DIGITS = 12  # a number with more differs between machines
 FEWEST_ALT_WORDS = 5
+MOST_WORDS_OF_A_CHOICE = 10
+TO_END = re.MULTILINE | re.DOTALL
 EXERCISES, QUIZ = range(4, 7), (10,)
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -328,6 +330,18 @@ def asked(notebook: Notebook) -> list[str]:
 
 
 @rule
+def guesses_have_choices(notebook: Notebook) -> list[str]:
+    """A guess is picked from two to four short choices; some are right, and some are not."""
+    faults = []
+    for box in re.findall(r"\{admonition\} (Your guess.*?)^[`~]{3}", prose(notebook), TO_END):
+        picked = re.findall(r"^- \[([ x])\] (.+)$", box, re.M)
+        short = all(len(choice.split()) <= MOST_WORDS_OF_A_CHOICE for _, choice in picked)
+        if not (short and 2 <= len(picked) <= 4 and {mark for mark, _ in picked} == {" ", "x"}):
+            faults.append(box.splitlines()[0])
+    return faults
+
+
+@rule
 def exercises_are_boxed_and_checked(notebook: Notebook) -> list[str]:
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     boxed = re.findall(r"\{admonition\} Exercise ([\d.]+)", prose)
@@ -355,7 +369,11 @@ def test_exercises_belong_to_their_chapter(path: Path) -> None:
 
 
 def words(text: str) -> int:
-    """Count the words of a text in MyST, without formulas, directives and addresses."""
+    """Count the words of a text in MyST, without formulas, directives and addresses.
+
+    The choices of a guess do not count either: they are an exercise, and closed until it is asked.
+    """
+    text = re.sub(r"^- \[[ x]\] .*$", " ", text, flags=re.M)
     text = re.sub(r"\$\$.*?\$\$(\s*\([\w-]+\))?|\$[^$]*\$", " ", text, flags=re.DOTALL)
     text = re.sub(
         r"^\s*(`{3,}|~{3,}|:{3,})(\{\w+\})?|^:\w+:.*$|^\([\w-]+\)=$", " ", text, flags=re.M
@@ -551,6 +569,10 @@ FAULTS = {
     formulas_have_single_backslashes: {"cell_type": "markdown", "source": "$\\\\tau$"},
     numbers_begin_with_a_digit: {"cell_type": "markdown", "source": "An ICC of .18."},
     numbers_of_ours_stand_in_the_code: {"cell_type": "markdown", "source": "It is 0.1876."},
+    guesses_have_choices: {
+        "cell_type": "markdown",
+        "source": "```{admonition} Your guess: more?\n\n- [x] yes\n\nYes.\n```",
+    },
     fences_begin_a_line: {"cell_type": "markdown", "source": "Why? ```{note} So\nBecause.\n```"},
     fences_open: {"cell_type": "markdown", "source": "```{note} Why `x`?\nBecause.\n```"},
     one_labelled_title: {"cell_type": "markdown", "source": "# Another title"},

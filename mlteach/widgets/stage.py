@@ -35,7 +35,9 @@ class Memory:
     def restored(self) -> Figure:
         """The figure as it was."""
         for part, state, changeable in self.states:
-            part.__dict__ = state | {key: copy(value) for key, value, copy in changeable}
+            part.__dict__ = now = state.copy()
+            for key, value, copy in changeable:
+                now[key] = copy(value)
         return self.figure
 
 

@@ -68,6 +68,7 @@ def intervals(condition: int) -> pd.DataFrame:
     return by_size.iloc[step // 2 :: step] / true_groups()[condition, ESTIMATE]
 
 
+@cache
 def number(**settings: float) -> int:
     """The number of a condition.
 

@@ -122,7 +122,7 @@ def squares(corners: list[tuple[float, float]], width: float, height: float) -> 
 def _draw_table(ax, p: int, n: int, clusters: int, number: int) -> None:
     for a in range(p):
         path = squares([(i * p + a, 0) for i in range(n)], 0.9, clusters)
-        ax.add_patch(PathPatch(path, color=PALETTE[COLOURS[a, a]], lw=0))
+        ax.add_artist(PathPatch(path, color=PALETTE[COLOURS[a, a]], lw=0))
         ax.text(15.4 + 3.7 * a, 31.5, VARIABLES[a], color=PALETTE[COLOURS[a, a]])
     ax.hlines(range(1, clusters), 0, p * n, color="white", lw=0.8)
     ax.vlines([i * p for i in range(1, n)], 0, clusters, color="white", lw=2)
@@ -144,7 +144,7 @@ def _draw_pattern(ax, p: int, n: int, group: int, groups: str) -> None:
         at = cell * np.array(places(p, n, a, b, is_same)) + (x, y)
         alpha = 1 if is_same else PALE
         path = squares(at, cell, cell)
-        ax.add_patch(PathPatch(path, color=PALETTE[COLOURS[a, b]], alpha=alpha, lw=0))
+        ax.add_artist(PathPatch(path, color=PALETTE[COLOURS[a, b]], alpha=alpha, lw=0))
         levels = ("within", "between") if is_same else ("between",)
         if group and any(own[0][level, a, b] != own[group][level, a, b] for level in levels):
             ax.plot(*(at + cell / 2).T, "o", ms=1.2 + 0.9 * cell, mew=0, color=PALETTE["black"])
@@ -172,8 +172,8 @@ def _draw_rank(ax, group: int, number: int, rank: int, columns: int) -> None:
     ax.text(x, top - 1.0, f"rank {rank} of {columns}", weight=weight)
     box = {"ec": PALETTE["grey"], "lw": 1.4}
     y = top + side + 0.9
-    ax.add_patch(Rectangle((x, y), side, 1.4, fc="none", **box))
-    ax.add_patch(Rectangle((x, y), side * rank / columns, 1.4, fc=PALETTE["grey"], **box))
+    ax.add_artist(Rectangle((x, y), side, 1.4, fc="none", **box))
+    ax.add_artist(Rectangle((x, y), side * rank / columns, 1.4, fc=PALETTE["grey"], **box))
 
 
 def _write_key(ax, number: int) -> None:

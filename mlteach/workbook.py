@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlteach.errors import DataError, MLTeachError
+from mlteach.exercises import record
 
 #: The folder that is made where none is named.
 FOLDER = "mlteach-workbook"
@@ -39,7 +40,9 @@ def shipped() -> Path:
 
 
 def copy_workbook(folder: str | Path = FOLDER) -> tuple[list[Path], list[Path]]:
-    """Copy the notebooks of the book into a folder; leave what is there as it is.
+    """Copy the notebooks of the book into a folder, and begin its record of progress.
+
+    What is there stays as it is.
 
     Parameters
     ----------
@@ -70,6 +73,7 @@ def copy_workbook(folder: str | Path = FOLDER) -> tuple[list[Path], list[Path]]:
     kept: list[Path] = []
     try:
         target.mkdir(parents=True, exist_ok=True)
+        record.begin(target)
         for path in sorted(source.glob("*.ipynb")):
             place = target / path.name
             try:

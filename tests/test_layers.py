@@ -19,7 +19,8 @@ ROWS = (
     "location_scale centering diagrams",
     "questions",
     "published plots",
-    "exercises widgets workbook",
+    "exercises widgets",
+    "workbook",
 )
 ROW_OF = {wing: k for k, row in enumerate(ROWS) for wing in row.split()}
 WINGS = sorted(set(ROW_OF) - {"errors"})

@@ -127,6 +127,9 @@ def test_data_ship_with_it(wheel: Path) -> None:
     shipped = {path.name for path in (wheel / "mlteach" / "_data").iterdir()}
     assert {"codebook.json", "hsb.csv", "wf_simulation.npz"} <= shipped
     assert (wheel / "mlteach" / "widgets" / "assets" / "twin.js").is_file()
+    exercises = [*(wheel / "mlteach" / "exercises").glob("chapter_*.py")]
+    assert len(exercises) > 10
+    assert all(path.with_suffix(".toml").is_file() for path in exercises)
 
 
 def test_it_holds_nothing_else(wheel: Path) -> None:
@@ -148,4 +151,4 @@ def test_the_workbook_ships_with_it(wheel: Path, tmp_path: Path) -> None:
     copy = f"from mlteach.workbook import copy_workbook; copy_workbook({str(tmp_path)!r})"
     copied = run(wheel, copy)
     assert copied.returncode == 0, copied.stderr
-    assert len(list(tmp_path.iterdir())) == len(paths)
+    assert len(list(tmp_path.glob("*.ipynb"))) == len(paths)

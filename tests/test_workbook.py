@@ -8,8 +8,10 @@ from pathlib import Path
 import notebooks
 import pytest
 
+import mlteach as mt
 from mlteach import workbook
 from mlteach.errors import DataError
+from mlteach.exercises import record
 from tests.website import NOTEBOOKS
 
 
@@ -24,13 +26,23 @@ def test_what_a_student_has_done_stays(tmp_path: Path, capsys) -> None:
     folder = tmp_path / "mein Kurs"
     assert workbook.main(["workbook", str(folder)]) == 0
     names = {path.name for path in folder.iterdir()}
-    assert names == {f"{name}.ipynb" for name in NOTEBOOKS}
+    assert names == {f"{name}.ipynb" for name in NOTEBOOKS} | {record.FILE}
     (folder / "03_empty_model.ipynb").write_text("mine")
     (folder / "04_design_effects.ipynb").unlink()
     assert workbook.main(["workbook", str(folder)]) == 0
     assert (folder / "03_empty_model.ipynb").read_text() == "mine"
     assert "1 notebooks are new" in capsys.readouterr().out
     assert {path.name for path in folder.iterdir()} == names
+
+
+def test_progress_counts_from_the_first_check(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(record, "_session", {})
+    workbook.copy_workbook(tmp_path / "book")
+    monkeypatch.chdir(tmp_path / "book")
+    mt.check("0.10", 160)
+    record._session.clear()  # the next day
+    workbook.copy_workbook(tmp_path / "book")
+    assert mt.progress().loc["all", "right"] == 1
 
 
 def test_outputs_are_cleared(tmp_path: Path) -> None:

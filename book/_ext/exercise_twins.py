@@ -23,7 +23,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 
 from mlteach.data.fingerprint import fingerprint
-from mlteach.exercises.check import chapter_exercises
+from mlteach.exercises.exercise import chapter_exercises
 from mlteach.exercises.sealed import sealed
 
 #: The line of a chapter that asks for an answer, and nothing but the end of its cell after it.
@@ -121,10 +121,10 @@ def keep_code(cell: nodes.Element, block: nodes.literal_block, code: str) -> Non
 def form(key: str, data: dict[str, Any]) -> str:
     """Write the form of an exercise."""
     name = f"exercise-{key.replace('.', '-')}"
-    count = len(data["kinds"])
+    labels = data["parts"] or ["Your answer"]
     fields = "".join(
-        field(f"{name}-{place}", (place, count), kind, data["choices"])
-        for place, kind in enumerate(data["kinds"], start=1)
+        field(f"{name}-{place}", label, kind, data["choices"])
+        for place, (label, kind) in enumerate(zip(labels, data["kinds"], strict=True), start=1)
     )
     text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
     return f"""<form class="mlteach-exercise" data-exercise="{key}" id="{name}" novalidate>
@@ -138,16 +138,15 @@ def form(key: str, data: dict[str, Any]) -> str:
 </form>"""
 
 
-def field(name: str, place: tuple[int, int], kind: str, choices: list[str]) -> str:
+def field(name: str, label: str, kind: str, choices: list[str]) -> str:
     """Write the field of one value, with its label."""
-    label = "Your answer" if place[1] == 1 else f"Value {place[0]}"
     if choices and kind == "text":
         options = "".join(f"<option>{escape(word)}</option>" for word in ("", *choices))
         control = f'<select id="{name}" disabled>{options}</select>'
     else:
         plainly = 'autocomplete="off" autocapitalize="off" spellcheck="false"'
         control = f'<input id="{name}" type="text" size="12" {plainly} disabled>'
-    named = f'<label for="{name}">{label}</label>{control}'
+    named = f'<label for="{name}">{escape(label)}</label>{control}'
     return f'<span class="mlteach-exercise-field">{named}</span>'
 
 

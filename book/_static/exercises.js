@@ -1,4 +1,4 @@
-/* Exercises that answer on the page. What is right is not written anywhere: see the module
+/* Exercises and guesses that answer on the page. What is right is not written anywhere: see the module
    mlteach.exercises.sealed for the boxes that are opened here, and mlteach.exercises.check for the
    same judgement in Python. Progress stays in this browser unless the reader saves it as a file. */
 (() => {
@@ -104,7 +104,7 @@
     for (const [k, value] of values.entries()) {
       const isWord = typeof value === "string" && data.kinds[k] !== "text";
       const wrong = texts[k] ? isWord && value : "Not given yet.";
-      if (wrong) return values.length > 1 ? `Value ${k + 1} of your answer: ${wrong}` : wrong;
+      if (wrong) return values.length > 1 ? `${data.parts[k]}: ${wrong}` : wrong;
     }
     const unknown = data.choices.length && !values.every((value) => data.choices.includes(value));
     return unknown ? `Choose from: ${data.choices.join(", ")}.` : "";
@@ -112,8 +112,8 @@
 
   function partly(data, values) {
     if (values.length < 2) return "";
-    const right = values.map((value, k) => (share(data, 0, k, value) ? k + 1 : 0)).filter(Boolean);
-    return right.length ? `Value ${right.join(" and ")} of ${values.length} is right. ` : "";
+    const right = data.parts.filter((_, k) => share(data, 0, k, values[k]));
+    return right.length ? `Right already: ${right.join(", ")}. ` : "";
   }
 
   /* `told` holds the wrong answers so far: a new one brings the next hint. */
@@ -173,6 +173,14 @@
   /* ---- the forms ----------------------------------------------------------------------------- */
   const SIGNS = { true: ["✓", "Right"], false: ["✗", "Not right"], null: ["…", "Waiting"] };
 
+  function say(verdict, right, [sign, name], text) {
+    const mark = document.createElement("span");
+    Object.entries({ role: "img", "aria-label": name }).forEach((pair) => mark.setAttribute(...pair));
+    mark.textContent = sign;
+    verdict.replaceChildren(mark, ` ${text}`);
+    verdict.dataset.right = right;
+  }
+
   function setUp(form) {
     const key = form.dataset.exercise;
     const data = JSON.parse(form.querySelector("script").textContent);
@@ -182,24 +190,17 @@
     const told = [];
     let hints = 0;
 
-    function say(right, [sign, name], text) {
-      const mark = document.createElement("span");
-      Object.entries({ role: "img", "aria-label": name }).forEach((pair) => mark.setAttribute(...pair));
-      mark.textContent = sign;
-      verdict.replaceChildren(mark, ` ${text}`);
-      verdict.dataset.right = right;
-    }
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const given = fields.map((field) => field.value);
       const { right, says } = judge(data, given, told);
-      say(right, SIGNS[right], says);
+      say(verdict, right, SIGNS[right], says);
       if (right !== null) note(key, right, given);
       solution.hidden = right || (entries[key]?.tries ?? 0) < 3;
     });
     form.querySelector('[data-do="hint"]').addEventListener("click", () => {
       const text = `Hint ${hints + 1} of ${data.stages.length}: ${stage(data, hints)}`;
-      say("hint", ["?", "Hint"], text);
+      say(verdict, "hint", ["?", "Hint"], text);
       hints = (hints + 1) % data.stages.length;
     });
     solution.addEventListener("click", () => {
@@ -212,8 +213,53 @@
     document.addEventListener(NAME, mark);
     mark();
     entries[key]?.answer?.forEach((text, k) => fields[k] && (fields[k].value = text));
-    if (entries[key]?.right) say(true, SIGNS.true, "Right.");
+    if (entries[key]?.right) say(verdict, true, SIGNS.true, "Right.");
     form.querySelectorAll("[disabled]").forEach((node) => (node.disabled = false));
+  }
+
+  /* ---- the guesses: the first one counts, and opens the answer ------------------------------- */
+  function setUpGuess(form) {
+    const { guess: key, right } = form.dataset;
+    const verdict = form.querySelector(".mlteach-exercise-verdict");
+    const answer = form.querySelector("details");
+    const choices = [...form.querySelectorAll("input")];
+    const digest = (k) => hex(sha256(encode(`${key}|${k}`)).subarray(0, 4));
+    const isRight = choices.map((_, k) => right.split(" ").includes(digest(k)));
+    let moving = false; // with the arrow keys, which select what they pass
+
+    let shown;
+
+    function pick(choice) {
+      if (!entries[key] && choices.includes(choice)) {
+        const k = choices.indexOf(choice);
+        note(key, isRight[k], [k]);
+      }
+    }
+    function show() {
+      const picked = entries[key]?.answer?.[0];
+      if (picked === shown) return;
+      shown = picked;
+      const known = picked in choices;
+      choices.forEach((choice, k) => {
+        choice.checked = k === picked;
+        choice.disabled = known && k !== picked;
+        choice.parentElement.toggleAttribute("data-right", known && isRight[k]);
+      });
+      answer.open = known;
+      if (!known) verdict.replaceChildren();
+      else if (isRight[picked]) say(verdict, true, SIGNS.true, "Right.");
+      else say(verdict, false, SIGNS.false, "Not right. The answer is below.");
+    }
+    choices.forEach((choice) => (choice.disabled = false));
+    form.addEventListener("keydown", (event) => {
+      moving = event.key.startsWith("Arrow");
+      if (event.key === "Enter" && event.target.checked) pick(event.target);
+    });
+    form.addEventListener("keyup", () => (moving = false));
+    form.addEventListener("click", (event) => moving || pick(event.target));
+    form.addEventListener("submit", (event) => event.preventDefault());
+    document.addEventListener(NAME, show);
+    show();
   }
 
   /* ---- the counters beside the chapters, and the box below them ------------------------------ */
@@ -294,6 +340,7 @@
   function begin() {
     remember();
     document.querySelectorAll(".mlteach-exercise").forEach(setUp);
+    document.querySelectorAll(".mlteach-guess-form").forEach(setUpGuess);
     if (!all.length) return;
     document.querySelectorAll(".bd-sidebar-primary .bd-links a.reference").forEach(counter);
     const sidebar = document.querySelector(".bd-sidebar-primary .sidebar-primary-items__start");

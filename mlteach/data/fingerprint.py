@@ -88,11 +88,13 @@ def _files(leaf: str) -> list[Path]:
         raise ModuleNotFoundError(f"No module named {leaf!r}", name=leaf)
     if spec.submodule_search_locations and top != "mlteach":
         return list(Path(spec.origin).parent.rglob("*.py"))
-    return [Path(spec.origin)]
+    # The words of exercises stand beside what computes them.
+    words = Path(spec.origin).with_suffix(".toml")
+    return [Path(spec.origin), *([words] if words.is_file() else [])]
 
 
 def code(path: Path) -> str:
-    """Hash what Python reads in a file.
+    """Hash what Python reads in a file; all of a file that is no Python.
 
     Parameters
     ----------
@@ -105,8 +107,10 @@ def code(path: Path) -> str:
     Raises
     ------
     SyntaxError
-        If the file is no Python.
+        If a file that ends in .py is no Python.
     """
+    if path.suffix != ".py":
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return hashlib.sha256("\n".join(_words(tree)).encode()).hexdigest()
 

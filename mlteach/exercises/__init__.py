@@ -1,5 +1,4 @@
-"""The exercises of the book, one module ``chapter_NN`` a chapter.
+"""The exercises of the book: ``chapter_NN.py`` computes, ``chapter_NN.toml`` has the words.
 
-Each module ends in ``EXERCISES``, a tuple of :class:`mlteach.exercises.check.Exercise` whose
-answers are computed from the data when they are first asked for. Nothing is imported before that.
+Answers are computed from the data when they are first asked for; nothing is read before that.
 """

@@ -60,10 +60,10 @@ def kind(value: object) -> str:
 _ASKED = {"bool": "True or False is", "number": "a number is", "text": "a text in quotes is"}
 
 
-def unsuitable(right: object, given: object) -> str:
+def unsuitable(right: object, given: object, parts: tuple[str, ...] = ()) -> str:
     """Say in what way an answer cannot be compared with the right one; empty if it can."""
     if isinstance(right, tuple):
-        return _unsuitable_tuple(right, given)
+        return _unsuitable_tuple(right, given, parts)
     if isinstance(given, tuple):
         if len(given) == 1:
             return unsuitable(right, given[0])
@@ -138,15 +138,20 @@ def number_in(text: str, share: bool) -> float | str:
     return number / 100 if percent else number
 
 
-def _unsuitable_tuple(right: tuple, given: object) -> str:
+def label(parts: tuple[str, ...], place: int) -> str:
+    """Name one value of a tuple, from 0."""
+    return parts[place] if parts else f"Value {place + 1}"
+
+
+def _unsuitable_tuple(right: tuple, given: object, parts: tuple[str, ...]) -> str:
     if not isinstance(given, tuple):
         return f"{len(right)} values are asked for: give them in order, as in (a, b)."
     if len(given) != len(right):
         return f"{len(right)} values are asked for; your answer holds {len(given)}."
-    for place, pair in enumerate(zip(right, given, strict=True), start=1):
-        part = "Not given yet." if is_missing(pair[1]) else unsuitable(*pair)
-        if part:
-            return f"Value {place} of your answer: {part}"
+    for place, pair in enumerate(zip(right, given, strict=True)):
+        complaint = "Not given yet." if is_missing(pair[1]) else unsuitable(*pair)
+        if complaint:
+            return f"{label(parts, place)}: {complaint}"
     return ""
 
 

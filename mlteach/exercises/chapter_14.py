@@ -11,34 +11,21 @@ import numpy as np
 
 from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
-from mlteach.exercises.check import Exercise
 from mlteach.multigroup.fit import fit_multigroup
 from mlteach.multigroup.latent import latent_regression
 from mlteach.multigroup.result import MultigroupResult
 
-# ------------------------------------------------------------------------------------ 14.1 counts
 
-
-def _parameters(p: int, K: int, free: bool, means: bool = True) -> int:
-    """Free parameters with both matrices equal or free across groups."""
-    elements = p * (p + 1) // 2
-    return 2 * elements * (K if free else 1) + (K * p if means else 0)
-
-
-# ---------------------------------------------------------------- 14.2, 14.3 London's three groups
+def _parameters(elements: int = 6, means: int = 12, groups: tuple[int, int] = (1, 4)):
+    """Free parameters with both matrices equal, and free, in four groups of three variables."""
+    return tuple(2 * elements * K + means for K in groups)
 
 
 @cache
 def _london(between: str = "free", within: str = "free") -> MultigroupResult:
     """Exam scores at 16 and 11 in schools for boys, for girls, and for both."""
-    return fit_multigroup(
-        ["score16", "score11"],
-        load("london"),
-        cluster="school",
-        group="school_gender",
-        within=within,
-        between=between,
-    )
+    scores, groups = ["score16", "score11"], {"cluster": "school", "group": "school_gender"}
+    return fit_multigroup(scores, load("london"), **groups, within=within, between=between)
 
 
 def _spread(level: str = "within", variable: str = "score16") -> float:
@@ -48,31 +35,19 @@ def _spread(level: str = "within", variable: str = "score16") -> float:
     return max(variances) / min(variances)
 
 
-def _test(small: MultigroupResult) -> tuple[float, int]:
+def _test(between: str = "equal", within: str = "free") -> tuple[float, int]:
     """Likelihood-ratio statistic against both matrices free, and its degrees of freedom."""
-    big = _london()
+    big, small = _london(), _london(between, within)
     return big.deviance * -1 + small.deviance, big.n_parameters - small.n_parameters
 
 
-# ------------------------------------------------------------------------------------ 14.4 two ICCs
-
-
-def _ratio(tau2: float = 6.0) -> float:
-    first, second = (tau2 / icc - tau2 for icc in (0.20, 0.12))
-    return first / second
-
-
-# ---------------------------------------------------------------------------- 14.5 slopes of groups
-
-
 @cache
-def _slopes(effect: str) -> tuple[float, float, float]:
-    """Slope in public schools minus Catholic; root of the sum of squared SEs; sum of SEs."""
+def _slopes(effect: str = "within", sign: int = 1, add=np.linalg.norm) -> tuple[float, float]:
+    """Slope in public schools minus Catholic, and its standard error."""
     fit = fit_multigroup(["math", "ses"], load("hsb"), cluster="school", group="sector")
     table = latent_regression(fit, "math").xs(effect, level="effect").droplevel("predictor")
     difference = table.loc["Public", "estimate"] - table.loc["Catholic", "estimate"]
-    se = table["se"].to_numpy()
-    return float(difference), float(np.sqrt(se @ se)), float(se.sum())
+    return sign * float(difference), float(add(table["se"].to_numpy()))
 
 
 def _slopes_ols() -> tuple[float, float]:
@@ -83,131 +58,36 @@ def _slopes_ols() -> tuple[float, float]:
     return float(difference), float(np.hypot(*(fit.bse["ses"] for fit in fits.values())))
 
 
-EXERCISES = (
-    Exercise(
-        key="14.1",
-        question="Parameters with three variables and four groups, homogeneous and heterogeneous?",
-        answer=lambda: (_parameters(3, 4, free=False), _parameters(3, 4, free=True)),
-        mistakes=(
-            (
-                lambda: (_parameters(3, 4, False, means=False), _parameters(3, 4, True, False)),
-                "You left out the means: three in each group.",
-            ),
-            (
-                lambda: (12 + 9 + 9, 12 + 36 + 36),
-                "A covariance matrix is symmetric: three variables have six elements, not nine.",
-            ),
-            (
-                lambda: (3 + 12, 3 + 48),
-                "The means are free: each of the four groups has three of its own.",
-            ),
-            (
-                lambda: (_parameters(3, 4, free=True), _parameters(3, 4, free=False)),
-                "These are the two numbers, in the other order.",
-            ),
-        ),
-        ask="Which of the three kinds, means, Within and Between, are counted once, and "
-        "which four times?",
-        hint="A mean for each variable, six elements for each matrix; once if equal, once "
-        "a group if free.",
-        place="Which matrices are equal?",
-    ),
-    Exercise(
-        key="14.2",
-        question="Largest over smallest variance of score16 within schools of the three kinds?",
-        answer=_spread,
-        tolerance=0.003,
-        mistakes=(
-            (lambda: 1.0 / _spread(), "That is the smallest over the largest."),
-            (
-                lambda: _spread(level="between"),
-                "That is the ratio of the variances between schools.",
-            ),
-            (
-                lambda: _spread(variable="score11"),
-                "That is the ratio for score11.",
-            ),
-            (
-                lambda: float(np.sqrt(_spread())),
-                "That is the ratio of standard deviations.",
-            ),
-        ),
-        ask="On which level, and which variable?",
-        hint="fit.within is a dict by group; take the variance of score16 from each.",
-        place="Which matrices are equal?",
-    ),
-    Exercise(
-        key="14.3",
-        question="Test of one Between matrix for London's three kinds of schools: statistic, df?",
-        answer=lambda: _test(_london(between="equal")),
-        tolerance=0.02,
-        mistakes=(
-            (
-                lambda: _test(_london(within="equal")),
-                "That is the test of equal Within, with Between free.",
-            ),
-            (
-                lambda: _test(_london("equal", "equal")),
-                "That sets both matrices equal. Within stays free here.",
-            ),
-            (
-                lambda: (_test(_london("equal"))[0] / 2, _test(_london("equal"))[1]),
-                "The degrees of freedom are right. The statistic is twice the difference of the "
-                "log-likelihoods.",
-            ),
-            (
-                lambda: (_test(_london("equal"))[0], 3),
-                "The statistic is right. Three groups have two matrices more than one group has, "
-                "and each has three elements.",
-            ),
-        ),
-        ask="Which matrix changes between the two fits, and which stays free in both?",
-        hint="Two nested fits: twice the difference of the log-likelihoods, and the "
-        "difference of the numbers of parameters.",
-        place="Which matrices are equal?",
-    ),
-    Exercise(
-        key="14.4",
-        question="Ratio of variances within clusters when tau2 = 6 and the ICCs are .20 and .12?",
-        answer=_ratio,
-        mistakes=(
-            (lambda: 1.0 / _ratio(), "That is the second over the first."),
-            (lambda: 0.20 / 0.12, "That is the ratio of the ICCs."),
-            (
-                lambda: 0.12 / 0.20,
-                "That is the ratio of the total variances. Take tau2 off each of them first.",
-            ),
-        ),
-        ask="Is it the ratio of two ICCs, of two totals, or of two parts?",
-        hint="Solve the ICC for the variance within, in each group.",
-        place="How much, and where?",
-    ),
-    Exercise(
-        key="14.5",
-        question="Slope of math on ses within schools, public minus Catholic, and its SE?",
-        answer=lambda: _slopes("within")[:2],
-        tolerance=0.003,
-        mistakes=(
-            (lambda: _slopes("between")[:2], "These are the slopes between schools."),
-            (lambda: _slopes("contextual")[:2], "These are the contextual effects."),
-            (
-                _slopes_ols,
-                "That is from OLS in each sector, which mixes the slopes within and between "
-                "schools.",
-            ),
-            (
-                lambda: (-_slopes("within")[0], _slopes("within")[1]),
-                "That is Catholic minus public.",
-            ),
-            (
-                lambda: (_slopes("within")[0], _slopes("within")[2]),
-                "The difference is right. Of independent estimates the variances add up, not the "
-                "standard errors.",
-            ),
-        ),
-        ask="Are the two estimates independent, and what then adds up?",
-        hint="The rows within of the latent regression, one a sector. Variances of "
-        "independent estimates add.",
-        place="Which parameter is it?",
-    ),
-)
+VALUES = {
+    "14.1": {
+        "right": _parameters,
+        "without_means": lambda: _parameters(means=0),
+        "not_symmetric": lambda: _parameters(elements=9),
+        "means_once": lambda: _parameters(means=3),
+    },
+    "14.2": {
+        "right": _spread,
+        "between": lambda: _spread(level="between"),
+        "score11": lambda: _spread(variable="score11"),
+    },
+    "14.3": {
+        "right": _test,
+        "within": lambda: _test("free", "equal"),
+        "both": lambda: _test("equal", "equal"),
+        "half": lambda: (_test()[0] / 2, _test()[1]),
+        "one_matrix": lambda: (_test()[0], 3),
+    },
+    "14.4": {
+        "right": lambda: (6.0 / 0.20 - 6.0) / (6.0 / 0.12 - 6.0),
+        "iccs": lambda: 0.20 / 0.12,
+        "totals": lambda: 0.12 / 0.20,
+    },
+    "14.5": {
+        "right": _slopes,
+        "between": lambda: _slopes("between"),
+        "contextual": lambda: _slopes("contextual"),
+        "ols": _slopes_ols,
+        "catholic_minus_public": lambda: _slopes(sign=-1),
+        "errors_added": lambda: _slopes(add=np.sum),
+    },
+}

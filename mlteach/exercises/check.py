@@ -1,20 +1,15 @@
 """Checking a reader's answers: right, a typical mistake, or wrong, and never the answer itself.
 
-An exercise keeps no number: its answer is a function that computes it from the data, and so is each
-typical mistake. All else about it is text; ``sealed`` makes data of it, for pages without Python.
-Exercises live in ``mlteach.exercises.chapter_NN`` and are imported when a chapter is first asked
-about.
+Exercises, in ``mlteach.exercises.chapter_NN``, are read when a chapter is first asked about; their
+numbers are computed from the data then. ``sealed`` makes data of them, for pages without Python.
 """
 
 from __future__ import annotations
 
 import html
-import importlib
-import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 
 from mlteach.core.arguments import checked
 from mlteach.core.palette import PALETTE
@@ -22,6 +17,7 @@ from mlteach.errors import DataError
 from mlteach.exercises import record
 from mlteach.exercises.answers import (
     is_missing,
+    label,
     matches,
     not_a_choice,
     plain,
@@ -29,68 +25,19 @@ from mlteach.exercises.answers import (
     reworded,
     unsuitable,
 )
+from mlteach.exercises.exercise import Exercise, chapter_exercises, computed
 
 # An answer this many tolerances away is rounded too much rather than wrong.
 NEARLY = 5.0
 RIGHT = "Right."
 NEAR = "Very close. Keep more decimals, and round only at the end."
 NO_ANSWER = "No answer yet: put your answer in place of ..."
-QUESTION_BACK = "Not yet. What exactly is asked for: which quantity, of which model, in which unit?"
-READ_AGAIN = "Read the section again. A solution is folded below the exercise."
 PERCENT = "That looks like a percentage. Asked is a number between 0 and 1."
 SIGN = "The size is right. Look at the sign: which is subtracted from which?"
 ORDER = "The right values in the wrong order."
 _ROLES = {True: "right", False: "wrong", None: "waiting"}
 _MARKS = {True: "✓", False: "✗", None: "…"}
 _COLOURS = {True: PALETTE["green"], False: PALETTE["vermillion"], None: PALETTE["grey"]}
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """One question of the book.
-
-    Attributes
-    ----------
-    key : str
-        Chapter and number, ``"3.2"``.
-    question : str
-        The question in one line.
-    answer : callable
-        No arguments; computes the right answer: a number, a text, a bool, or a tuple of those.
-    tolerance : float, optional
-        How far a number may be off. By default 1% of the answer; a whole number must round to the
-        right one. Holds for every number of a tuple.
-    mistakes : tuple of (callable, str)
-        What a typical mistake gives, and the hint for a reader who gives it. A percentage for a
-        proportion, a wrong sign and a wrong order are known without being listed.
-    ask : str
-        For the first wrong answer that is no typical mistake: a question back.
-    hint : str
-        For the second one: the idea.
-    place : str
-        For all others: the heading of the section to read again.
-    choices : tuple of str
-        The texts to choose from; any other text is answered with their list.
-    synonyms : tuple of (str, str)
-        Other words for a choice, each with the word that stands for it.
-    """
-
-    key: str
-    question: str
-    answer: Callable[[], object]
-    tolerance: float | None = None
-    mistakes: tuple[tuple[Callable[[], object], str], ...] = ()
-    hint: str = READ_AGAIN
-    ask: str = QUESTION_BACK
-    place: str = ""
-    choices: tuple[str, ...] = ()
-    synonyms: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def stages(self) -> tuple[str, str, str]:
-        """What is said to the first, the second and every later wrong answer."""
-        last = f"Read again: \u201c{self.place}\u201d." if self.place else READ_AGAIN
-        return self.ask, self.hint, last
 
 
 @dataclass(frozen=True, repr=False)
@@ -176,7 +123,7 @@ def check(key: str, answer: object = ...) -> Feedback:
 def _verdict(exercise: Exercise, right: object, given: object) -> tuple[bool, str]:
     """Whether an answer is right, and what to say."""
     given = read(right, given)
-    complaint = unsuitable(right, given) or not_a_choice(given, exercise.choices)
+    complaint = unsuitable(right, given, exercise.parts) or not_a_choice(given, exercise.choices)
     if complaint:
         return False, complaint
     if matches(right, given, exercise.tolerance):
@@ -191,7 +138,7 @@ def _advice(exercise: Exercise, right: object, given: object) -> str:
             return hint
     if matches(right, given, exercise.tolerance, slack=NEARLY):
         return NEAR
-    return _partly(right, given, exercise.tolerance) + _stage(exercise, given)
+    return _partly(exercise, right, given) + _stage(exercise, given)
 
 
 def mistakes_of(exercise: Exercise) -> Iterator[tuple[object, float | None, str]]:
@@ -226,13 +173,13 @@ def _each(change: Callable[[float], float], value: object) -> object:
     return tuple(map(change, value)) if isinstance(value, tuple) else change(value)
 
 
-def _partly(right: object, given: object, tolerance: float | None) -> str:
+def _partly(exercise: Exercise, right: object, given: object) -> str:
     """Say which values of a tuple are right already."""
     if not isinstance(right, tuple):
         return ""
-    pairs = enumerate(zip(right, given, strict=True), start=1)
-    found = [str(place) for place, pair in pairs if matches(*pair, tolerance)]
-    return f"Value {' and '.join(found)} of {len(right)} is right. " if found else ""
+    pairs = enumerate(zip(right, given, strict=True))
+    found = [label(exercise.parts, k) for k, pair in pairs if matches(*pair, exercise.tolerance)]
+    return f"Right already: {', '.join(found)}. " if found else ""
 
 
 #: Wrong answers of this session by exercise: a new one brings the next stage, an old one does not.
@@ -244,15 +191,6 @@ def _stage(exercise: Exercise, given: object) -> str:
     if given not in told:
         told.append(given)
     return exercise.stages[min(told.index(given), 2)]
-
-
-@cache
-def computed(compute: Callable[[], object]) -> object:
-    """Compute a right or a mistaken answer, once a session."""
-    return plain(compute())
-
-
-# -------------------------------------------------------------------------------- finding exercises
 
 
 def _find(key: str) -> Exercise:
@@ -269,35 +207,3 @@ def _find(key: str) -> Exercise:
         known = ", ".join(exercises)
         raise DataError(f"There is no exercise {key!r}. Chapter {number} has {known}.")
     return exercises[wanted]
-
-
-def chapter_exercises(number: int) -> dict[str, Exercise]:
-    """Exercises of one chapter by key, in order.
-
-    Parameters
-    ----------
-    number : int
-
-    Returns
-    -------
-    dict of str to Exercise
-
-    Raises
-    ------
-    DataError
-        If the chapter has none; the message names the chapters that do.
-    """
-    if number not in chapters_with_exercises():
-        known = ", ".join(map(str, chapters_with_exercises()))
-        raise DataError(f"Chapter {number} has no exercises to check. Chapters that have: {known}.")
-    module = importlib.import_module(f"mlteach.exercises.chapter_{number:02d}")
-    return {exercise.key: exercise for exercise in module.EXERCISES}
-
-
-@cache
-def chapters_with_exercises() -> tuple[int, ...]:
-    """Numbers of the chapters whose answers can be checked."""
-    package = importlib.import_module("mlteach.exercises")
-    names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    found = (re.fullmatch(r"chapter_(\d+)", name) for name in names)
-    return tuple(sorted(int(match[1]) for match in found if match))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.exercises import record
-from mlteach.exercises.check import chapter_exercises, chapters_with_exercises
+from mlteach.exercises.exercise import chapter_exercises, chapters_with_exercises
 
 
 @checked
@@ -18,9 +18,9 @@ def progress(file: str | Path = record.FILE) -> pd.DataFrame:
     Parameters
     ----------
     file : str or Path, default "mlteach-progress.json"
-        In the folder of the notebook. From then on :func:`check` writes there what it said to your
-        own cells, never to the solutions'. It is the file that the website saves and loads. Delete
-        it to forget all.
+        In the folder of the notebook; `mlteach workbook` puts one there. From then on :func:`check`
+        writes there what it said to your own cells, never to the solutions'. It is the file that
+        the website saves and loads. Delete it to forget all.
 
     Returns
     -------

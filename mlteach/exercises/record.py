@@ -1,14 +1,15 @@
-"""What a reader has answered: in the session, and in a file once :func:`keep` has begun one.
+"""What a reader has answered: in the session, and in a file once there is one.
 
 The file is the one that the website exports, so either reads the other's. Only answers from a
 reader's own cells count: a cell that begins with ``# Solution of 3.1`` shows what it computes, and
-no verdict on it. Nothing is written before somebody asks for it.
+no verdict on it. Nothing is written before somebody asks for it, or copies the workbook.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from mlteach.errors import DataError
@@ -35,6 +36,12 @@ def note(key: str, right: bool, file: str | Path = FILE) -> None:
     _session[key] = old if old["right"] else {"right": right, "tries": old["tries"] + 1}
     if Path(file).is_file():
         keep(file)
+
+
+def begin(folder: Path) -> None:
+    """Put an empty record into a folder, unless there is one: answers count from the first."""
+    with suppress(FileExistsError), (folder / FILE).open("x", encoding="utf-8") as file:
+        json.dump({FORMAT: {}}, file)
 
 
 def keep(file: str | Path = FILE) -> Entries:

@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 
 from mlteach.exercises.answers import is_share, kind, matches
-from mlteach.exercises.check import NEAR, NEARLY, RIGHT, Exercise, computed, mistakes_of
+from mlteach.exercises.check import NEAR, NEARLY, RIGHT, mistakes_of
+from mlteach.exercises.exercise import Exercise, computed
 
 #: An interval has at least this many cells, and at most twice as many and one.
 CELLS = 4
@@ -39,9 +40,9 @@ def sealed(exercise: Exercise) -> dict[str, object]:
     -------
     dict
         ``kinds`` ("number", "share" for one that may be in percent, "text") of the values
-        asked for, ``choices``, ``salt``, ``targets`` in the order in which they are tried, and the
-        ``stages`` of hints. Every target has ``parts``, one a value: the exponent of the width of
-        its cells and the boxes by tag; and ``says``.
+        asked for, their names ``parts``, ``choices``, ``salt``, ``targets`` in the order in which
+        they are tried, and the ``stages`` of hints. Every target has ``parts``, one a value: the
+        exponent of the width of its cells and the boxes by tag; and ``says``.
     """
     right = _parts(computed(exercise.answer))
     salt = sha256(exercise.key.encode()).hexdigest()[:16]
@@ -52,6 +53,7 @@ def sealed(exercise: Exercise) -> dict[str, object]:
     return {
         "kinds": ["share" if is_share(part) else kind(part) for part in right],
         "choices": list(exercise.choices),
+        "parts": list(exercise.parts),
         "salt": salt,
         "targets": targets,
         "stages": [_locked(f"{salt}|{k}".encode(), text) for k, text in enumerate(exercise.stages)],

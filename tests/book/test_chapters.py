@@ -17,7 +17,7 @@ import pytest
 import yaml
 from stored import TABLE, rows_of
 
-from mlteach.exercises.check import chapter_exercises
+from mlteach.exercises.exercise import chapter_exercises
 from tests.places import ROOT
 
 BOOK = ROOT / "book"

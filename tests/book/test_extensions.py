@@ -269,7 +269,7 @@ def exercise_page(source: str, *before: nodes.Node) -> tuple[nodes.section, Simp
     page = nodes.section("", *before, cell(source, "No answer yet"), cell("solution", "Right."))
     document = new_document("page")
     document += page
-    data = {"kinds": ["share"], "choices": [], "targets": "</script>"}
+    data = {"kinds": ["share"], "parts": [], "choices": [], "targets": "</script>"}
     made = SimpleNamespace(result=lambda: {"9.1": data})
     app = SimpleNamespace(
         builder=SimpleNamespace(format="html"),

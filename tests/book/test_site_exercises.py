@@ -16,7 +16,12 @@ from playwright.sync_api import Browser, Page
 import mlteach as mt
 from mlteach.exercises import check as checks
 from mlteach.exercises import record, sealed
-from mlteach.exercises.check import Exercise, chapter_exercises, chapters_with_exercises
+from mlteach.exercises.exercise import (
+    Exercise,
+    chapter_exercises,
+    chapters_with_exercises,
+    computed,
+)
 from tests.places import ROOT
 from tests.website import NOTEBOOKS
 
@@ -68,7 +73,7 @@ def edges(value: sealed.Part, tolerance: float | None, slack: float) -> list[flo
 
 def answers(exercise: Exercise) -> list[Answer]:
     """All that an exercise is answered with; the right answer comes last."""
-    right = sealed._parts(checks.computed(exercise.answer))
+    right = sealed._parts(computed(exercise.answer))
     if exercise.choices:
         words = itertools.product(("", *exercise.choices), repeat=len(right))
         return [*words, right]
@@ -139,7 +144,7 @@ def test_the_source_shows_no_answer(site: Path, number: int) -> None:
     text = (site / f"{CHAPTERS[number]}.html").read_text(encoding="utf-8")
     forms = "".join(part.partition("</form>")[0] for part in text.split("<form class=")[1:])
     for exercise in chapter_exercises(number).values():
-        right = sealed._parts(checks.computed(exercise.answer))
+        right = sealed._parts(computed(exercise.answer))
         for part in (part for part in right if isinstance(part, float)):
             if len(f"{part:.4g}") > 4:  # and not 2, which is everywhere
                 assert f"{part:.4g}" not in forms, exercise.key
@@ -176,7 +181,7 @@ def test_progress_stays_and_moves_between_browser_and_jupyter(
 ) -> None:
     """Kept over a reload, saved to a file that mt.progress reads, deleted, loaded again."""
     opened(page, site, 4)
-    right = str(checks.computed(chapter_exercises(4)["4.1"].answer))
+    right = str(computed(chapter_exercises(4)["4.1"].answer))
     page.evaluate(ANSWER, ["4.1", [["77"], [right]]])
     page.evaluate(ANSWER, ["4.2", [["77"]]])
     page.reload(wait_until="domcontentloaded")
@@ -200,7 +205,7 @@ def test_progress_stays_and_moves_between_browser_and_jupyter(
     box.get_by_role("button", name="Delete").click()
     assert f"0 of {len(ALL)} right" in box.inner_text()
     assert page.evaluate("localStorage.getItem('mlteach-progress')") == "{}"
-    mt.check("4.3", checks.computed(chapter_exercises(4)["4.3"].answer))
+    mt.check("4.3", computed(chapter_exercises(4)["4.3"].answer))
     mt.progress(file)
     box.get_by_label("Load").set_input_files(file)
     box.get_by_text("Loaded.").wait_for()

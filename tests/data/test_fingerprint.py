@@ -74,6 +74,16 @@ def test_leaves_count_where_they_are_named() -> None:
     assert {"icc", "chapter_01"} <= {path.stem for path in leaf_files()}
 
 
+def test_words_of_exercises_count(tmp_path: Path) -> None:
+    files = module._files("mlteach.exercises.chapter_03")
+    assert [path.name for path in files] == ["chapter_03.py", "chapter_03.toml"]
+    words = tmp_path / "words.toml"
+    words.write_text('hint = "one"')
+    before = code(words)
+    words.write_text('hint = "two"')
+    assert code(words) != before
+
+
 def test_unknown_leaf() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         fingerprint(["no_such_module"])

@@ -1,7 +1,6 @@
 """Answer checks: what counts as right, what is said otherwise, and every exercise of the book."""
 
 import math
-import types
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,13 @@ import pytest
 import mlteach as mt
 from mlteach.exercises import check as checks
 from mlteach.exercises import record
-from mlteach.exercises.check import Exercise, chapter_exercises, chapters_with_exercises
+from mlteach.exercises.exercise import (
+    READ_AGAIN,
+    Exercise,
+    chapter_exercises,
+    chapters_with_exercises,
+    joined,
+)
 
 EXERCISES = [
     exercise
@@ -34,9 +39,7 @@ def ask(monkeypatch):
 
     def ask(right, given, **options):
         exercise = Exercise("77.1", "What?", lambda: right, hint=HINT, ask=ASK, **options)
-        module = types.SimpleNamespace(EXERCISES=(exercise,))
-        monkeypatch.setattr(checks, "chapters_with_exercises", lambda: (77,))
-        monkeypatch.setattr(checks.importlib, "import_module", lambda name: module)
+        monkeypatch.setattr(checks, "chapter_exercises", lambda number: {exercise.key: exercise})
         return check("77.1", given)
 
     return ask
@@ -152,7 +155,7 @@ def test_hints_come_in_stages(ask):
     said = [ask(2.0, given, place="Where?").message for given in (5, 5, 6, 5, 7, 8)]
     place = "Read again: \u201cWhere?\u201d."
     assert said == [ASK, ASK, HINT, ASK, place, place]
-    assert ask(2.0, 9).message == checks.READ_AGAIN
+    assert ask(2.0, 9).message == READ_AGAIN
 
 
 @pytest.mark.parametrize(
@@ -164,12 +167,18 @@ def test_hints_come_in_stages(ask):
         (0.18, -0.18, checks.SIGN),
         ((1.0, 3.0), (3, 1), checks.ORDER),
         ((3, 1), (1, 3), checks.ORDER),
-        ((1.0, 3.0), (1, 7), f"Value 1 of 2 is right. {ASK}"),
+        ((1.0, 3.0), (1, 7), f"Right already: Value 1. {ASK}"),
         (("within", "between"), ("between", "within"), checks.ORDER),
     ],
 )
 def test_mistakes_of_every_kind_need_no_list(ask, right, given, said):
     assert ask(right, given).message == said
+
+
+def test_values_have_names(ask):
+    names = {"parts": ("Slope", "SE")}
+    assert ask((1.0, 3.0), (1, 7), **names).message == f"Right already: Slope. {ASK}"
+    assert ask((1.0, 3.0), (1, ...), **names).message == "SE: Not given yet."
 
 
 def test_percentage_may_be_as_rough_as_the_proportion(ask):
@@ -226,7 +235,7 @@ def test_rounded_too_much(ask):
         ((1.0, 2.0), 1.0, "2 values"),
         ((1.0, 2.0), (1.0, 2.0, 3.0), "holds 3"),
         ((1.0, 2.0), (1.0, "two"), "Value 2"),
-        ((1.0, 2.0), (1.0, ""), "Value 2 of your answer: Not given yet."),
+        ((1.0, 2.0), (1.0, ""), "Value 2: Not given yet."),
         ((1.0, 2.0), (1.0, ...), "Value 2"),
         ((1.0, 2.0), {1.0, 2.0}, "2 values"),
     ],
@@ -278,13 +287,47 @@ def test_malformed_key(key):
         mt.check(key, 1)
 
 
+# ------------------------------------------------------------------------------ values and words
+
+
+def values(*names):
+    return {"77.1": {"right": lambda: 0.2, **{name: lambda: 5.0 for name in names}}}
+
+
+def words(*names):
+    return {"77.1": {"question": "What?", "mistakes": {name: f"{name}!" for name in names}}}
+
+
+def test_mistakes_are_joined_in_the_order_of_their_words():
+    exercise = joined(values("sum", "mean"), words("mean", "left_over", "sum"))["77.1"]
+    assert [(compute(), said) for compute, said in exercise.mistakes] == [
+        (5.0, "mean!"),
+        (0.8, "left_over!"),
+        (5.0, "sum!"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("valued", "worded", "said"),
+    [
+        (values("sum"), words(), r"mistakes of 77.1: values without words \['sum'\]"),
+        (values(), words("sum"), r"words without values \['sum'\]"),
+        (values(), {}, r"values without words \['77.1'\]"),
+        ({}, words(), r"words without values \['77.1'\]"),
+    ],
+)
+def test_nothing_lacks_its_words_or_its_value(valued, worded, said):
+    """Also for every chapter of the book: this module has read them all above."""
+    with pytest.raises(ValueError, match=said):
+        joined(valued, worded)
+
+
 # --------------------------------------------------------------------------- exercises of the book
 
 
 def test_keys_are_unique_and_of_their_chapter():
     for number in chapters_with_exercises():
-        module = checks.importlib.import_module(f"mlteach.exercises.chapter_{number:02d}")
-        keys = [exercise.key for exercise in module.EXERCISES]
+        keys = [*chapter_exercises(number)]
         assert keys == [f"{number}.{k}" for k in range(1, len(keys) + 1)]
         assert 4 <= len(keys) <= (6 if number else 10)  # the quiz before the course
 
@@ -302,6 +345,7 @@ class TestEveryExercise:
 
     def test_right_answer_is_accepted(self, exercise):
         right = exercise.answer()
+        assert len(exercise.parts) == (len(right) if isinstance(right, tuple) else 0)
         assert mt.check(exercise.key, right).ok is True
         for value in right if isinstance(right, tuple) else (right,):
             assert not (isinstance(value, float) and math.isnan(value))

@@ -9,7 +9,7 @@ import pytest
 import mlteach as mt
 from mlteach.exercises import check as checks
 from mlteach.exercises import record
-from mlteach.exercises.check import chapter_exercises, chapters_with_exercises
+from mlteach.exercises.exercise import chapter_exercises, chapters_with_exercises
 
 ALL = [key for number in chapters_with_exercises() for key in chapter_exercises(number)]
 RIGHT = "0.3 - 4 / 12 * (0.3 + 0.7 / 10)"  # of 9.1

@@ -111,7 +111,7 @@ def test_numbers_of_any_type_become_floats(dtype):
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        (["1", "2", "3"], "of type str"),
+        (["1", "2", "3"], "of type (str|object) and holds '1'"),
         (np.array([1, 2, None], dtype=object), "numbers, but as Python objects"),
         ([True, False, True], "true or false"),
         (pd.array([True, None, False], dtype="boolean"), "true or false"),

@@ -38,7 +38,7 @@ def wide_requirement(
     -------
     DataFrame
         One row a group; columns ``p``, ``n`` (members of the largest cluster), ``columns`` (p n),
-        ``rows`` (clusters, g) and ``enough``: whether ``columns < rows``. ``attrs["notes"]`` says
+        ``rows`` (clusters, J) and ``enough``: whether ``columns < rows``. ``attrs["notes"]`` says
         it in words.
 
     Raises
@@ -48,8 +48,8 @@ def wide_requirement(
 
     Notes
     -----
-    Published advice is p n <= g. It is off by one where means are estimated: g rows and g columns
-    give a matrix of rank g - 1.
+    Published advice is p n <= J. It is off by one where means are estimated: J rows and J columns
+    give a matrix of rank J - 1.
 
     Examples
     --------

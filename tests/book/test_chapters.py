@@ -239,8 +239,16 @@ def formulas_have_single_backslashes(notebook: Notebook) -> list[str]:
 
 @rule
 def numbers_begin_with_a_digit(notebook: Notebook) -> list[str]:
-    text = re.sub(r"```\w*\n.*?```|`[^`\n]+`|\]\([^)]*\)", " ", prose(notebook), flags=re.DOTALL)
+    texts = [prose(notebook), *captions(notebook)]
+    text = re.sub(r"```\w*\n.*?```|`[^`\n]+`|\]\([^)]*\)", " ", "\n".join(texts), flags=re.DOTALL)
     return re.findall(r"(?<![\w.\\}])\.\d\S*", text)
+
+
+def captions(notebook: Notebook) -> Iterator[str]:
+    """Yield what stands below the figures, and what a screen reader says of them."""
+    for said in (cell.metadata.get("mystnb", {}) for cell in code_cells(notebook)):
+        yield said.get("figure", {}).get("caption", "")
+        yield said.get("image", {}).get("alt", "")
 
 
 @rule

@@ -193,7 +193,7 @@ def _description(
     whose = "one group" if number == 1 else f"each of two groups ({groups.split(', ')[1]})"
     model, free = entries.split(" for ")
     return (
-        f"Left, a table of {clusters} rows, one a cluster, and {columns} columns, for {p} "
+        f"Left, a table of {clusters} rows, one per cluster, and {columns} columns, for {p} "
         f"variable{'s' * (p > 1)} of {n} members. Right, the pattern of the covariance matrix of "
         f"the columns in {whose}: of {free} (co)variances the model leaves {model} different "
         f"ones. Estimated from {rows} rows the matrix has rank {rank}: there are "
@@ -212,7 +212,7 @@ WIDGET = Widget(
     controls=(
         Slider("p", "variables, p", 1, 3, 1, 2),
         Slider("n", "members of a cluster, n", 2, 5, 1, 4),
-        Slider("clusters", "clusters, g", 8, 32, 2, 8, grid=(8, 10, 12, 14, 16, 18, 22, 26, 32)),
+        Slider("clusters", "clusters, J", 8, 32, 2, 8, grid=(8, 10, 12, 14, 16, 18, 22, 26, 32)),
         Choice("groups", "groups", tuple(GROUPS)),
     ),
     draw=draw,

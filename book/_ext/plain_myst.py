@@ -18,6 +18,7 @@ from labels import Labels, Place
 FENCE = re.compile(r"^(`{3,}|:{3,}|~{3,})(?:\{([\w-]+)\})?[ ]*(.*)$")
 OPTION = re.compile(r"^:([\w-]+):[ ]*(.*)$")
 TARGET = re.compile(r"^\([\w-]+\)=$")
+CHOICE = re.compile(r"^[-*] \[[ xX]\] ")
 EQUATION_END = re.compile(r"^\$\$ *\(([\w-]+)\) *$")
 #: A role, or code, in which a role is no role; or a link to a page or a label.
 INLINE = re.compile(
@@ -106,12 +107,15 @@ class Plain:
         while lines and (option := OPTION.match(lines[0])):
             options[option[1]] = option[2]
             lines = lines[1:]
-        title = self.inline(title)
-        if "dropdown" in options.get("class", ""):
-            head, tail = f"<details>\n<summary>{as_html(title)}</summary>", "</details>"
+        title, body = self.inline(title), "\n".join(self._lines(lines)).strip("\n")
+        if "dropdown" not in options.get("class", ""):
+            yield framed(title, body)
+        elif CHOICE.match(body):
+            choices, _, answer = body.partition("\n\n")
+            plainly = [CHOICE.sub("* \u2610 ", line) for line in choices.split("\n")]
+            yield framed(title, "\n".join([*plainly, "", folded("The answer", answer)]))
         else:
-            head, tail = f'<div style="{FRAME}">\n\n**{title}**', "</div>"
-        yield "\n".join([head, "", "\n".join(self._lines(lines)).strip("\n"), "", tail])
+            yield folded(as_html(title), body)
 
     # ------------------------------------------------------------------------------------ inline
 
@@ -184,6 +188,16 @@ class Plain:
         if label in self.labels.places:
             return self._place(self.labels.places[label])
         return self._link(page.rpartition(".")[0]) if page else link
+
+
+def framed(title: str, body: str) -> str:
+    """Return a box."""
+    return f'<div style="{FRAME}">\n\n**{title}**\n\n{body}\n\n</div>'
+
+
+def folded(title: str, body: str) -> str:
+    """Return a box that opens by its title, which is HTML."""
+    return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
 def as_html(text: str) -> str:

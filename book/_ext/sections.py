@@ -24,7 +24,7 @@ VOID = {"img", "br", "hr", "input", "meta", "link", "wbr", "source"}
 #: Parts of a page that are no prose, by their element or one of their classes.
 SKIPPED = {"script", "style", "pre", "summary", "button", "svg", "noscript", "dialog", "select"}
 SKIPPED_CLASSES = {"headerlink", "cell_input", "text_html", "eqno", "sd-tab-label"} | {
-    f"mlteach-{name}" for name in ("twin", "check", "exercise")
+    f"mlteach-{name}" for name in ("twin", "check", "exercise", "hidden")
 }
 TEX = re.compile(r"\\[(\[](.*?)\\[)\]]", re.DOTALL)
 

@@ -226,7 +226,6 @@
     const digest = (k) => hex(sha256(encode(`${key}|${k}`)).subarray(0, 4));
     const isRight = choices.map((_, k) => right.split(" ").includes(digest(k)));
     let moving = false; // with the arrow keys, which select what they pass
-
     let shown;
 
     function pick(choice) {
@@ -253,7 +252,7 @@
     choices.forEach((choice) => (choice.disabled = false));
     form.addEventListener("keydown", (event) => {
       moving = event.key.startsWith("Arrow");
-      if (event.key === "Enter" && event.target.checked) pick(event.target);
+      if ("Enter ".includes(event.key) && event.target.checked) pick(event.target);
     });
     form.addEventListener("keyup", () => (moving = false));
     form.addEventListener("click", (event) => moving || pick(event.target));

@@ -1,5 +1,5 @@
 /* On paper: hints and answer lines go (mlteach.css), and a second entry of the menu prints the
-   solutions of the exercises behind the chapter. */
+   solutions of the exercises and the answers to the guesses behind the chapter. */
 (() => {
   "use strict";
   const SOLUTIONS = ".bd-article .cell.tag_hide-cell";
@@ -13,6 +13,18 @@
       const head = document.createElement("h3");
       head.textContent = title.replace(/^Show a s/, "S");
       section.append(head, cell.querySelector(".cell_input").cloneNode(true));
+    });
+    document.querySelectorAll(".mlteach-guess-form").forEach((form, k) => {
+      const answer = document.createElement("div");
+      const asked = form.querySelector("legend").cloneNode(true);
+      asked.querySelector(".mlteach-hidden").remove();
+      const question = document.createElement("p");
+      question.append(...asked.childNodes);
+      const told = form.querySelector("details").cloneNode(true);
+      told.querySelector("summary").remove();
+      answer.append(question, ...told.childNodes);
+      if (!k) section.insertAdjacentHTML("beforeend", "<h2>Answers to the guesses</h2>");
+      section.append(answer);
     });
     return section;
   };

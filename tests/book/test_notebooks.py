@@ -15,7 +15,7 @@ import needed_code
 import notebooks
 import pytest
 from nbclient import NotebookClient
-from plain_myst import Plain, spoken
+from plain_myst import FRAME, Plain, spoken
 from pybtex.database import parse_file
 
 from tests.places import ROOT
@@ -166,7 +166,10 @@ def test_solutions_are_folded_and_named(made) -> None:
 
 def test_guesses_and_model_answers_are_closed(made) -> None:
     boxes = "\n".join(text for cells in made.values() for text in texts(cells))
-    assert len(re.findall("<summary>(?:Your guess|A model answer)", boxes)) > 100
+    asked = re.findall(r"\*\*Your guess: .*\*\*\n\n(?:\* \u2610 .+\n){2,}\n<details>", boxes)
+    assert len(asked) > 100
+    assert not re.search(r"\[[ xX]\] ", boxes), "a list that shows what is right"
+    assert boxes.count("<summary>A model answer") > 10
     assert set(re.findall(r"<details([^>]*)>", boxes)) == {""}
 
 
@@ -237,6 +240,9 @@ def plain(text: str, address: str = "") -> str:
     ("(sec-a)=\n## Title", "## Title"),
     ("```{admonition} Hint\n:class: dropdown tip\n\n{eq}`eq-empty-ms`\n```",
      "<details>\n<summary>Hint</summary>\n\n(3.1)\n\n</details>"),
+    ("```{admonition} Your guess: `a`?\n:class: dropdown\n\n- [ ] $x$\n- [x] no\n\nNo.\n\nOh.\n```",
+     f'<div style="{FRAME}">\n\n**Your guess: `a`?**\n\n* \u2610 $x$\n* \u2610 no\n\n'
+     "<details>\n<summary>The answer</summary>\n\nNo.\n\nOh.\n\n</details>\n\n</div>"),
     ("```python\n{eq}`x`\n```", "```python\n{eq}`x`\n```"),
     ("~~~{admonition} Is `a < b`, *or* $a*b*c$?\n:class: dropdown\nNo\n~~~",
      "<details>\n<summary>Is <code>a &lt; b</code>, <em>or</em> $a*b*c$?</summary>\n\nNo"),

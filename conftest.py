@@ -98,3 +98,16 @@ def _figures_closed_settings_kept() -> Iterator[None]:
         yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture(autouse=True)
+def _notebooks_for_the_example(request: pytest.FixtureRequest) -> None:
+    """A clone may be tested before its notebooks were made; the example of the workbook has some."""
+    if request.node.name == "mlteach.workbook.copy_workbook":
+        import notebooks
+
+        from mlteach import workbook
+
+        made = request.getfixturevalue("tmp_path")
+        notebooks.Book().write(made)
+        request.getfixturevalue("monkeypatch").setattr(workbook, "shipped", lambda: made)

@@ -19,7 +19,7 @@ from mlteach import diagrams, plots
 AWKWARD = [
     None, "", "nope", "math ~ ", 0, -1, 1.5, float("nan"), True, 1j, b"x", [], ["nope"], [None],
     {}, {"nope": 1}, {"nope": "x"}, ("math", 1), {1, 2}, np.array([]), np.array([[1, 2], [3, 4]]),
-    pd.DataFrame(), pd.Series([1, 2]), pd.NaT, object(), len,
+    pd.DataFrame(), pd.Series([1, 2]), pd.NaT, object(), len, 10**40,
 ]  # fmt: skip
 
 

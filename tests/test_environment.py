@@ -7,6 +7,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from tests.places import ROOT
 
@@ -56,6 +57,13 @@ def test_lock_holds_every_package_within_its_bounds() -> None:
         if name != "python":
             assert all(version in bounds for version in locked[name]), name
     assert SpecifierSet(lock["requires-python"]) == wanted()["python"]
+
+
+def test_nothing_is_locked_that_is_not_finished() -> None:
+    """For none of the versions of Python: a beta once stood where no release fitted."""
+    lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    locked = [(entry["name"], Version(entry.get("version", "0"))) for entry in lock["package"]]
+    assert not [name for name, version in locked if version.is_prerelease]
 
 
 def test_what_grades_is_tested() -> None:

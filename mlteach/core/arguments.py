@@ -19,6 +19,8 @@ import numpy as np
 from mlteach.errors import ModelError
 
 Function = TypeVar("Function", bound=Callable)
+#: A larger whole number is none to NumPy; only a seed may be one.
+LARGEST = 2**63 - 1
 
 _ELSEWHERE = {
     "weights": "rows count alike here: weights are not supported (lme4, or WeMix for survey "
@@ -172,6 +174,8 @@ def checked(function: Function) -> Function:
             except TypeError as error:
                 raise ModelError(f"{function.__name__}: {error}.") from None
         for name, kind in kinds.items():
+            if name != "seed" and is_whole(given.get(name)) and abs(given[name]) > LARGEST:
+                raise ModelError(f"{function.__name__}: {name} is too large a number, above 2^63.")
             if name in given and not any(accepts(given[name]) for _, accepts in kind):
                 takes = " or ".join(words for words, _ in kind)
                 raise ModelError(

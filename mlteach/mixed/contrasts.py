@@ -16,6 +16,8 @@ import pandas as pd
 
 from mlteach.errors import FormulaError, ModelError
 
+LARGEST = np.finfo(float).max
+
 # Part of a row that must be left when the rows above it are projected out.
 INDEPENDENT = 1e-10
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -205,8 +207,8 @@ def _value(node: ast.expr, text: str, p: int) -> np.ndarray:
     match node:
         case ast.Name(id=code):
             return np.eye(p + 1)[int(code[1:])]
-        case ast.Constant(value=int() | float() as number) if np.isfinite(number):
-            return number * np.eye(p + 1)[p]
+        case ast.Constant(value=int() | float() as number) if abs(number) <= LARGEST:
+            return float(number) * np.eye(p + 1)[p]
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=inner):
             value = _value(inner, text, p)
             return -value if isinstance(node.op, ast.USub) else value

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mlteach as mt
@@ -130,6 +130,7 @@ def test_any_text_as_outcome_or_whole_formula(text) -> None:
 
 
 @given(noise)
+@example("9" * 40)
 @settings(max_examples=150, deadline=None)
 def test_any_text_as_a_name_or_hypothesis(text) -> None:
     fit = mt.fit_mixed("y ~ x + z + (1 | g)", TABLE)

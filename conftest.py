@@ -102,7 +102,7 @@ def _figures_closed_settings_kept() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _notebooks_for_the_example(request: pytest.FixtureRequest) -> None:
-    """A clone may be tested before its notebooks were made; the example of the workbook has some."""
+    """A clone may be tested before its notebooks are made; the workbook's example has some."""
     if request.node.name == "mlteach.workbook.copy_workbook":
         import notebooks
 

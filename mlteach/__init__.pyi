@@ -38,7 +38,6 @@ from mlteach.multigroup.wide import to_long as to_long
 from mlteach.multigroup.wide import to_wide as to_wide
 from mlteach.multigroup.wide_moments import wide_moments as wide_moments
 from mlteach.multigroup.wide_requirement import wide_requirement as wide_requirement
-from mlteach.questions.column_icc import column_icc as column_icc
 from mlteach.questions.compare import compare as compare
 from mlteach.questions.cross_validation import PoolingComparison as PoolingComparison
 from mlteach.questions.cross_validation import compare_pooling as compare_pooling
@@ -49,6 +48,7 @@ from mlteach.questions.effect_sizes import cohens_d as cohens_d
 from mlteach.questions.effect_sizes import effect_sizes as effect_sizes
 from mlteach.questions.effect_sizes import partial_r as partial_r
 from mlteach.questions.icc import ICC as ICC
+from mlteach.questions.icc import column_icc as column_icc
 from mlteach.questions.icc import icc as icc
 from mlteach.questions.r_squared import r_squared as r_squared
 from mlteach.questions.shrinkage import shrinkage as shrinkage

@@ -147,26 +147,27 @@ def checked(function: Function) -> Function:
     '1.5 m'
     """
     signature = inspect.signature(function)
-    own = signature.parameters.keys()
-    names = [name for name, p in signature.parameters.items() if not _is_bound(p)]
+    parameters = signature.parameters
+    names = [name for name, p in parameters.items() if not _is_bound(p)]
     by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    positional = [p.name for p in signature.parameters.values() if p.kind in by_place]
+    positional = [name for name, p in parameters.items() if p.kind in by_place]
     # What *args and **kwargs gather is for the function to check.
-    gathered = {p.name: p.kind for p in signature.parameters.values() if p.kind in GATHERING}
-    required = {p.name for p in signature.parameters.values() if p.default is p.empty} - set(
-        gathered
-    )
+    gathered = {name: p.kind for name, p in parameters.items() if p.kind in GATHERING}
+    required = {name for name, p in parameters.items() if p.default is p.empty} - set(gathered)
     is_open = inspect.Parameter.VAR_KEYWORD in gathered.values()
     kinds = {
         name: kinds
-        for name, parameter in signature.parameters.items()
+        for name, parameter in parameters.items()
         if name not in gathered and (kinds := _kinds(str(parameter.annotation).split(" | ")))
     }
 
     @wraps(function)
     def call(*args, **kwargs):
         given = {**dict(zip(positional, args, strict=False)), **kwargs}
-        if len(given) < len(args) + len(kwargs) or not required <= given.keys() <= own:
+        if (
+            len(given) < len(args) + len(kwargs)
+            or not required <= given.keys() <= parameters.keys()
+        ):
             if not is_open:
                 refuse_unknown(function.__name__, kwargs, names)
             try:

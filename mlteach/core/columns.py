@@ -288,6 +288,15 @@ def first_rows(codes: np.ndarray) -> np.ndarray:
     return first
 
 
+def cluster_means(columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Mean of each column in each cluster, from (N, k) to (J, k)."""
+    n = np.bincount(codes)
+    out = np.empty((len(n), columns.shape[1]))
+    for k, column in enumerate(columns.T):
+        out[:, k] = np.bincount(codes, weights=column) / n
+    return out
+
+
 def cluster_codes(ids: pd.Series, column: str, *, sort: bool = True) -> tuple[np.ndarray, pd.Index]:
     """Code ids as 0 ... J-1 in the order of the sorted ids (or of the rows), -1 where missing.
 

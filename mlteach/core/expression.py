@@ -315,10 +315,7 @@ def _contrast(node: ast.expr) -> None:
 
 
 def _why_not(node: ast.expr) -> str:
-    for part in (node, *(getattr(node, name, None) for name in ("op",))):
-        if type(part) in _WORDS:
-            return _WORDS[type(part)]
-    for part in getattr(node, "ops", ()):
+    for part in (node, getattr(node, "op", None), *getattr(node, "ops", ())):
         if type(part) in _WORDS:
             return _WORDS[type(part)]
     if isinstance(node, ast.Attribute):

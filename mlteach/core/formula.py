@@ -16,7 +16,6 @@ from mlteach.core.columns import names_of
 from mlteach.errors import FormulaError
 
 _BAR = re.compile(r"\|\|?")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _BARE = re.compile(r"[^\W\d][\w.]*")
 _Q = re.compile(r"""Q\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
 _QUOTED = re.compile(r"""`[^`]*`|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", re.DOTALL)

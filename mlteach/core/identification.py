@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.core.linalg import symmetric_basis
+
 # Share of its size that a direction must keep in the implied covariances: the products are exact
 # to some 1e-15, and two components that hardly differ are still two.
 TOLERANCE = 1e-12
@@ -44,9 +46,8 @@ def null_directions(
         One column a direction; none (k = 0) if everything can be told apart. m' is m, or m + 1 with
         the residual variance.
     """
-    q, m = G.shape[1], len(rows)
-    E = np.zeros((m, q, q))
-    E[np.arange(m), rows, cols] = E[np.arange(m), cols, rows] = 1.0
+    q = G.shape[1]
+    E = symmetric_basis(q, (rows, cols))
     flat = G.reshape(len(G), q * q)
     pairs = (flat.T @ flat).reshape((q,) * 4)
     inner = np.einsum("axy,yzwx,bzw->ab", E, pairs, E, optimize=True)

@@ -18,12 +18,23 @@ import numpy as np
 FLAT = 1e-8
 
 
-def symmetric_basis(p: int) -> np.ndarray:
-    """Derivative of a symmetric matrix by each element of its lower triangle, shape (m, p, p)."""
-    rows, cols = np.tril_indices(p)
+def symmetric_basis(p: int, places: tuple | None = None) -> np.ndarray:
+    """Derivative of a symmetric matrix by elements of its lower triangle, shape (m, p, p).
+
+    ``places`` are their rows and columns; all of the triangle without.
+    """
+    rows, cols = np.tril_indices(p) if places is None else places
     out = np.zeros((len(rows), p, p))
     each = np.arange(len(rows))
     out[each, rows, cols] = out[each, cols, rows] = 1.0
+    return out
+
+
+def block_pattern(blocks: Sequence[Sequence[int]]) -> np.ndarray:
+    """Which elements of a matrix lie in its diagonal blocks, shape (q, q) of bool."""
+    out = np.zeros((sum(map(len, blocks)),) * 2, bool)
+    for block in blocks:
+        out[np.ix_(block, block)] = True
     return out
 
 
@@ -105,9 +116,7 @@ class ThetaMap:
 
     def tau_basis(self) -> np.ndarray:
         """Derivative of Tau by each of its free elements (symmetric), shape (m, q, q)."""
-        out = self.lambda_basis()
-        out[np.arange(self.m), self.cols, self.rows] = 1.0
-        return out
+        return symmetric_basis(self.q, (self.rows, self.cols))
 
 
 def psd_cholesky(A: np.ndarray) -> np.ndarray:
@@ -195,6 +204,3 @@ def _curvatures(hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """Units of the parameters, and eigenvalues and eigenvectors of the Hessian in them."""
     size = np.sqrt(np.maximum(np.abs(np.diag(hessian)), 1e-300))
     return size, *np.linalg.eigh(hessian / np.outer(size, size))
-
-
-# ---------------------------------------------------------------------------- degrees of freedom

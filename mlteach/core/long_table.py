@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mlteach.core.columns import cluster_codes, numbers
+from mlteach.core.columns import cluster_codes, first_rows, numbers
 from mlteach.errors import DataError, shown
 
 # Cases that an error names before it says that there are more.
@@ -61,11 +61,10 @@ def group_of_clusters(
     DataError
         Names the clusters that are in several groups.
     """
-    first = np.zeros(len(labels), int)
-    first[codes[::-1]] = of_group[::-1]
+    first = of_group[first_rows(codes)]
     crossed = np.unique(codes[of_group != first[codes]])
     if len(crossed):
-        names = listed([labels[k] for k in crossed])
+        names = first_few([labels[k] for k in crossed])
         raise DataError(
             f"{len(crossed)} cluster(s) of '{cluster}' are in more than one group of '{group}': "
             f"{names}. A cluster belongs to one group. If ids start again in each group, make "
@@ -86,7 +85,7 @@ def check_one_group(data: pd.DataFrame, cluster: str, group: str) -> None:
     group_of_clusters(codes, labels, of_group, cluster, group)
 
 
-def listed(values: Sequence) -> str:
+def first_few(values: Sequence) -> str:
     """The first few of many, as a reader writes them."""
     first = ", ".join(shown(value) for value in list(values)[:NAMED_CASES])
     return f"{first}, ..." if len(values) > NAMED_CASES else first

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.core.design import Design
+from mlteach.core.linalg import block_pattern, symmetric_basis
 
 # A column is a combination of others if this part of its length, or less, is left over.
 SPAN_TOLERANCE = 1e-9
@@ -91,15 +92,8 @@ def fixed_nested(small: Design, big: Design) -> bool:
 
 def random_nested(small: Design, big: Design) -> bool:
     """Whether the random part of one model is a special case of the other's."""
-    return covariances_nested(small.Z, _pattern(small), big.Z, _pattern(big))
-
-
-def _pattern(d: Design) -> np.ndarray:
-    """Which elements of Tau may differ from zero, shape (q, q) of bool."""
-    free = np.zeros((d.Z.shape[1],) * 2, dtype=bool)
-    for block in d.blocks:
-        free[np.ix_(block, block)] = True
-    return free
+    patterns = block_pattern(small.blocks), block_pattern(big.blocks)
+    return covariances_nested(small.Z, patterns[0], big.Z, patterns[1])
 
 
 def covariances_nested(
@@ -117,9 +111,7 @@ def covariances_nested(
     C = _combination(small, big)
     if C is None:
         return False
-    rows, cols = np.nonzero(np.tril(small_free))
-    basis = np.zeros((len(rows), *small_free.shape))
-    basis[np.arange(len(rows)), rows, cols] = basis[np.arange(len(rows)), cols, rows] = 1.0
+    basis = symmetric_basis(len(small_free), np.nonzero(np.tril(small_free)))
     # C is in units of the columns; it is made free of them before anything counts as zero.
     size = np.linalg.norm(big, axis=0)
     reached = np.abs(C @ basis @ C.T) * np.outer(size, size)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import pandas as pd
+
+from mlteach.core.summary import notes_html
 
 
 class NotedTable(pd.DataFrame):
@@ -19,8 +20,7 @@ class NotedTable(pd.DataFrame):
         return "\n".join([super().__repr__(), *(f"Note: {note}" for note in self._notes)])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self._notes)
-        return super()._repr_html_() + (f'<ul class="notes">{notes}</ul>' if notes else "")
+        return super()._repr_html_() + notes_html(self._notes)
 
     @property
     def _notes(self) -> Sequence[str]:

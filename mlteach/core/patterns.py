@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.core.columns import first_rows
+
 # Numbers in an array of matrices that is made for a moment.
 CHUNK = 4_000_000
 IN_CACHE = 100_000
@@ -22,16 +24,14 @@ def patterns_of(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     observed : ndarray of bool, shape (N, p)
     """
     p = observed.shape[1]
-    number, values = np.zeros(len(observed), int), np.zeros(1, int)
+    number = np.zeros(len(observed), int)
     # Whole numbers of 64 bits hold the number of a pattern, below 2^31, and 32 columns more.
     for start in range(0, p, 32):
         bits = observed[:, start : start + 32]
         for column in bits.T:
             number = 2 * number + column
-        values, number = numbered(number)
-    first = np.empty(len(values), int)
-    first[number[::-1]] = np.arange(len(number))[::-1]
-    return observed[first], number
+        number = numbered(number)[1]
+    return observed[first_rows(number)], number
 
 
 def numbered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

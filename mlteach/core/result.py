@@ -8,7 +8,7 @@ makes :meth:`~Result.tidy`. What does not apply to a model raises an error that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -148,11 +148,21 @@ def drawn_table(y: np.ndarray, index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame(y, index=index, columns=[f"sim_{k + 1}" for k in range(y.shape[1])])
 
 
-def z_table(estimate: np.ndarray, cov: np.ndarray, names, level: float = 0.95) -> pd.DataFrame:
+def z_table(
+    estimate: np.ndarray, cov: np.ndarray, names: Sequence, level: float = 0.95
+) -> pd.DataFrame:
     """Coefficients with their standard errors and normal tests, from a covariance matrix."""
-    index = list(names)
-    columns = (estimate, np.sqrt(np.diag(cov)), np.full(len(index), np.inf))
-    return coefficient_table(*(pd.Series(c, index=index) for c in columns), level)
+    return coefficient_table(estimate, np.sqrt(np.diag(cov)), np.inf, level, names)
+
+
+def chosen_parts(
+    which: str, fixed: Callable[[], pd.DataFrame], random: Callable[[], pd.DataFrame]
+) -> pd.DataFrame:
+    """The table of one part of a model, or those of both ("all"); no other is made."""
+    if which == "all":
+        # A slope is a coefficient and, where it varies, an SD too: two rows of one name.
+        return pd.concat({"fixed": fixed(), "random": random()})
+    return fixed() if which == "fixed" else random()
 
 
 def does_not_apply(name: str, why: str) -> property:

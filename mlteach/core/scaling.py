@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.core.design import Design
-from mlteach.core.linalg import dependent_columns
+from mlteach.core.linalg import block_pattern, dependent_columns
 from mlteach.errors import DataError, ModelError
 
 # Rows worked on at a time: small enough that temporaries stay far below the size of big data.
@@ -133,11 +133,7 @@ class _Blocks(Standard):
     @property
     def matrix(self) -> np.ndarray:
         """Block-diagonal matrix T: standardised rows are ``Z T``, shape (q, q)."""
-        out = np.zeros((len(self.size),) * 2)
-        for block in self.blocks:
-            at = np.ix_(block, block)
-            out[at] = super().matrix[at]
-        return out
+        return np.where(block_pattern(self.blocks), super().matrix, 0.0)
 
 
 def least_squares(design: Design, standard: Standard) -> tuple[float, np.ndarray, float]:

@@ -47,16 +47,19 @@ def _is_ambiguous(effects: tuple[str, ...]) -> bool:
 
 
 def coefficient_table(
-    estimate: pd.Series, se: pd.Series, df: pd.Series, level: float = 0.95
+    estimate: Sequence, se: Sequence, df: Sequence | float, level: float = 0.95, index=None
 ) -> pd.DataFrame:
     """Estimates with their t-tests and confidence limits.
 
     Parameters
     ----------
-    estimate, se, df : Series, shape (p,)
-        Degrees of freedom may be infinite: then t is a z.
+    estimate, se : array-like, shape (p,)
+    df : array-like, shape (p,), or float
+        Degrees of freedom; infinite ones make t a z.
     level : float, default 0.95
         Confidence level of ``lower`` and ``upper``.
+    index : sequence, optional
+        Names of the rows, where Series do not bring them along.
 
     Returns
     -------
@@ -70,6 +73,7 @@ def coefficient_table(
     np.float64(0.0)
     """
     check_level(level)
+    estimate, se = pd.Series(estimate, index), pd.Series(se, index)
     t = estimate / se
     half = t_quantile(level, df) * se
     return pd.DataFrame(
@@ -135,6 +139,12 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out, index=table.index)
 
 
+def notes_html(notes: Sequence[str]) -> str:
+    """Notes as a list; empty if there are none."""
+    items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    return f'<ul class="notes">{items}</ul>' if items else ""
+
+
 @dataclass(frozen=True)
 class Summary:
     """A printable account of a fit; shows as text in a terminal and as HTML in a notebook.
@@ -183,9 +193,7 @@ class Summary:
             f"<h5>{html.escape(caption)}</h5>{format_table(table).to_html(border=0)}"
             for caption, table in self.tables.items()
         )
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
-        notes = f'<ul class="notes">{notes}</ul>' if notes else ""
         return (
             f'<div class="mlteach-summary"><p class="title">{html.escape(self.title)}</p>'
-            f"<dl>{facts}</dl>{tables}{notes}</div>"
+            f"<dl>{facts}</dl>{tables}{notes_html(self.notes)}</div>"
         )

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlteach.location_scale.likelihood import LOG_2PI, Rows, weigher
-from mlteach.location_scale.quadrature import AdaptiveNodes
+from mlteach.location_scale.quadrature import AdaptiveNodes, Evaluation
 
 # The likelihood is to be that of correlated effects to six decimals where gamma_2 is zero.
 NEGLIGIBLE = 1e-13
@@ -73,26 +73,6 @@ class AssociationMap:
         return by_effects
 
 
-@dataclass(frozen=True)
-class AssociationEvaluation:
-    """The likelihood at one set of parameters.
-
-    Attributes
-    ----------
-    loglik : ndarray, shape (J,)
-    by_beta, by_alpha, by_L : ndarray, shapes (J, p), (J, k), (J, m)
-        Scores of each cluster; ``by_L`` by the parameters of :class:`AssociationMap`.
-    weight : ndarray, shape (J, K)
-        Posterior probabilities of the nodes.
-    """
-
-    loglik: np.ndarray
-    by_beta: np.ndarray
-    by_alpha: np.ndarray
-    by_L: np.ndarray
-    weight: np.ndarray
-
-
 class AssociationLikelihood(AdaptiveNodes):
     """Log-likelihood and scores, nodes in (t_2, t_1) or, without v, in t_1.
 
@@ -122,9 +102,7 @@ class AssociationLikelihood(AdaptiveNodes):
         v = spread[:, :, 0] if self.map.scale else 0.0
         return u, g1 * u + g2 * u**2 + v
 
-    def evaluate(
-        self, beta: np.ndarray, alpha: np.ndarray, theta: np.ndarray
-    ) -> AssociationEvaluation:
+    def evaluate(self, beta: np.ndarray, alpha: np.ndarray, theta: np.ndarray) -> Evaluation:
         """Likelihood and scores; the latter by Fisher's identity.
 
         Parameters
@@ -147,7 +125,7 @@ class AssociationLikelihood(AdaptiveNodes):
         parts = [by_eta * self.T[:, :, 0]] if self.map.scale else []
         parts += [by_u * self.T[:, :, -1], by_eta * u, by_eta * u**2][: 1 + self.map.degree]
         by_effects = np.stack([np.sum(weight * part, axis=1) for part in parts], axis=1)
-        return AssociationEvaluation(loglik, score.by_beta, score.by_alpha, by_effects, weight)
+        return Evaluation(loglik, score.by_beta, score.by_alpha, by_effects, weight)
 
     def moments(
         self, beta: np.ndarray, alpha: np.ndarray, theta: np.ndarray

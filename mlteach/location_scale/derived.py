@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
+from mlteach.core.columns import cluster_means
 from mlteach.core.design import new_random_rows
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import fisher_limits, log_limits, logit_limits
@@ -90,23 +91,20 @@ def components(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
     sd = np.sqrt(np.diag(omega))
     none = fit.no_variance
     rows = {}
-    for col in range(d):
-        for row in range(col, d):
-            if not free[row, col]:
-                continue
-            se = _se(change[:, row, col], cov_L)
-            if none[row] or none[col]:
-                rows[pair_name(names, col, row)] = (omega[row, col], *[np.nan] * 5)
-            elif row == col:
-                limits = log_limits(omega[row, row], se, level)
-                rows[names[row]] = (omega[row, row], se, sd[row], np.nan, *limits)
-            else:
-                rho = np.clip(omega[row, col] / (sd[row] * sd[col]), -1.0, 1.0)
-                by_rho = change[:, row, col] / (sd[row] * sd[col]) - 0.5 * rho * (
-                    change[:, row, row] / omega[row, row] + change[:, col, col] / omega[col, col]
-                )
-                limits = fisher_limits(rho, _se(by_rho, cov_L), level)
-                rows[pair_name(names, col, row)] = (omega[row, col], se, np.nan, rho, *limits)
+    for col, row in zip(*np.nonzero(np.triu(free)), strict=True):
+        name, se = pair_name(names, col, row), _se(change[:, row, col], cov_L)
+        if none[row] or none[col]:
+            rows[name] = (omega[row, col], *[np.nan] * 5)
+        elif row == col:
+            limits = log_limits(omega[row, row], se, level)
+            rows[name] = (omega[row, row], se, sd[row], np.nan, *limits)
+        else:
+            rho = np.clip(omega[row, col] / (sd[row] * sd[col]), -1.0, 1.0)
+            by_rho = change[:, row, col] / (sd[row] * sd[col]) - 0.5 * rho * (
+                change[:, row, row] / omega[row, row] + change[:, col, col] / omega[col, col]
+            )
+            limits = fisher_limits(rho, _se(by_rho, cov_L), level)
+            rows[name] = (omega[row, col], se, np.nan, rho, *limits)
     columns = ["estimate", "se", "sd", "correlation", "lower", "upper"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype(float)
     # What the data do not determine, and correlations of effects whose variance they do not.
@@ -152,8 +150,7 @@ def association(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
     for k, v in enumerate(names[q:]):
         for a, u in enumerate(names[:q]):
             rows[f"{v} on {u}"] = (gamma[k, a], _se(by_gamma[:, k, a], cov))
-    estimate, se = (pd.Series(x, index=list(rows)) for x in zip(*rows.values(), strict=True))
-    table = coefficient_table(estimate, se, pd.Series(np.inf, index=list(rows)), level)
+    table = coefficient_table(*zip(*rows.values(), strict=True), np.inf, level, list(rows))
     for k, v in enumerate(names[q:]):
         table.loc[f"{v}, what is left"] = _left(float(rest[k]), _se(by_rest[:, k], cov), level)
     return table
@@ -307,8 +304,9 @@ def cluster_variances(fit: LocationScaleEstimates, level: float = 0.95) -> pd.Da
     check_level(level)
     d, p = fit.design, len(fit.design.mean.x_names)
     n = np.bincount(d.mean.codes)
-    fixed = np.bincount(d.mean.codes, weights=d.W @ fit.coefficients[p:]) / n
-    Z, S = (cluster_means(columns, d.mean.codes, n) for columns in (d.mean.Z, d.S))
+    columns = np.column_stack([d.W @ fit.coefficients[p:], d.mean.Z, d.S])
+    fixed, Z, S = np.split(cluster_means(columns, d.mean.codes), [1, 1 + d.mean.Z.shape[1]], axis=1)
+    fixed = fixed[:, 0]
     means, covariances = fit.known_moments(Z, S, np.arange(len(n)))
     half = normal_quantile(level) * np.sqrt(covariances[:, 1, 1])
     between = fit.new_moments(Z, S, fit.omega)[1][:, 0, 0]
@@ -325,9 +323,3 @@ def cluster_variances(fit: LocationScaleEstimates, level: float = 0.95) -> pd.Da
         },
         index=d.mean.labels,
     )
-
-
-def cluster_means(columns: np.ndarray, codes: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Mean of each column in each cluster of n rows, from (N, k) to (J, k)."""
-    sums = [np.bincount(codes, weights=column) for column in columns.T]
-    return np.stack(sums, axis=1) / n[:, None] if sums else np.zeros((len(n), 0))

@@ -14,7 +14,7 @@ import pandas as pd
 from mlteach.core.columns import as_table
 from mlteach.core.design import Design, columns_of, complete_in, design, new_rows
 from mlteach.core.formula import ModelFormula, parse, with_random
-from mlteach.core.long_table import listed
+from mlteach.core.long_table import first_few
 from mlteach.core.moments import cluster_moments
 from mlteach.core.scaling import Scaling, standardise
 from mlteach.errors import DataError, DataWarning, FormulaError, ModelError, shown, warn
@@ -129,7 +129,9 @@ def location_scale_design(
     W_standard = standardise(var.X, var.x_names, "predictor of the variance")
     if not W_standard.constant.any():
         raise FormulaError(f"The variance function '{variance}' needs its intercept.")
-    T_s = _scale_units(S, s_names, centre)
+    T_s = np.zeros((0, 0))
+    if S.shape[1]:
+        T_s = standardise(S, s_names, "random effect of the variance", centre).matrix
     order = np.argsort(mean.codes, kind="stable")
     n = np.bincount(mean.codes)
     rows = Rows(
@@ -215,7 +217,7 @@ def unchanging_text(mean: Design, names: list) -> str:
     column, outcome = mean.formula.cluster, mean.formula.outcome
     return (
         f"The outcome '{outcome}' never changes in {len(names)} cluster(s) of '{column}' "
-        f"({listed(names)}): their variance is zero and has no logarithm, so a random effect in "
+        f"({first_few(names)}): their variance is zero and has no logarithm, so a random effect in "
         "the variance function has no estimate. Leave these clusters out, "
         f"data[data.groupby('{column}')['{outcome}'].transform('nunique') > 1], or the random "
         "part of the variance function."
@@ -243,9 +245,3 @@ def _is_fitted(mean: Design, rows: np.ndarray, least: int) -> bool:
     size = np.maximum(np.linalg.norm(others, axis=0), 1e-300)
     free = len(rows) - np.linalg.matrix_rank(Z)
     return bool(free >= least and (np.linalg.norm(left, axis=0) < 1e-9 * size).all())
-
-
-def _scale_units(S: np.ndarray, names: tuple[str, ...], centre: bool) -> np.ndarray:
-    if not S.shape[1]:
-        return np.zeros((0, 0))
-    return standardise(S, names, "random effect of the variance", centre).matrix

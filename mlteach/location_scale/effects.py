@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.linalg import block_pattern
+
 # SD of a log variance, scaled units: one that runs beyond follows a likelihood without maximum.
 LARGEST_SD = 20.0
 
@@ -41,7 +43,7 @@ class CholeskyMap:
     def from_blocks(cls, scale_blocks, mean_blocks, correlated: bool) -> CholeskyMap:
         """Free within blocks, and between the functions if these are correlated."""
         free = free_pattern(scale_blocks, mean_blocks, correlated)
-        r = sum(len(b) for b in scale_blocks)
+        r = sum(map(len, scale_blocks))
         rows, cols = np.nonzero(np.tril(free))
         return cls(r, len(free) - r, rows, cols)
 
@@ -70,15 +72,9 @@ class CholeskyMap:
 
 def free_pattern(scale_blocks, mean_blocks, correlated: bool) -> np.ndarray:
     """Which elements of Omega may differ from zero, shape (d, d) of bool."""
-    r = sum(len(b) for b in scale_blocks)
-    d = r + sum(len(b) for b in mean_blocks)
-    free = np.zeros((d, d), bool)
-    for offset, blocks in ((0, scale_blocks), (r, mean_blocks)):
-        for block in blocks:
-            at = np.array(block) + offset
-            free[np.ix_(at, at)] = True
-    free[r:, :r] = free[:r, r:] = correlated
-    return free
+    scale, mean = block_pattern(scale_blocks), block_pattern(mean_blocks)
+    across = np.full((len(mean), len(scale)), correlated)
+    return np.block([[scale, across.T], [across, mean]])
 
 
 @dataclass(frozen=True)

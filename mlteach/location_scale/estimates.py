@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import block_diag
 
 from mlteach.core.arguments import checked
 from mlteach.core.identification import null_directions, sets_of_components
@@ -26,7 +27,7 @@ from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.deviance import LocationScaleDeviance
 from mlteach.location_scale.effects import free_pattern
 from mlteach.location_scale.level_two import LevelTwoFunctions
-from mlteach.location_scale.model import LocationScaleModel
+from mlteach.location_scale.model import LocationScaleModel, quadratic_forms
 
 # A standard deviation below this part of the scaled unit is zero: the boundary.
 ZERO = 1e-5
@@ -119,10 +120,8 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
     @cached_property
     def to_users(self) -> np.ndarray:
         """Linear map from scaled to user's coefficients of both functions, (p + k, p + k)."""
-        d, p = self.design, len(self.parts[0])
-        out = np.zeros((self.effects_at,) * 2)
-        out[:p, :p], out[p:, p:] = d.scaling.scale * d.scaling.A, d.A_w
-        return out
+        d = self.design
+        return block_diag(d.scaling.scale * d.scaling.A, d.A_w)
 
     @cached_property
     def coefficients(self) -> np.ndarray:
@@ -224,8 +223,7 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         lost = self.functions.at_boundary(theta)
         se = np.where(np.isin(element, lost), np.nan, se)
         index = pd.MultiIndex.from_arrays([element, predictor], names=["element", "predictor"])
-        columns = (pd.Series(c, index=index) for c in (estimate, se, np.full(len(se), np.inf)))
-        return coefficient_table(*columns, level)
+        return coefficient_table(estimate, se, np.inf, level, index)
 
     @property
     def correlations(self) -> pd.DataFrame:
@@ -274,9 +272,8 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         fixed = W @ self.coefficients[len(self.parts[0]) :]
         if not average:
             return fixed
-        omega_v = omega[:, -S.shape[1] :, -S.shape[1] :] if S.shape[1] else np.zeros((1, 0, 0))
-        omega_v = np.broadcast_to(omega_v, (len(S), *omega_v.shape[1:]))
-        return fixed + 0.5 * np.einsum("ir,irs,is->i", S, omega_v, S) + self.average_shift
+        q = omega.shape[1] - S.shape[1]
+        return fixed + quadratic_forms(S, omega[:, q:, q:]) + self.average_shift
 
     @property
     def average_shift(self) -> float:

@@ -21,6 +21,7 @@ from mlteach.errors import ConvergenceWarning, DataError, ModelError, warn
 from mlteach.location_scale.association import AssociationMap, start_association
 from mlteach.location_scale.association_result import AssociationResult, association_map
 from mlteach.location_scale.design import (
+    MOST_SCALE_EFFECTS,
     LocationScaleDesign,
     location_scale_design,
     unchanging,
@@ -134,14 +135,13 @@ def fit_location_scale(
     """
     _check_method(method, points, reml, robust, prior, sampling)
     _check_association(association, between, reml)
-    if method == "bayes":
-        options = (association, between, prior, smushed_note, sampling)
-        return _by_bayes(formula, variance, data, *options)
     d = location_scale_design(
-        formula, variance, data, centre=between is None, smushed_note=smushed_note
-    )
+        formula, variance, data, centre=between is None, smushed_note=smushed_note,
+        most_scale_effects=None if method == "bayes" else MOST_SCALE_EFFECTS,
+    )  # fmt: skip
+    if method == "bayes":
+        return _by_bayes(d, association, between, prior, sampling)
     _check_reml(reml, d)
-    _check_points(points)
     result = _by_likelihood(d, association, between, points, reml, robust)
     if not result.converged:
         still = unchanging(d.mean, 1) if d.s_names else []
@@ -194,17 +194,13 @@ def _check_association(association: object, between: object, reml: bool) -> None
         )
 
 
-def _known() -> list[str]:
-    """All that may be given by name."""
-    own = inspect.signature(fit_location_scale).parameters.values()
-    return [*(p.name for p in own if p.kind is not p.VAR_KEYWORD), *SAMPLING]
-
-
 def _check_method(method, points, reml, robust, prior, sampling) -> None:
     """Refuse settings of one method given to the other."""
     check_robust(robust)
     one_of("method", method, ("ml", "bayes"))
-    refuse_unknown("fit_location_scale", sampling, _known())
+    own = inspect.signature(fit_location_scale).parameters.values()
+    known = [*(p.name for p in own if p.kind is not p.VAR_KEYWORD), *SAMPLING]
+    refuse_unknown("fit_location_scale", sampling, known)
     if method == "ml" and (sampling or prior != "weak"):
         given = ", ".join([*sampling, *(["prior"] if prior != "weak" else [])])
         raise ModelError(f"{given} is for method='bayes' only; method is 'ml'.")
@@ -215,20 +211,16 @@ def _check_method(method, points, reml, robust, prior, sampling) -> None:
             "robust='cluster' needs the likelihood of each cluster, and REML's criterion is no sum "
             "over clusters. Leave reml= out."
         )
+    if points is not None:
+        whole("points", points, 3, 101)
 
 
-def _by_bayes(
-    formula, variance, data, association, between, prior, smushed_note, sampling
-) -> LocationScalePosterior:
+def _by_bayes(d, association, between, prior, sampling) -> LocationScalePosterior:
     # Imported here: only this needs what PyMC brings along.
     from mlteach.location_scale.bayes.effects import Effects
     from mlteach.location_scale.bayes.posterior import LocationScalePosterior
     from mlteach.location_scale.bayes.sample import resolve_prior, sample
 
-    d = location_scale_design(
-        formula, variance, data, centre=between is None, most_scale_effects=None,
-        smushed_note=smushed_note,
-    )  # fmt: skip
     functions = None if between is None else level_two_functions(d, between, association)
     prior = resolve_prior(prior, d, Effects.of(d, association is True))
     idata = sample(d, prior=prior, association=association, functions=functions, **sampling)
@@ -245,11 +237,6 @@ def _check_reml(reml: bool, d: LocationScaleDesign) -> None:
             "cannot be integrated out in closed form. Leave reml= out; with many clusters ML and "
             "REML hardly differ."
         )
-
-
-def _check_points(points: int | None) -> None:
-    if points is not None:
-        whole("points", points, 3, 101)
 
 
 def _from_correlated(map_: AssociationMap, common: CholeskyMap, theta: np.ndarray) -> np.ndarray:

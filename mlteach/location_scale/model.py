@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.level_two import LevelTwoFunctions
+
+
+def quadratic_forms(S: np.ndarray, omega: np.ndarray) -> np.ndarray:
+    """Half of s'Omega s for each row s (rows, r); Omega (..., rows or 1, r, r)."""
+    omega = np.broadcast_to(omega, (*omega.shape[:-3], len(S), *omega.shape[-2:]))
+    return 0.5 * np.einsum("ir,...irs,is->...i", S, omega, S)
 
 
 @dataclass(frozen=True, repr=False)

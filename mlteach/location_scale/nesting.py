@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from mlteach.core.arguments import checked
 from mlteach.core.design import Design
@@ -64,21 +65,14 @@ class _Reach:
 
     @classmethod
     def of(cls, fit: Fit) -> _Reach:
-        mean, N = mean_design(fit), fit.nobs
-        if isinstance(fit, MixedEstimates):
-            return cls.from_parts(mean, np.ones((N, 1)), np.zeros((N, 0)), (), 0, None)
-        d, degree = fit.design, DEGREE[fit.form]
-        if fit.form == "correlated" and not d.s_names:
-            degree = 0
-        return cls.from_parts(mean, d.W, d.S, d.s_blocks, degree, fit.functions)
-
-    @classmethod
-    def from_parts(cls, mean: Design, W, S, blocks, degree: int, functions) -> _Reach:
-        N, q = mean.Z.shape
-        scale, blocks = (np.ones((N, 1)), ((0,),)) if degree and not S.shape[1] else (S, blocks)
-        r = scale.shape[1]
-        columns = np.zeros((2 * N, r + q))
-        columns[:N, :r], columns[N:, r:] = scale, mean.Z
+        mean, one = mean_design(fit), np.ones((fit.nobs, 1))
+        W, S, blocks, degree, functions = one, one[:, :0], (), 0, None
+        if not isinstance(fit, MixedEstimates):
+            d, functions = fit.design, fit.functions
+            W, S, blocks = d.W, d.S, d.s_blocks
+            degree = 0 if fit.form == "correlated" and not blocks else DEGREE[fit.form]
+        scale, blocks = (one, ((0,),)) if degree and not blocks else (S, blocks)
+        r, columns = scale.shape[1], block_diag(scale, mean.Z)
         free = free_pattern(blocks, mean.blocks, degree > 0)
         partly = bool(r and degree and not free[r:, r:].all())
         if functions is not None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core import notes as words
-from mlteach.core.long_table import listed
+from mlteach.core.long_table import first_few
 from mlteach.core.sandwich import robust_note
 from mlteach.core.summary import Summary
 from mlteach.location_scale.design import LocationScaleDesign, unchanging
@@ -67,7 +67,7 @@ def _on_unchanging(d: LocationScaleDesign) -> list[str]:
     if not names:
         return []
     return [
-        f"The outcome never changes in {len(names)} cluster(s) ({listed(names)}): their "
+        f"The outcome never changes in {len(names)} cluster(s) ({first_few(names)}): their "
         "log variance is without bound, and what is reported is the maximum of the likelihood "
         "that lies near those of the other clusters. See whether it stays without them."
     ]

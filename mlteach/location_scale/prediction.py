@@ -27,7 +27,7 @@ from mlteach.core.result import as_generator, drawn_table
 from mlteach.core.summary import check_level
 from mlteach.location_scale.design import LocationScaleDesign
 from mlteach.location_scale.estimates import LocationScaleEstimates
-from mlteach.mixed.ranef import positions
+from mlteach.mixed.ranef import places
 
 # With fewer degrees of freedom an estimated variance is no more than a guess.
 LEAST_DF = 2.0
@@ -161,16 +161,13 @@ def _with_parameters(fit: LocationScaleEstimates, rows: _Rows) -> tuple:
 
 def _rows(fit: LocationScaleEstimates, data: pd.DataFrame | None, random: bool) -> tuple:
     """The rows, their labels, and ids of clusters that the fit does not know."""
-    d, new = fit.design, []
+    d = fit.design
     if data is None:
-        place = d.mean.codes if random else np.full(fit.nobs, -1)
-        return _Rows(d.mean.X, d.mean.Z, d.W, d.S, place, None), d.mean.index, new
-    columns = (*new_rows(d.mean, data), *d.new_variance_rows(data))
-    place = np.full(len(data), -1)
-    if random:
-        place = positions(d.mean, data, "predict")
-        new = list(dict.fromkeys(data[fit.cluster][place < 0]))
-    return _Rows(*columns, place, data), data.index, new
+        columns = (d.mean.X, d.mean.Z, d.W, d.S)
+    else:
+        columns = (*new_rows(d.mean, data), *d.new_variance_rows(data))
+    place, index, new = places(d.mean, data, random, "predict")
+    return _Rows(*columns, place, data), index, new
 
 
 def outcome_quantile(centre: np.ndarray, cov: np.ndarray, share: float) -> np.ndarray:

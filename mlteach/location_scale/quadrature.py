@@ -33,10 +33,12 @@ class Evaluation:
     by_beta, by_alpha : ndarray, shapes (J, p), (J, k)
         Scores of each cluster.
     by_L : ndarray, shape (J, d, d)
-        Scores by the Cholesky factor of Omega, d = r + q, scale effects first.
+        Scores by the Cholesky factor of Omega, d = r + q, scale effects first; with u in the
+        variance function by the parameters of the effects, shape (J, m).
     weight : ndarray, shape (J, K)
         Posterior probabilities of the nodes.
     inner : Collapsed
+        Where the location effects have a closed form.
     """
 
     loglik: np.ndarray
@@ -44,7 +46,7 @@ class Evaluation:
     by_alpha: np.ndarray
     by_L: np.ndarray
     weight: np.ndarray
-    inner: Collapsed
+    inner: Collapsed | None = None
 
 
 class AdaptiveNodes:

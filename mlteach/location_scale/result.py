@@ -11,7 +11,7 @@ import pandas as pd
 
 from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import as_table
-from mlteach.core.result import Result, split_components
+from mlteach.core.result import Result, chosen_parts, split_components
 from mlteach.core.summary import Summary, check_level
 from mlteach.errors import ModelError
 from mlteach.location_scale import derived, nesting, prediction
@@ -51,13 +51,8 @@ class LocationScaleResult(LocationScaleEstimates, Result):
         """
         one_of("which", which, ("fixed", "random", "all"))
         check_level(level)
-        tables = {
-            "fixed": lambda: self.table(level),
-            "random": lambda: self._components(level),
-        }
-        wanted = tables if which == "all" else [which]
-        limits = {part: tables[part]()[["lower", "upper"]] for part in wanted}
-        return pd.concat(limits) if which == "all" else limits[which]
+        tables = (lambda: self.table(level), lambda: self._components(level))
+        return chosen_parts(which, *tables)[["lower", "upper"]]
 
     test = derived.wald_test
 

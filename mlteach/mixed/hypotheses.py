@@ -235,8 +235,7 @@ def linear_test(
 
 def _table(distance, null, se, df, labels: list[str], level: float) -> pd.DataFrame:
     """t-tests against the null values, then estimates and limits moved to where they belong."""
-    columns = (pd.Series(values, index=labels) for values in (distance, se, df))
-    table = coefficient_table(*columns, level)
+    table = coefficient_table(distance, se, df, level, labels)
     table[["estimate", "lower", "upper"]] += null[:, None]
     return table
 

@@ -6,8 +6,6 @@ closest to symmetric, and they are the units of the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
@@ -16,6 +14,7 @@ from mlteach.core.distributions import normal_quantile
 from mlteach.core.moments import cluster_moments
 from mlteach.core.noted import noted
 from mlteach.core.notes import convergence_notes
+from mlteach.core.result import chosen_parts
 from mlteach.core.summary import check_level
 from mlteach.errors import ModelError
 from mlteach.mixed import profile
@@ -70,21 +69,11 @@ def confint(
         raise ModelError(f"'{fit.formula}' did not converge: a {method} starts from the maximum.")
     if method == "bootstrap":
         return _bootstrap(fit, which, level, n, seed, progress)
-    fixed, random = {"wald": (_wald_fixed, _wald_sd), "profile": (_profile_fixed, _profile_sd)}[
-        method
-    ]
-    table = _parts(which, lambda: fixed(fit, level), lambda: random(fit, level))
+    methods = {"wald": (_wald_fixed, _wald_sd), "profile": (_profile_fixed, _profile_sd)}
+    fixed, random = methods[method]
+    table = chosen_parts(which, lambda: fixed(fit, level), lambda: random(fit, level))
     notes = _profile_notes(fit, which) if method == "profile" else ()
     return noted(table, (*convergence_notes(fit), *notes))
-
-
-def _parts(
-    which: str, fixed: Callable[[], pd.DataFrame], random: Callable[[], pd.DataFrame]
-) -> pd.DataFrame:
-    if which == "all":
-        # A slope is a coefficient and, where it varies, an SD too: two rows of one name.
-        return pd.concat({"fixed": fixed(), "random": random()})
-    return fixed() if which == "fixed" else random()
 
 
 def _wald_fixed(fit: MixedEstimates, level: float) -> pd.DataFrame:
@@ -148,7 +137,7 @@ def _bootstrap(fit, which, level, n, seed, progress) -> pd.DataFrame:
     _check_enough(n, level, "n")
     draws = bootstrap(fit, n, seed, progress)
     _check_enough(len(draws.params), level, "the number of refits that converged")
-    table = _parts(
+    table = chosen_parts(
         which,
         lambda: _percentiles(fit.params, draws.params, level),
         lambda: _percentiles(_sd_table(fit)["estimate"], draws.sds, level),

@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked, one_of
-from mlteach.core.columns import as_table
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import t_quantile
 from mlteach.core.summary import check_level
@@ -187,19 +186,9 @@ def _by_psi(
 
 
 def _rows(fit: MixedEstimates, data: pd.DataFrame | None, random: bool, where: str):
-    """X, Z, position of the cluster (-1 if it is new), index and ids of new clusters."""
-    design = fit.design
-    if data is None:
-        X, Z, index, position = design.X, design.Z, design.index, design.codes
-    else:
-        X, Z = new_rows(design, data)
-        data = as_table(data)
-        index = data.index
-        position = ranef.positions(design, data, where) if random else None
-    if not random:
-        return X, Z, np.full(len(X), -1), index, []
-    new = [] if data is None else list(dict.fromkeys(data[fit.cluster][position < 0]))
-    return X, Z, position, index, new
+    """X, Z, and what :func:`mlteach.mixed.ranef.places` says of the rows."""
+    X, Z = (fit.design.X, fit.design.Z) if data is None else new_rows(fit.design, data)
+    return X, Z, *ranef.places(fit.design, data, random, where)
 
 
 def _at_rows(Z: np.ndarray, u: np.ndarray, position: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from scipy import optimize
 
 from mlteach.core.crossing import crossing
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.linalg import ThetaMap
+from mlteach.core.linalg import ThetaMap, block_pattern
 from mlteach.core.moments import ClusterMoments
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.search import global_minimum, off_boundary
@@ -143,7 +143,8 @@ class _VarianceCurves:
         kind, row, col = key
         ahead = [] if kind == "residual" else list(dict.fromkeys([col, row]))
         order = [*ahead, *(k for k in range(self.map.q) if k not in ahead)]
-        corner = _Corner(kind, self._free(order), order)
+        free = np.tril(block_pattern(self.map.blocks)[np.ix_(order, order)])
+        corner = _Corner(kind, free, order)
         warm = {"x": corner.pack(self.tau, self.sigma)}
 
         def matrix(x: np.ndarray, value: float) -> tuple[np.ndarray, float, np.ndarray]:
@@ -171,14 +172,6 @@ class _VarianceCurves:
             return max(run.fun - self.minimum, 0.0)
 
         return curve
-
-    def _free(self, order: list[int]) -> np.ndarray:
-        """Which elements of the reordered factor are free: within blocks, lower triangle."""
-        block = np.empty(self.map.q, int)
-        for b, members in enumerate(self.map.blocks):
-            block[list(members)] = b
-        same = block[order][:, None] == block[order][None]
-        return np.tril(same)
 
 
 class _Corner:

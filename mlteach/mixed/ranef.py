@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mlteach.core.columns import table_with
+from mlteach.core.columns import as_table, table_with
 from mlteach.core.design import Design
 from mlteach.errors import DataError, shown
 from mlteach.mixed.deviance import ProfiledDeviance
@@ -43,16 +43,31 @@ def tau_root(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
     return scaling.scale * sigma * scaling.T @ problem.map.Lambda(theta)
 
 
-def positions(design: Design, data: pd.DataFrame, where: str) -> np.ndarray:
-    """Place of each row's cluster among those of the fit, -1 for a new one, shape (rows,).
+def places(design: Design, data: pd.DataFrame | None, random: bool, where: str) -> tuple:
+    """Clusters of the rows of a table (None: those of the fit), whose effects may be left out.
+
+    Returns
+    -------
+    ndarray of int, shape (rows,)
+        Place of each row's cluster among those of the fit; -1 for new ones, and all without
+        ``random``.
+    Index
+        Labels of the rows.
+    list
+        Ids of the new clusters.
 
     Raises
     ------
     DataError
         Missing cluster column or ids, or ids of another type than those of the fit.
     """
+    if data is None:
+        return (design.codes if random else np.full(len(design.y), -1)), design.index, []
+    data = as_table(data)
+    if not random:
+        return np.full(len(data), -1), data.index, []
     cluster = design.formula.cluster
-    data = table_with(data, [cluster], f"{where}(random=True)")
+    table_with(data, [cluster], f"{where}(random=True)")
     ids = data[cluster]
     if ids.isna().any():
         raise DataError(
@@ -61,7 +76,7 @@ def positions(design: Design, data: pd.DataFrame, where: str) -> np.ndarray:
         )
     position = design.labels.get_indexer(ids)
     _check_kind_of_ids(design, ids, position >= 0)
-    return position
+    return position, data.index, list(dict.fromkeys(ids[position < 0]))
 
 
 def _check_kind_of_ids(design: Design, ids: pd.Series, known: np.ndarray) -> None:

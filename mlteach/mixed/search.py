@@ -10,6 +10,7 @@ direction to leave the boundary.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def global_minimum(problem: ProfiledDeviance) -> OptRecord:
         n_eval += run.n_eval
         if record is None or run.f_end < record.f_end:
             record = run
-    return _with_evaluations(record, n_eval)
+    return replace(record, n_eval=n_eval)
 
 
 def _starts(problem: ProfiledDeviance) -> list[np.ndarray]:
@@ -65,7 +66,7 @@ def _settle(problem: ProfiledDeviance, record: OptRecord, attempts: int = 10) ->
         run = minimize(problem, better)
         if run.f_end > record.f_end - 1e-10:
             return record
-        record = _with_evaluations(run, run.n_eval + record.n_eval)
+        record = replace(run, n_eval=run.n_eval + record.n_eval)
     return record
 
 
@@ -136,25 +137,17 @@ def _snap(problem: ProfiledDeviance, record: OptRecord) -> OptRecord:
         zeroed |= bool(tiny.any())
         snapped[at] = (vectors * np.where(tiny, 0.0, values)) @ vectors.T
     if not zeroed:
-        return _moved(problem, record, theta)
+        return replace(record, end=theta)
     candidate = problem.map.theta_from_psi(snapped)
     candidate[np.abs(candidate) < 1e-12] = 0.0
     value = problem.value_and_gradient(candidate)[0]
     if value > record.f_end + 1e-9:
-        return _moved(problem, record, theta)
+        return replace(record, end=theta)
     run = minimize(problem, candidate, max_iter=20)
-    return _with_evaluations(run, run.n_eval + record.n_eval)
+    return replace(run, n_eval=run.n_eval + record.n_eval)
 
 
 def _flip(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
     """The same Psi with a non-negative diagonal of Lambda."""
     Lambda = problem.map.Lambda(theta)
     return problem.map.theta(Lambda * np.where(np.diag(Lambda) < 0, -1.0, 1.0))
-
-
-def _moved(problem: ProfiledDeviance, record: OptRecord, theta: np.ndarray) -> OptRecord:
-    return OptRecord(**{**vars(record), "end": theta})
-
-
-def _with_evaluations(record: OptRecord, n_eval: int) -> OptRecord:
-    return OptRecord(**{**vars(record), "n_eval": n_eval})

@@ -17,7 +17,7 @@ import pandas as pd
 from mlteach.core.arguments import checked
 from mlteach.core.columns import table_with
 from mlteach.core.design import new_random_rows
-from mlteach.core.distributions import normal_quantile
+from mlteach.core.intervals import log_limits
 from mlteach.core.summary import INTERCEPT, check_level
 from mlteach.errors import DataError, ModelError
 from mlteach.mixed.estimates import MixedEstimates
@@ -25,6 +25,7 @@ from mlteach.mixed.notes import boundary_notes
 
 # Points of the default grid; a predictor with no more values than FEW is shown at each of them.
 POINTS, FEW = 41, 8
+NO_LOWEST = {"lowest_at": np.nan, "lowest": np.nan}
 
 
 # -------------------------------------------------------------------------------- along a predictor
@@ -90,8 +91,11 @@ def variance_function(
     Z = np.array([1.0 if name == INTERCEPT else held.get(name, 0.0) for name in names])
     Z = np.tile(Z, (len(values), 1))
     Z[:, names.index(x)] = values
-    table = variance_at(fit, Z, level).set_index(pd.Index(values, name=x))
-    lowest = _lowest(fit, names.index(x), Z[0])
+    return _table(fit, Z, pd.Index(values, name=x), level, held, _lowest(fit, names.index(x), Z[0]))
+
+
+def _table(fit, Z, index: pd.Index, level: float, held: dict, lowest: dict) -> pd.DataFrame:
+    table = variance_at(fit, Z, level).set_index(index)
     table.attrs = {"sigma2": fit.sigma2, "held": held, **lowest, "notes": _notes(fit, held)}
     return table
 
@@ -116,14 +120,14 @@ def variance_at(fit: MixedEstimates, Z: np.ndarray, level: float) -> pd.DataFram
     variance = between + fit.sigma2
     gradient = np.c_[component_weights(fit, Z), np.ones(len(Z))]
     se = np.full(len(Z), np.nan) if fit.singular else fit.delta_se(gradient)
-    factor = np.exp(normal_quantile(level) * se / variance)
+    lower, upper = log_limits(variance, se, level)
     return pd.DataFrame(
         {
             "between": between,
             "variance": variance,
             "se": se,
-            "lower": variance / factor,
-            "upper": variance * factor,
+            "lower": lower,
+            "upper": upper,
             "sd": np.sqrt(variance),
             "icc": between / variance,
         }
@@ -158,9 +162,10 @@ def _held(fit: MixedEstimates, x: str, others: Mapping[str, float] | None) -> di
 
 def _stands_in_a_function(fit: MixedEstimates, x: str) -> bool:
     """Whether effects vary that depend on x in another way than as x itself."""
-    terms = [(part, term) for part in fit.design.random_terms for term in part.terms]
-    return any(x in part.columns_of(t) and part.part.shown(t) != x for part, t in terms) or any(
-        x in part.columns_of(t) and x not in fit.tau.index for part, t in terms
+    return any(
+        x in part.columns_of(term) and (part.part.shown(term) != x or x not in fit.tau.index)
+        for part in fit.design.random_terms
+        for term in part.terms
     )
 
 
@@ -185,10 +190,7 @@ def _along_column(fit: MixedEstimates, x: str, at, others, level: float) -> pd.D
     else:
         values = _grid(d.column(x)) if at is None else _finite(at)
     Z = new_random_rows(d, pd.DataFrame({x: values, **held}))
-    table = variance_at(fit, Z, level).set_index(pd.Index(values, name=x))
-    lowest = {"lowest_at": np.nan, "lowest": np.nan}
-    table.attrs = {"sigma2": fit.sigma2, "held": held, **lowest, "notes": _notes(fit, held)}
-    return table
+    return _table(fit, Z, pd.Index(values, name=x), level, held, NO_LOWEST)
 
 
 def _grid(column: np.ndarray) -> np.ndarray:
@@ -214,7 +216,7 @@ def _lowest(fit: MixedEstimates, k: int, z: np.ndarray) -> dict[str, float]:
     tau = fit.tau.to_numpy()
     rest = np.where(np.arange(len(z)) == k, 0.0, z)
     if tau[k, k] == 0.0:
-        return {"lowest_at": np.nan, "lowest": np.nan}
+        return NO_LOWEST
     place = float(-(rest @ tau[k]) / tau[k, k])
     z = np.where(np.arange(len(z)) == k, place, rest)
     return {"lowest_at": place, "lowest": max(float(z @ tau @ z), 0.0) + fit.sigma2}

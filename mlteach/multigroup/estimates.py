@@ -182,15 +182,10 @@ class MultigroupEstimates(Estimates):
     @cached_property
     def within(self) -> dict:
         """Covariance matrix within clusters by group; with positions, by (group, position)."""
-        if not self.model.positions:
-            return {
-                g: self._labelled(w[0])
-                for g, (_, w, _) in zip(self.groups, self.by_group, strict=True)
-            }
         return {
-            (g, at): self._labelled(w[c])
-            for g, (_, w, _) in zip(self.groups, self.by_group, strict=True)
-            for c, at in enumerate(self.model.positions)
+            (g, at) if self.model.positions else g: self._labelled(matrix)
+            for g, (_, within, _) in zip(self.groups, self.by_group, strict=True)
+            for at, matrix in zip(self.model.positions or (None,), within, strict=True)
         }
 
     @cached_property

@@ -207,8 +207,9 @@ def _group_regression(fit: MultigroupResult, group, names: list[str], level: flo
     estimate = np.concatenate([within, between, between - within])
     index = pd.MultiIndex.from_product([["within", "between", "contextual"], names[1:]])
     J = jacobian[:, used]
-    table = z_table(estimate, J @ cov @ J.T, range(len(index)), level).set_axis(index)
-    return table.drop(columns="df").rename(columns={"t": "z"})
+    return (
+        z_table(estimate, J @ cov @ J.T, index, level).drop(columns="df").rename(columns={"t": "z"})
+    )
 
 
 def _reliability(model: TwoLevelNormal) -> np.ndarray:

@@ -92,7 +92,7 @@ def multigroup_model(
     kinds = {"mean": means, "within": within, "between": between}
     for name, value in kinds.items():
         one_of("means" if name == "mean" else name, value, ("free", "equal"), " across groups")
-    shared = {_entry(text, variables) for text in _listed(equal)}
+    shared = {_entry(text, variables) for text in _entries(equal)}
     own = list(elements(variables, positions))
     number = {}
     for kind in kinds:
@@ -104,7 +104,7 @@ def multigroup_model(
         for group in groups
     ]
     title = f"within {within}, between {between}, means {means}"
-    title += "".join(f", {text} equal" for text in _listed(equal))
+    title += "".join(f", {text} equal" for text in _entries(equal))
     names = (tuple(variables), tuple(groups), tuple(positions))
     return MultigroupModel(
         title + (", by position" if positions else ""), *names, tuple(number), tuple(index)
@@ -146,7 +146,7 @@ def _name(level: str, left: str, right: str, position, group) -> str:
     return f"{level}.{what}{at}" + ("" if group is None else f"[{group}]")
 
 
-def _listed(equal) -> tuple:
+def _entries(equal) -> tuple:
     return (equal,) if isinstance(equal, str) else tuple(equal or ())
 
 

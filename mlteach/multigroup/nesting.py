@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from mlteach.multigroup.estimates import MultigroupEstimates
-from mlteach.multigroup.model import elements
 
 
 def different_rows(a: MultigroupEstimates, b: MultigroupEstimates) -> str:
@@ -46,9 +45,9 @@ def not_nested(small: MultigroupEstimates, big: MultigroupEstimates) -> str:
     if small.model.positions and small.model.positions != big.model.positions:
         return "its positions are not those of the other."
     own = {}
-    for key in _keys(big):
+    for key, (_, number) in big.elements.items():
         mine = _number(small, key)
-        if own.setdefault(_number(big, key), mine) != mine:
+        if own.setdefault(number, mine) != mine:
             return "it sets elements apart that are equal in the other."
     return ""
 
@@ -63,19 +62,10 @@ def _sorted_rows(fit: MultigroupEstimates, units: MultigroupEstimates) -> pd.Dat
     return table.sort_values([*units.variables, fit.data.cluster], ignore_index=True)
 
 
-def _keys(fit: MultigroupEstimates):
-    for group in fit.groups:
-        for key in elements(fit.variables, fit.model.positions):
-            yield (*key, group)
-
-
 def _number(fit: MultigroupEstimates, key: tuple) -> int:
     """Number of the free parameter behind an element; one group or cell stands for all."""
     level, left, right, position, group = key
     position = position if fit.model.positions else None
     group = group if len(fit.groups) > 1 else fit.groups[0]
-    pair = (
-        (left, right) if fit.variables.index(left) <= fit.variables.index(right) else (right, left)
-    )
-    own = list(elements(fit.variables, fit.model.positions))
-    return int(fit.model.index[fit.groups.index(group)][own.index((level, *pair, position))])
+    pair = sorted((left, right), key=fit.variables.index)
+    return fit.elements[level, *pair, position, group][1]

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked, one_of
-from mlteach.core.distributions import two_sided_t
 from mlteach.core.notes import (
     codes_in,
     convergence_notes,
@@ -19,7 +18,7 @@ from mlteach.core.notes import (
 )
 from mlteach.core.result import Result
 from mlteach.core.sandwich import robust_note
-from mlteach.core.summary import Summary, check_level
+from mlteach.core.summary import Summary, check_level, coefficient_table
 from mlteach.errors import ModelError
 from mlteach.multigroup import derived
 from mlteach.multigroup.estimates import MultigroupEstimates
@@ -72,10 +71,8 @@ class MultigroupResult(MultigroupEstimates, Result):
         ``flag`` says "negative variance" of a variance below zero, and "on the boundary" of what
         ``bounded=True`` holds.
         """
-        z = self.params / self.bse
-        table = self.model.table.assign(estimate=self.params, se=self.bse, z=z)
-        table["p"] = two_sided_t(z, np.inf)
-        table[["lower", "upper"]] = self.conf_int()
+        tests = coefficient_table(self.params, self.bse, self.df).rename(columns={"t": "z"})
+        table = self.model.table.join(tests.drop(columns="df"))
         variance = (table["left"] == table["right"]).to_numpy()
         flag = np.where(variance & (self.params < 0).to_numpy(), NEGATIVE, "")
         table["flag"] = np.where(self.held, HELD, flag)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.core.columns import cluster_means
 from mlteach.core.linalg import symmetric_basis
 from mlteach.core.optim import OptRecord, minimize
 from mlteach.errors import ModelError
@@ -82,7 +83,7 @@ def size_moments(Y: np.ndarray, W: np.ndarray, codes: np.ndarray) -> SizeMoments
         Cluster of each row.
     """
     n = np.bincount(codes)
-    means = np.stack([np.bincount(codes, weights=y) for y in Y.T], axis=1) / n[:, None]
+    means = cluster_means(Y, codes)
     deviation = Y - means[codes]
     joined = np.hstack([means, W])
     sizes, at = np.unique(n, return_inverse=True)

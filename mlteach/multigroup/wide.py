@@ -22,7 +22,7 @@ import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, cluster_codes, first_rows, names_of, table_with
-from mlteach.core.long_table import check_one_group, listed, numeric_values
+from mlteach.core.long_table import check_one_group, first_few, numeric_values
 from mlteach.errors import DataError, shown
 
 # The one group of a table without a column that says the group.
@@ -234,7 +234,7 @@ def _cluster_of(wide: pd.DataFrame, cluster: str | None) -> tuple[str, np.ndarra
     twice = ids[ids.duplicated()]
     if len(twice):
         raise DataError(
-            f"{listed(twice.unique())} stand(s) in more than one row of the wide table. It has "
+            f"{first_few(twice.unique())} stand(s) in more than one row of the wide table. It has "
             f"one row a {name}: is the table in long format already?"
         )
     return name, ids.to_numpy()
@@ -296,7 +296,7 @@ def _check_present(values: pd.Series, name: str) -> None:
     if missing.any():
         raise DataError(
             f"{missing.sum()} row(s) have no {name}, first in row(s) "
-            f"{listed(values.index[missing])}. Fill it in, or leave these rows out: "
+            f"{first_few(values.index[missing])}. Fill it in, or leave these rows out: "
             f"data.dropna(subset=['{name}'])."
         )
 

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Ellipse
 
 from mlteach.core.arguments import checked, one_of
+from mlteach.core.columns import cluster_means
 from mlteach.core.distributions import normal_quantile
 from mlteach.errors import ModelError
-from mlteach.location_scale.derived import cluster_means
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
@@ -155,9 +155,8 @@ def _predicted_means(fit: LocationScaleResult, level: float) -> pd.DataFrame:
     """Fixed part plus random effects, at the cluster's mean predictors."""
     d = fit.design.mean
     q = len(d.z_names)
-    n = np.bincount(d.codes)
-    fixed = cluster_means(_fixed_mean(fit)[:, None], d.codes, n)[:, 0]
-    Z = cluster_means(d.Z, d.codes, n)
+    fixed = cluster_means(_fixed_mean(fit)[:, None], d.codes)[:, 0]
+    Z = cluster_means(d.Z, d.codes)
     value = fixed + np.einsum("jq,jq->j", Z, fit.ranef()[list(d.z_names)].to_numpy())
     variance = np.einsum("jq,jqr,jr->j", Z, fit.cov_ranef[:, :q, :q], Z)
     half = normal_quantile(level) * np.sqrt(variance)

@@ -13,8 +13,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 
 from mlteach.core.arguments import checked, one_of
+from mlteach.core.columns import cluster_means
 from mlteach.errors import ModelError
-from mlteach.location_scale.derived import cluster_means
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.plots.base import (
@@ -191,7 +191,7 @@ class _Lines:
         slope = np.zeros((len(start), columns.shape[1]))
         for c in [*in_w, *(k + c for c in in_s if c < d.S.shape[1])]:
             slope[:, c] = np.bincount(codes, weights=deviation * columns[:, c]) / square
-        return cls(start, end, middle, cluster_means(columns, codes, np.bincount(codes)), slope, k)
+        return cls(start, end, middle, cluster_means(columns, codes), slope, k)
 
     def columns(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """W (J, G, k) and S (J, G, r) at G values of x in each cluster, (J, G)."""

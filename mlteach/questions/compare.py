@@ -29,7 +29,9 @@ from mlteach.core.nesting import (
     fixed_nested,
     random_nested,
 )
+from mlteach.core.noted import NotedTable
 from mlteach.core.result import as_generator
+from mlteach.core.summary import format_table, notes_html
 from mlteach.errors import ModelError
 from mlteach.location_scale import nesting
 from mlteach.location_scale.notes import boundary_notes
@@ -129,9 +131,6 @@ def compare(
     for (name, fit), test in zip(named, tests, strict=True):
         rows[name] = _row(fit, test)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
-    # Imported here: a class made from DataFrame would load pandas with `import mlteach`.
-    from mlteach.questions.comparison import Comparison
-
     table = Comparison(table.astype({"parameters": int}))
     if bootstrap is not None:
         if not all(isinstance(fit, MixedResult) for fit in fits):
@@ -143,6 +142,30 @@ def compare(
         notes += more
     table.attrs["notes"] = tuple(dict.fromkeys(notes))
     return table
+
+
+class Comparison(NotedTable):
+    """The table of :func:`compare`; its parts are plain tables."""
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def __repr__(self) -> str:
+        return "\n".join([_as_text(self).to_string(), *(f"Note: {note}" for note in self._notes)])
+
+    def _repr_html_(self) -> str:
+        shown = _as_text(self).to_html(border=0) + notes_html(self._notes)
+        return f'<div class="mlteach-summary">{shown}</div>'
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as text; degrees of freedom are counts, deviances need two decimals."""
+    out = format_table(pd.DataFrame(table))
+    for name in ("llf", "deviance", "aic", "bic", "lr"):
+        out[name] = ["" if np.isnan(v) else f"{v:.2f}" for v in table[name]]
+    out["df"] = ["" if np.isnan(v) else f"{v:.0f}" for v in table["df"]]
+    return out
 
 
 def _row(fit: Fit, test: LikelihoodRatioTest | None) -> tuple:

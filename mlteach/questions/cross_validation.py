@@ -22,7 +22,7 @@ from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design
 from mlteach.core.formula import effects_of, parse, with_random
 from mlteach.core.moments import ClusterMoments, solve_within
-from mlteach.core.result import as_generator
+from mlteach.core.result import Shown, as_generator
 from mlteach.core.summary import Summary
 from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.mixed.fit import deviance_of, fit_arrays
@@ -36,7 +36,7 @@ RANK_TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True, repr=False)
-class PoolingComparison:
+class PoolingComparison(Shown):
     """Out-of-sample errors of complete, no and partial pooling.
 
     Attributes
@@ -62,7 +62,8 @@ class PoolingComparison:
     folds: int
     notes: tuple[str, ...]
 
-    def _summary(self) -> Summary:
+    def summary(self) -> Summary:
+        """How the rows were left out, and the errors."""
         J = self.errors["cluster"].nunique()
         facts = {
             "partial pooling": self.formula,
@@ -71,12 +72,6 @@ class PoolingComparison:
         }
         caption = "Errors of the rows left out"
         return Summary("Three poolings, out of sample", facts, {caption: self.table}, self.notes)
-
-    def __repr__(self) -> str:
-        return str(self._summary())
-
-    def _repr_html_(self) -> str:
-        return self._summary()._repr_html_()
 
 
 @checked

@@ -154,16 +154,13 @@ def moulton_factor(n: ArrayLike, icc_x: ArrayLike, icc_y: ArrayLike) -> float | 
 def as_numbers(name: str, values: ArrayLike) -> np.ndarray | pd.Series:
     """Arrays of floats; a Series stays one, so that its labels reach the result."""
     try:
-        numbers = values.astype(float) if isinstance(values, pd.Series) else _array(values)
+        values = values if isinstance(values, pd.Series) else np.asarray(values)
+        numbers = values.astype(float)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{name} must be a number or an array of numbers.") from error
     if not np.isfinite(np.asarray(numbers)).all():
         raise ModelError(f"{name} has missing or infinite values.")
     return numbers
-
-
-def _array(values: ArrayLike) -> np.ndarray:
-    return np.asarray(values, dtype=float)
 
 
 def _check_size(n: np.ndarray | pd.Series) -> None:

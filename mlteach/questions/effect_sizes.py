@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlteach.core.arguments import checked
+from mlteach.core.noted import noted
 from mlteach.core.notes import convergence_notes, listed
 from mlteach.core.summary import INTERCEPT
 from mlteach.errors import ModelError
@@ -136,9 +137,6 @@ def effect_sizes(fit: MixedResult, *, ddf: str | None = None) -> pd.DataFrame:
             f"effect_sizes needs a fitted model, not {type(fit).__name__}; for a t statistic use "
             "cohens_d(t, df) or partial_r(t, df)."
         )
-    # Imported here: a class made from DataFrame would load pandas with `import mlteach`.
-    from mlteach.core.noted import noted
-
     table, notes = fit.tests(ddf), list(convergence_notes(fit))
     varying = [name for name in fit.design.z_names if name in table.index and name != INTERCEPT]
     if ddf is None and fit.ddf in APPROXIMATE and varying:

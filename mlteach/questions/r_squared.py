@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
+from mlteach.core.columns import cluster_means
 from mlteach.core.nesting import different_data, fixed_nested
 from mlteach.core.notes import convergence_notes
 from mlteach.core.result import Shown
@@ -269,9 +270,7 @@ def _share(variance: pd.Series) -> pd.Series:
 
 def _split(columns: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Deviations from cluster means, and the cluster means of each row; both shape (N, k)."""
-    n = np.bincount(codes)
-    sums = np.stack([np.bincount(codes, weights=column) for column in columns.T], axis=1)
-    means = (sums / n[:, None])[codes]
+    means = cluster_means(columns, codes)[codes]
     return columns - means, means
 
 

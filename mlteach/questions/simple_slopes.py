@@ -229,8 +229,8 @@ def contrast_table(
     # In scaled units, because a moderator far from zero would cost digits in the user's.
     rows = fit.problem.moments.scaling.scale * fit._contrasts_scaled(C)
     se = np.sqrt(np.einsum("ra,ab,rb->r", rows, fit._cov_scaled(method, None), rows))
-    columns = C @ fit.params.to_numpy(), se, fit._contrast_df(C, method, None)
-    return coefficient_table(*map(pd.Series, columns), level)
+    df = fit._contrast_df(C, method, None)
+    return coefficient_table(C @ fit.params.to_numpy(), se, df, level)
 
 
 # ------------------------------------------------------------------------------- bounds and regions

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlteach.core.long_table import check_one_group, group_of_clusters, listed, numeric_values
+from mlteach.core.long_table import check_one_group, first_few, group_of_clusters, numeric_values
 from mlteach.errors import DataError
 
 
@@ -38,5 +38,5 @@ def test_a_cluster_is_in_one_group() -> None:
 
 
 def test_few_of_many() -> None:
-    assert listed([1, 2]) == "1, 2"
-    assert listed(list("abcdefg")) == "'a', 'b', 'c', 'd', 'e', ..."
+    assert first_few([1, 2]) == "1, 2"
+    assert first_few(list("abcdefg")) == "'a', 'b', 'c', 'd', 'e', ..."

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.location_scale.bayes.draws import CHUNK
 from mlteach.location_scale.design import LocationScaleDesign
 from mlteach.location_scale.likelihood import LOG_2PI
 
-# Numbers in one temporary array while draws are worked through.
-CHUNK = 2_000_000
 # Vehtari, Gelman, Simpson, Carpenter & Buerkner (2021), Bayesian Analysis 16, 667-718.
 LARGEST_RHAT, FEWEST_EFFECTIVE = 1.01, 400
 PARAMETERS = ("beta", "alpha", "Omega", "correlations", "between", "association", "nu")
@@ -186,10 +185,15 @@ def entered(coefficients: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 def _flat(idata) -> dict[str, np.ndarray]:
     """Draws of what the conditional likelihood needs, chains and draws in one axis."""
-    names = [n for n in ("beta", "alpha", "u", "v", "association") if n in idata.posterior]
-    arrays = {name: idata.posterior[name].to_numpy() for name in names}
+    names = ("beta", "alpha", "u", "v", "association")
+    return {name: drawn(idata, name) for name in names if name in idata.posterior}
+
+
+def drawn(idata, name: str) -> np.ndarray:
+    """Draws of a quantity, chains and draws in one axis."""
+    values = idata.posterior[name].to_numpy()
     # A model may have no scale effects, and nothing has no size to be inferred.
-    return {k: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]) for k, x in arrays.items()}
+    return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
 
 
 def _log_likelihood_chunks(flat, d: LocationScaleDesign) -> Iterator[np.ndarray]:

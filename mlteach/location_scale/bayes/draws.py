@@ -104,11 +104,7 @@ def _factors(flat, effects: Effects, functions: LevelTwoFunctions | None) -> np.
     if functions is None:
         L = flat["L"] if "L" in flat else effects.factors(flat["factor"])
         return L[:, None]
-    entries = level_two_factor(np, functions, flat["functions"])[0]
-    out = np.zeros((*entries[0, 0].shape, effects.d, effects.d))
-    for place, values in entries.items():
-        out[..., *place] = values
-    return out
+    return effects.filled(level_two_factor(np, functions, flat["functions"])[0])
 
 
 def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Generator):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
@@ -66,17 +67,9 @@ class Effects:
             )
         blocks = (tuple(range(r + q)),) if joint else tuple(b for b in own if b)
         unit = np.concatenate([1.0 / _size(d.S), d.mean.y.std() / _size(d.mean.Z)])
-        to_user = np.zeros((r + q, r + q))
-        to_user[:r, :r], to_user[r:, r:] = d.T_s, d.scaling.scale * d.scaling.T
+        to_user = block_diag(d.T_s, d.scaling.scale * d.scaling.T)
         names = (*(SCALE + name for name in d.s_names), *d.mean.z_names)
-        return cls(
-            r,
-            q,
-            names,
-            tuple(b for b in blocks if b),
-            unit,
-            np.linalg.solve(to_user, np.diag(unit)),
-        )
+        return cls(r, q, names, blocks, unit, np.linalg.solve(to_user, np.diag(unit)))
 
     def block_of(self, a: int, b: int) -> tuple[int, ...]:
         """The effects with which a and b vary together."""
@@ -121,25 +114,22 @@ class Effects:
 
     def factors(self, free: np.ndarray) -> np.ndarray:
         """L (S, d, d) from its free numbers (S, m)."""
-        L = np.zeros((len(free), self.d, self.d))
-        for (a, b), values in self.entries(np, free).items():
-            L[:, a, b] = values
+        return self.filled(self.entries(np, free))
+
+    def filled(self, entries: dict[tuple[int, int], np.ndarray]) -> np.ndarray:
+        """L (..., d, d) from its entries (...)."""
+        L = np.zeros((*entries[0, 0].shape, self.d, self.d))
+        for place, values in entries.items():
+            L[..., *place] = values
         return L
 
     def entries_in_rows(self, L: dict[tuple[int, int], Any]) -> list[list[Any]]:
         """Entries of ``to_rows L``, for L given by its free entries."""
-        every = range(self.d)
-        return [
-            [
-                sum(
-                    self.to_rows[a, k] * L[k, b]
-                    for k in every
-                    if self.to_rows[a, k] and (k, b) in L
-                )
-                for b in every
-            ]
-            for a in every
-        ]
+
+        def entry(row: np.ndarray, b: int) -> Any:
+            return sum(x * L[k, b] for k, x in enumerate(row) if x and (k, b) in L)
+
+        return [[entry(row, b) for b in range(self.d)] for row in self.to_rows]
 
 
 def _size(columns: np.ndarray) -> np.ndarray:

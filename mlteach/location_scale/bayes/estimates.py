@@ -15,10 +15,11 @@ import pandas as pd
 from mlteach.core.result import effects_table
 from mlteach.core.summary import pair_name
 from mlteach.errors import ModelError
-from mlteach.location_scale.bayes.checks import CHUNK
+from mlteach.location_scale.bayes.checks import drawn
+from mlteach.location_scale.bayes.draws import CHUNK
 from mlteach.location_scale.bayes.priors import Prior
 from mlteach.location_scale.level_two import LevelTwoFunctions
-from mlteach.location_scale.model import LocationScaleModel
+from mlteach.location_scale.model import LocationScaleModel, quadratic_forms
 
 if TYPE_CHECKING:
     import arviz
@@ -48,8 +49,7 @@ class PosteriorEstimates(LocationScaleModel):
 
     def _draws(self, name: str) -> np.ndarray:
         """Draws of a quantity, chains and draws in one axis."""
-        values = self.idata.posterior[name].to_numpy()
-        return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
+        return drawn(self.idata, name)
 
     @property
     def _both_draws(self) -> np.ndarray:
@@ -246,13 +246,6 @@ def tails(level: float) -> tuple[float, float]:
     return 0.5 - 0.5 * level, 0.5 + 0.5 * level
 
 
-def quadratic_forms(S: np.ndarray, omega: np.ndarray) -> np.ndarray:
-    """Half of s'Omega s for each row s (rows, r), Omega (draws, rows or 1, r, r)."""
-    return 0.5 * np.einsum(
-        "ir,mirs,is->mi", S, np.broadcast_to(omega, (len(omega), len(S), *omega.shape[2:])), S
-    )
-
-
 def described(parts: dict[str, np.ndarray], level: float = 0.95) -> pd.DataFrame:
     """Posterior mean, SD, limits, effective sample size and R-hat of draws (chains, draws)."""
     import arviz as az
@@ -260,13 +253,8 @@ def described(parts: dict[str, np.ndarray], level: float = 0.95) -> pd.DataFrame
     rows = {}
     for name, values in parts.items():
         lower, upper = np.quantile(values, tails(level))
-        rows[name] = (
-            values.mean(),
-            values.std(ddof=1),
-            lower,
-            upper,
-            float(az.ess(values)),
-            float(az.rhat(values)) if len(values) > 1 else np.nan,
-        )
+        rhat = float(az.rhat(values)) if len(values) > 1 else np.nan
+        mean, sd, ess = values.mean(), values.std(ddof=1), float(az.ess(values))
+        rows[name] = (mean, sd, lower, upper, ess, rhat)
     columns = ["estimate", "sd", "lower", "upper", "ess", "rhat"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)

@@ -18,11 +18,11 @@ from mlteach.core.arguments import whole
 from mlteach.core.columns import first_rows
 from mlteach.core.result import Result, as_generator, does_not_apply
 from mlteach.core.summary import Summary, check_level
-from mlteach.location_scale.bayes.checks import DIC, diagnose, dic, with_log_likelihood
+from mlteach.location_scale.bayes.checks import DIC, diagnose, dic, entered, with_log_likelihood
 from mlteach.location_scale.bayes.estimates import PosteriorEstimates, described, tails
-from mlteach.location_scale.bayes.predictive import predictive
 from mlteach.location_scale.derived import RATIOS
 from mlteach.location_scale.notes import design_notes, summary
+from mlteach.location_scale.prediction import outcomes
 
 if TYPE_CHECKING:
     import arviz
@@ -139,13 +139,27 @@ class LocationScalePosterior(PosteriorEstimates, Result):
         """
         rng, d = as_generator(seed), self.design
         chosen = rng.integers(len(self._draws("beta")), size=whole("n", n, 1))
-        names = [x for x in ("beta", "alpha", "association", "nu") if x in self.idata.posterior]
+        effects = self._new_effects(chosen, rng)
+        more = np.zeros(effects.shape[:2])
+        if "association" in self.idata.posterior:
+            u = effects[:, :, : len(d.mean.z_names)]
+            more = entered(self._draws("association")[chosen], u)
+        beta, alpha = (self._draws(name)[chosen] for name in ("beta", "alpha"))
+        return outcomes(d, beta, alpha, effects, more, rng)
+
+    def _new_effects(self, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Random effects of as many new clusters, one set a chosen draw: shape (n, J, d)."""
         if self.functions is None:
             omega = self._draws("Omega")[chosen, None]
         else:
-            rows = d.data.iloc[first_rows(d.mean.codes)]
+            rows = self.design.data.iloc[first_rows(self.design.mean.codes)]
             omega = self.functions.omega(self._between_scaled[chosen], rows)
-        return predictive(d, {x: self._draws(x)[chosen] for x in names}, omega, rng)
+        root, shape = np.linalg.cholesky(omega), (len(chosen), self.n_clusters)
+        effects = (root @ rng.standard_normal((*shape, root.shape[-1], 1)))[..., 0]
+        if "nu" not in self.idata.posterior:
+            return effects
+        half = 0.5 * self._draws("nu")[chosen][:, None]
+        return effects / np.sqrt(rng.gamma(half, 1.0 / half, size=shape))[..., None]
 
     # ------------------------------------------------------------------------- fit and diagnostics
 

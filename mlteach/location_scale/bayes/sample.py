@@ -104,7 +104,8 @@ def sample(
     clock = time.perf_counter()
     model = (collapsed_model if collapsed else plain_model)(d, effects, prior, **settings)
     sampler = _nutpie if importlib.util.find_spec("nutpie") else _pymc
-    raw, compiled = sampler(model, draws, tune, chains, cores, seed, progress)
+    lengths = {"draws": draws, "tune": tune, "chains": chains, "cores": cores}
+    raw, compiled = sampler(model, seed, progress, **lengths)
     sampled = time.perf_counter()
     rng = np.random.default_rng(None if seed is None else [seed, chains])
     out = inference_data(d, Draws.of(raw, effects, functions), raw, rng)
@@ -200,7 +201,7 @@ def collapsed_model(
 # -------------------------------------------------------------------------------------- samplers
 
 
-def _nutpie(model, draws, tune, chains, cores, seed, progress):
+def _nutpie(model, seed, progress, **lengths):
     import nutpie
 
     with warnings.catch_warnings():
@@ -209,32 +210,19 @@ def _nutpie(model, draws, tune, chains, cores, seed, progress):
         compiled = nutpie.compile_pymc_model(model)
     clock = time.perf_counter()
     raw = nutpie.sample(
-        compiled,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        cores=cores,
-        seed=seed,
-        progress_bar=progress,
-        save_warmup=False,
-        low_rank_modified_mass_matrix=True,
-    )
+        compiled, seed=seed, progress_bar=progress, save_warmup=False,
+        low_rank_modified_mass_matrix=True, **lengths,
+    )  # fmt: skip
     return raw, clock
 
 
-def _pymc(model, draws, tune, chains, cores, seed, progress):
+def _pymc(model, seed, progress, **lengths):
     import pymc as pm
 
     clock = time.perf_counter()
     with model:
         raw = pm.sample(
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            cores=cores,
-            random_seed=seed,
-            progressbar=progress,
-            nuts_sampler="pymc",
-            compute_convergence_checks=False,
-        )
+            random_seed=seed, progressbar=progress, nuts_sampler="pymc",
+            compute_convergence_checks=False, **lengths,
+        )  # fmt: skip
     return raw, clock

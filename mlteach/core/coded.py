@@ -145,9 +145,7 @@ def _evaluated(part: Part, compute: Callable, where: str):
         return compute()
     except MLTeachError:
         raise
-    except (
-        Exception
-    ) as error:  # whatever NumPy, pandas and formulaic say to values they cannot take
+    except Exception as error:  # NumPy, pandas and formulaic say all kinds of things
         reason = part.shown(re.sub(r"\x1b?\[[\d;]*m", "", str(error))).splitlines()[0]
         kind = FormulaError if where == THE_DATA else DataError
         raise kind(f"'{part.text}' cannot be evaluated for {where}: {reason}") from error

@@ -311,11 +311,8 @@ def _outcome(formula: ModelFormula, outcome: Part | None, data: pd.DataFrame) ->
     if outcome is None:
         return _numeric_outcome(data[formula.outcome], formula.outcome)
     terms = [term for term in outcome.formula if str(term) != "1"]
-    if (
-        len(terms) != 1
-        or len(terms[0].factors) != 1
-        or len(outcome.columns_of(terms[0])) < len(outcome.columns)
-    ):
+    alone = len(terms) == 1 and len(terms[0].factors) == 1
+    if not alone or outcome.columns_of(terms[0]) != set(outcome.columns):
         raise FormulaError(
             f"The outcome '{formula.outcome}' is not one column or one function of columns. Write "
             f"I(...) around what is to be calculated: I({formula.outcome}) ~ ..."

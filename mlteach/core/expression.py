@@ -163,9 +163,8 @@ class Expression:
 
     def _logic(self, *operands: ast.expr) -> str:
         for operand in operands:
-            kind = (
-                self._column(operand, "b") if isinstance(operand, ast.Name) else self._kind(operand)
-            )
+            is_column = isinstance(operand, ast.Name)
+            kind = self._column(operand, "b") if is_column else self._kind(operand)
             if kind != "truth":
                 raise FormulaError(
                     "& | ~ join what is true or false, not numbers or text: compare first, "
@@ -211,11 +210,9 @@ class Expression:
             return self._transform(node, name)
         if SAFE.fullmatch(name.split(".")[0]):
             return self._method(node, name)
-        hint = R_HABITS.get(name.split(".")[-1])
-        raise FormulaError(
-            f"{name or ast.unparse(node.func)}() is not on the list of functions"
-            f"{(hint and '; ' + hint) or ''}"
-        )
+        hint = _hint(name.split(".")[-1])
+        shown = name or ast.unparse(node.func)
+        raise FormulaError(f"{shown}() is not on the list of functions{hint}")
 
     def _logical_call(self, node: ast.Call, name: str) -> str:
         if name == "isin" and len(node.args) == 2:
@@ -291,7 +288,7 @@ def _constants(node: ast.expr) -> list:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         name = node.id if isinstance(node, ast.Name) else ""
-        hint = f"; {R_HABITS[name]}" if name in R_HABITS else ""
+        hint = _hint(name)
         raise FormulaError(f"{ast.unparse(node)} must be a number or a text here{hint}") from None
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     if not all(isinstance(v, (bool, int, float, str)) for v in values):
@@ -308,10 +305,14 @@ def _contrast(node: ast.expr) -> None:
             for argument in (*node.args, *(k.value for k in node.keywords)):
                 _constants(argument)
         return
-    hint = f"; {R_HABITS[name]}" if name in R_HABITS else ""
     raise FormulaError(
-        f"{ast.unparse(node)} is no contrast{hint}; there are {', '.join(sorted(known))}"
+        f"{ast.unparse(node)} is no contrast{_hint(name)}; there are {', '.join(sorted(known))}"
     )
+
+
+def _hint(name: str) -> str:
+    """What to write for a word of R's."""
+    return f"; {R_HABITS[name]}" if name in R_HABITS else ""
 
 
 def _why_not(node: ast.expr) -> str:

@@ -273,17 +273,12 @@ def _random_term(text: str, plain: str, start: int, end: int) -> RandomTerm:
 def _no_column(text: str, place: int, cluster: str) -> FormulaError:
     call = re.fullmatch(r"([\w.]+)\((.*)\)", cluster, re.DOTALL)
     if call:
-        return at(
-            text,
-            place,
-            f"'{cluster}' is not one column. Clusters need no {call[1]}(), ids of any type will "
-            f"do: write (... | {call[2]})",
-        )
+        why = f"Clusters need no {call[1]}(), ids of any type will do: write (... | {call[2]})"
+        return at(text, place, f"'{cluster}' is not one column. {why}")
     if re.search(r"[:/+*]", cluster):
         return _more_levels(text, place, f"'{cluster}' is not one column")
-    return at(
-        text, place, f"'{cluster}' is not one column; write a name with spaces as {written('a b')}"
-    )
+    instead = f"write a name with spaces as {written('a b')}"
+    return at(text, place, f"'{cluster}' is not one column; {instead}")
 
 
 def _check_one_cluster(text: str, random: tuple[RandomTerm, ...]) -> None:
@@ -294,9 +289,8 @@ def _check_one_cluster(text: str, random: tuple[RandomTerm, ...]) -> None:
 
 
 def _more_levels(text: str, place: int, found: str) -> FormulaError:
-    return at(
-        text,
-        place,
-        f"{found}, but mlteach fits two-level models: one grouping factor. For crossed or "
-        "three-level models use bambi or statsmodels (Python) or lme4 (R)",
+    why = (
+        "but mlteach fits two-level models: one grouping factor. For crossed or three-level models "
+        "use bambi or statsmodels (Python) or lme4 (R)"
     )
+    return at(text, place, f"{found}, {why}")

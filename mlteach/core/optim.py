@@ -33,6 +33,31 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True)
+class Along:
+    """An objective as a function of other parameters x: its own are ``origin + directions @ x``.
+
+    ``bar``, if there is one, counts the evaluations.
+    """
+
+    objective: Objective
+    directions: np.ndarray
+    origin: np.ndarray | float = 0.0
+    bar: Progress | None = None
+
+    def value_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Value, and derivatives by x."""
+        if self.bar is not None:
+            self.bar.update()
+        value, gradient = self.objective.value_and_gradient(self.origin + self.directions @ x)
+        return value, self.directions.T @ gradient
+
+    def hessian(self, x: np.ndarray) -> np.ndarray:
+        """Second derivatives by x."""
+        hessian = self.objective.hessian(self.origin + self.directions @ x)
+        return self.directions.T @ hessian @ self.directions
+
+
+@dataclass(frozen=True)
 class OptRecord:
     """What happened between the start values and the estimate.
 

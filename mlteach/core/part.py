@@ -283,11 +283,8 @@ class _Reader:
             if before.token not in _POWERS or before.kind.value != "operator":
                 continue
             terms = sum(token.kind.value in ("name", "python") for token in tokens)
-            if (
-                not here.token.isdigit()
-                or not 1 <= int(here.token) <= 9
-                or (terms ** int(here.token) > MOST_TERMS)
-            ):
+            power = int(here.token) if here.token.isdigit() else 0
+            if not 1 <= power <= 9 or terms**power > MOST_TERMS:
                 raise self._refused(f"{before.token}{here.token}", "has no small whole power")
         for base, power, exponent in zip(tokens, tokens[1:], tokens[2:], strict=False):
             if power.token in _POWERS and base.kind.value in ("name", "python"):

@@ -70,6 +70,30 @@ class Estimates:
         return coefficient_table(self.params, self.bse, self.df, level)[["lower", "upper"]]
 
 
+class TwoLevel:
+    """Whose rows these are; ``mean_design`` is the design of the model for the means."""
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return self.mean_design.formula.outcome
+
+    @property
+    def cluster(self) -> str:
+        """Name of the cluster column."""
+        return self.mean_design.formula.cluster
+
+    @property
+    def nobs(self) -> int:
+        """Rows used, N."""
+        return len(self.mean_design.y)
+
+    @property
+    def n_clusters(self) -> int:
+        """Clusters, J."""
+        return len(self.mean_design.labels)
+
+
 class Shown:
     """Shows its ``summary()``: as text in a terminal, as HTML in a notebook."""
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlteach.location_scale.likelihood import LOG_2PI, Rows, weigher
-from mlteach.location_scale.quadrature import AdaptiveNodes, Evaluation
+from mlteach.location_scale.quadrature import AdaptiveNodes, Evaluation, node_moments
 
 # The likelihood is to be that of correlated effects to six decimals where gamma_2 is zero.
 NEGLIGIBLE = 1e-13
@@ -139,9 +139,7 @@ class AssociationLikelihood(AdaptiveNodes):
         u, eta = self.effects(theta)
         g1, g2 = self.map.gamma(theta)
         values = np.stack([u, eta - g1 * u - g2 * u**2, eta], axis=2)
-        mean = np.einsum("jk,jka->ja", weight, values)
-        away = values - mean[:, None]
-        return mean, np.einsum("jk,jka,jkb->jab", weight, away, away)
+        return node_moments(weight, values)
 
 
 def start_association(map_: AssociationMap, L: np.ndarray) -> np.ndarray:

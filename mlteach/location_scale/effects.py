@@ -111,14 +111,13 @@ class FunctionMap:
         """Coefficients of each function, from theta (..., m)."""
         return np.split(theta, np.cumsum(self.widths)[:-1], axis=-1)
 
+    def values(self, theta: np.ndarray) -> list[np.ndarray]:
+        """Values of each function in each cluster, shape (J,)."""
+        return [G @ part for G, part in zip(self.designs, self.pieces(theta), strict=True)]
+
     def omega(self, theta: np.ndarray) -> np.ndarray:
         """Covariance matrix of each cluster, shape (J, d, d), possible or not."""
-        return functions_to_omega(
-            [G @ part for G, part in zip(self.designs, self.pieces(theta), strict=True)],
-            self.rows,
-            self.cols,
-            self.r + self.q,
-        )
+        return functions_to_omega(self.values(theta), self.rows, self.cols, self.r + self.q)
 
     def factors(self, theta: np.ndarray, J: int) -> np.ndarray | None:
         """Cholesky factors (J, d, d); None where some matrix is not a covariance matrix."""

@@ -265,10 +265,8 @@ def _start(d: LocationScaleDesign, cholesky: CholeskyMap):
     """Start values from the mixed model with one level-1 variance."""
     mixed = fit_arrays(d.mean, reml=False)
     problem, state = mixed.problem, mixed.problem.state(mixed.theta)
-    Lambda = problem.map.Lambda(mixed.theta)
-    sigma2 = state.rss / problem.nu
     # The mixed model centres its random effects' columns; this model may not.
     to_mine = np.linalg.solve(d.scaling.T, problem.moments.scaling.T)
-    tau = to_mine @ (sigma2 * Lambda @ Lambda.T) @ to_mine.T
-    u = state.t @ (Lambda @ Lambda.T) @ to_mine.T
+    tau = to_mine @ (state.sigma2 * state.Psi) @ to_mine.T
+    u = state.t @ state.Psi @ to_mine.T
     return start_values(d.rows, cholesky, state.beta, tau, u)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import block_diag
 
 from mlteach.core.columns import first_rows
 from mlteach.core.design import Design, design, new_rows, varies_within
@@ -76,24 +77,18 @@ class LevelTwoFunctions:
         self, theta: np.ndarray, cov: np.ndarray
     ) -> list[tuple[str, str, float, float]]:
         """Element, predictor, estimate and SE of every coefficient, user's units."""
-        start, all_se = 0, []
-        for standard, width in zip(self.standards, self.map.widths, strict=True):
-            at = slice(start, start + width)
-            all_se.append(np.sqrt(np.diag(standard.matrix @ cov[at, at] @ standard.matrix.T)))
-            start += width
-        values, se = np.concatenate(self.in_users_units(theta)), np.concatenate(all_se)
+        to_users = block_diag(*(standard.matrix for standard in self.standards))
+        values = np.concatenate(self.in_users_units(theta))
+        se = np.sqrt(np.diag(to_users @ cov @ to_users.T))
         return [(*label, *row) for label, *row in zip(self.labels, values, se, strict=True)]
 
     def at_boundary(self, theta: np.ndarray) -> list[str]:
         """Elements that are at the boundary in some cluster, as far as numbers can tell."""
-        values = [
-            G @ part for G, part in zip(self.map.designs, self.map.pieces(theta), strict=True)
-        ]
+        map_ = self.map
+        functions = zip(self.names, map_.rows, map_.cols, map_.values(theta), strict=True)
         return [
             name
-            for name, value, row, col in zip(
-                self.names, values, self.map.rows, self.map.cols, strict=True
-            )
+            for name, row, col, value in functions
             if (value.min() < LOG_ZERO if row == col else np.abs(value).max() > Z_ONE)
         ]
 

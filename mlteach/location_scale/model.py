@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
+from mlteach.core.design import Design
+from mlteach.core.result import TwoLevel
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.level_two import LevelTwoFunctions
@@ -20,7 +22,7 @@ def quadratic_forms(S: np.ndarray, omega: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, repr=False)
-class LocationScaleModel:
+class LocationScaleModel(TwoLevel):
     """The model and its rows.
 
     Attributes
@@ -37,24 +39,9 @@ class LocationScaleModel:
         return f"{self.design.mean.formula.text}; log variance {self.design.variance_text.strip()}"
 
     @property
-    def outcome(self) -> str:
-        """Name of the outcome."""
-        return self.design.mean.formula.outcome
-
-    @property
-    def cluster(self) -> str:
-        """Name of the cluster column."""
-        return self.design.mean.formula.cluster
-
-    @property
-    def nobs(self) -> int:
-        """Rows used, N."""
-        return len(self.design.mean.y)
-
-    @property
-    def n_clusters(self) -> int:
-        """Clusters, J."""
-        return len(self.design.mean.labels)
+    def mean_design(self) -> Design:
+        """The design of the mean function."""
+        return self.design.mean
 
     @property
     def effects(self) -> list[str]:

@@ -65,7 +65,7 @@ class _Reach:
 
     @classmethod
     def of(cls, fit: Fit) -> _Reach:
-        mean, one = mean_design(fit), np.ones((fit.nobs, 1))
+        mean, one = fit.mean_design, np.ones((fit.nobs, 1))
         W, S, blocks, degree, functions = one, one[:, :0], (), 0, None
         if not isinstance(fit, MixedEstimates):
             d, functions = fit.design, fit.functions
@@ -87,9 +87,10 @@ class _Reach:
         return min(at) >= 0 and np.array_equal(self.free, other.free[np.ix_(at, at)])
 
 
-def mean_design(fit: Fit) -> Design:
-    """The design of the mean function, which a mixed model has too."""
-    return fit.design if isinstance(fit, MixedEstimates) else fit.design.mean
+def not_comparable(a: Fit, b: Fit) -> str:
+    """Say why the likelihoods of two fits are not of the same thing; empty if they are."""
+    designs = a.mean_design, b.mean_design
+    return different_data(*designs) or different_methods((a.reml, b.reml), *designs)
 
 
 def not_nested(small: Fit, big: Fit) -> str:
@@ -148,7 +149,7 @@ def mixture_weights(small: Fit, big: Fit) -> tuple[float, ...]:
 
 def n_effects(fit: Fit) -> int:
     """Number of random effects in all functions."""
-    q = mean_design(fit).Z.shape[1]
+    q = fit.mean_design.Z.shape[1]
     return q if isinstance(fit, MixedEstimates) else q + fit.design.S.shape[1]
 
 
@@ -176,8 +177,7 @@ def lr_test(big: LocationScaleEstimates, smaller: Fit) -> LikelihoodRatioTest:
             "lr_test needs a mixed or a location-scale model fitted by maximum likelihood, not "
             f"{type(smaller).__name__}."
         )
-    designs = mean_design(smaller), mean_design(big)
-    problem = different_data(*designs) or different_methods((smaller.reml, big.reml), *designs)
+    problem = not_comparable(smaller, big)
     if problem:
         raise ModelError(problem)
     df = big.n_parameters - smaller.n_parameters

@@ -49,6 +49,13 @@ class Evaluation:
     inner: Collapsed | None = None
 
 
+def node_moments(weight: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means (J, a) and covariances (J, a, a) of values at the nodes (J, K, a)."""
+    mean = np.einsum("jk,jka->ja", weight, values)
+    away = values - mean[:, None]
+    return mean, np.einsum("jk,jka,jkb->jab", weight, away, away)
+
+
 class AdaptiveNodes:
     """Quadrature nodes that follow the posterior of what is integrated, cluster by cluster.
 
@@ -103,9 +110,7 @@ class AdaptiveNodes:
 
     def posterior_t(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean (J, r) and covariance (J, r, r) of t given the data."""
-        mean = np.einsum("jk,jka->ja", weight, self.T)
-        d = self.T - mean[:, None]
-        cov = np.einsum("jk,jka,jkb->jab", weight, d, d)
+        mean, cov = node_moments(weight, self.T)
         # A node far from all others would leave its cluster no spread at all.
         return mean, cov + 1e-6 * np.eye(self.r)
 
@@ -162,12 +167,10 @@ class MarginalLikelihood(AdaptiveNodes):
         moment = e.inner.moment
         v = self.T @ L[:, :r, :r].transpose(0, 2, 1)
         joint = np.concatenate([v, -moment[:, :, :q, q]], axis=2)
-        mean = np.einsum("jk,jka->ja", e.weight, joint)
-        second = np.einsum("jk,jka,jkb->jab", e.weight, joint, joint)
+        mean, cov = node_moments(e.weight, joint)
         # Given t the location effects still vary: their conditional covariance comes on top.
         u = joint[:, :, r:]
         conditional = moment[:, :, :q, :q] - u[..., :, None] * u[..., None, :]
-        cov = second - mean[:, :, None] * mean[:, None]
         cov[:, r:, r:] += np.einsum("jk,jkab->jab", e.weight, conditional)
         return mean, cov
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from mlteach.core.optim import OptRecord, minimize
 from mlteach.core.progress import Progress
@@ -139,14 +140,10 @@ def start_values(rows: Rows, cholesky: CholeskyMap, beta, tau, u) -> np.ndarray:
     fitted = rows.W @ alpha
     shift = np.log(np.mean(resid**2 / np.exp(fitted)))
     alpha = alpha + np.linalg.lstsq(rows.W, np.full(len(fitted), shift), rcond=None)[0]
-    d = cholesky.r + cholesky.q
-    L = np.zeros((d, d))
-    L[: cholesky.r, : cholesky.r] = np.eye(cholesky.r) * _scale_sd(rows, resid, alpha)
     values, vectors = np.linalg.eigh(tau)
-    floor = 1e-3
-    L[cholesky.r :, cholesky.r :] = np.linalg.cholesky(
-        (vectors * np.maximum(values, floor)) @ vectors.T
-    )
+    tau = (vectors * np.maximum(values, 1e-3)) @ vectors.T
+    sd = _scale_sd(rows, resid, alpha)
+    L = block_diag(sd * np.eye(cholesky.r), np.linalg.cholesky(tau))
     return np.concatenate([beta, alpha, L[cholesky.rows, cholesky.cols]])
 
 

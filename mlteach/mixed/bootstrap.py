@@ -82,14 +82,13 @@ class Refitter:
         problem = ProfiledDeviance(self._moments(y), self._map, self._reml)
         record = global_minimum(problem)
         state, scaling = problem.state(record.end), problem.moments.scaling
-        Lambda = self._map.Lambda(record.end)
-        sigma2 = state.rss / problem.nu
+        tau, sigma = scaling.tau(state.sigma2 * state.Psi), scaling.scale * state.sigma2**0.5
         return Refit(
             params=scaling.beta(state.beta),
-            sds=self._sds(scaling.tau(sigma2 * Lambda @ Lambda.T), scaling.scale * sigma2**0.5),
+            sds=self._sds(tau, sigma),
             deviance=record.f_end + self._constant,
             converged=record.converged,
-            singular=bool((np.diag(Lambda) == 0).any()),
+            singular=bool((np.diag(state.Lambda) == 0).any()),
         )
 
     def _sds(self, tau: np.ndarray, sigma: float) -> np.ndarray:

@@ -51,7 +51,7 @@ def satterthwaite(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndarray) -
     ndarray, shape (r,)
     """
     s = problem.state(theta)
-    sigma2 = s.rss / problem.nu
+    sigma2 = s.sigma2
     D = problem.psi_directions(theta)
     M = np.tensordot(D @ s.F[:, None], s.F, axes=([0, 2], [0, 1]))
     CS = C @ s.S_inv
@@ -147,7 +147,7 @@ def _kenward_roger_f(A1: float, A2: float, q: int) -> tuple[float, float]:
 def kenward_roger(problem: ProfiledDeviance, theta: np.ndarray) -> KenwardRoger:
     """Adjusted covariance matrix and what its degrees of freedom need (REML fits only)."""
     s, m = problem.state(theta), problem.moments
-    sigma2 = s.rss / problem.nu
+    sigma2 = s.sigma2
     E = problem.map.tau_basis()
     X_ = slice(0, m.p)
     H_inv_B = np.linalg.solve(s.L.transpose(0, 2, 1), s.HB)[:, :, X_]

@@ -47,8 +47,8 @@ class State:
     beta : ndarray, shape (p,)
     S_inv : ndarray, shape (p, p)
         Covariance matrix of beta divided by sigma2.
-    rss : float
-        Weighted residual sum of squares.
+    rss, sigma2 : float
+        Weighted residual sum of squares, and the residual variance.
     P, F, t : ndarray, shapes (J, q, q), (J, q, p), (J, q)
         See the module's text.
     HB : ndarray, shape (J, q, p + 1)
@@ -56,21 +56,28 @@ class State:
     HR : ndarray, shape (J, q, q)
         ``L_j^-1 R_j``.
     L : ndarray, shape (J, q, q)
-    by_psi : ndarray, shape (q, q)
-        Derivative of the deviance by Psi.
+    Lambda, by_psi : ndarray, shape (q, q)
+        The factor of Psi, and the derivative of the deviance by Psi.
     """
 
     value: float
     beta: np.ndarray
     S_inv: np.ndarray
     rss: float
+    sigma2: float
     P: np.ndarray
     F: np.ndarray
     t: np.ndarray
     HB: np.ndarray
     HR: np.ndarray
     L: np.ndarray
+    Lambda: np.ndarray
     by_psi: np.ndarray
+
+    @property
+    def Psi(self) -> np.ndarray:
+        """Covariance matrix of the random effects over sigma2, shape (q, q)."""
+        return self.Lambda @ self.Lambda.T
 
 
 class ProfiledDeviance:
@@ -99,7 +106,7 @@ class ProfiledDeviance:
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Deviance and its derivative by theta."""
         state = self.state(theta)
-        by_lambda = 2.0 * state.by_psi @ self.map.Lambda(theta)
+        by_lambda = 2.0 * state.by_psi @ state.Lambda
         return state.value, by_lambda[self.map.rows, self.map.cols]
 
     def without_effects(self) -> float:
@@ -125,9 +132,9 @@ class ProfiledDeviance:
         return self._last[1]
 
     def _evaluate(self, theta: np.ndarray) -> State:
-        m = self.moments
+        m, Lambda = self.moments, self.map.Lambda(theta)
         q, p = m.q, m.p
-        C = m.R @ self.map.Lambda(theta)
+        C = m.R @ Lambda
         H = C @ C.transpose(0, 2, 1) + np.eye(q)
         L = batched_cholesky(H)
         half = batched_solve_lower(L, self._RB)
@@ -148,7 +155,8 @@ class ProfiledDeviance:
             FL = F @ L_inv.T
             value += chol_logdet(L_S)
             by_psi -= _gram(FL, FL)
-        return State(value, beta, L_inv.T @ L_inv, rss, P, F, t, HB, HR, L, by_psi)
+        S_inv, sigma2 = L_inv.T @ L_inv, rss / self.nu
+        return State(value, beta, S_inv, rss, sigma2, P, F, t, HB, HR, L, Lambda, by_psi)
 
     def along_ray(self, psi_diagonal: np.ndarray, ratios: np.ndarray) -> np.ndarray:
         """Deviance at ``Psi = c diag(psi_diagonal)`` for many c at once.

@@ -15,7 +15,7 @@ from mlteach.core.arguments import checked
 from mlteach.core.design import Design, varies_within
 from mlteach.core.identification import ROUNDING, null_directions, sets_of_components
 from mlteach.core.optim import OptRecord
-from mlteach.core.result import Estimates
+from mlteach.core.result import Estimates, TwoLevel
 from mlteach.core.summary import RESIDUAL, coefficient_table, pair_name
 from mlteach.mixed import degrees_of_freedom as ddf_methods
 from mlteach.mixed import ranef, sandwich
@@ -24,7 +24,7 @@ from mlteach.mixed.information import variance_information
 
 
 @dataclass(frozen=True, repr=False)
-class MixedEstimates(Estimates):
+class MixedEstimates(TwoLevel, Estimates):
     """The estimates of a two-level model. Numbers are in the units of the data.
 
     Attributes
@@ -52,29 +52,14 @@ class MixedEstimates(Estimates):
         return self.design.formula.text
 
     @property
-    def outcome(self) -> str:
-        """Name of the outcome."""
-        return self.design.formula.outcome
-
-    @property
-    def cluster(self) -> str:
-        """Name of the cluster column."""
-        return self.design.formula.cluster
+    def mean_design(self) -> Design:
+        """The design, as of all models of one outcome."""
+        return self.design
 
     @property
     def reml(self) -> bool:
         """Whether the fit is by REML."""
         return self.problem.reml
-
-    @property
-    def nobs(self) -> int:
-        """Rows used, N."""
-        return self.problem.moments.N
-
-    @property
-    def n_clusters(self) -> int:
-        """Clusters, J."""
-        return self.problem.moments.J
 
     @property
     def cluster_sizes(self) -> pd.Series:
@@ -94,10 +79,6 @@ class MixedEstimates(Estimates):
     @property
     def _state(self):
         return self.problem.state(self.theta)
-
-    @property
-    def _sigma2_scaled(self) -> float:
-        return self._state.rss / self.problem.nu
 
     # -------------------------------------------------------------------- model for the means
 
@@ -132,7 +113,7 @@ class MixedEstimates(Estimates):
         elif self._ddf(ddf) == "kenward-roger":
             cov = self._kenward_roger.Phi_adjusted
         else:
-            cov = self._sigma2_scaled * self._state.S_inv
+            cov = self._state.sigma2 * self._state.S_inv
         return self.if_converged(cov)
 
     @cached_property
@@ -202,13 +183,9 @@ class MixedEstimates(Estimates):
         ----------
         As in :func:`mlteach.mixed.sandwich.sandwich`.
         """
-        if robust is not None:
-            se = self._se(ddf, robust)
-            return coefficient_table(self.params, se, self._coefficient_df(None, robust), level)
-        if ddf != "all":
-            method = self._ddf(ddf)
-            df = self._coefficient_df(method)
-            return coefficient_table(self.params, self._se(method), df, level)
+        if robust is not None or ddf != "all":
+            se, method = self._se(ddf, robust), None if robust else self._ddf(ddf)
+            return coefficient_table(self.params, se, self._coefficient_df(method, robust), level)
         methods = [m for m in ddf_methods.DDF_METHODS if self.reml or m != "kenward-roger"]
         tables = {method: self.tests(method, level) for method in methods}
         stacked = pd.concat(tables, names=["ddf", "coefficient"]).swaplevel()
@@ -271,13 +248,12 @@ class MixedEstimates(Estimates):
     @property
     def sigma2(self) -> float:
         """Residual (within-cluster) variance."""
-        return float(self.problem.moments.scaling.scale**2 * self._sigma2_scaled)
+        return float(self.problem.moments.scaling.scale**2 * self._state.sigma2)
 
     @cached_property
     def tau(self) -> pd.DataFrame:
         """Covariance matrix of the random effects, shape (q, q)."""
-        Lambda = self.problem.map.Lambda(self.theta)
-        tau = self.problem.moments.scaling.tau(self._sigma2_scaled * Lambda @ Lambda.T)
+        tau = self.problem.moments.scaling.tau(self._state.sigma2 * self._state.Psi)
         names = list(self.design.z_names)
         return pd.DataFrame(tau, index=names, columns=names)
 
@@ -394,7 +370,3 @@ class MixedEstimates(Estimates):
     def cov_ranef(self) -> np.ndarray:
         """Conditional covariance matrices of the random effects, shape (J, q, q)."""
         return ranef.conditional_covariance(self.problem, self.theta)
-
-    @cached_property
-    def _fixed_part(self) -> np.ndarray:
-        return self.design.X @ self.params.to_numpy()

@@ -38,20 +38,18 @@ class VarianceInformation:
 def variance_information(problem: ProfiledDeviance, theta: np.ndarray) -> VarianceInformation:
     """Observed information on the variance parameters at the estimate."""
     s, map_ = problem.state(theta), problem.map
-    sigma2 = s.rss / problem.nu
+    sigma2 = s.sigma2
     d_rss, d2_log, d2_rss = problem.second_derivatives(theta)
     hessian = np.empty((map_.m + 1,) * 2)
     hessian[:-1, :-1] = d2_log + d2_rss / sigma2
     hessian[:-1, -1] = hessian[-1, :-1] = -d_rss / sigma2**2
     hessian[-1, -1] = problem.nu / sigma2**2
-    Lambda = map_.Lambda(theta)
-    Psi = Lambda @ Lambda.T
     D = problem.psi_directions(theta)
     jacobian = np.zeros_like(hessian)
     jacobian[:-1, :-1] = sigma2 * D[:, map_.rows, map_.cols].T
-    jacobian[:-1, -1] = Psi[map_.rows, map_.cols]
+    jacobian[:-1, -1] = s.Psi[map_.rows, map_.cols]
     jacobian[-1, -1] = 1.0
-    zero = np.diag(Lambda) == 0
+    zero = np.diag(s.Lambda) == 0
     at_boundary = zero[map_.rows] & zero[map_.cols]
     return VarianceInformation(2.0 * inverse_on_curved(hessian), jacobian, at_boundary)
 

@@ -65,10 +65,9 @@ def boundary_notes(fit: MixedEstimates) -> list[str]:
     Judged by the rank of Lambda in scaled units: a predictor far from zero makes the correlation
     of intercept and slope come close to one without any boundary being near.
     """
-    Lambda = fit.problem.map.Lambda(fit.theta)
     notes = []
     for block in fit.problem.map.blocks:
-        if (np.diag(Lambda)[list(block)] == 0).any():
+        if (np.diag(fit._state.Lambda)[list(block)] == 0).any():
             notes += _notes_on_block(fit, [fit.tau.index[k] for k in block])
     return notes
 

@@ -59,7 +59,7 @@ def predict(
         Missing column or value, or a category that the fit never saw.
     """
     X, Z, position, index, new = _rows(fit, data, random, "predict")
-    values = X @ fit.params.to_numpy() + _at_rows(Z, fit._blups, position)
+    values = X @ fit.params.to_numpy() + ranef.at_rows(Z, fit._blups, position)
     out = pd.Series(values, index=index, name=fit.outcome)
     out.attrs["new_clusters"] = new
     return out
@@ -124,7 +124,7 @@ def prediction_interval(
     check_level(level)
     one_of("of", of, OF, " (the outcome of a row, or the mean of such rows of its cluster)")
     X, Z, position, index, new = _rows(fit, data, random, "prediction_interval")
-    estimate = X @ fit.params.to_numpy() + _at_rows(Z, fit._blups, position)
+    estimate = X @ fit.params.to_numpy() + ranef.at_rows(Z, fit._blups, position)
     variance, df = error_variance(fit, X, Z, position, of == "outcome")
     se = np.sqrt(variance)
     half = t_quantile(level, df) * se
@@ -154,11 +154,10 @@ def error_variance(
     variance, df : ndarray, shape (rows,)
     """
     problem, s = fit.problem, fit.problem.state(fit.theta)
-    scaling, Lambda = problem.moments.scaling, problem.map.Lambda(fit.theta)
-    sigma2 = s.rss / problem.nu
+    scaling, sigma2 = problem.moments.scaling, s.sigma2
     known = (position >= 0)[:, None]
     z = Z @ scaling.T
-    Psi_z = np.where(known, z @ (Lambda @ Lambda.T), 0.0)
+    Psi_z = np.where(known, z @ s.Psi, 0.0)
     d = X @ scaling.A - np.einsum("iq,iqp->ip", Psi_z, s.F[position])
     r = z - np.einsum("iab,ib->ia", s.P[position], Psi_z)
     # Variances as sums of squares: Psi - Psi P Psi would be a difference.
@@ -189,8 +188,3 @@ def _rows(fit: MixedEstimates, data: pd.DataFrame | None, random: bool, where: s
     """X, Z, and what :func:`mlteach.mixed.ranef.places` says of the rows."""
     X, Z = (fit.design.X, fit.design.Z) if data is None else new_rows(fit.design, data)
     return X, Z, *ranef.places(fit.design, data, random, where)
-
-
-def _at_rows(Z: np.ndarray, u: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """``z'u`` of the row's cluster, zero for new clusters."""
-    return np.einsum("iq,iq->i", Z, np.where(position[:, None] >= 0, u[position], 0.0))

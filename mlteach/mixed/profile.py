@@ -102,9 +102,8 @@ class _VarianceCurves:
     def __init__(self, problem: ProfiledDeviance, theta: np.ndarray) -> None:
         self.problem, self.map = problem, problem.map
         state = problem.state(theta)
-        self.sigma = float(np.sqrt(state.rss / problem.nu))
-        Lambda = problem.map.Lambda(theta)
-        self.tau = self.sigma**2 * Lambda @ Lambda.T
+        self.sigma = float(np.sqrt(state.sigma2))
+        self.tau = state.sigma2 * state.Psi
         self.minimum = self._deviance(self.tau, self.sigma)[0]
         sd = np.sqrt(np.diag(self.tau))
         self.best = {("sd", k, k): float(sd[k]) for k in range(problem.map.q)}

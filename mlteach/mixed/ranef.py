@@ -18,8 +18,8 @@ from mlteach.mixed.deviance import ProfiledDeviance
 
 def blups(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
     """Conditional means of the random effects in the user's units, shape (J, q)."""
-    scaling, Lambda = problem.moments.scaling, problem.map.Lambda(theta)
-    return scaling.scale * (problem.state(theta).t @ (Lambda @ Lambda.T)) @ scaling.T.T
+    scaling, state = problem.moments.scaling, problem.state(theta)
+    return scaling.scale * (state.t @ state.Psi) @ scaling.T.T
 
 
 def conditional_covariance(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
@@ -28,8 +28,7 @@ def conditional_covariance(problem: ProfiledDeviance, theta: np.ndarray) -> np.n
     ``Lambda M^-1 Lambda'`` stays a sum of squares where the equal ``Psi - Psi P Psi`` would be a
     difference.
     """
-    Lambda = problem.map.Lambda(theta)
-    R = problem.moments.R @ Lambda
+    R = problem.moments.R @ problem.map.Lambda(theta)
     M = np.eye(problem.map.q) + R.transpose(0, 2, 1) @ R
     root = tau_root(problem, theta)
     half = np.linalg.solve(np.linalg.cholesky(M), np.broadcast_to(root.T, M.shape))
@@ -38,9 +37,13 @@ def conditional_covariance(problem: ProfiledDeviance, theta: np.ndarray) -> np.n
 
 def tau_root(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
     """A matrix whose product with its transpose is Tau, in the user's units, shape (q, q)."""
-    scaling = problem.moments.scaling
-    sigma = np.sqrt(problem.state(theta).rss / problem.nu)
-    return scaling.scale * sigma * scaling.T @ problem.map.Lambda(theta)
+    scaling, state = problem.moments.scaling, problem.state(theta)
+    return scaling.scale * np.sqrt(state.sigma2) * scaling.T @ state.Lambda
+
+
+def at_rows(Z: np.ndarray, u: np.ndarray, position: np.ndarray, new: float = 0.0) -> np.ndarray:
+    """``z'u`` of each row's cluster, with ``new`` for all effects of clusters at position -1."""
+    return np.einsum("iq,iq->i", Z, np.where(position[:, None] >= 0, u[position], new))
 
 
 def places(design: Design, data: pd.DataFrame | None, random: bool, where: str) -> tuple:

@@ -76,8 +76,7 @@ class MixedResult(MixedEstimates, Result):
     @property
     def fitted(self) -> pd.Series:
         """Predictions for the rows used, random effects included, shape (N,)."""
-        random = np.einsum("iq,iq->i", self.design.Z, self._blups[self.design.codes])
-        return pd.Series(self._fixed_part + random, index=self.design.index, name="fitted")
+        return pd.Series(self.predict().to_numpy(), index=self.design.index, name="fitted")
 
     @property
     def resid(self) -> pd.Series:

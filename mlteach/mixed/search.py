@@ -73,10 +73,9 @@ def _settle(problem: ProfiledDeviance, record: OptRecord, attempts: int = 10) ->
 def _escape(problem: ProfiledDeviance, record: OptRecord) -> np.ndarray | None:
     """A better theta off the boundary, or None if the boundary is where the minimum is."""
     state, map_ = problem.state(record.end), problem.map
-    Lambda = map_.Lambda(record.end)
     found = off_boundary(
         lambda psi: problem.value_and_gradient(map_.theta_from_psi(psi))[0],
-        Lambda @ Lambda.T, state.by_psi, state.P.sum(axis=0), map_.blocks, record.f_end,
+        state.Psi, state.by_psi, state.P.sum(axis=0), map_.blocks, record.f_end,
     )  # fmt: skip
     return None if found is None else map_.theta_from_psi(found)
 

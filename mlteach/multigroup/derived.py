@@ -203,10 +203,8 @@ def simulate(fit: MultigroupEstimates, seed: int | np.random.Generator | None) -
     for k, group in enumerate(fit.groups):
         Y, codes, cells = (part[k] for part in (fit.data.Y, fit.data.codes, fit.data.cells))
         mu, within, between = fit.by_group[k]
-        u = (
-            rng.standard_normal((len(fit.data.labels[k]), Y.shape[1]))
-            @ _root(between, "Between", group).T
-        )
+        root = _root(between, "Between", group)
+        u = rng.standard_normal((len(fit.data.labels[k]), Y.shape[1])) @ root.T
         e = rng.standard_normal(Y.shape)
         roots = np.stack([_root(matrix, "Within", group) for matrix in within])
         y = mu[cells] + u[codes] + (roots[cells] @ e[..., None])[..., 0]

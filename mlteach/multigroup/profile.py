@@ -6,13 +6,14 @@ the chi-square quantile.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
 from mlteach.core.crossing import crossing
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.optim import minimize
-from mlteach.multigroup.deviance import MultigroupDeviance
+from mlteach.core.optim import Along, minimize
 from mlteach.multigroup.estimates import MultigroupEstimates
 from mlteach.multigroup.search import MultigroupFit
 
@@ -31,7 +32,7 @@ def profile_limits(fit: MultigroupEstimates, level: float) -> pd.DataFrame:
     se = fit.bse.to_numpy() / times
     limits = np.full((len(se), 2), np.nan)
     for k in np.flatnonzero(np.isfinite(se)):
-        curve = _Curve(fit.fit, int(k))
+        curve = _curve(fit.fit, int(k))
         step = normal_quantile(level) * se[k]
         for side, stride in enumerate((-step, step)):
             limits[k, side] = crossing(
@@ -41,41 +42,19 @@ def profile_limits(fit: MultigroupEstimates, level: float) -> pd.DataFrame:
     return pd.DataFrame(limits, index=fit.params.index, columns=["lower", "upper"])
 
 
-class _Curve:
+def _curve(fit: MultigroupFit, k: int) -> Callable[[float], float]:
     """Deviance above its minimum with parameter k held at a value, all others at their best."""
+    identity = np.eye(len(fit.theta))
+    others = np.delete(identity, k, axis=1)
+    best, across = others.T @ fit.theta, others.T @ fit.hessian
+    # How the others move with the held one, to first order: a start next to the solution.
+    drift = -np.linalg.solve(across @ others, across[:, k])
 
-    def __init__(self, fit: MultigroupFit, k: int) -> None:
-        self.deviance, self.k, self.best = fit.deviance, k, fit.theta
-        self.others = np.delete(np.arange(len(fit.theta)), k)
-        self.minimum = fit.record.f_end
-        # How the others move with the held one, to first order: a start next to the solution.
-        self.drift = -np.linalg.solve(
-            fit.hessian[np.ix_(self.others, self.others)], fit.hessian[self.others, k]
-        )
+    def curve(value: float) -> float:
+        deviance = Along(fit.deviance, others, value * identity[k])
+        for start in (best + drift * (value - fit.theta[k]), best):
+            if np.isfinite(deviance.value_and_gradient(start)[0]):
+                return max(minimize(deviance, start).f_end - fit.record.f_end, 0.0)
+        return np.inf
 
-    def __call__(self, value: float) -> float:
-        start = self.best[self.others] + self.drift * (value - self.best[self.k])
-        held = _Held(self.deviance, self.k, value)
-        if not np.isfinite(held.value_and_gradient(start)[0]):
-            start = self.best[self.others]
-        if not np.isfinite(held.value_and_gradient(start)[0]):
-            return np.inf
-        return max(minimize(held, start).f_end - self.minimum, 0.0)
-
-
-class _Held:
-    """The deviance as a function of all parameters but one."""
-
-    def __init__(self, deviance: MultigroupDeviance, k: int, value: float) -> None:
-        self.deviance, self.k, self.held = deviance, k, value
-
-    def _full(self, theta: np.ndarray) -> np.ndarray:
-        return np.insert(theta, self.k, self.held)
-
-    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = self.deviance.value_and_gradient(self._full(theta))
-        return value, np.delete(gradient, self.k)
-
-    def hessian(self, theta: np.ndarray) -> np.ndarray:
-        full = self.deviance.hessian(self._full(theta))
-        return np.delete(np.delete(full, self.k, 0), self.k, 1)
+    return curve

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlteach.core.linalg import symmetric_basis
-from mlteach.core.optim import Objective, OptRecord, minimize
+from mlteach.core.optim import Along, Objective, OptRecord, minimize
 from mlteach.core.progress import Progress
 from mlteach.multigroup.design import MultigroupData
 from mlteach.multigroup.deviance import GroupDeviance, MultigroupDeviance
@@ -88,24 +88,9 @@ def _minimum(objective: Objective, start: np.ndarray, bar: Progress) -> OptRecor
     """
     diagonal = np.abs(np.diag(objective.hessian(start)))
     unit = 1.0 / np.sqrt(np.maximum(diagonal, 1e-12 * diagonal.max()))
-    record = minimize(_Scaled(objective, unit, bar), start / unit)
+    record = minimize(Along(objective, np.diag(unit), bar=bar), start / unit)
     trace = [(theta * unit, value) for theta, value in record.trace]
     return replace(record, start=start, end=record.end * unit, trace=trace)
-
-
-class _Scaled:
-    """An objective with its parameters in other units, and a sign of life."""
-
-    def __init__(self, objective: Objective, unit: np.ndarray, bar: Progress) -> None:
-        self.objective, self.unit, self.bar = objective, unit, bar
-
-    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        self.bar.update()
-        value, gradient = self.objective.value_and_gradient(theta * self.unit)
-        return value, gradient * self.unit
-
-    def hessian(self, theta: np.ndarray) -> np.ndarray:
-        return self.objective.hessian(theta * self.unit) * np.outer(self.unit, self.unit)
 
 
 def start_values(deviance: MultigroupDeviance) -> np.ndarray:

@@ -23,12 +23,7 @@ import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
-from mlteach.core.nesting import (
-    different_data,
-    different_methods,
-    fixed_nested,
-    random_nested,
-)
+from mlteach.core.nesting import fixed_nested, random_nested
 from mlteach.core.noted import NotedTable
 from mlteach.core.result import as_generator
 from mlteach.core.summary import format_table, notes_html
@@ -122,14 +117,12 @@ def compare(
     _check_fits(fits, names)
     named = list(zip(_names(fits, names), fits, strict=True))
     named.sort(key=lambda pair: pair[1].n_parameters)
-    rows, notes = {}, _common_notes(fits)
-    tests = [None]
+    tests, notes = [None], _common_notes(fits)
     for pair in pairwise(named):
         test, more = _test(*pair, nested)
         tests.append(test)
         notes += more
-    for (name, fit), test in zip(named, tests, strict=True):
-        rows[name] = _row(fit, test)
+    rows = {name: _row(fit, test) for (name, fit), test in zip(named, tests, strict=True)}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
     table = Comparison(table.astype({"parameters": int}))
     if bootstrap is not None:
@@ -214,10 +207,7 @@ def _check_fits(fits: Sequence[Fit], names: Sequence[str] | None) -> None:
 
 def _not_comparable(a: Fit, b: Fit) -> str:
     """Say why the likelihoods of two fits are not of the same thing; empty if they are."""
-    if isinstance(a, MultigroupResult):
-        return different_rows(a, b)
-    designs = nesting.mean_design(a), nesting.mean_design(b)
-    return different_data(*designs) or different_methods((a.reml, b.reml), *designs)
+    return (different_rows if isinstance(a, MultigroupResult) else nesting.not_comparable)(a, b)
 
 
 def _common_notes(fits: Sequence[Fit]) -> list[str]:

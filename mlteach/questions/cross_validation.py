@@ -27,7 +27,7 @@ from mlteach.core.summary import Summary
 from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.mixed.fit import deviance_of, fit_arrays
 from mlteach.mixed.notes import design_notes, dropped_note
-from mlteach.mixed.ranef import blups
+from mlteach.mixed.ranef import at_rows, blups
 
 LEAVE = ("rows", "clusters")
 POOLINGS = ("complete", "none", "partial")
@@ -198,12 +198,11 @@ def _predict(train: Design, full: Design, out: np.ndarray, reml: bool, k: int) -
     moments, scaling = fit.problem.moments, fit.problem.moments.scaling
     beta, u = fit.params.to_numpy(), blups(fit.problem, fit.theta)
     none, own = _no_pooling(moments)
-    known = position >= 0
     return np.column_stack(
         [
             X @ scaling.b0,
-            X @ none + np.einsum("iq,iq->i", Z, np.where(known[:, None], own[position], np.nan)),
-            X @ beta + np.einsum("iq,iq->i", Z, np.where(known[:, None], u[position], 0.0)),
+            X @ none + at_rows(Z, own, position, new=np.nan),
+            X @ beta + at_rows(Z, u, position),
         ]
     )
 

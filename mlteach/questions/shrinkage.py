@@ -56,7 +56,7 @@ def shrinkage(fit: MixedResult) -> pd.DataFrame:
         weight
             Reliability, ``tau_kk / (tau_kk + sigma2 [(Z'Z)^-1]_kk)``; with one random effect
             ``partial = weight * none + (1 - weight) * complete``. With several the weight is a
-            matrix, see :func:`shrinkage_matrices`.
+            matrix, ``Tau (Tau + sigma2 (Z'Z)^-1)^-1``.
 
         ``attrs["reliability"]`` has the mean weight of each effect over clusters that have one (the
         reliability that HLM prints), ``attrs["notes"]`` which clusters have none.
@@ -127,24 +127,6 @@ def own_effects(fit: MixedResult) -> np.ndarray:
     right = m.B[:, :, -1] - m.B[:, :, :-1] @ beta
     u = solve_within(m, right[:, :, None])[:, :, 0]
     return m.scaling.scale * u @ m.scaling.T.T
-
-
-def shrinkage_matrices(fit: MixedResult) -> np.ndarray:
-    """Weight matrices W_j of the clusters' own estimates, shape (J, q, q).
-
-    ``partial = W none + (I - W) complete`` for the vectors of effects, in the order of ``fit.tau``.
-
-    Examples
-    --------
-    >>> import mlteach as mt
-    >>> fit = mt.fit_mixed("score16 ~ score11 + (1 + score11 | school)", mt.load("london"))
-    >>> shrinkage_matrices(fit)[0].round(2)
-    array([[0.9 , 0.13],
-           [0.08, 0.63]])
-    """
-    problem = fit.problem
-    Lambda, T = problem.map.Lambda(fit.theta), problem.moments.scaling.T
-    return T @ (Lambda @ Lambda.T) @ problem.state(fit.theta).P @ np.linalg.inv(T)
 
 
 def reliabilities(fit: MixedResult) -> np.ndarray:

@@ -247,10 +247,7 @@ class SlopeLine:
                 f"are not known. Say where to look: {say}."
             )
         column = d.X[:, d.x_names.index(name)]
-        if self.unit(name) == "rows":
-            return column
-        first = first_rows(d.codes)
-        return column[first]
+        return column if self.unit(name) == "rows" else column[first_rows(d.codes)]
 
     def unit(self, name: str) -> str:
         """Whether a predictor is a property of "clusters" or of "rows"."""

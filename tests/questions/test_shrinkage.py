@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import mlteach as mt
 from mlteach.errors import ModelError
-from mlteach.questions.shrinkage import shrinkage, shrinkage_matrices
+from mlteach.questions.shrinkage import shrinkage
 from tests.dense import covariance
 from tests.places import REFERENCE
 
@@ -96,7 +96,10 @@ def test_no_pooling_is_a_regression_in_each_cluster(slopes, centred):
 @pytest.mark.parametrize("which", ["slopes", "crossed"])
 def test_matrix_identity(which, request):
     fit = request.getfixturevalue(which)
-    table, W = shrinkage(fit), shrinkage_matrices(fit)
+    table, d, tau = shrinkage(fit), fit.design, fit.tau.to_numpy()
+    G = [d.Z[d.codes == j].T @ d.Z[d.codes == j] for j in range(fit.n_clusters)]
+    # tau / (tau + error), with the error's inverse in place of an error that may be infinite.
+    W = [tau @ g @ np.linalg.inv(tau @ g + fit.sigma2 * np.eye(len(tau))) for g in G]
     complete, none, partial = (stacked(table, part) for part in ("complete", "none", "partial"))
     mix = complete + np.einsum("jab,jb->ja", W, none - complete)
     np.testing.assert_allclose(partial, mix, **EXACT)
@@ -104,13 +107,12 @@ def test_matrix_identity(which, request):
     np.testing.assert_allclose(partial - complete, blups, **EXACT)
 
 
-def test_matrix_is_tau_over_tau_plus_error(slopes):
-    d, tau, W = slopes.design, slopes.tau.to_numpy(), shrinkage_matrices(slopes)
+def test_weight_is_tau_over_tau_plus_error(slopes):
+    d, tau = slopes.design, slopes.tau.to_numpy()
     weights = stacked(shrinkage(slopes), "weight")
     for j in (0, 17, 159):
         Z = d.Z[d.codes == j]
         error = slopes.sigma2 * np.linalg.inv(Z.T @ Z)
-        np.testing.assert_allclose(W[j], tau @ np.linalg.inv(tau + error), **EXACT)
         np.testing.assert_allclose(weights[j], np.diag(tau) / np.diag(tau + error), **EXACT)
 
 

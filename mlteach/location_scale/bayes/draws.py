@@ -41,35 +41,22 @@ class Draws:
     shape : tuple of int
         Chains, draws.
     effects : Effects
-    beta, alpha : ndarray, shapes (S, p), (S, k)
-    L : ndarray, shape (S, 1, d, d) or (S, J, d, d)
-        Natural units, scale effects first; of each cluster if there are level-2 functions.
-    t : list of r ndarrays, shape (S, J)
-    size : ndarray, shape (S, J), or None
-        Factor of a cluster's effects, for t-distributed ones.
-    effect : ndarray, shape (S, J, d), or None
-        Sampled effects in natural units, scale effects first; None if u was integrated out.
-    nu : ndarray, shape (S,), or None
     functions : LevelTwoFunctions or None
         In natural units.
-    between : ndarray, shape (S, m), or None
-        Their coefficients.
-    gamma : ndarray, shape (S, degree q), or None
-        Coefficients of the location effects in the log variance, natural units.
+    flat : dict of str to ndarray, shapes (S, ...)
+        By the sampler's names: beta_s, alpha_s and, of some models, t_0, t_1 (standard normal, of
+        each cluster), precision (of t-distributed effects), effect (sampled ones in natural units,
+        scale effects first; absent if u was integrated out), nu, functions (coefficients of
+        level-2 functions) and gamma (of the location effects in the log variance, natural units).
+    L : ndarray, shape (S, 1, d, d) or (S, J, d, d)
+        Natural units, scale effects first; of each cluster if there are level-2 functions.
     """
 
     shape: tuple[int, int]
     effects: Effects
-    beta: np.ndarray
-    alpha: np.ndarray
+    functions: LevelTwoFunctions | None
+    flat: dict[str, np.ndarray]
     L: np.ndarray
-    t: list[np.ndarray]
-    size: np.ndarray | None
-    effect: np.ndarray | None
-    nu: np.ndarray | None
-    functions: LevelTwoFunctions | None = None
-    between: np.ndarray | None = None
-    gamma: np.ndarray | None = None
 
     @classmethod
     def of(cls, raw, effects: Effects, functions: LevelTwoFunctions | None = None) -> Draws:
@@ -77,25 +64,11 @@ class Draws:
         post = raw.posterior
         shape = (post.sizes["chain"], post.sizes["draw"])
         flat = {k: v.to_numpy().reshape(-1, *v.shape[2:]) for k, v in post.items()}
-        precision = flat.get("precision")
-        return cls(
-            shape,
-            effects,
-            flat["beta_s"],
-            flat["alpha_s"],
-            _factors(flat, effects, functions),
-            [flat[f"t_{k}"] for k in range(effects.r) if f"t_{k}" in flat],
-            None if precision is None else precision**-0.5,
-            flat.get("effect"),
-            flat.get("nu"),
-            functions,
-            flat.get("functions"),
-            flat.get("gamma"),
-        )
+        return cls(shape, effects, functions, flat, _factors(flat, effects, functions))
 
     def chunks(self, width: int) -> Iterator[slice]:
         """Slices of draws that keep arrays of ``width`` numbers a draw small."""
-        step, S = max(1, CHUNK // width), len(self.beta)
+        step, S = max(1, CHUNK // width), len(self.L)
         return (slice(k, min(k + step, S)) for k in range(0, S, step))
 
 
@@ -116,15 +89,15 @@ def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Gen
     """
     import arviz as az
 
-    e, scale = draws.effects, d.scaling.scale
-    effect = _drawn_effects(d, draws, rng) if draws.effect is None else draws.effect
+    e, flat, scale = draws.effects, draws.flat, d.scaling.scale
+    effect = flat["effect"] if "effect" in flat else _drawn_effects(d, draws, rng)
     names = [e.names[k] for k in e.mean_first]
     Omega = _omega(draws)
     sd = np.sqrt(np.diagonal(Omega, axis1=1, axis2=2))
     below = np.tril_indices(e.d, -1)
     posterior = {
-        "beta": d.scaling.b0 + scale * draws.beta @ d.scaling.A.T,
-        "alpha": draws.alpha @ d.A_w.T + 2.0 * np.log(scale) * d.ones,
+        "beta": d.scaling.b0 + scale * flat["beta_s"] @ d.scaling.A.T,
+        "alpha": flat["alpha_s"] @ d.A_w.T + 2.0 * np.log(scale) * d.ones,
         "Omega": Omega,
         "correlations": Omega[:, below[0], below[1]] / (sd[:, below[0]] * sd[:, below[1]]),
         "u": effect[:, :, e.r :] * e.unit[e.r :],
@@ -152,15 +125,15 @@ def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Gen
 
 def _beyond(draws: Draws, mean_effects: list[str]) -> tuple[dict, dict]:
     """What only some models have, in the user's units, and the names of its elements."""
-    e, posterior, coords = draws.effects, {}, {}
-    if draws.nu is not None:
-        posterior["nu"] = draws.nu
-    if draws.between is not None:
-        posterior["between"] = np.hstack(draws.functions.in_users_units(draws.between))
+    e, flat, posterior, coords = draws.effects, draws.flat, {}, {}
+    if "nu" in flat:
+        posterior["nu"] = flat["nu"]
+    if "functions" in flat:
+        posterior["between"] = np.hstack(draws.functions.in_users_units(flat["functions"]))
         coords["function"] = [f"{a} | {b}" for a, b in draws.functions.labels]
-    if draws.gamma is not None:
-        powers = np.repeat(np.arange(1, draws.gamma.shape[1] // e.q + 1), e.q)
-        posterior["association"] = draws.gamma / np.tile(e.unit[e.r :], powers[-1]) ** powers
+    if "gamma" in flat:
+        powers = np.repeat(np.arange(1, flat["gamma"].shape[1] // e.q + 1), e.q)
+        posterior["association"] = flat["gamma"] / np.tile(e.unit[e.r :], powers[-1]) ** powers
         ends = ["" if k == 1 else f"^{k}" for k in range(1, powers[-1] + 1)]
         coords["power"] = [f"{SCALE}Intercept on {u}{end}" for end in ends for u in mean_effects]
     return posterior, coords
@@ -169,7 +142,7 @@ def _beyond(draws: Draws, mean_effects: list[str]) -> tuple[dict, dict]:
 def _omega(draws: Draws) -> np.ndarray:
     """Omega (S, d, d) in the user's units, mean effects first, at average level-2 predictors."""
     if draws.functions is not None:
-        return draws.functions.omega(draws.between)[:, 0]
+        return draws.functions.omega(draws.flat["functions"])[:, 0]
     e, L = draws.effects, draws.L[:, 0]
     Omega = (L @ L.transpose(0, 2, 1)) * np.outer(e.unit, e.unit)
     return Omega[:, e.mean_first][:, :, e.mean_first]
@@ -177,15 +150,16 @@ def _omega(draws: Draws) -> np.ndarray:
 
 def _drawn_effects(d: LocationScaleDesign, draws: Draws, rng: np.random.Generator) -> np.ndarray:
     """Effects (S, J, d) in natural units: v from t, then u given v and the data."""
-    weigh, e = products(d.rows), draws.effects
+    weigh, e, flat = products(d.rows), draws.effects, draws.flat
     J, back = len(d.rows.n), np.linalg.inv(e.to_rows)
-    out = np.empty((len(draws.beta), J, e.d))
+    out = np.empty((len(draws.L), J, e.d))
     for at in draws.chunks(weigh.width):
-        size = 1.0 if draws.size is None else draws.size[at]
+        size = flat["precision"][at] ** -0.5 if "precision" in flat else 1.0
         R = e.to_rows @ draws.L[at]
         R = [[R[..., a, b] * size for b in range(e.d)] for a in range(e.d)]
-        v, mu, Lu = spread(np, R, [t[at] for t in draws.t], e.q, J)
-        given = condition(np, weigh(np, draws.beta[at], draws.alpha[at], v), weigh.n, mu, Lu)
+        v, mu, Lu = spread(np, R, [flat[f"t_{k}"][at] for k in range(e.r)], e.q, J)
+        weighed = weigh(np, flat["beta_s"][at], flat["alpha_s"][at], v)
+        given = condition(np, weighed, weigh.n, mu, Lu)
         noise = list(rng.standard_normal((e.q, *given.logf.shape)))
         u = location_effects(given, mu, Lu, noise)
         out[at] = np.stack([*v, *u], axis=-1) @ back.T

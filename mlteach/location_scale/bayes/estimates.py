@@ -123,18 +123,15 @@ class PosteriorEstimates(LocationScaleModel):
 
     def component_draws(self) -> dict[str, np.ndarray]:
         """Draws (chains, draws) of each row of ``components``."""
-        d, names = len(self.effects), self.effects
-        omega, rho = self.idata.posterior["Omega"], self.idata.posterior["correlations"]
-        rows, columns = np.tril_indices(d, -1)
-        place = {(r, c): k for k, (r, c) in enumerate(zip(rows, columns, strict=True))}
-        parts = {}
-        for col in range(d):
-            for row in range(col, d):
-                values = omega[..., row, row] if row == col else rho[..., place[row, col]]
-                # What the model fixes at zero is no component.
-                if np.ptp(values.to_numpy()) > 0.0:
-                    parts[pair_name(names, col, row)] = values.to_numpy()
-        return parts
+        post, d = self.idata.posterior, len(self.effects)
+        values = post["Omega"].to_numpy().copy()
+        values[..., *np.tril_indices(d, -1)] = post["correlations"].to_numpy()
+        parts = {
+            pair_name(self.effects, col, row): values[..., row, col]
+            for col, row in zip(*np.triu_indices(d), strict=True)
+        }
+        # What the model fixes at zero is no component.
+        return {name: draws for name, draws in parts.items() if np.ptp(draws) > 0.0}
 
     @cached_property
     def between(self) -> pd.DataFrame:
@@ -164,7 +161,7 @@ class PosteriorEstimates(LocationScaleModel):
     @property
     def _between_scaled(self) -> np.ndarray:
         """Coefficients of the level-2 functions in the units in which they are kept, (S, m)."""
-        parts = np.split(self._draws("between"), np.cumsum(self.functions.map.widths)[:-1], axis=1)
+        parts = self.functions.map.pieces(self._draws("between"))
         back = [
             (part - self.functions.shift(k)) @ np.linalg.inv(standard.matrix).T
             for k, (part, standard) in enumerate(zip(parts, self.functions.standards, strict=True))

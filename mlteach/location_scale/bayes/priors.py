@@ -113,16 +113,6 @@ class WeakPrior:
             start += len(constant)
         return out
 
-    def draw(self, rng: np.random.Generator, effects: Effects, draws: int) -> np.ndarray:
-        """Draws of Omega in natural units, scale effects first, shape (draws, d, d)."""
-        out = np.zeros((draws, effects.d, effects.d))
-        for block in effects.blocks:
-            C = _lkj_factors(rng, len(block), self.lkj, draws)
-            sd = np.abs(rng.standard_normal((draws, len(block)))) * self.sizes(effects)[list(block)]
-            L = sd[:, :, None] * C
-            out[np.ix_(range(draws), block, block)] = L @ L.transpose(0, 2, 1)
-        return out
-
 
 def _normalised(density, at: np.ndarray) -> np.ndarray:
     """A density of a correlation at some values, divided by its integral."""
@@ -130,19 +120,6 @@ def _normalised(density, at: np.ndarray) -> np.ndarray:
     angle = 0.5 * np.pi * (2.0 * (np.arange(1000) + 0.5) / 1000 - 1.0)
     total = np.mean(density(np.sin(angle)) * np.cos(angle)) * np.pi
     return density(np.asarray(at, float)) / total
-
-
-def _lkj_factors(rng: np.random.Generator, d: int, eta: float, draws: int) -> np.ndarray:
-    """Cholesky factors of LKJ correlation matrices: rows of an onion (draws, d, d)."""
-    C = np.zeros((draws, d, d))
-    C[:, 0, 0] = 1.0
-    for i in range(1, d):
-        # Squared length of the part of row i off the diagonal, and its direction.
-        radius2 = rng.beta(0.5 * i, eta + 0.5 * (d - 1 - i), draws)
-        z = rng.standard_normal((draws, i))
-        C[:, i, :i] = np.sqrt(radius2)[:, None] * z / np.linalg.norm(z, axis=1, keepdims=True)
-        C[:, i, i] = np.sqrt(1.0 - radius2)
-    return C
 
 
 @dataclass(frozen=True)
@@ -226,25 +203,12 @@ class InverseWishart:
         root = np.linalg.cholesky(scale)
         out, solved = 0.0, []
         for i, a in enumerate(block):
-            row = [
-                (
-                    root[i, k]
-                    - sum(L[a, b] * solved[m][k] for m, b in enumerate(block[:i]) if m >= k)
-                )
-                / L[a, a]
-                for k in range(i + 1)
-            ]
+            row = []
+            for k in range(i + 1):
+                before = sum(L[a, b] * solved[m][k] for m, b in enumerate(block[:i]) if m >= k)
+                row.append((root[i, k] - before) / L[a, a])
             solved.append(row)
             out = out - 0.5 * sum(x * x for x in row) - (df + i + 1) * xp.log(L[a, a])
-        return out
-
-    def draw(self, rng: np.random.Generator, effects: Effects, draws: int) -> np.ndarray:
-        """See :meth:`WeakPrior.draw`."""
-        out = np.zeros((draws, effects.d, effects.d))
-        for block in effects.blocks:
-            scale, df = self.natural(effects, block)
-            sample = stats.invwishart(df, scale).rvs(draws, random_state=rng)
-            out[np.ix_(range(draws), block, block)] = sample.reshape(draws, len(block), len(block))
         return out
 
 

@@ -10,6 +10,7 @@ from mlteach.location_scale.bayes.plain import plain_model
 from mlteach.location_scale.bayes.priors import FlatPrior, InverseWishart, WeakPrior
 from mlteach.location_scale.bayes.sample import collapsed_model
 from mlteach.location_scale.design import location_scale_design
+from tests.location_scale.bayes.prior_draws import prior_draws
 
 pm = pytest.importorskip("pymc")
 pytestmark = [
@@ -109,7 +110,7 @@ def test_named_distributions_draw_what_the_density_says(few, prior):
     L = pm.draw(model["L"], draws=2000, random_seed=1, mode="FAST_COMPILE")
     assert (L[:, *np.triu_indices(3, 1)] == 0.0).all()
     ours = _summaries(L @ L.transpose(0, 2, 1))
-    theirs = _summaries(prior.draw(np.random.default_rng(1), effects, 2000))
+    theirs = _summaries(prior_draws(prior, effects, 2000, seed=1))
     for a, b in zip(ours, theirs, strict=True):
         assert stats.ks_2samp(a, b).pvalue > IMPLAUSIBLE
 

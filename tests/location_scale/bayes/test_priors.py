@@ -8,6 +8,7 @@ from mlteach.errors import ModelError
 from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.priors import FlatPrior, InverseWishart, WeakPrior
 from mlteach.location_scale.design import location_scale_design
+from tests.location_scale.bayes.prior_draws import prior_draws
 
 # Jacobians by central differences; log densities of order ten.
 NUMERICAL = 1e-6
@@ -112,7 +113,7 @@ def test_weak_density_is_half_normal_times_lkj(size):
 
 def test_weak_draws_have_the_margins_of_the_prior():
     effects, prior = effects_of(3), WeakPrior(mean_sd=0.7, log_variance_sd=1.3, lkj=2.0)
-    Omega = prior.draw(np.random.default_rng(1), effects, 4000)
+    Omega = prior_draws(prior, effects, 4000, seed=1)
     sd = np.sqrt(np.diagonal(Omega, axis1=1, axis2=2))
     for k, size in enumerate((1.3, 0.7, 0.7)):
         assert stats.kstest(sd[:, k], stats.halfnorm(scale=size).cdf).pvalue > IMPLAUSIBLE
@@ -125,7 +126,7 @@ def test_weak_draws_have_the_margins_of_the_prior():
 
 def test_inverse_wishart_draws_have_the_margins_of_the_prior():
     effects, shown = effects_of(3), np.diag([2.0, 3.0, 0.5])
-    Omega = InverseWishart(shown, df=5.0).draw(np.random.default_rng(1), effects, 4000)
+    Omega = prior_draws(InverseWishart(shown, df=5.0), effects, 4000, seed=1)
     # Scale effects come first; a diagonal element is inverse gamma, (df - d + 1) / 2 and S / 2.
     for k, scale in enumerate((0.5, 2.0, 3.0)):
         margin = stats.invgamma(1.5, scale=0.5 * scale)
@@ -136,7 +137,7 @@ def test_blocks_are_independent():
     one = effects_of(3)
     effects = Effects(1, 2, one.names, ((0,), (1, 2)), one.unit, one.to_rows)
     for prior in (WeakPrior(), InverseWishart(np.eye(3))):
-        Omega = prior.draw(np.random.default_rng(2), effects, 10)
+        Omega = prior_draws(prior, effects, 10, seed=2)
         assert (Omega[:, 1:, 0] == 0.0).all()
         assert (Omega[:, 2, 1] != 0.0).all()
     assert effects.places == [(0, 0), (1, 1), (2, 1), (2, 2)]
@@ -203,7 +204,7 @@ def test_marginal_densities_are_those_of_the_draws(kind, df, hsb):
     effects = Effects.of(d, True)
     S = np.array([[9.0, 1.5, 0.3], [1.5, 2.0, -0.1], [0.3, -0.1, 0.2]])
     prior = WeakPrior(lkj=df or 1.0) if kind == "weak" else InverseWishart(S, df)
-    draws = prior.draw(np.random.default_rng(1), effects, 40_000)
+    draws = prior_draws(prior, effects, 40_000, seed=1)
     Omega = draws * np.outer(effects.unit, effects.unit)
     for k in range(3):
         edges = np.quantile(Omega[:, k, k], [0.1, 0.3, 0.5, 0.7, 0.9])

@@ -6,10 +6,12 @@ values of the controls; the readouts and descriptions letter by letter.
 
 import base64
 import gzip
+import itertools
 import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +21,7 @@ from playwright.sync_api import Browser, Locator, Page
 from mlteach.widgets import Choice, Slider, Widget, find, look
 from mlteach.widgets.base import Values
 from mlteach.widgets.catalogue import names
+from mlteach.widgets.live import LivePanel
 from mlteach.widgets.svg import drawing
 from tests.website import NOTEBOOKS, widgets_of
 
@@ -42,6 +45,26 @@ SAME_FIGURE = """(svg, text) => {
 }"""
 
 
+#: The heights of a widget with the texts of all places, and with those of its controls.
+HEIGHTS = """(root, rows) => {
+    const all = (selector) => [...root.querySelectorAll(selector)];
+    const spans = all(".mlteach-widget-readouts dd span, .mlteach-widget-words span");
+    const heights = new Set();
+    const measure = () => heights.add(Math.round(root.getBoundingClientRect().height));
+    measure();
+    for (const texts of rows) {
+        texts.forEach((text, k) => (spans[k].textContent = text));
+        measure();
+    }
+    for (const slider of all("input[data-texts]"))
+        for (const text of JSON.parse(slider.dataset.texts)) {
+            slider.nextElementSibling.textContent = text;
+            measure();
+        }
+    return [...heights];
+}"""
+
+
 @dataclass
 class Twin:
     """A widget on an open page."""
@@ -59,6 +82,16 @@ class Twin:
     def control(self, name: str) -> Locator:
         prefix = self.root.get_attribute("data-prefix")
         return self.root.locator(f"#{prefix}-{name}")
+
+    def move_to(self, values: Values) -> None:
+        """Move all controls, and wait for the figure."""
+        for control in self.widget.controls:
+            node, place = (
+                self.control(control.name),
+                str(control.values.index(values[control.name])),
+            )
+            node.fill(place) if isinstance(control, Slider) else node.select_option(place)
+        self.wait()
 
     def wait(self) -> None:
         """Wait until the page shows what its controls say."""
@@ -259,8 +292,24 @@ def test_questions_can_be_answered_and_not_by_chance(site: Path) -> None:
     for name in names():
         widget, solved = find(name), [bool(frame[3]) for frame in frames_of(site, name)]
         assert len(solved) == widget.frames
-        least = widget.ways if widget.answer else 0
-        assert least <= sum(solved) <= (widget.frames / 2 if widget.answer else 0), name
+        assert widget.answer and widget.ways <= sum(solved) <= widget.frames / 2, name
+
+
+def test_the_answer_is_said_in_both_lives(site: Path, twin: Twin) -> None:
+    """On the page and in Jupyter: at the start nothing, and all of it after the last way."""
+    widget, said = twin.widget, twin.root.locator(".mlteach-widget-solved")
+    twin.root.page.reload()
+    assert said.inner_text() == ""
+    live = LivePanel(widget, twin.values)
+    places = [k for k, frame in enumerate(frames_of(site, widget.name)) if frame[3]]
+    for number, values in enumerate(itertools.islice(widget.grid(), max(places) + 1)):
+        if number in places[: widget.ways]:
+            assert widget.answer not in said.inner_text()
+            assert f"<span>\u2713 {widget.answer}" not in live.solved.value
+            twin.move_to(values)
+            live.move_to(values)
+    assert said.inner_text() == f"\u2713 {widget.answer}"
+    assert f"<span>\u2713 {escape(widget.answer)}</span>" in live.solved.value
 
 
 def test_the_page_says_when_the_question_is_answered(site: Path, page: Page) -> None:
@@ -274,33 +323,25 @@ def test_the_page_says_when_the_question_is_answered(site: Path, page: Page) -> 
         assert (
             said.inner_text() == ["", "\u2713 1 of 3 found.", *["\u2713 2 of 3 found."] * 2][number]
         )
-        twin = Twin(widget, root)
-        for name, value in (("tau2", tau2), ("sigma2", sigma2)):
-            place = next(c for c in widget.controls if c.name == name).values.index(value)
-            twin.control(name).fill(str(place))
-        twin.wait()
+        Twin(widget, root).move_to({"tau2": tau2, "sigma2": sigma2})
     assert said.inner_text() == f"\u2713 {widget.answer}"
     assert "0.20" in root.locator(".mlteach-widget-words").inner_text()
 
 
-def test_nothing_below_a_widget_jumps(site: Path, browser: Browser) -> None:
-    """On a phone, where texts wrap, the numbers take the same room at every place."""
-    context = browser.new_context(offline=True, viewport=PHONE)
-    page = context.new_page()
-    for name in ("variance_explained", "wide_format"):
+@pytest.mark.parametrize("width", [PHONE["width"], 1280])
+def test_nothing_below_a_widget_jumps(site: Path, browser: Browser, width: int) -> None:
+    """Whatever the texts of a place, the panel takes the same room."""
+    context = browser.new_context(offline=True, viewport={"width": width, "height": 800})
+    page, jumps = context.new_page(), {}
+    for name in names():
         page.goto((site / f"{chapter_of(site, name)}.html").as_uri())
-        root = page.locator(f'.mlteach-twin[data-widget="{name}"]')
-        root.scroll_into_view_if_needed()
-        twin, heights = Twin(find(name), root), set()
-        for values in list(twin.widget.grid())[:: twin.widget.frames // 12]:
-            for control in twin.widget.controls:
-                place = str(control.values.index(values[control.name]))
-                node = twin.control(control.name)
-                node.fill(place) if isinstance(control, Slider) else node.select_option(place)
-            twin.wait()
-            heights.add(root.bounding_box()["height"])
-        assert len(heights) == 1, name
+        root = page.locator(f'.mlteach-twin[data-widget="{name}"]').first
+        texts = [[*frame[1], frame[2]] for frame in frames_of(site, name)]
+        heights = root.evaluate(HEIGHTS, texts)
+        if len(heights) > 1:
+            jumps[name] = heights
     context.close()
+    assert jumps == {}
 
 
 def test_a_chunk_that_fails_is_asked_for_again(site: Path, browser: Browser) -> None:

@@ -21,6 +21,8 @@ SEED = 11
 MEAN, TAU, SIGMA = 12.0, 4.0, 6.0
 LOWEST, HIGHEST = -12, 36
 FLOORS, CEILINGS = tuple(range(LOWEST, 11, 2)), tuple(range(14, HIGHEST + 1, 2))
+#: So much narrower than the middle third are both others in an arch, in points.
+ARCH = 0.3
 BINS = np.arange(LOWEST - 2.0, HIGHEST + 3.0, 2.0)
 
 
@@ -46,6 +48,12 @@ def correlation(scores: np.ndarray) -> float:
     return 0.0 if np.ptp(sd) < 1e-9 else float(np.corrcoef(scores.mean(axis=1), sd)[0, 1])
 
 
+def thirds(scores: np.ndarray) -> tuple[float, ...]:
+    """Average standard deviation of the schools with low, middle and high means."""
+    sd, third = scores.std(axis=1, ddof=1), SCHOOLS // 3
+    return tuple(float(sd[k * third : (k + 1) * third].mean()) for k in range(3))
+
+
 def draw(floor: float, ceiling: float) -> Panel:
     """Draw the schools' standard deviations against their means, and all scores."""
     scores = cut_off(floor, ceiling)
@@ -68,13 +76,13 @@ def draw(floor: float, ceiling: float) -> Panel:
         "students at the ceiling": f"{high:.0%}",
         "students at the floor": f"{low:.0%}",
     }
-    return Panel(shown, readouts, _description(scores, readouts, floor, ceiling))
+    lowest, middle, highest = thirds(scores)
+    solved = middle - max(lowest, highest) >= ARCH
+    return Panel(shown, readouts, _description(scores, readouts, floor, ceiling), solved)
 
 
 def _description(scores, readouts: dict[str, str], floor: float, ceiling: float) -> str:
-    sd = scores.std(axis=1, ddof=1)
-    third = SCHOOLS // 3
-    lowest, middle, highest = (sd[k * third : (k + 1) * third].mean() for k in range(3))
+    lowest, middle, highest = thirds(scores)
     r, high, low = readouts.values()
     return (
         f"Left, the standard deviation of each of {SCHOOLS} schools against its mean; before the "
@@ -100,4 +108,8 @@ WIDGET = Widget(
     ),
     draw=draw,
     chapter=11,
+    answer=(
+        "An arch: where both limits cut, the schools at both ends look narrow, and those in the "
+        "middle keep most of their spread."
+    ),
 )

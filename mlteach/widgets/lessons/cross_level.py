@@ -88,7 +88,8 @@ def draw(sector: str, mean_ses: float, schools: int, level: str) -> Panel:
         "interval": f"{signed(here['lower'])} to {signed(here['upper'])}",
         "interval touches zero at": " and ".join(map(signed, bounds)) or "none",
     }
-    return Panel(shown, readouts, _description(sector, mean_ses, schools, level, readouts))
+    solved = sector == "Catholic" and here["lower"] < 0 < here["upper"]
+    return Panel(shown, readouts, _description(sector, mean_ses, schools, level, readouts), solved)
 
 
 def _draw_lines(ax, sector: str, mean_ses: float, schools: int, level: str) -> None:
@@ -161,4 +162,8 @@ WIDGET = Widget(
     ),
     draw=draw,
     chapter=7,
+    answer=(
+        "Here the interval holds zero: in Catholic schools of a low mean SES it may make no "
+        "difference. Fewer schools move the bound up, less confidence moves it down."
+    ),
 )  # fmt: skip

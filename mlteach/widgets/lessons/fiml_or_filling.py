@@ -25,6 +25,8 @@ PLACES, STUDIES, FILES, LEVEL = 200, 100, 20, 0.95
 SEED = 15
 FIML, ONE, POOLED = "FIML, nothing filled", "one filled file", "20 filled files, pooled"
 LIMIT = 1.3
+#: So many standard errors are the spread of the estimates when filling has pretended too much.
+PRETENDED = 2.0
 
 
 def coverage_of_one_file(missing: float) -> float:
@@ -75,7 +77,8 @@ def draw(missing: int, method: str, sample: int) -> Panel:
         "spread of the estimates": f"{estimate.std():.3f}",
         f"of these {STUDIES} intervals hold": f"{held.sum()}",
     }
-    return Panel(shown, readouts, _description(missing, method, readouts))
+    solved = estimate.std() >= PRETENDED * se.mean()
+    return Panel(shown, readouts, _description(missing, method, readouts), solved)
 
 
 def _draw_coverage(ax, missing: int, method: str) -> None:
@@ -134,4 +137,8 @@ WIDGET = Widget(
     ),
     draw=draw,
     chapter=15,
+    answer=(
+        "The estimates spread twice as far as the standard error says, or farther: it is that of "
+        "200 values, however many there are. FIML and pooling tell what is known."
+    ),
 )

@@ -21,6 +21,8 @@ SEED = 8
 #: Every fourth of the 160 schools, ordered by size, has an arrow; the errors are those of all.
 EVERY = 4
 LOWEST, HIGHEST = -4.0, 28.0
+#: Ratios of both variances among which the best is looked for, and what is as good, in points.
+RATIOS, AS_GOOD = np.geomspace(0.02, 5.0, 60), 0.02
 
 
 @cache
@@ -50,12 +52,24 @@ def pooled(
     return weight, float(grand), grand + weight * (own - grand)
 
 
+def error(guess: float | np.ndarray, others: np.ndarray) -> float:
+    """How far guesses are from the mean of the other students, root mean square over schools."""
+    return float(((guess - others) ** 2).mean() ** 0.5)
+
+
+@cache
+def least_error(share: int, sample: int) -> float:
+    """The error of shrunken means at the best variances, of which only the ratio counts."""
+    n, own, others = parts(share, sample)
+    return min(error(pooled(own, n, ratio, 1.0)[2], others) for ratio in RATIOS)
+
+
 def draw(tau2: float, sigma2: float, share: int, sample: int) -> Panel:
     """Draw the arrows of a quarter of the schools, and the errors of all of them."""
     n, own, others = parts(share, sample)
     weight, grand, partial = pooled(own, n, tau2, sigma2)
     guesses = {"grand mean": grand, "own mean": own, "shrunken mean": partial}
-    miss = {name: float(((g - others) ** 2).mean() ** 0.5) for name, g in guesses.items()}
+    miss = {name: error(g, others) for name, g in guesses.items()}
 
     shown, (left, right) = figure((1.45, 1))
     _draw_arrows(left, own[::EVERY], partial[::EVERY], grand)
@@ -65,7 +79,8 @@ def draw(tau2: float, sigma2: float, share: int, sample: int) -> Panel:
         "error of own means": f"{miss['own mean']:.2f} points",
         "error of shrunken means": f"{miss['shrunken mean']:.2f} points",
     }
-    return Panel(shown, readouts, _description(n, readouts, miss))
+    solved = miss["shrunken mean"] <= least_error(share, sample) + AS_GOOD
+    return Panel(shown, readouts, _description(n, readouts, miss), solved)
 
 
 def _draw_arrows(ax, own: np.ndarray, partial: np.ndarray, grand: float) -> None:
@@ -125,4 +140,9 @@ WIDGET = Widget(
     ),
     draw=draw,
     chapter=8,
+    answer=(
+        "Closer the shrunken means do not come. Only the ratio of both variances counts: double "
+        "both, and all stays. With half of the students seen, shrinking gains little."
+    ),
+    ways=2,
 )

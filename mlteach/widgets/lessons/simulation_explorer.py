@@ -37,6 +37,8 @@ CRITERIA = {
 LOGARITHMIC = "RMSE"
 #: Where a criterion should be, if anywhere.
 IDEAL = {"bias, variances between": 0, "coverage, between": 95, "coverage, within": 95}
+#: Two ways to spend 2,000 members, (n, g), and the criterion by which they are compared at first.
+SPENT, FIRST = ((2, 1000), (10, 200)), next(iter(CRITERIA))
 SHOWN = 40
 ESTIMATE = "between.x1~~x1"
 #: Colour, symbol and shift of the conditions with n members a cluster.
@@ -87,6 +89,12 @@ def number(**settings: float) -> int:
     return int(found[0])
 
 
+def better(criterion: str, vr: int, between: float) -> tuple[int, int]:
+    """Members and clusters of the better one of both ways to spend 2,000 members."""
+    ours = results()["ours"].xs(CRITERIA[criterion][0], level="criterion")
+    return min(SPENT, key=lambda way: ours[number(vr=vr, between=between, n=way[0], g=way[1])])
+
+
 def height(criterion: str, value: float | np.ndarray) -> float | np.ndarray:
     """Where a value stands on the axis, which runs from 0 to 1 for every criterion."""
     scale = np.log if criterion.startswith(LOGARITHMIC) else np.asarray
@@ -113,7 +121,9 @@ def draw(criterion: str, vr: int, between: float, n: str, g: str) -> Panel:
         "published": signed(here["published"], 2) + "%",
         "difference, in SE": signed(here["z"], 1),
     }
-    return Panel(shown, readouts, _description(criterion, chosen, covered, readouts))
+    is_asked = criterion == FIRST and vr == VR[0]  # so that each variance counts once
+    solved = is_asked and (int(n), int(g)) == better(criterion, vr, between)
+    return Panel(shown, readouts, _description(criterion, chosen, covered, readouts), solved)
 
 
 def signed(value: float, decimals: int) -> str:
@@ -204,4 +214,9 @@ WIDGET = Widget(
     ),
     draw=draw,
     chapter=16,
+    answer=(
+        "A small variance needs large clusters, 200 of 10; for a large one 1,000 clusters of 2 are "
+        "better. Variances within always gain from large clusters."
+    ),
+    ways=2,
 )

@@ -66,7 +66,7 @@ def draw(within: float, between: float, icc_x: float, n: int, icc_y: float) -> P
         "weight of within, φ": f"{phi:.2f}",
         "weight of between": f"{1 - phi:.2f}",
     }
-    return Panel(shown, readouts, _description(within, between, readouts))
+    return Panel(shown, readouts, _description(within, between, readouts), round(phi, 2) < 0.5)
 
 
 def _draw_lines(ax, within: float, between: float, smushed: float, icc_x: float) -> None:
@@ -126,4 +126,8 @@ WIDGET = Widget(
     ),
     draw=draw,
     chapter=6,
+    answer=(
+        "Here the between effect weighs more: in small clusters the means hold much of what there "
+        "is to know, the more so the larger the ICC of x."
+    ),
 )

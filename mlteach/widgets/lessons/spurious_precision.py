@@ -77,7 +77,8 @@ def draw(sigma2_v: float, n: int, schools: int, sample: int) -> Panel:
         f"of these {STUDIES} studies": f"{held.mean():.0%}",
         "SE that Model A reports": f"{(4 / (schools // 2 * (n - 1))) ** 0.5:.3f}",
     }
-    return Panel(shown, readouts, _description(schools, n, readouts))
+    solved = readouts["coverage by the formula"] == f"{LEVEL:.0%}"
+    return Panel(shown, readouts, _description(schools, n, readouts), solved)
 
 
 def _draw_coverage(ax, n: int, sigma2_v: float) -> None:
@@ -145,4 +146,8 @@ WIDGET = Widget(
     ),
     draw=draw,
     chapter=12,
+    answer=(
+        "Only where schools hardly differ in their variance do the intervals keep the promise: "
+        "more schools do not mend the coverage, and more students make it worse."
+    ),
 )

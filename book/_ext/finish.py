@@ -2,7 +2,8 @@
 
 The theme gives some buttons a name that differs from the words on them, so that a reader who says
 or hears the words does not find the button; here the words become the name. Scripts wait until the
-words are there, pictures until the reader comes near, and each has a twin for the dark mode. The
+words are there, pictures until the reader comes near, and each has a twin for the dark mode, and
+another for phones if it has panels side by side. The
 theme has no settings for it, so the pages are changed after they are written; a page that has been
 changed before stays as it is. A picture gets a palette of 64 colours, which to the eye is as good
 for a diagram and takes a quarter of the bytes.
@@ -13,8 +14,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dark import make_twin
+from dark import make_twin, twin_of
 from lighten import lighten
+from panels import make_stacks, stack_of
 from PIL import Image
 from sphinx.application import Sphinx
 
@@ -55,9 +57,11 @@ STATE = re.compile(
 )
 #: A picture of an output. Its size as attributes keeps its place free until it comes.
 PICTURE = re.compile(
-    r'<img (?P<rest>alt="[^"]*" src="[^"]*_images/[^"]*" '
+    r'<img (?P<rest>alt="[^"]*" src="(?P<folder>[^"]*_images/)(?P<name>[^"]*)" '
     r'style="width: (?P<width>\d+)px; height: (?P<height>\d+)px;")'
 )
+#: Where panels stand one below the other.
+PHONE = "screen and (max-width: 600px)"
 #: The title of a page in its window, and on paper, where the theme forgets the number.
 TITLE = re.compile(r"<title>(.*?)(?: &#8212; [^<]*)?</title>")
 PRINTED = re.compile(r'(<div id="jb-print-docs-body" class="onlyprint">\s*<h1>).*?(</h1>)')
@@ -74,8 +78,8 @@ BLOCKING = re.compile(
 )
 
 
-def finished(text: str) -> str:
-    """Return a page with the last touches.
+def finished(text: str, images: Path = Path()) -> str:
+    """Return a page with the last touches; the folder has the pictures and their twins.
 
     Doing it twice does no more than doing it once: what has been replaced is not found again.
     """
@@ -89,16 +93,31 @@ def finished(text: str) -> str:
     title = TITLE.search(text)
     if title:
         text = PRINTED.sub(lambda found: found[1] + title[1] + found[2], text)
-    text = PLAIN_CODE.sub(r"\1", PICTURE.sub(both_modes, text))
+    text = PLAIN_CODE.sub(r"\1", PICTURE.sub(lambda found: both_modes(found, images), text))
     return BLOCKING.sub("<script defer", text)
 
 
-def both_modes(found: re.Match[str]) -> str:
+def both_modes(found: re.Match[str], images: Path) -> str:
     """Return a picture and its dark twin; of the two only the one that shows is fetched."""
     wait = f'<img loading="lazy" width="{found["width"]}" height="{found["height"]}" '
-    dark = found["rest"].replace(".png", "-dark.png")
-    light = f'{wait}class="mlteach-light" {found["rest"]} />'
-    return f'{light}{wait}class="mlteach-dark only-dark" {dark}'
+    light = images / found["name"]
+    dark = twin_of(light)
+    tags = (
+        f'{wait}class="mlteach-light" {found["rest"]} />',
+        f'{wait}class="mlteach-dark only-dark" {found["rest"].replace(light.name, dark.name)} />',
+    )
+    pairs = zip(tags, (light, dark), strict=True)
+    return "".join(on_phones(tag, found["folder"], stack_of(path)) for tag, path in pairs)
+
+
+def on_phones(tag: str, folder: str, stack: Path) -> str:
+    """Put the stacked twin of a picture beside it, if there is one."""
+    if not stack.is_file():
+        return tag
+    with Image.open(stack) as picture:
+        size = f'width="{picture.width}" height="{picture.height}"'
+    address = f'media="{PHONE}" srcset="{folder}{stack.name}"'
+    return f"<picture><source {address} {size} />{tag}</picture>"
 
 
 def shrink(path: Path) -> None:
@@ -120,15 +139,17 @@ def finish_pages(app: Sphinx, exception: Exception | None) -> None:
     """Touch all pages of the site."""
     if exception is not None or app.builder.format != "html":
         return
+    images = Path(app.outdir, "_images")
+    for path in sorted(images.glob("*.png")):
+        if not path.stem.endswith(("-dark", "-stacked")):
+            shrink(path)
+            make_twin(path)
+            make_stacks(path, twin_of(path))
     for path in Path(app.outdir).rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         # In a site that is built again slides and handouts lie beside the pages.
-        if THEME in text and (touched := finished(text)) != text:
+        if THEME in text and (touched := finished(text, images)) != text:
             path.write_text(touched, encoding="utf-8")
-    for path in sorted(Path(app.outdir, "_images").glob("*.png")):
-        if not path.stem.endswith("-dark"):
-            shrink(path)
-            make_twin(path)
     lighten(Path(app.outdir))
 
 

@@ -1,9 +1,10 @@
-"""Stacked twins of figures with panels side by side, for narrow screens.
+"""Stacked twins of figures that have panels side by side, for narrow screens.
 
-A panel is known by the corner of its axes: a dark line upwards and one to the right, and nothing
-left of it. Panels are cut apart in the widest blank between two of them, from top to bottom; where
-there is none, because a legend or a label belongs to both, the figure stays as it is. A panel that
-has ticks but no labels shares the axis of the panel before, and gets a copy of it.
+A panel is known by the corner of its axes: a line upwards and one to the right, and none left of
+it. Panels are cut apart in the first blank after one of them, from top to bottom; a line of text
+below that crosses it is a label of all, and goes below each. Where there is no such blank the
+figure stays as it is. A panel that has ticks but no labels shares the axis of the one before, and
+gets a copy of it.
 """
 
 from __future__ import annotations
@@ -15,26 +16,30 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-#: The grey of the lines of axes, and how near to it or to white a colour is the same.
-LINE, NEAR, WHITE = (110, 110, 110), 8, 250
+from mlteach.core.palette import PALETTE
+
+#: How near to each other two colours are the same.
+NEAR = 8
 #: Lines of axes are at least so long, as shares of the picture's width and height.
 WIDE, HIGH = 0.08, 0.12
-#: Pixels: the longest tick, the narrowest blank that parts two panels, and that between two pieces.
-TICK, BLANK, GAP = 20, 8, 40
+#: Pixels: the longest tick, the narrowest blank between panels, what of it stays, between pieces.
+TICK, BLANK, MARGIN, GAP = 20, 14, 10, 30
+Box = tuple[int, int, int, int]
 
 
 class Axes(NamedTuple):
-    """Columns of pixels: where the axes of a panel begin and end."""
+    """Where the axes of a panel begin and end, and the row of their foot, in pixels."""
 
     left: int
     right: int
+    foot: int
 
 
-class Piece(NamedTuple):
-    """Columns to be cut out, before them those of an axis that is shared (or none)."""
-
-    columns: tuple[int, int]
-    axis: tuple[int, int] = (0, 0)
+def where(picture: Image.Image, colour: str) -> np.ndarray:
+    """The pixels of a picture with a palette that have a colour like "#6e6e6e"."""
+    palette = np.array(picture.getpalette(), np.int16).reshape(-1, 3)
+    distance = np.abs(palette - np.array(list(bytes.fromhex(colour[1:])))).max(axis=1)
+    return (distance <= NEAR)[np.asarray(picture)]
 
 
 def all_axes(lines: np.ndarray) -> list[Axes]:
@@ -47,61 +52,100 @@ def all_axes(lines: np.ndarray) -> list[Axes]:
             is_corner = lines[max(y - high, 0) : y, x].all() and lines[y, x : x + long].all()
             if not is_corner or lines[y, max(x - TICK, 0)]:
                 continue
-            after = np.flatnonzero(~lines[y, x:])
-            right = int(x + after[0]) if after.size else width
+            right = int(x + np.argmin(np.r_[lines[y, x:], False]))
             if found and x < found[-1].right:
-                found[-1] = Axes(found[-1].left, max(right, found[-1].right))
+                left, *ends = found.pop()
+                found.append(Axes(left, *map(max, ends, (right, int(y)))))
             else:
-                found.append(Axes(int(x), right))
+                found.append(Axes(int(x), right, int(y)))
     return found
 
 
-def widest_blank(blank: np.ndarray, start: int, stop: int) -> tuple[int, int]:
-    """The longest run of blank columns between two, as (start, stop)."""
-    edges = np.flatnonzero(np.diff(np.r_[0, blank[start:stop].astype(np.int8), 0]))
-    spans = edges.reshape(-1, 2) + start
-    return tuple(map(int, max(spans, key=np.ptp))) if len(spans) else (start, start)
-
-
-def pieces(picture: Image.Image) -> list[Piece]:
-    """How to cut a picture into its panels; nothing if it has one, or they cannot be parted."""
-    colours = np.array(picture.getpalette(), np.int16).reshape(-1, 3)
-    pixels = np.asarray(picture)
-    lines = (np.abs(colours - LINE).max(axis=1) <= NEAR)[pixels]
-    blank = (colours.min(axis=1) > WHITE)[pixels].all(axis=0)
-    axes, starts, found = all_axes(lines), [0], []
+def starts(white: np.ndarray, axes: list[Axes]) -> list[int]:
+    """The column in which each panel begins; -1 where none is blank before it."""
+    found, blank = [0], white.all(axis=0).astype(np.int8)
     for before, after in pairwise(axes):
-        start, stop = widest_blank(blank, before.right, after.left)
-        if stop - start < BLANK:
-            return []
-        starts.append(stop)
-    first = 0
-    for k, (start, stop) in enumerate(pairwise([*starts[: len(axes)], pixels.shape[1]])):
-        tick = axes[k].left - start
+        edges = np.flatnonzero(np.diff(np.r_[0, blank[before.right : after.left], 0]))
+        ends = edges[1::2][np.diff(edges)[::2] >= BLANK] + before.right
+        found.append(int(ends[0]) if ends.size else -1)
+    return found
+
+
+def last_line(white: np.ndarray) -> Box:
+    """The box of the last line of text."""
+    blank = white.all(axis=1)
+    stop = int(np.flatnonzero(~blank)[-1]) + 1
+    start = int(np.flatnonzero(blank[:stop])[-1]) + 1
+    ink = np.flatnonzero(~white[start:stop].all(axis=0))
+    return int(ink[0]), start, int(ink[-1]) + 1, stop
+
+
+def panels(picture: Image.Image) -> list[list[Box]]:
+    """The boxes of each panel: the axis, if it is another's; itself; a label of all.
+
+    A picture with one panel, or with panels that cannot be parted, has none.
+    """
+    lines = where(picture, PALETTE["grey"])
+    axes = all_axes(lines)
+    if len(axes) < 2:
+        return []
+    white = where(picture, "#ffffff")
+    begins, bottom, below = starts(white, axes), picture.height, []
+    if -1 in begins:
+        label = last_line(white)
+        begins, bottom, below = starts(white[: label[1]], axes), label[1], [label]
+    # A label beside the axes of a panel that stands over the label below those of the one before.
+    over = starts(white[: max(one.foot for one in axes)], axes)
+    if -1 in begins or any(map(int.__lt__, over, begins)):
+        return []
+    found, first = [], 0
+    for k, (begin, end) in enumerate(pairwise([*begins, picture.width + MARGIN])):
+        tick = axes[k].left - begin
         first = first if k and tick < TICK else k
-        origin = axes[first].left
-        is_shared = first < k and tick and (lines[:, start] == lines[:, origin - tick]).all()
-        found.append(Piece((start, stop), (starts[first], origin - tick) if is_shared else (0, 0)))
-    return found if len(found) > 1 else []
+        origin, left = axes[first].left - tick, max(begins[first] - MARGIN, 0)
+        if (lines[:, begin + tick // 2] != lines[:, origin + tick // 2]).any():
+            return []  # ticks without labels, that are not those of another axis
+        axis = [(left, 0, origin, bottom)] if first < k else []
+        found.append([*axis, (begin if axis else left, 0, end - MARGIN, bottom), *below])
+    return found
 
 
-def stacked(picture: Image.Image, cuts: list[Piece]) -> Image.Image:
-    """The pieces of a picture, one below the other."""
-    height = picture.height
-    widths = [p.columns[1] - p.columns[0] + p.axis[1] - p.axis[0] for p in cuts]
-    size = max(widths), len(cuts) * (height + GAP) - GAP
-    ground = picture.getpixel((0, 0))
-    made = Image.new(picture.mode, size, ground)
-    if picture.mode == "P":
-        made.putpalette(picture.getpalette())
-    for k, piece in enumerate(cuts):
+def stacked(picture: Image.Image, boxes: list[list[Box]]) -> Image.Image:
+    """The panels of a picture, one below the other."""
+    width = max(sum(b[2] - b[0] for b in panel if b[1] == 0) for panel in boxes)
+    height = boxes[0][-1][3] + GAP
+    made = Image.new("P", (width, len(boxes) * height - GAP), picture.getpixel((0, 0)))
+    made.putpalette(picture.getpalette())
+    for k, panel in enumerate(boxes):
         x = 0
-        for start, stop in (piece.axis, piece.columns):
-            made.paste(picture.crop((start, 0, stop, height)), (x, k * (height + GAP)))
-            x += stop - start
+        for box in panel:
+            if box[1]:  # the label of all, in the middle
+                x = max(width - (box[2] - box[0]), 0) // 2
+            made.paste(whole(picture.crop(box)), (x, k * height + box[1]))
+            x += box[2] - box[0]
     return made
+
+
+def whole(piece: Image.Image) -> Image.Image:
+    """A piece without the glyphs that its right edge cuts through."""
+    ground = piece.getpixel((0, 0))
+    ink = np.flatnonzero(np.asarray(piece)[:, -1] != ground)
+    for glyph in np.split(ink, np.flatnonzero(np.diff(ink) > TICK) + 1) if ink.size else ():
+        box = (piece.width - TICK, int(glyph[0]) - 2, piece.width, int(glyph[-1]) + 3)
+        piece.paste(ground, box)
+    return piece
 
 
 def stack_of(path: Path) -> Path:
     """Where the stacked twin of a picture lies."""
     return path.with_name(f"{path.stem}-stacked.png")
+
+
+def make_stacks(path: Path, dark: Path) -> None:
+    """Write the stacked twins of a picture and of its dark twin, unless they are there."""
+    if stack_of(path).is_file() and stack_of(dark).is_file():
+        return
+    with Image.open(path) as light, Image.open(dark) as other:
+        if light.mode == "P" and (boxes := panels(light)):
+            for picture, place in ((light, path), (other, dark)):
+                stacked(picture, boxes).save(stack_of(place))

@@ -58,7 +58,7 @@ STATE = re.compile(
 #: A picture of an output. Its size as attributes keeps its place free until it comes.
 PICTURE = re.compile(
     r'<img (?P<rest>alt="[^"]*" src="(?P<folder>[^"]*_images/)(?P<name>[^"]*)" '
-    r'style="width: (?P<width>\d+)px; height: (?P<height>\d+)px;")'
+    r'style="width: (?P<width>\d+)px; height: (?P<height>\d+)px;") />'
 )
 #: Where panels stand one below the other.
 PHONE = "screen and (max-width: 600px)"

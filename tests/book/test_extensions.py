@@ -68,7 +68,18 @@ def test_pictures_wait_and_keep_their_place(finished) -> None:
         assert image.startswith('<img loading="lazy" width="800" height="400" class="mlteach-')
         assert 'alt="A plot."' in image
     assert "_images/ab.png" in light and "_images/ab-dark.png" in dark
+    assert touched.endswith("/>") and touched.count("/>") == 2
     assert finished(touched) == touched
+
+
+def test_pictures_with_panels_have_another_for_phones(finished, tmp_path: Path) -> None:
+    for name in ("ab", "ab-dark"):
+        Image.new("P", (40, 90)).save(tmp_path / f"{name}-stacked.png")
+    touched = finished(f"<a>{PICTURE}</a>", tmp_path)
+    assert touched.count("<picture><source media=") == touched.count("/></picture>") == 2
+    for name in ("ab", "ab-dark"):
+        assert f'srcset="_images/{name}-stacked.png" width="40" height="90" />' in touched
+    assert finished(touched, tmp_path) == touched
 
 
 def test_maths_comes_where_there_is_maths(finished) -> None:

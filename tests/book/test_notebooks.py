@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 from plain_myst import FRAME, Plain, spoken
 from pybtex.database import parse_file
 
+from mlteach.widgets.catalogue import names
 from tests.places import ROOT
 
 BOOK = notebooks.Book()
@@ -59,6 +60,19 @@ def test_no_myst_is_left(made) -> None:
         assert MYST.findall("\n".join(texts(cells) + written)) == [], page
         code = "\n".join(source(cell) for cell in cells if cell["cell_type"] == "code")
         assert not notebooks.ROLE_IN_CODE.search(code), page
+
+
+def test_widgets_that_were_not_run_show_their_start(made) -> None:
+    """A picture with a description, and nothing that only a kernel could fill."""
+    found = set()
+    for cell in (cell for cells in made.values() for cell in cells):
+        for data in (output.get("data", {}) for output in cell.get("outputs", [])):
+            html = "".join(data.get("text/html", ""))
+            if shown := re.search(r'mlteach-widget-placeholder" data-widget="(\w+)"', html):
+                assert re.search(r'<img src="data:image/[^"]{1000,}" alt="[^"]{40,}"', html)
+                assert not [kind for kind in data if "widget" in kind]
+                found.add(shown[1])
+    assert found >= set(names())
 
 
 def test_boxes_and_frames_are_closed(made) -> None:

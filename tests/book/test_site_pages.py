@@ -21,6 +21,8 @@ DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 FIRST_VIEW = 1_500_000  # bytes
 FIRST_WORDS = 360_000  # bytes: at 1.6 Mbit/s they take 1.8 s
+#: A page of each kind: figures, widgets and exercises; tables; lists; what the theme makes itself.
+KINDS = ("index", "03_empty_model", "quiz_00", "crosswalk", "glossary", "teaching/index", "search")
 LOCAL_SCHEMES = ("file", "data", "blob", "about")
 #: Text in which LaTeX, or a role of MyST, was left as it was typed.
 RAW_MARKUP = re.compile(
@@ -123,6 +125,21 @@ def test_page(site: Path, offline: BrowserContext, name: str) -> None:
     first = weights_of(unquote(urlsplit(url).path) for url in page.evaluate(FIRST_NEEDED))
     assert sum(first.values()) <= FIRST_WORDS, first
     page.close()
+
+
+@pytest.mark.parametrize(
+    ("device", "mode"), [(DESKTOP, "dark"), (PHONE, "light")], ids=["dark desktop", "light phone"]
+)
+@pytest.mark.parametrize("name", KINDS)
+def test_the_other_modes_keep_nobody_out(
+    site: Path, browser: Browser, device: dict, mode: str, name: str
+) -> None:
+    context = browser.new_context(color_scheme=mode, offline=True, **device)
+    page = context.new_page()
+    page.goto((site / f"{name}.html").as_uri())
+    page.evaluate(WAIT_FOR_MATHS)
+    assert barriers(page) == []
+    context.close()
 
 
 def weights_of(fetched: Iterable[str]) -> dict[str, int]:

@@ -58,6 +58,28 @@ IMAGES = """async () => {
 }"""
 
 
+#: On a desktop, with all that unfolds open: what its column cuts off, or a line of code too long.
+CUT_OFF = """() => {
+    for (const part of document.querySelectorAll("details")) part.open = true;
+    for (const part of document.querySelectorAll(".toggle-hidden"))
+        part.classList.remove("toggle-hidden");
+    const article = document.querySelector(".bd-article"), found = [];
+    if (!article) return found;
+    const edge = article.getBoundingClientRect().right + 1;
+    const ends = (part) => part.getBoundingClientRect().right;
+    for (const part of article.querySelectorAll("table, pre, div.math")) {
+        if (!part.offsetWidth) continue;
+        const box = part.closest(".output, .pst-scrollable-table-container") ?? article;
+        const formula = part.querySelector("mjx-container");
+        const number = part.querySelector(".eqno");
+        const inside = formula?.querySelector("mjx-math") ?? part;
+        const wide = [part, formula].some((p) => p && p.scrollWidth > p.clientWidth + 1);
+        if (wide || ends(inside) > Math.min(edge, ends(box) + 1, ends(number ?? article) + 1)
+            || (number && ends(inside) > number.getBoundingClientRect().left + 1))
+            found.push(`cut off: ${part.textContent.trim().slice(0, 60)}`);
+    }
+    return found;
+}"""
 AHEAD = """() => [...document.images].filter(image =>
     image.getBoundingClientRect().top > innerHeight).map(image => image.currentSrc || image.src)"""
 
@@ -120,6 +142,7 @@ def test_page(site: Path, offline: BrowserContext, name: str) -> None:
     assert problems + markup_problems(page) + image_problems(page) == []
     assert barriers(page) == []  # it asks for the styles once more, which is noted as a problem
     assert page.evaluate("document.documentElement.dataset.theme") == offline.mode
+    assert offline.mode == "dark" or page.evaluate(CUT_OFF) == []
     assert any(path.endswith(f"/{Path(name).name}.html") for path in weights)
     assert sum(weights.values()) <= FIRST_VIEW, weights
     first = weights_of(unquote(urlsplit(url).path) for url in page.evaluate(FIRST_NEEDED))

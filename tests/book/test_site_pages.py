@@ -65,8 +65,7 @@ CUT_OFF = """() => {
         part.classList.remove("toggle-hidden");
     const article = document.querySelector(".bd-article"), found = [];
     if (!article) return found;
-    const edge = article.getBoundingClientRect().right + 1;
-    const ends = (part) => part.getBoundingClientRect().right;
+    const ends = (part) => part.getBoundingClientRect().right, edge = ends(article);
     for (const part of article.querySelectorAll("table, pre, div.math")) {
         if (!part.offsetWidth) continue;
         const box = part.closest(".output, .pst-scrollable-table-container") ?? article;
@@ -74,8 +73,8 @@ CUT_OFF = """() => {
         const number = part.querySelector(".eqno");
         const inside = formula?.querySelector("mjx-math") ?? part;
         const wide = [part, formula].some((p) => p && p.scrollWidth > p.clientWidth + 1);
-        if (wide || ends(inside) > Math.min(edge, ends(box) + 1, ends(number ?? article) + 1)
-            || (number && ends(inside) > number.getBoundingClientRect().left + 1))
+        const limit = number ? number.getBoundingClientRect().left : Math.min(edge, ends(box));
+        if (wide || ends(inside) > limit + 1)
             found.push(`cut off: ${part.textContent.trim().slice(0, 60)}`);
     }
     return found;

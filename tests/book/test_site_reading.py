@@ -10,11 +10,6 @@ from tests.book.axe import barriers
 from tests.book.test_site_pages import DESKTOP, PHONE, WAIT_FOR_MATHS, watch
 
 CHAPTER = "03_empty_model.html"
-#: Numbered formulas whose right end lies beyond the left end of their number.
-COLLISIONS = """() => [...document.querySelectorAll("div.math > .eqno")].filter(number => {
-    const formula = number.parentElement.querySelector("mjx-container");
-    return formula.getBoundingClientRect().right > number.getBoundingClientRect().left;
-}).map(number => number.textContent)"""
 #: Boxes that are wider than they show, and what they say of it.
 CUT = """() => [...document.querySelectorAll(
     'mjx-container[display="true"], .cell_output .text_html, .pst-scrollable-table-container')]
@@ -113,10 +108,6 @@ def test_cards_show_what_stands_on_other_pages(desktop: Page, site: Path) -> Non
     card.locator("mjx-container").wait_for()
     desktop.goto((site / CHAPTER).as_uri())
     desktop.evaluate(WAIT_FOR_MATHS)
-
-
-def test_no_formula_runs_into_its_number(desktop: Page) -> None:
-    assert desktop.evaluate(COLLISIONS) == []
 
 
 def test_paper(desktop: Page) -> None:

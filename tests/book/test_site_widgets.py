@@ -86,10 +86,8 @@ class Twin:
     def move_to(self, values: Values) -> None:
         """Move all controls, and wait for the figure."""
         for control in self.widget.controls:
-            node, place = (
-                self.control(control.name),
-                str(control.values.index(values[control.name])),
-            )
+            node = self.control(control.name)
+            place = str(control.values.index(values[control.name]))
             node.fill(place) if isinstance(control, Slider) else node.select_option(place)
         self.wait()
 
@@ -112,6 +110,8 @@ class Twin:
             prefix = f"{self.root.get_attribute('data-prefix')}-"
             wanted = drawing(panel.figure).element(prefix, panel.description)
         assert self.root.locator("svg").evaluate(SAME_FIGURE, wanted), values
+        words = self.root.locator(".mlteach-widget-words span").inner_text()
+        assert words == panel.description
         shown = self.root.locator("dt").all_inner_texts(), self.root.locator("dd").all_inner_texts()
         assert dict(zip(*shown, strict=True)) == panel.readouts
         for control in self.widget.controls:
@@ -301,13 +301,11 @@ def test_the_answer_is_said_in_both_lives(site: Path, twin: Twin) -> None:
     twin.root.page.reload()
     assert said.inner_text() == ""
     live = LivePanel(widget, twin.values)
-    places = [k for k, frame in enumerate(frames_of(site, widget.name)) if frame[3]]
-    for number, values in enumerate(itertools.islice(widget.grid(), max(places) + 1)):
-        if number in places[: widget.ways]:
-            assert widget.answer not in said.inner_text()
-            assert f"<span>\u2713 {widget.answer}" not in live.solved.value
-            twin.move_to(values)
-            live.move_to(values)
+    frames = zip(widget.grid(), frames_of(site, widget.name), strict=True)
+    for values in itertools.islice((v for v, frame in frames if frame[3]), widget.ways):
+        assert escape(widget.answer) not in live.solved.value.partition("<span>")[2]
+        twin.move_to(values)
+        live.move_to(values)
     assert said.inner_text() == f"\u2713 {widget.answer}"
     assert f"<span>\u2713 {escape(widget.answer)}</span>" in live.solved.value
 

@@ -51,6 +51,12 @@ LATER = (
     '<script>addEventListener("DOMContentLoaded",()=>requestAnimationFrame(()=>setTimeout(()=>'
     r'document.head.append(Object.assign(document.createElement("script"),{src:"\1"})))))</script>'
 )
+#: What stands above the text of a page with formulas, for browsers without JavaScript.
+ARTICLE = '<article class="bd-article">'
+IN_TEX = (
+    "<noscript><p>Formulas are set with JavaScript, which your browser does not run: they stand "
+    "here as they are written in TeX.</p></noscript>"
+)
 #: The state of live widgets, which the run of a chapter leaves and no page needs.
 STATE = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>\s*', re.DOTALL
@@ -87,6 +93,8 @@ def finished(text: str, images: Path = Path()) -> str:
         text = pattern.sub("", text)
     if 'class="math' in text:
         text = MATHJAX.sub(LATER, text)
+        if IN_TEX not in text:
+            text = text.replace(ARTICLE, ARTICLE + IN_TEX, 1)
     else:
         text = MATHJAX_SETTINGS.sub("", MATHJAX.sub("", text))
     text = text.replace(MODE, MODE_AT_ONCE)

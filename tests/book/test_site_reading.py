@@ -136,6 +136,9 @@ def test_without_script_the_page_can_be_read(site: Path, browser: Browser) -> No
     pictures = page.locator("#fig-empty-dots img").all()
     assert [picture.is_visible() for picture in pictures] == [True, False]
     assert page.get_by_role("heading", name="The empty model").first.is_visible()
+    for missing in ("Formulas are set", "To move this figure", "Checking an answer"):
+        said = page.locator("noscript p", has_text=missing).first
+        assert "JavaScript" in said.inner_text() and said.is_visible()
     context.close()
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.osutil import relative_uri
 from tqdm import tqdm
 
@@ -36,6 +37,8 @@ PLACEHOLDER = re.compile(
     r'data-module="(?P<module>[\w.]+)" data-values="(?P<values>[^"]*)">.*?</div>',
     re.DOTALL,
 )
+#: Under which the widgets of a page stand in its metadata.
+SHOWN = "mlteach_widgets"
 #: Before myst-nb collects the scripts of a page.
 EARLY = 100
 
@@ -85,8 +88,22 @@ def placeholders(doctree: nodes.document) -> list[tuple[nodes.raw, re.Match[str]
 def order_twins(app: Sphinx, doctree: nodes.document) -> None:
     """Begin to draw the widgets of a chapter; drop the state of its live ones."""
     doctree.get("nb_js_files", {}).pop("ipywidgets_state", None)
-    for _, match in placeholders(doctree):
-        app.mlteach_workshop.order(match["module"], match["name"])
+    shown = [(match["module"], match["name"]) for _, match in placeholders(doctree)]
+    app.env.metadata[app.env.docname][SHOWN] = shown
+    for one in shown:
+        app.mlteach_workshop.order(*one)
+
+
+def drawn_otherwise(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """The pages that stay as they are, while a widget of theirs has changed."""
+    cache, stay = app.mlteach_workshop.cache, env.found_docs - added - changed
+    return [
+        name
+        for name in sorted(stay)
+        if not all(kept_twin(*one, cache) for one in env.metadata[name].get(SHOWN, ()))
+    ]
 
 
 def put_twins(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -139,6 +156,7 @@ def end(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.connect("builder-inited", begin)
+    app.connect("env-get-outdated", drawn_otherwise)
     app.connect("doctree-read", order_twins, priority=EARLY)
     app.connect("doctree-resolved", put_twins)
     app.connect("html-page-context", load_assets)

@@ -226,6 +226,16 @@ def test_what_explore_writes_is_found_again(shown: mt.Explorer) -> None:
     assert json.loads(unescape(match["values"])) == shown.values
 
 
+def test_pages_whose_widget_has_changed_are_written_again(tmp_path: Path) -> None:
+    twins = extension("widget_twins")
+    shown = {twins.SHOWN: [("mlteach.widgets.lessons.icc", "icc")]}
+    env = SimpleNamespace(
+        found_docs={"plain", "shows", "read"}, metadata={"plain": {}, "shows": shown, "read": shown}
+    )
+    app = SimpleNamespace(mlteach_workshop=SimpleNamespace(cache=tmp_path))
+    assert twins.drawn_otherwise(app, env, set(), {"read"}, set()) == ["shows"]
+
+
 def test_views_of_live_widgets_are_not_stored() -> None:
     chapters = extension("chapters")
     data = {"text/plain": "x", "text/html": "<p>x</p>", chapters.WIDGET_VIEW: {"model_id": "1"}}

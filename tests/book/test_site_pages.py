@@ -69,7 +69,7 @@ CUT_OFF = """() => {
     for (const part of article.querySelectorAll("table, pre, div.math")) {
         if (!part.offsetWidth) continue;
         const box = part.closest(".output, .pst-scrollable-table-container") ?? article;
-        const formula = part.querySelector("mjx-container");
+        const formula = part.querySelector(":scope > mjx-container");
         const number = part.querySelector(".eqno");
         const inside = formula?.querySelector("mjx-math") ?? part;
         const wide = [part, formula].some((p) => p && p.scrollWidth > p.clientWidth + 1);

@@ -41,6 +41,11 @@ ANALYSES = {
     "icc": lambda data, fits: mt.icc(fits[0]).notes,
     "r_squared": lambda data, fits: mt.r_squared(fits[1], fits[0]).notes,
     "shrinkage": lambda data, fits: mt.shrinkage(fits[0]).attrs["notes"],
+    "center": lambda data, fits: mt.center(data, "y", cluster="g").attrs["notes"],
+    "pool": lambda data, fits: mt.pool([fits[2], fits[2]]).attrs["notes"],
+    "little_mcar": lambda data, fits: mt.little_mcar(
+        data.assign(z=data["z"].where(data["x"] < 1.0)), ["y", "z"]
+    ).attrs["notes"][2:],
     "centering": lambda data, fits: mt.fit_centering("z ~ y", data, cluster="g").notes,
     "location-scale": lambda data, fits: (
         mt.fit_location_scale("y ~ x + w + (1 | g)", "~ w + (1 | g)", data).notes

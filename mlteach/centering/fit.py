@@ -34,17 +34,8 @@ from mlteach.mixed.result import MixedResult
 from mlteach.multigroup.latent import LatentRegression, regress_first
 from mlteach.multigroup.two_level_normal import fit_two_level_normal
 
-EFFECTS = (
-    "smushed",
-    "within",
-    "between",
-    "contextual",
-    "latent_within",
-    "latent_between",
-    "latent_contextual",
-    "fixed_effects",
-)
-
+PARTS = ("within", "between", "contextual")
+EFFECTS = ("smushed", *PARTS, *(f"latent_{part}" for part in PARTS), "fixed_effects")
 
 # The fits whose notes are passed on; a note on all of them is on the rows.
 TOLD = ("within_between", "contextual", "smushed")
@@ -152,25 +143,25 @@ def _contextual_contrasts(spec: CenteringFormula, fit: MixedResult) -> np.ndarra
 
 
 def _table(spec, fits, contextual: pd.DataFrame, latent: LatentRegression) -> pd.DataFrame:
-    both, smushed = fits["within_between"].coefficients, fits["smushed"].coefficients
-    fixed, se = _fixed_effects(spec, fits["within_between"]), latent.se
-    tables = {}
-    for k, x in enumerate(spec.predictors):
-        rows = {
-            "smushed": smushed.loc[x],
-            "within": both.loc[f"{x}_within"],
-            "between": both.loc[f"{x}_between"],
-            "contextual": contextual.iloc[k],
-        }
-        for part in ("within", "between", "contextual"):
-            estimate = pd.Series([getattr(latent, part)[k]])
-            free = estimate.where(estimate.isna(), np.inf)
-            rows[f"latent_{part}"] = coefficient_table(
-                estimate, pd.Series([se[part][k]]), free
-            ).loc[0]
-        rows["fixed_effects"] = fixed.iloc[k]
-        tables[x] = pd.DataFrame(rows).T.loc[list(EFFECTS)]
+    both, names = fits["within_between"], spec.predictors
+    rows = [
+        fits["smushed"].coefficients.loc[list(names)],
+        *(both.coefficients.loc[[f"{x}_{part}" for x in names]] for part in PARTS[:2]),
+        contextual,
+        *(_latent_rows(latent, part) for part in PARTS),
+        _fixed_effects(spec, both),
+    ]
+    tables = {
+        x: pd.DataFrame([table.iloc[k] for table in rows]).set_axis(list(EFFECTS))
+        for k, x in enumerate(names)
+    }
     return _joined(tables, ["predictor", "effect"])
+
+
+def _latent_rows(latent: LatentRegression, part: str) -> pd.DataFrame:
+    estimate = pd.Series(getattr(latent, part))
+    free = estimate.where(estimate.isna(), np.inf)
+    return coefficient_table(estimate, pd.Series(latent.se[part]), free)
 
 
 def _joined(tables: dict[str, pd.DataFrame], names: list[str]) -> pd.DataFrame:
@@ -319,15 +310,11 @@ def _latent_notes(spec: CenteringFormula, latent: LatentRegression) -> list[str]
     empty = int(np.isnan(latent.between).sum())
     notes = []
     if flat:
+        others = ", and those of the other predictors are from a regression without"
         notes.append(
             f"{', '.join(flat)}: differences between clusters are no larger than sampling within "
             "clusters explains. There are no latent means to regress on, so the latent between and "
-            "contextual rows are empty"
-            + (
-                "."
-                if empty == len(spec.predictors)
-                else ", and those of the other predictors are from a regression without."
-            )
+            f"contextual rows are empty{'' if empty == len(spec.predictors) else others}."
         )
     if empty > len(flat):
         notes.append(

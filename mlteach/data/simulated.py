@@ -70,9 +70,14 @@ def simulate_within_between(
     >>> fit.params.round(1).to_dict()
     {'Intercept': 0.1, 'x_within': -1.0, 'x_between': 1.9}
     """
-    _check_shares(icc_x, tau2, sigma2)
-    for name, value in (("n_clusters", n_clusters), ("cluster_size", cluster_size)):
-        whole(name, value, 2)
+    if not 0.0 < icc_x < 1.0:
+        raise ModelError(
+            f"icc_x={icc_x} is not between 0 and 1: x must vary within clusters and between them."
+        )
+    check_design(
+        sizes={"n_clusters": n_clusters, "cluster_size": cluster_size},
+        variances={"tau2": tau2, "sigma2": sigma2},
+    )
     rng = np.random.default_rng(seed)
     codes = np.repeat(np.arange(n_clusters), cluster_size)
     m = np.sqrt(icc_x) * rng.standard_normal(n_clusters)[codes]
@@ -92,11 +97,15 @@ def simulate_within_between(
     return data
 
 
-def _check_shares(icc_x: float, tau2: float, sigma2: float) -> None:
-    if not 0.0 < icc_x < 1.0:
-        raise ModelError(
-            f"icc_x={icc_x} is not between 0 and 1: x must vary within clusters and between them."
-        )
-    for name, value in (("tau2", tau2), ("sigma2", sigma2)):
+def check_design(sizes: dict[str, int], variances: dict[str, float]) -> None:
+    """Refuse numbers of clusters or units below 2, and what is no variance.
+
+    Raises
+    ------
+    ModelError
+    """
+    for name, value in variances.items():
         if not 0.0 <= value < np.inf:
             raise ModelError(f"{name}={value} is not a variance: it must be 0 or more, and finite.")
+    for name, value in sizes.items():
+        whole(name, value, 2)

@@ -164,13 +164,6 @@ class State:
         return np.concatenate([self.mu, self.within[triangle], self.between[triangle]])
 
 
-def starting_state(rows: IncompleteRows, prior: Prior, factor: float) -> State:
-    """Start from the guesses of the prior, the variance between clusters times a factor."""
-    p = rows.p
-    within, between = np.diag(prior.within), np.diag(factor * prior.between)
-    return State(np.zeros(p), np.zeros((rows.J, p)), within, between, rows.zeroed)
-
-
 def gibbs(
     rows: IncompleteRows, prior: Prior, factor: float, rng: np.random.Generator
 ) -> Iterator[State]:
@@ -181,10 +174,11 @@ def gibbs(
     rows : IncompleteRows
     prior : Prior
     factor : float
-        The chain starts with variances between clusters of so many times the guess.
+        The chain starts from the guesses, the variances between clusters so many times theirs.
     rng : numpy.random.Generator
     """
-    state = starting_state(rows, prior, factor)
+    within, between = np.diag(prior.within), np.diag(factor * prior.between)
+    state = State(np.zeros(rows.p), np.zeros((rows.J, rows.p)), within, between, rows.zeroed)
     while True:
         gibbs_round(rows, prior, state, rng)
         yield state
@@ -290,11 +284,7 @@ def draw_normal(precision: np.ndarray, weighted: np.ndarray, rng) -> np.ndarray:
 
 
 def complete_residuals(
-    rows: IncompleteRows,
-    e: np.ndarray,
-    within: np.ndarray,
-    P: np.ndarray,
-    rng: np.random.Generator,
+    rows: IncompleteRows, e: np.ndarray, within: np.ndarray, P: np.ndarray, rng: np.random.Generator
 ) -> None:
     """Draw the missing residuals, given those of the row that are observed, in place.
 

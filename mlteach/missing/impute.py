@@ -32,11 +32,7 @@ from mlteach.missing.imputations import (
     imputation_notes,
     prior_table,
 )
-from mlteach.missing.patterns import (
-    check_variables,
-    incomplete_values,
-    refuse_missing,
-)
+from mlteach.missing.patterns import check_variables, incomplete_values, refuse_missing
 from mlteach.missing.standardised import Group, prepare
 
 # Data sets a chain could give at least: with fewer rounds R-hat would be noise.

@@ -83,17 +83,11 @@ def missing_patterns(
     order = ["missing", "rows", *variables]
     table = table.sort_values(order, ascending=[True, False] + [False] * len(variables))
     for label, rows in group_rows(data, group) if group else ():
-        inside = observed.iloc[rows].groupby(variables, sort=False).size()
-        counts = [inside.get(key, 0) for key in _keys(table[variables])]
-        table[f"rows[{label}]"] = counts
-        table[f"share[{label}]"] = np.array(counts) / len(rows)
+        inside = observed.iloc[rows].groupby(variables, sort=False).size().rename("rows")
+        counts = table[variables].merge(inside.reset_index(), how="left")["rows"].fillna(0)
+        table[f"rows[{label}]"] = counts.to_numpy(int)
+        table[f"share[{label}]"] = table[f"rows[{label}]"] / len(rows)
     return table.set_index(pd.RangeIndex(1, len(table) + 1, name="pattern"))
-
-
-def _keys(patterns: pd.DataFrame) -> list:
-    """Patterns as ``groupby`` names them: a tuple, or a single value of a single variable."""
-    rows = list(patterns.itertuples(index=False, name=None))
-    return [row[0] for row in rows] if patterns.shape[1] == 1 else rows
 
 
 # ------------------------------------------------------------------------------------ reading data

@@ -6,7 +6,7 @@ matplotlib Axes, so that figures compose: ``fig, axes = plt.subplots(1, 2)``, th
 matplotlib; ``use_style()`` or ``with style():`` gives figures the look of the book.
 """
 
-from mlteach.plots.base import PALETTE, describe, style, use_style
+from mlteach.core.palette import PALETTE
 from mlteach.plots.caterpillar import caterpillar
 from mlteach.plots.centering import contextual_triangle, smushing
 from mlteach.plots.clusters import cluster_dots
@@ -21,7 +21,9 @@ from mlteach.plots.r_squared import r_squared
 from mlteach.plots.relations import within_between
 from mlteach.plots.shrinkage import shrinkage
 from mlteach.plots.slopes import johnson_neyman, simple_slopes, variance_function
+from mlteach.plots.style import style, use_style
 from mlteach.plots.variance_lines import variance_lines
+from mlteach.plots.words import describe
 
 __all__ = [
     "PALETTE",

@@ -12,9 +12,12 @@ from matplotlib.axes import Axes
 
 from mlteach.centering.result import CenteringResult
 from mlteach.core.arguments import checked
+from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
-from mlteach.plots.base import PALETTE, axes_or_new, described, need, number
+from mlteach.plots.checks import need
 from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.marks import axes_or_new, beside
+from mlteach.plots.words import described, number
 
 # How far the lines of the two clusters reach to either side of the triangle.
 REACH = 0.35
@@ -130,13 +133,8 @@ def smushing(
     for at, (row, color) in enumerate(zip(rows.itertuples(), colors, strict=True)):
         ax.plot([row.lower, row.upper], [at, at], color=color, lw=1.6, ls="-", zorder=3)
         ax.plot(row.estimate, at, "o", color=color, ms=7, mec="white", zorder=4)
-        ax.annotate(
-            number(row.estimate),
-            (row.estimate, at),
-            xytext=(0, 11 if at == 1 else 7),
-            textcoords="offset points",
-            ha="center",
-        )
+        shift = (0, 11 if at == 1 else 7)
+        beside(ax, number(row.estimate), (row.estimate, at), shift, ha="center")
     ax.set_yticks(range(3), rows.index)
     ax.set_ylim(2.5, -0.7)
     ax.set_xlabel(f"Slope of {result.fits['smushed'].outcome} on {x}")
@@ -156,30 +154,20 @@ def _draw_lines(ax: Axes, within: float, between: float, cluster: str) -> None:
         ax.plot(ends, y, color=PALETTE["sky"], lw=1.4, ls="-", zorder=1)
         # On that side of the line from which it runs away.
         above = up == bool(end)
-        ax.annotate(
-            f"{cluster} {k}",
-            (ends[end], y[end]),
-            xytext=(0, 3 if above else -3),
-            textcoords="offset points",
-            ha="right" if end else "left",
-            va="bottom" if above else "top",
-            fontsize="small",
-        )
+        look = {"ha": "right" if end else "left", "va": "bottom" if above else "top"}
+        shift = (0, 3 if above else -3)
+        beside(ax, f"{cluster} {k}", (ends[end], y[end]), shift, fontsize="small", **look)
 
 
 def _draw_sides(ax: Axes, within: float, between: float) -> None:
     sides = {
-        f"within: {number(within)}": ((0, 0), (1, within), PALETTE["blue"], "-"),
-        f"contextual: {number(between - within)}": (
-            (1, within),
-            (1, between),
-            PALETTE["black"],
-            (0, (1, 1.2)),
-        ),
-        f"between: {number(between)}": ((0, 0), (1, between), PALETTE["vermillion"], (0, (5, 1.2))),
+        "within": ((0, 1), (0, within), PALETTE["blue"], "-"),
+        "contextual": ((1, 1), (within, between), PALETTE["black"], (0, (1, 1.2))),
+        "between": ((0, 1), (0, between), PALETTE["vermillion"], (0, (5, 1.2))),
     }
-    for text, (start, end, color, dashes) in sides.items():
-        ax.plot(*zip(start, end, strict=True), color=color, ls=dashes, lw=3, zorder=2, label=text)
+    for name, (x, y, color, dashes) in sides.items():
+        text = f"{name}: {number(y[1] - y[0])}"
+        ax.plot(x, y, color=color, ls=dashes, lw=3, zorder=2, label=text)
 
 
 def _draw_members(ax: Axes, within: float, between: float, x: str, cluster: str) -> None:

@@ -10,21 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from mlteach.core.arguments import checked
+from mlteach.core.palette import PALETTE
 from mlteach.errors import DataError
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.base import (
-    PALETTE,
-    axes_or_new,
-    cluster_axis,
-    complete_rows,
-    counted,
-    described,
-    label,
-    need_fit,
-    number,
-    sample_clusters,
-)
+from mlteach.plots.checks import complete_rows, need_fit, sample_clusters
 from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.marks import axes_or_new, cluster_axis, dot, row_cloud
+from mlteach.plots.words import counted, described, label, number, span
 
 # ------------------------------------------------------------------------------------ cluster dots
 
@@ -115,38 +107,15 @@ def _areas(n: np.ndarray) -> np.ndarray:
 def _draw_rows(ax: Axes, rows: pd.DataFrame, order: pd.Index) -> None:
     position = order.get_indexer(rows["cluster"])
     shown = position >= 0
-    ax.scatter(
-        position[shown],
-        rows["y"][shown],
-        s=5,
-        color=PALETTE["light"],
-        alpha=0.55,
-        linewidths=0,
-        zorder=1,
-        rasterized=True,
-        gid="rows",
-    )
+    row_cloud(ax, position[shown], rows["y"][shown], 5, 0.55)
 
 
 def _draw_means(ax: Axes, table: pd.DataFrame) -> Line2D:
-    blue = PALETTE["blue"]
-    ax.scatter(
-        range(len(table)),
-        table["mean"],
-        s=_areas(table["n"].to_numpy()),
-        color=blue,
-        edgecolors="white",
-        linewidths=0.4,
-        zorder=3,
-        gid="means",
-    )
-    text = f"cluster mean, area ∝ rows ({_span(table['n'])})"
-    return Line2D([], [], ls="", marker="o", mfc=blue, mec=blue, ms=6, label=text)
-
-
-def _span(values: pd.Series) -> str:
-    low, high = values.min(), values.max()
-    return f"{low}" if low == high else f"{low} to {high}"
+    blue, areas = PALETTE["blue"], _areas(table["n"].to_numpy())
+    look = {"color": blue, "edgecolors": "white", "linewidths": 0.4, "zorder": 3}
+    ax.scatter(range(len(table)), table["mean"], s=areas, gid="means", **look)
+    text = f"cluster mean, area ∝ rows ({span(table['n'])})"
+    return dot(blue, blue, text)
 
 
 def _describe(y: str, count: str, table: pd.DataFrame, mean: float) -> str:
@@ -154,5 +123,5 @@ def _describe(y: str, count: str, table: pd.DataFrame, mean: float) -> str:
     return (
         f"Means of {y} in {count}, sorted. They run from {number(low['mean'])} in cluster "
         f"{table.index[0]} to {number(high['mean'])} in cluster {table.index[-1]}; the mean of all "
-        f"rows is {number(mean)}. The clusters have {_span(table['n'])} rows."
+        f"rows is {number(mean)}. The clusters have {span(table['n'])} rows."
     )

@@ -10,21 +10,14 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from mlteach.core.arguments import checked
+from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.base import (
-    PALETTE,
-    axes_or_new,
-    described,
-    effect_names,
-    label,
-    need_effect,
-    need_fit,
-    need_random_effects,
-    number,
-)
+from mlteach.plots.checks import effect_names, need_effect, need_fit, need_random_effects
 from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.marks import axes_or_new, row_cloud
+from mlteach.plots.words import described, label, number
 
 # With more rows than this single rows are a cloud.
 FEW_ROWS = 200
@@ -162,29 +155,12 @@ def normal_band(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _draw_qq(ax: Axes, normal, values, lower, upper) -> None:
-    ax.fill_between(
-        normal,
-        lower,
-        upper,
-        color=PALETTE["light"],
-        alpha=0.6,
-        linewidth=0,
-        label=f"{ENVELOPE:.0%} band if normal, pointwise",
-    )
+    text, pale = f"{ENVELOPE:.0%} band if normal, pointwise", PALETTE["light"]
+    ax.fill_between(normal, lower, upper, color=pale, alpha=0.6, linewidth=0, label=text)
     ax.plot(normal, normal, color=PALETTE["black"], lw=1, ls="--", label="normal")
-    small = 3 if len(values) > 500 else 4.5
-    ax.plot(
-        normal,
-        values,
-        ls="",
-        marker="o",
-        ms=small,
-        mfc="none",
-        mew=0.8,
-        color=PALETTE["blue"],
-        rasterized=len(values) > 2000,
-        gid="sample",
-    )
+    look = {"ms": 3 if len(values) > 500 else 4.5, "mfc": "none", "mew": 0.8}
+    dots = ax.plot(normal, values, ls="", marker="o", color=PALETTE["blue"], gid="sample", **look)
+    dots[0].set_rasterized(len(values) > 2000)
 
 
 def _describe_qq(fit, what: str, values: np.ndarray, outside: np.ndarray) -> str:
@@ -276,28 +252,11 @@ def _binned(fit: MixedResult, bins: int) -> pd.DataFrame:
 
 def _draw_spread(ax: Axes, fit: MixedResult, table: pd.DataFrame) -> None:
     sigma = np.sqrt(fit.sigma2)
-    ax.scatter(
-        fit.fitted,
-        fit.resid,
-        s=5 if fit.nobs > FEW_ROWS else 18,
-        color=PALETTE["light"],
-        alpha=0.5 if fit.nobs > FEW_ROWS else 1.0,
-        linewidths=0,
-        rasterized=True,
-        gid="rows",
-    )
+    row_cloud(ax, fit.fitted, fit.resid, *((5, 0.5) if fit.nobs > FEW_ROWS else (18, 1.0)))
     ax.axhline(0, color=PALETTE["black"], lw=0.8)
     for sign in (-1, 1):
         name = f"model: ± {number(sigma)}" if sign > 0 else None
         ax.axhline(sign * sigma, color=PALETTE["black"], lw=1.2, ls="--", label=name)
-    ax.errorbar(
-        table["fitted"],
-        table["mean"],
-        yerr=table["sd"],
-        fmt="o",
-        ms=5,
-        capsize=4,
-        lw=1.6,
-        color=PALETTE["blue"],
-        label=f"mean ± SD in {len(table)} bins",
-    )
+    look = {"fmt": "o", "ms": 5, "capsize": 4, "lw": 1.6, "color": PALETTE["blue"]}
+    text = f"mean ± SD in {len(table)} bins"
+    ax.errorbar(table["fitted"], table["mean"], table["sd"], label=text, **look)

@@ -9,25 +9,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mlteach.core.arguments import checked
+from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.base import (
-    PALETTE,
-    SERIES,
-    Fill,
-    axes_or_new,
-    described,
-    label,
-    named_fits,
-    need_fit,
-    need_random_effects,
-    need_share,
-    number,
-    stacked_bars,
-)
+from mlteach.plots.checks import named_fits, need_fit, need_random_effects
 from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.marks import Fill, axes_or_new, stacked_bars
+from mlteach.plots.style import SERIES
+from mlteach.plots.words import described, label, number
 
 Fits = MixedResult | Sequence[MixedResult] | Mapping[str, MixedResult]
 
@@ -195,7 +186,6 @@ def coefficients(
     ['ses', 'sector[T.Public]']
     """
     fits = named_fits(fits, "coefficients", need_random_effects)
-    need_share(level, "level")
     if len(fits) > len(SERIES):
         raise ModelError(f"coefficients can show {len(SERIES)} models at once; it got {len(fits)}.")
     tables = {

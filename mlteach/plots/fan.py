@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.patheffects import withStroke
 
 from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.base import (
-    PALETTE,
-    SERIES,
-    axes_or_new,
-    counted,
-    described,
-    label,
-    need_fit,
-    number,
-    sample_clusters,
-)
-from mlteach.plots.caterpillar import cluster_categories
+from mlteach.plots.checks import need_fit, sample_clusters
+from mlteach.plots.groups import cluster_groups, line_looks
 from mlteach.plots.legend import legend_with_headroom
-from mlteach.plots.slopes import DASHES
+from mlteach.plots.marks import axes_or_new, bold_line, thin_lines
+from mlteach.plots.words import counted, described, label, number
 from mlteach.questions.slope_line import columns_with
 
 
@@ -91,17 +80,13 @@ def cluster_lines(
     need_fit(fit, "cluster_lines")
     lines = predicted_lines(fit, x)
     chosen = sample_clusters(lines.index, n_clusters, seed)
-    groups = pd.Series("", index=fit.design.labels)
-    if color_by is not None:
-        groups = cluster_categories(fit, color_by, data, "cluster_lines").astype(str)
+    groups = cluster_groups(fit, color_by, data, "cluster_lines")
     ax = axes_or_new(ax)
-    for k, name in enumerate(sorted(groups.unique())):
+    for name, color, bold, dashes in line_looks(groups):
         members = lines[groups == name]
-        color = PALETTE["sky"] if color_by is None else SERIES[k][0]
-        shown = members[members.index.isin(chosen)].dropna()
-        _draw_fan(ax, shown, color, name or "cluster line", color_by is None)
-        average = PALETTE["black"] if color_by is None else SERIES[k][0]
-        _draw_average(ax, members, average, f"{name or 'average'}", DASHES[k])
+        _draw_fan(ax, members[members.index.isin(chosen)].dropna(), color, name)
+        text = f"{name or 'average'}: slope {number(members['fixed_slope'].mean())}"
+        bold_line(ax, *_average_line(members), bold, dashes, text)
     ax.set(xlabel=label(x, labels, data), ylabel=f"Predicted {label(fit.outcome, labels, data)}")
     legend_with_headroom(ax)
     count = counted(len(chosen), len(lines), fit.cluster)
@@ -131,61 +116,55 @@ def predicted_lines(fit: MixedResult, x: str) -> pd.DataFrame:
     fixed = d.X[:, in_x] @ fit.params.to_numpy()[in_x]
     blups = fit.ranef()[list(d.z_names)].to_numpy()
     both = fixed + np.einsum("iq,iq->i", d.Z[:, in_z], blups[:, in_z][d.codes])
-    grouped = pd.DataFrame({"x": columns[x], "height": fit.fitted.to_numpy()}).groupby(d.codes)
-    table = grouped["x"].agg(start="min", end="max", middle="mean")
-    deviation = columns[x] - table["middle"].to_numpy()[d.codes]
-    square = np.bincount(d.codes, weights=deviation**2)
-    varies = (table["end"] > table["start"]).to_numpy()
-    if not varies.any():
-        raise ModelError(f"'{x}' is constant in every cluster of '{fit.cluster}': no lines.")
-    square = np.where(varies, square, np.nan)
+    table, slope = lines_along(columns[x], d.codes, x, fit.cluster)
     fixed_part = fit.predict(random=False).to_numpy()
     return table.assign(
-        height=grouped["height"].mean(),
-        slope=np.bincount(d.codes, weights=deviation * both) / square,
+        height=fit.fitted.groupby(d.codes).mean().to_numpy(),
+        slope=slope(both),
         fixed_height=np.bincount(d.codes, weights=fixed_part) / np.bincount(d.codes),
-        fixed_slope=np.bincount(d.codes, weights=deviation * fixed) / square,
+        fixed_slope=slope(fixed),
     ).set_axis(d.labels, axis=0)
 
 
-def _draw_fan(ax: Axes, lines: pd.DataFrame, color: str, text: str, in_legend: bool) -> None:
-    ends = lines[["start", "end"]].to_numpy()
-    heights = lines[["height"]].to_numpy() + lines[["slope"]].to_numpy() * (
-        ends - lines[["middle"]].to_numpy()
-    )
-    many = len(lines) > 40
-    fan = LineCollection(
-        np.stack([ends, heights], axis=2),
-        colors=color,
-        linewidths=0.7 if many else 1.2,
-        alpha=0.55 if many else 0.9,
-        zorder=2,
-        gid=text,
-    )
-    ax.add_collection(fan)
-    ax.autoscale_view()
-    if in_legend:
-        ax.plot([], [], color=color, lw=1.2, label=text)
+def lines_along(
+    x: np.ndarray, codes: np.ndarray, name: str, cluster: str
+) -> tuple[pd.DataFrame, Callable[[np.ndarray], np.ndarray]]:
+    """Start, end and middle of x in each cluster, and least-squares slopes along it, from y (N,).
+
+    Slopes are NaN in clusters where x does not vary.
+
+    Raises
+    ------
+    ModelError
+        If it varies in none.
+    """
+    table = pd.Series(x).groupby(codes).agg(start="min", end="max", middle="mean")
+    varies = (table["end"] > table["start"]).to_numpy()
+    if not varies.any():
+        raise ModelError(f"'{name}' is constant in every cluster of '{cluster}': no lines.")
+    deviation = x - table["middle"].to_numpy()[codes]
+    square = np.where(varies, np.bincount(codes, weights=deviation**2), np.nan)
+    return table, lambda y: np.bincount(codes, weights=deviation * y) / square
 
 
-def _draw_average(ax: Axes, lines: pd.DataFrame, color: str, text: str, dashes) -> None:
-    slope, ends = lines["fixed_slope"].mean(), np.array([lines["start"].min(), lines["end"].max()])
-    # Each cluster's line, at each of the two ends: the average of the heights there.
+def _draw_fan(ax: Axes, lines: pd.DataFrame, color: str, name: str) -> None:
+    start, end, middle, height, slope, *_ = lines.to_numpy().T[:, :, None]
+    ends = np.hstack([start, end])
+    places = np.stack([ends, height + slope * (ends - middle)], axis=2)
+    width, alpha = (0.7, 0.55) if len(lines) > 40 else (1.2, 0.9)
+    thin_lines(ax, places, color, width, alpha, gid=name or "cluster line")
+    if not name:
+        ax.plot([], [], color=color, lw=1.2, label="cluster line")
+
+
+def _average_line(lines: pd.DataFrame) -> tuple[np.ndarray, list[float]]:
+    """Its two ends: at each the average of the heights there of each cluster's line."""
+    ends = np.array([lines["start"].min(), lines["end"].max()])
     varying = lines.dropna()
-    heights = [
+    return ends, [
         (varying["fixed_height"] + varying["fixed_slope"] * (end - varying["middle"])).mean()
         for end in ends
     ]
-    ax.plot(
-        ends,
-        heights,
-        color=color,
-        ls=dashes,
-        lw=2.8,
-        zorder=4,
-        path_effects=[withStroke(linewidth=4.8, foreground="white")],
-        label=f"{text}: slope {number(slope)}",
-    )
 
 
 def _describe_lines(fit, x: str, lines: pd.DataFrame, groups: pd.Series, count: str) -> str:
@@ -200,6 +179,6 @@ def _describe_lines(fit, x: str, lines: pd.DataFrame, groups: pd.Series, count: 
         text += f" {constant} clusters have no line, because {x} does not vary in them."
     means = [
         f"{number(lines.loc[groups == name, 'fixed_slope'].mean())}{' in ' + name if name else ''}"
-        for name in sorted(groups.unique())
+        for name in groups.cat.categories
     ]
     return f"{text} The average slope is {', '.join(means)}."

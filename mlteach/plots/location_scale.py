@@ -13,32 +13,19 @@ from matplotlib.patches import Ellipse
 from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import cluster_means
 from mlteach.core.distributions import normal_quantile
+from mlteach.core.palette import PALETTE
+from mlteach.core.summary import check_level
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.base import (
-    PALETTE,
-    SERIES,
-    axes_or_new,
-    cluster_axis,
-    counted,
-    described,
-    label,
-    need_effect,
-    need_location_scale,
-    need_random_effects,
-    need_share,
-    number,
-)
-from mlteach.plots.caterpillar import (
-    cluster_categories,
-    draw_intervals,
-    label_ends,
-    name_of,
-)
+from mlteach.plots.checks import need_effect, need_location_scale, need_random_effects
+from mlteach.plots.groups import cluster_groups, group_title
 from mlteach.plots.legend import legend_with_headroom
-from mlteach.plots.slopes import DASHES
+from mlteach.plots.marks import axes_or_new
+from mlteach.plots.sorted_marks import draw_intervals, finish_sorted, leaves_out, sorted_clusters
+from mlteach.plots.style import DASHES, SERIES
+from mlteach.plots.words import described, label, number
 
 #: What may be drawn of each cluster, and the words for it.
 QUANTITIES = {
@@ -110,15 +97,12 @@ def cluster_variances(
     'average (0.85)'
     """
     need_location_scale(fit, "cluster_variances")
-    need_share(level, "level")
+    check_level(level)
     one_of("of", of, QUANTITIES)
     table = cluster_quantities(fit, of, level)
-    groups = pd.Series("", index=table.index)
-    if color_by is not None:
-        groups = cluster_categories(fit, color_by, data, "cluster_variances").astype(str)
+    groups = cluster_groups(fit, color_by, data, "cluster_variances")
     averages = _averages(fit, of, groups)
-    table = table.sort_values("value", kind="stable")
-    table = table.assign(position=np.arange(len(table)))
+    table = sorted_clusters(table)
     ax = axes_or_new(ax)
     if color_by is None:
         _draw_around(ax, table, averages[""])
@@ -128,11 +112,8 @@ def cluster_variances(
     ax.set_ylabel(f"{words}\n({level:.0%} interval)")
     if of != "mean":
         ax.set_ylim(bottom=0)
-    count = counted(len(table), len(table), fit.cluster)
-    cluster_axis(ax, table.index, f"{count}, sorted")
-    label_ends(ax, table, label_extremes)
-    title = None if color_by is None else label(name_of(color_by), labels, data)
-    legend_with_headroom(ax, title=title)
+    title = group_title(color_by, labels, data)
+    finish_sorted(ax, table, fit.cluster, "", label_extremes, title)
     return described(ax, _describe_quantities(fit, of, level, table, averages))
 
 
@@ -178,7 +159,7 @@ def _averages(fit: LocationScaleResult, of: str, groups: pd.Series) -> dict[str,
         between = np.einsum("iq,iqr,ir->i", d.Z, omega_u[d.codes], d.Z)
         within = fit.predicted_variance(average=True).to_numpy()
         rows = pd.DataFrame({"between": between, "value": within})
-    means = rows.groupby(groups.to_numpy()[d.codes]).mean()
+    means = rows.groupby(groups.array[d.codes], observed=True).mean()
     if of == "icc":
         means["value"] = means["between"] / (means["between"] + means["value"])
     return means["value"].to_dict()
@@ -186,13 +167,13 @@ def _averages(fit: LocationScaleResult, of: str, groups: pd.Series) -> dict[str,
 
 def _draw_around(ax: Axes, table: pd.DataFrame, average: float) -> None:
     """Two colours: intervals that leave out the average, and those that do not."""
-    outside = (table["lower"] > average) | (table["upper"] < average)
+    outside = leaves_out(table, average)
     for members, words, color in (
         (outside, "leaves out the average", PALETTE["blue"]),
         (~outside, "includes it", PALETTE["grey"]),
     ):
         if members.any():
-            draw_intervals(ax, table[members], "value", words, color, "o")
+            draw_intervals(ax, table[members], words, color, "o")
     _draw_common(ax, average)
 
 
@@ -202,7 +183,7 @@ def _draw_by_group(ax: Axes, table: pd.DataFrame, groups: pd.Series, averages) -
     for k, (name, average) in enumerate(averages.items()):
         color, marker = SERIES[k]
         text = name if common else f"{name} (average {number(average)})"
-        draw_intervals(ax, table[groups == name], "value", text, color, marker)
+        draw_intervals(ax, table[groups == name], text, color, marker)
         if not common:
             ax.axhline(average, color=color, lw=1.4, ls=DASHES[k], zorder=1)
     if common:
@@ -229,11 +210,9 @@ def _describe_quantities(fit, of: str, level: float, table: pd.DataFrame, averag
         parts = [f"{number(value)} in {name}" for name, value in averages.items()]
         return f"{text} The average is {', '.join(parts)}."
     average = next(iter(averages.values()))
-    outside = int(((table["lower"] > average) | (table["upper"] < average)).sum())
-    return (
-        f"{text} The average is {number(average)}; {outside} of {len(table)} intervals leave it "
-        "out."
-    )
+    outside = leaves_out(table, average).sum()
+    average = number(average)
+    return f"{text} The average is {average}; {outside} of {len(table)} intervals leave it out."
 
 
 # ------------------------------------------------------------------------- two effects together
@@ -292,7 +271,7 @@ def effects_pairs(
     '95% ellipse, r = 0.39'
     """
     need_random_effects(fit, "effects_pairs")
-    need_share(level, "level")
+    check_level(level)
     for effect in (a, b):
         need_effect(fit, effect, "effects_pairs")
     if a == b:
@@ -304,20 +283,16 @@ def effects_pairs(
             f"The variance of '{flat[0]}' is estimated as zero: all its predicted effects are zero."
         )
     blups = fit.ranef()
-    groups = pd.Series("predicted effects", index=blups.index)
-    if color_by is not None:
-        groups = cluster_categories(fit, color_by, data, "effects_pairs").astype(str)
+    groups = cluster_groups(fit, color_by, data, "effects_pairs", alone="predicted effects")
     ax = axes_or_new(ax)
-    for k, name in enumerate(sorted(groups.unique())):
+    for name, (color, marker) in zip(groups.cat.categories, SERIES, strict=False):
         members = blups[groups == name]
-        color, marker = SERIES[k]
         ax.plot(members[a], members[b], ls="", marker=marker, ms=4.5, color=color, label=name)
     rho = _draw_ellipse(ax, omega.to_numpy(), level)
     for line in (ax.axhline, ax.axvline):
         line(0, color=PALETTE["light"], lw=1, zorder=0)
     ax.set(xlabel=_effect_text(fit, a, labels), ylabel=_effect_text(fit, b, labels))
-    title = None if color_by is None else label(name_of(color_by), labels, data)
-    legend_with_headroom(ax, title=title, ground=True)
+    legend_with_headroom(ax, title=group_title(color_by, labels, data), ground=True)
     return described(ax, _describe_pairs(fit, a, b, level, rho, blups, omega.to_numpy()))
 
 
@@ -329,18 +304,9 @@ def _draw_ellipse(ax: Axes, omega: np.ndarray, level: float) -> float:
     width, height = 2.0 * radius * np.sqrt(np.maximum(values[::-1], 0.0))
     angle = np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1]))
     rho = float(np.clip(omega[0, 1] / np.sqrt(omega[0, 0] * omega[1, 1]), -1.0, 1.0))
-    ellipse = Ellipse(
-        (0.0, 0.0),
-        width,
-        height,
-        angle=angle,
-        fill=False,
-        ec=PALETTE["black"],
-        ls="--",
-        lw=1.4,
-        label=f"{level:.0%} ellipse, r = {number(rho)}",
-    )
-    ax.add_patch(ellipse)
+    look = {"angle": angle, "fill": False, "ec": PALETTE["black"], "ls": "--", "lw": 1.4}
+    text = f"{level:.0%} ellipse, r = {number(rho)}"
+    ax.add_patch(Ellipse((0.0, 0.0), width, height, label=text, **look))
     ax.autoscale_view()
     return rho
 

@@ -12,8 +12,10 @@ from matplotlib.patches import Patch, Rectangle
 
 from mlteach.core.arguments import checked
 from mlteach.core.notes import listed
+from mlteach.core.palette import PALETTE
 from mlteach.missing.patterns import missing_patterns as count_patterns
-from mlteach.plots.base import PALETTE, axes_or_new, described, size_in_points
+from mlteach.plots.marks import axes_or_new, beside, size_in_points
+from mlteach.plots.words import described
 
 # Width of the bars' columns, and the gap before each, in tiles.
 BARS = 1.7
@@ -25,6 +27,11 @@ MOST_SAID = 8
 LETTERS = 16
 # Room for a tile and for a bar with its number, in inches.
 TILE_INCHES, BAR_INCHES = 0.45, 1.5
+# A full tile for observed values, a hatched one for missing values.
+LOOKS = {
+    "observed": {"fc": PALETTE["blue"], "ec": PALETTE["blue"]},
+    "missing": {"fc": "white", "ec": PALETTE["vermillion"], "hatch": "////"},
+}
 
 
 @checked
@@ -115,13 +122,8 @@ def _draw_tiles(ax: Axes, observed: pd.DataFrame) -> None:
 
 
 def _tile(x: float, y: float, width: float, height: float, seen: bool) -> Rectangle:
-    """A full tile for observed values, a hatched one for missing values."""
-    look = (
-        {"fc": PALETTE["blue"], "ec": PALETTE["blue"]}
-        if seen
-        else {"fc": "white", "ec": PALETTE["vermillion"], "hatch": "////"}
-    )
-    return Rectangle((x, y), width, height, gid="observed" if seen else "missing", **look)
+    name = "observed" if seen else "missing"
+    return Rectangle((x, y), width, height, gid=name, **LOOKS[name])
 
 
 def _draw_bars(ax: Axes, rows: pd.Series, shares: pd.Series, start: float, widest: float) -> None:
@@ -159,24 +161,14 @@ def _name_axes(ax: Axes, names, titles, labels: Mapping[str, str] | None, count:
     ax.set_yticks([])
     ax.set_ylabel("pattern")
     for start, title in zip(starts, titles, strict=True):
-        ax.annotate(
-            title,
-            (start, 1.0),
-            xytext=(0, 4),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            fontsize="medium",
-        )
+        where = ("data", "axes fraction")
+        beside(ax, title, (start, 1.0), (0, 4), xycoords=where, fontsize="medium")
     for side in ax.spines.values():
         side.set_visible(False)
 
 
 def _add_legend(ax: Axes) -> None:
-    observed, missing = (_tile(0, 0, 1, 1, seen) for seen in (True, False))
-    handles = [
-        Patch(fc=observed.get_facecolor(), ec=observed.get_edgecolor(), label="observed"),
-        Patch(fc="white", ec=missing.get_edgecolor(), hatch="////", label="missing"),
-    ]
+    handles = [Patch(**look, label=name) for name, look in LOOKS.items()]
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.0, -0.02), ncols=2)
 
 

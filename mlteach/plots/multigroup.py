@@ -9,23 +9,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mlteach.core.arguments import checked, one_of
+from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.multigroup.result import MultigroupResult
-from mlteach.plots.base import (
-    PALETTE,
-    SERIES,
-    axes_or_new,
-    described,
-    need,
-    number,
-)
+from mlteach.plots.checks import need
+from mlteach.plots.marks import axes_or_new, names_downwards
+from mlteach.plots.style import SERIES
+from mlteach.plots.words import described, number
 
 RATIO_TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 7.0, 10.0)
-TABLES = {
-    "icc": "ICC",
-    "variance_ratios": "ratio of variances",
-    "correlations": "correlation",
-}
+TABLES = {"icc": "ICC", "variance_ratios": "ratio of variances", "correlations": "correlation"}
 
 
 @checked
@@ -83,9 +76,7 @@ def group_quantities(
         color, marker = SERIES[k % len(SERIES)]
         ax.hlines(at, own["lower"], own["upper"], color=color, lw=2)
         ax.plot(own["estimate"], at, ls="", marker=marker, ms=7, color=color, label=kind)
-    ax.set_yticks(range(len(names)), names)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
+    names_downwards(ax, names)
     ax.set_xlabel(f"{TABLES[what]} with 95% interval")
     _reference_line(ax, what)
     if len(kinds) > 1:
@@ -101,9 +92,8 @@ def _rows_and_series(table: pd.DataFrame, what: str, labels) -> tuple[list[str],
     if what == "icc":
         return [labels.get(v, v) for v, _ in table.index], [str(g) for _, g in table.index]
     if what == "correlations":
-        return [f"{pair}, {level}" for level, pair, _ in table.index], [
-            str(g) for *_, g in table.index
-        ]
+        rows = [f"{pair}, {level}" for level, pair, _ in table.index]
+        return rows, [str(g) for *_, g in table.index]
     rows = [f"{labels.get(v, v)}, {groups}" for _, v, groups in table.index]
     return rows, [level for level, *_ in table.index]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain, cycle, permutations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,14 +11,17 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from mlteach.core.arguments import checked
+from mlteach.core.palette import PALETTE
 from mlteach.core.summary import pair_name
 from mlteach.errors import DataError, ModelError
 from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.posterior import LocationScalePosterior
 from mlteach.location_scale.bayes.priors import FlatPrior
-from mlteach.plots.base import PALETTE, SERIES, axes_or_new, described, label, need, number
+from mlteach.plots.checks import need
 from mlteach.plots.legend import legend_with_headroom
-from mlteach.plots.slopes import DASHES
+from mlteach.plots.marks import axes_or_new
+from mlteach.plots.style import DASHES, SERIES
+from mlteach.plots.words import described, label, number
 
 # Places at which a density is drawn, and bars of a histogram.
 POINTS, BARS = 400, 40
@@ -65,16 +69,16 @@ def chains(
     paths, densities = _pair_of_axes(ax)
     support = _support(fit, parameter)
     at = np.linspace(draws.min(), draws.max(), POINTS)
-    for k, chain in enumerate(draws):
+    for k, own in enumerate(draws):
         color, dashes = SERIES[k % len(SERIES)][0], DASHES[k % len(DASHES)]
-        paths.plot(chain, color=color, lw=0.5, ls="-", alpha=0.7)
-        curve = _smooth(chain, at, support)
+        paths.plot(own, color=color, lw=0.5, ls="-", alpha=0.7)
+        curve = _smooth(own, at, support)
         densities.plot(at, curve, color=color, ls=dashes, lw=1.5, label=f"chain {k + 1}")
     words = _words(fit, parameter, labels)
     paths.set(xlabel="Draw", ylabel=words, xlim=(0, draws.shape[1] - 1))
     densities.set(xlabel=words, ylabel="Density", ylim=(0, None))
     legend_with_headroom(densities)
-    means = ", ".join(number(chain.mean()) for chain in draws)
+    means = ", ".join(number(own.mean()) for own in draws)
     described(densities, f"Densities of the same draws, one curve for each of {len(draws)} chains.")
     text = f"{draws.shape[1]} draws of {parameter} in each of {len(draws)} chains; means {means}."
     return described(paths, text), densities
@@ -159,23 +163,18 @@ def prior_posterior(
     variance, density = _prior_density(fit, parameter)
     if upper is not None and not (variance and 0.0 < upper < np.inf):
         raise ModelError(f"upper={upper} is no end of an axis of variances; it is above zero.")
-    ends = (-1.0, 1.0)
-    if variance:
-        ends = (0.0, upper or 1.2 * float(np.quantile(draws, 0.995)))
+    ends = (0.0, upper or 1.2 * float(np.quantile(draws, 0.995))) if variance else (-1.0, 1.0)
     # The prior of a variance is steep near zero: there the places are close to each other.
     share = np.linspace(0.0, 1.0, POINTS + 2)[1:-1]
     at = ends[0] + (ends[1] - ends[0]) * (share**2 if variance else share)
     counts, edges = np.histogram(draws, np.linspace(*ends, BARS + 1))
     height = counts / len(draws) / np.diff(edges)
     ax = axes_or_new(ax)
-    bars = {"fill": True, "color": PALETTE["blue"], "alpha": 0.45, "label": "posterior"}
-    ax.stairs(height, edges, **bars)
-    prior = density(at)
-    ax.plot(at, prior, color=PALETTE["orange"], ls="-", lw=2, label="prior")
+    ax.stairs(height, edges, fill=True, color=PALETTE["blue"], alpha=0.45, label="posterior")
+    ax.plot(at, density(at), color=PALETTE["orange"], ls="-", lw=2, label="prior")
     words = _words(fit, parameter, labels)
     ax.set(xlabel=words, ylabel="Density", xlim=ends, ylim=(0, 1.15 * height.max()))
-    marks = {} if marks is None else marks
-    for (name, value), marker in zip(marks.items(), "^sDovP" * len(marks), strict=False):
+    for (name, value), marker in zip((marks or {}).items(), cycle("^sDovP"), strict=False):
         ax.plot(value, 0, marker, color="black", ms=7, ls="", clip_on=False, zorder=5, label=name)
     legend_with_headroom(ax)
     low, high = np.quantile(draws, (0.025, 0.975))
@@ -202,11 +201,10 @@ def _prior_density(fit: LocationScalePosterior, parameter: str):
     if parameter in effects.names:
         k = effects.names.index(parameter)
         return True, lambda at: fit.prior.variance_density(effects, k, at)
-    for a in range(len(effects.names)):
-        for b in range(len(effects.names)):
-            together = any(a in block and b in block for block in effects.blocks)
-            if parameter == pair_name(effects.names, a, b) and a != b and together:
-                return False, lambda at, a=a, b=b: fit.prior.correlation_density(effects, a, b, at)
+    pairs = chain.from_iterable(permutations(block, 2) for block in effects.blocks)
+    named = {pair_name(effects.names, *pair): pair for pair in pairs}
+    if parameter in named:
+        return False, lambda at: fit.prior.correlation_density(effects, *named[parameter], at)
     raise ModelError(
         f"'{parameter}' is no variance or correlation of this model. There are: "
         f"{', '.join(fit.components.index)}."

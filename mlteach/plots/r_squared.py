@@ -8,10 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mlteach.core.arguments import checked
+from mlteach.core.palette import PALETTE
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.base import PALETTE, Fill, axes_or_new, described, named_fits, stacked_bars
+from mlteach.plots.checks import named_fits
 from mlteach.plots.estimates import Fits
 from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.marks import Fill, axes_or_new, stacked_bars
+from mlteach.plots.words import described
 from mlteach.questions.r_squared import r_squared as decompose
 
 # Part of the decomposition to the words of the legend and its fill. What is between clusters is

@@ -7,22 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.patheffects import withStroke
 
 from mlteach.core.arguments import checked
+from mlteach.core.palette import PALETTE
 from mlteach.errors import DataError
-from mlteach.plots.base import (
-    PALETTE,
-    axes_or_new,
-    complete_rows,
-    counted,
-    described,
-    label,
-    number,
-    sample_clusters,
-)
+from mlteach.plots.checks import complete_rows, sample_clusters
 from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.marks import axes_or_new, bold_line, row_cloud, thin_lines
+from mlteach.plots.words import counted, described, label, number
 
 
 @checked
@@ -128,26 +120,9 @@ def own_lines(rows: pd.DataFrame) -> list[np.ndarray]:
 
 def _draw_clusters(ax: Axes, rows: pd.DataFrame, means: pd.DataFrame) -> None:
     many = len(means) > 40
-    ax.scatter(
-        rows["x"],
-        rows["y"],
-        s=5 if many else 9,
-        color=PALETTE["light"],
-        alpha=0.4 if many else 0.8,
-        linewidths=0,
-        zorder=1,
-        rasterized=True,
-        gid="rows",
-    )
-    lines = LineCollection(
-        own_lines(rows),
-        colors=PALETTE["sky"],
-        linewidths=0.7 if many else 1.2,
-        alpha=0.6 if many else 0.95,
-        zorder=2,
-        label="cluster line",
-    )
-    ax.add_collection(lines)
+    row_cloud(ax, rows["x"], rows["y"], *((5, 0.4) if many else (9, 0.8)))
+    width, alpha = (0.7, 0.6) if many else (1.2, 0.95)
+    thin_lines(ax, own_lines(rows), PALETTE["sky"], width, alpha, label="cluster line")
     ax.scatter(
         means["x"],
         means["y"],
@@ -168,18 +143,10 @@ def _draw_slopes(ax: Axes, slopes, rows, means, centre: pd.Series) -> None:
         "pooled": (wide, PALETTE["black"], (0, (1, 1.2))),
         "between": (narrow, PALETTE["vermillion"], (0, (5, 1.2))),
     }
-    halo = [withStroke(linewidth=4.4, foreground="white")]
     for name, (ends, color, dashes) in looks.items():
-        ax.plot(
-            ends,
-            centre["y"] + slopes[name] * (ends - centre["x"]),
-            color=color,
-            ls=dashes,
-            lw=2.6,
-            zorder=4,
-            path_effects=halo,
-            label=f"{name}: slope {number(slopes[name])}",
-        )
+        heights = centre["y"] + slopes[name] * (ends - centre["x"])
+        text = f"{name}: slope {number(slopes[name])}"
+        bold_line(ax, ends, heights, color, dashes, text, width=2.6, halo=4.4)
 
 
 def _describe(x: str, y: str, n: int, count: str, slopes: dict[str, float]) -> str:

@@ -12,20 +12,13 @@ from matplotlib.patches import Ellipse
 
 from mlteach.core.arguments import checked
 from mlteach.core.distributions import chi2_quantile
+from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.base import (
-    PALETTE,
-    axes_or_new,
-    counted,
-    described,
-    label,
-    need_effect,
-    need_fit,
-    number,
-    sample_clusters,
-)
+from mlteach.plots.checks import need_effect, need_fit, sample_clusters
 from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.marks import axes_or_new, dot
+from mlteach.plots.words import counted, described, label, number, span
 from mlteach.questions.shrinkage import shrinkage as pooled
 
 # The ellipse holds this share of the clusters of the estimated distribution.
@@ -127,9 +120,8 @@ def _fixed_parts_differ(fit: MixedResult, parts: Mapping[str, pd.DataFrame]) -> 
 
 
 def _words(fit: MixedResult, name: str, differ: bool, labels: Mapping[str, str] | None) -> str:
-    given = labels is not None and name in labels
     text = f"Intercept of {fit.outcome}" if name == "Intercept" else f"Slope of {name}"
-    text = label(name, labels) if given else text
+    text = label(name, {name: text} | dict(labels or {}))
     return f"{text}, minus its fixed part" if differ else text
 
 
@@ -179,13 +171,9 @@ def _in_the_plane(ax, fit, parts, n: pd.Series, words, count: str) -> list:
     ax.add_patch(ellipse)
     ax.plot(*centre, ls="", marker="X", ms=10, color=PALETTE["black"], mec="white", zorder=6)
     ax.set(xlabel=f"{words[first]}; {count}", ylabel=words[second])
-    return [
-        *_handles(),
-        Line2D([], [], ls="", marker="X", ms=8, color=PALETTE["black"], label="complete pooling"),
-        Line2D(
-            [], [], color=PALETTE["black"], ls="--", label=f"{SHARE:.0%} of clusters, estimated"
-        ),
-    ]
+    black, text = PALETTE["black"], f"{SHARE:.0%} of clusters, estimated"
+    point = Line2D([], [], ls="", marker="X", ms=8, color=black, label="complete pooling")
+    return [*_handles(), point, Line2D([], [], color=black, ls="--", label=text)]
 
 
 def _ellipse(tau: np.ndarray, centre: tuple[float, float]) -> Ellipse:
@@ -206,32 +194,22 @@ def _arrows(ax: Axes, x0, y0, x1, y1) -> None:
         width=0.012 if many else 0.018, headwidth=6, headlength=8, minlength=0,
         color=PALETTE["grey"], zorder=2, gid="arrows",
     )  # fmt: skip
-    area = 12 if many else 20
-    ax.scatter(
-        x0, y0, s=area, facecolors="white", edgecolors=PALETTE["orange"], zorder=3, gid="none"
-    )
-    ax.scatter(
-        x1, y1, s=area, color=PALETTE["blue"], edgecolors="white", linewidths=0.3, zorder=4,
-        gid="partial",
-    )  # fmt: skip
+    own = {"facecolors": "white", "edgecolors": PALETTE["orange"], "zorder": 3, "gid": "none"}
+    partial = {"color": PALETTE["blue"], "edgecolors": "white", "linewidths": 0.3, "zorder": 4}
+    ax.scatter(x0, y0, s=12 if many else 20, **own)
+    ax.scatter(x1, y1, s=12 if many else 20, gid="partial", **partial)
 
 
 def _handles() -> list[Line2D]:
-    def dot(face: str, edge: str, text: str) -> Line2D:
-        return Line2D([], [], ls="", marker="o", mfc=face, mec=edge, ms=6, label=text)
-
-    return [
-        dot("white", PALETTE["orange"], "no pooling (own rows)"),
-        dot(PALETTE["blue"], PALETTE["blue"], "partial pooling"),
-    ]
+    own, partial = PALETTE["orange"], PALETTE["blue"]
+    return [dot("white", own, "no pooling (own rows)"), dot(partial, partial, "partial pooling")]
 
 
 # --------------------------------------------------------------------------------------- the words
 
 
 def _describe(fit: MixedResult, parts: Mapping[str, pd.DataFrame], n: pd.Series, count: str) -> str:
-    sizes = f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
-    sentences = [f"Arrows from no pooling to partial pooling in {count} with {sizes} rows each."]
+    sentences = [f"Arrows from no pooling to partial pooling in {count} with {span(n)} rows each."]
     for name, part in parts.items():
         move = (part["partial"] - part["none"]).abs()
         own = part["none"].dropna()

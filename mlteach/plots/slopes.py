@@ -10,26 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from mlteach.core.arguments import checked
+from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.base import (
-    PALETTE,
-    SERIES,
-    axes_or_new,
-    described,
-    label,
-    need_fit,
-    need_share,
-    number,
-)
+from mlteach.plots.checks import need_fit
 from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.marks import axes_or_new, beside
+from mlteach.plots.style import DASHES, SERIES
+from mlteach.plots.words import described, label, number
 from mlteach.questions.simple_slopes import JohnsonNeyman, contrast_table
 from mlteach.questions.simple_slopes import johnson_neyman as bounds_of
 from mlteach.questions.simple_slopes import simple_slopes as slopes_of
 from mlteach.questions.slope_line import SlopeLine
 
-#: Lines that differ without colour too, one for each of SERIES.
-DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), "-.", (0, (8, 2, 1, 2)), (0, (3, 3)))
 # Points of a curve or band; bounds are shown if they lie at most this share of the observed range
 # outside it.
 POINTS, MARGIN = 161, 0.15
@@ -90,7 +83,6 @@ def simple_slopes(
     ['Catholic: slope 1.46', 'Public: slope 2.80']
     """
     need_fit(fit, "simple_slopes")
-    need_share(level, "level")
     table = slopes_of(fit, x, by, at=at, hold=hold, level=level)
     if len(table) > len(SERIES):
         raise ModelError(f"simple_slopes can show {len(SERIES)} lines; at= has {len(table)}.")
@@ -185,7 +177,6 @@ def johnson_neyman(
     ['-0.69']
     """
     need_fit(fit, "johnson_neyman")
-    need_share(level, "level")
     found = bounds_of(fit, x, by, hold=hold, level=level)
     along = _window(found)
     band = slopes_of(fit, x, by, at=along, hold=hold, level=level)
@@ -221,29 +212,15 @@ def _draw_regions(ax: Axes, found: JohnsonNeyman) -> None:
     for bound in found.bounds:
         if low < bound < high:
             ax.axvline(bound, color=PALETTE["vermillion"], ls="--", lw=1.4)
-            ax.annotate(
-                number(bound),
-                (bound, ax.get_ylim()[0]),
-                xytext=(4, 10),
-                textcoords="offset points",
-                color=PALETTE["vermillion"],
-            )
+            foot = (bound, ax.get_ylim()[0])
+            beside(ax, number(bound), foot, (4, 10), color=PALETTE["vermillion"])
 
 
 def _draw_rug(ax: Axes, ticks: np.ndarray) -> None:
     """Short marks on the lower edge; they come last, when the limits of the axis are final."""
-    ax.plot(
-        ticks,
-        np.zeros(len(ticks)),
-        ls="",
-        marker="|",
-        ms=9,
-        mew=0.7,
-        color=PALETTE["grey"],
-        transform=ax.get_xaxis_transform(),
-        gid="rug",
-        clip_on=False,
-    )
+    look = {"ls": "", "marker": "|", "ms": 9, "mew": 0.7, "color": PALETTE["grey"]}
+    edge = {"transform": ax.get_xaxis_transform(), "clip_on": False}
+    ax.plot(ticks, np.zeros(len(ticks)), gid="rug", **look, **edge)
 
 
 def _describe_johnson_neyman(fit, found: JohnsonNeyman) -> str:
@@ -302,69 +279,63 @@ def variance_function(
     'Variance of score16 given score11, with a 95% '
     """
     need_fit(fit, "variance_function")
-    need_share(level, "level")
-    few = fit.variance_function(x, others=others, level=level)
-    if not pd.api.types.is_numeric_dtype(few.index.dtype):
-        return _variance_of_categories(fit, x, few, level, labels, axes_or_new(ax))
-    ends = few.index[[0, -1]]
-    table = fit.variance_function(x, np.linspace(*ends, POINTS), others=others, level=level)
-    sigma2, lowest_at = table.attrs["sigma2"], table.attrs["lowest_at"]
+    table = fit.variance_function(x, others=others, level=level)
+    numeric = pd.api.types.is_numeric_dtype(table.index.dtype)
+    if numeric:
+        along = np.linspace(*table.index[[0, -1]], POINTS)
+        table = fit.variance_function(x, along, others=others, level=level)
     ax = axes_or_new(ax)
-    along = table.index.to_numpy()
-    ax.plot(along, table["variance"], color=PALETTE["blue"], lw=2.2, label="total variance")
-    if not table["se"].isna().any():
-        ax.fill_between(
-            along, table["lower"], table["upper"], color=PALETTE["blue"], alpha=0.16, lw=0,
-            label=f"{level:.0%} band",
-        )  # fmt: skip
+    (_draw_variances if numeric else _draw_categories)(ax, table, level)
+    sigma2, lowest_at = table.attrs["sigma2"], table.attrs["lowest_at"]
     ax.axhline(sigma2, color=PALETTE["orange"], ls="--", lw=1.8, label="residual (within), σ²")
-    if ends[0] <= lowest_at <= ends[1]:
-        ax.plot(
-            lowest_at, table.attrs["lowest"], ls="", marker="o", ms=7, mfc="white",
-            mec=PALETTE["blue"], mew=1.8, label=f"lowest, at {number(lowest_at)}",
-        )  # fmt: skip
+    if numeric and along[0] <= lowest_at <= along[-1]:
+        look = {"marker": "o", "ms": 7, "mfc": "white", "mec": PALETTE["blue"], "mew": 1.8}
+        text = f"lowest, at {number(lowest_at)}"
+        ax.plot(lowest_at, table.attrs["lowest"], ls="", label=text, **look)
     ax.set(xlabel=label(x, labels), ylabel=f"Variance of {label(fit.outcome, labels)}")
     ax.set_ylim(bottom=0)
     legend_with_headroom(ax)
-    return described(ax, _describe_variance(fit, x, table, level))
+    describe = _describe_variances if numeric else _describe_categories
+    parts = describe(f"Variance of {fit.outcome} given {x}", x, table, level)
+    return described(ax, " ".join([*parts, *table.attrs["notes"]]))
 
 
-def _variance_of_categories(fit, x: str, table: pd.DataFrame, level: float, labels, ax) -> Axes:
+def _draw_variances(ax: Axes, table: pd.DataFrame, level: float) -> None:
+    blue, along = PALETTE["blue"], table.index.to_numpy()
+    ax.plot(along, table["variance"], color=blue, lw=2.2, label="total variance")
+    if not table["se"].isna().any():
+        look = {"color": blue, "alpha": 0.16, "lw": 0, "label": f"{level:.0%} band"}
+        ax.fill_between(along, table["lower"], table["upper"], **look)
+
+
+def _draw_categories(ax: Axes, table: pd.DataFrame, level: float) -> None:
     """A point and its limits for each category."""
     place, v = np.arange(len(table)), table["variance"].to_numpy()
     if not table["se"].isna().any():
         limits = np.abs(table[["lower", "upper"]].to_numpy().T - v)
-        ax.errorbar(
-            place, v, limits, fmt="none", color=PALETTE["blue"], label=f"{level:.0%} limits"
-        )
+        text = f"{level:.0%} limits"
+        ax.errorbar(place, v, limits, fmt="none", color=PALETTE["blue"], label=text)
     ax.plot(place, v, ls="", marker="o", color=PALETTE["blue"], label="total variance")
-    sigma2 = table.attrs["sigma2"]
-    ax.axhline(sigma2, color=PALETTE["orange"], ls="--", lw=1.8, label="residual (within), σ²")
     ax.set_xticks(place, [str(value) for value in table.index])
-    ax.set(xlabel=label(x, labels), ylabel=f"Variance of {label(fit.outcome, labels)}")
-    ax.set_ylim(bottom=0)
-    legend_with_headroom(ax)
-    each = ", ".join(
-        f"{number(value)} for {name}" for name, value in zip(table.index, v, strict=True)
-    )
-    text = (
-        f"Variance of {fit.outcome} given {x}: {each}; the residual variance is {number(sigma2)}."
-    )
-    return described(ax, " ".join([text, *table.attrs["notes"]]))
 
 
-def _describe_variance(fit, x: str, table: pd.DataFrame, level: float) -> str:
+def _describe_categories(what: str, x: str, table: pd.DataFrame, level: float) -> list[str]:
+    each = ", ".join(f"{number(value)} for {name}" for name, value in table["variance"].items())
+    return [f"{what}: {each}; the residual variance is {number(table.attrs['sigma2'])}."]
+
+
+def _describe_variances(what: str, x: str, table: pd.DataFrame, level: float) -> list[str]:
     first, last = table.iloc[0], table.iloc[-1]
     sigma2, place = table.attrs["sigma2"], table.attrs["lowest_at"]
     band = "" if table["se"].isna().any() else f", with a {level:.0%} band"
     parts = [
-        f"Variance of {fit.outcome} given {x}{band}. It is {number(first['variance'])} at {x} = "
-        f"{number(first.name)} and {number(last['variance'])} at {number(last.name)}; the residual "
-        f"variance is {number(sigma2)} everywhere."
+        f"{what}{band}. It is {number(first['variance'])} at {x} = {number(first.name)} and "
+        f"{number(last['variance'])} at {number(last.name)}; the residual variance is "
+        f"{number(sigma2)} everywhere."
     ]
     if np.isfinite(place):
         where = "" if first.name <= place <= last.name else ", outside the data"
         parts.append(
             f"The variance is lowest, {number(table.attrs['lowest'])}, at {number(place)}{where}."
         )
-    return " ".join([*parts, *table.attrs["notes"]])
+    return parts

@@ -9,26 +9,18 @@ from textwrap import fill
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.patheffects import withStroke
 
 from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import cluster_means
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
-from mlteach.plots.base import (
-    PALETTE,
-    SERIES,
-    axes_or_new,
-    described,
-    label,
-    need_location_scale,
-    number,
-)
-from mlteach.plots.caterpillar import cluster_categories
+from mlteach.plots.checks import need_location_scale
+from mlteach.plots.fan import lines_along
+from mlteach.plots.groups import cluster_groups, line_looks
 from mlteach.plots.legend import legend_with_headroom
-from mlteach.plots.slopes import DASHES
+from mlteach.plots.marks import axes_or_new, bold_line, thin_lines
+from mlteach.plots.words import described, label, number
 from mlteach.questions.slope_line import columns_with
 
 # Places along x at which a curve is drawn.
@@ -95,22 +87,17 @@ def variance_lines(
     need_location_scale(fit, "variance_lines")
     one_of("of", of, ("variance", "sd"))
     places, curves = variance_curves(fit, x)
-    groups = pd.Series("", index=curves.index)
-    if color_by is not None:
-        groups = cluster_categories(fit, color_by, data, "variance_lines").astype(str)
+    groups = cluster_groups(fit, color_by, data, "variance_lines")
     along = np.linspace(places["start"].min(), places["end"].max(), POINTS)
     ax = axes_or_new(ax)
     power = 0.5 if of == "sd" else 1.0
     averages = {}
-    for k, name in enumerate(sorted(groups.unique())):
+    for name, color, bold, dashes in line_looks(groups):
         members = (groups == name).to_numpy()
         averages[name] = average_curve(fit, x, along, members)
-        shared = color_by is None
-        color = PALETTE["sky"] if shared else SERIES[k][0]
-        _draw_curves(ax, places[members], curves[members] ** power, color, shared)
-        bold = PALETTE["black"] if shared else SERIES[k][0]
+        _draw_curves(ax, places[members], curves[members] ** power, color, not name)
         text = name or "population average"
-        _draw_average(ax, along, averages[name] ** power, bold, DASHES[k], text)
+        bold_line(ax, along, averages[name] ** power, bold, dashes, text)
     what = "SD" if of == "sd" else "variance"
     words = fill(f"Level-1 {what} of {label(fit.outcome, labels, data)}", 40)
     ax.set(xlabel=label(x, labels, data), ylabel=words)
@@ -179,19 +166,13 @@ class _Lines:
                 f"{known}."
             )
         values = d.W[:, d.w_names.index(x)]
-        grouped = pd.Series(values).groupby(codes)
-        start, end, middle = (getattr(grouped, f)().to_numpy() for f in ("min", "max", "mean"))
-        if not (end > start).any():
-            raise ModelError(f"'{x}' is constant in every cluster of '{fit.cluster}': no lines.")
+        table, slope_of = lines_along(values, codes, x, fit.cluster)
         columns, k = np.hstack([d.W, d.S]), len(d.w_names)
         in_w, in_s = columns_with(d.variance, x)
-        deviation = values - middle[codes]
-        square = np.bincount(codes, weights=deviation**2)
-        square = np.where(end > start, square, np.inf)
-        slope = np.zeros((len(start), columns.shape[1]))
+        slope = np.zeros((len(table), columns.shape[1]))
         for c in [*in_w, *(k + c for c in in_s if c < d.S.shape[1])]:
-            slope[:, c] = np.bincount(codes, weights=deviation * columns[:, c]) / square
-        return cls(start, end, middle, cluster_means(columns, codes), slope, k)
+            slope[:, c] = np.nan_to_num(slope_of(columns[:, c]))
+        return cls(*table.to_numpy().T, cluster_means(columns, codes), slope, k)
 
     def columns(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """W (J, G, k) and S (J, G, r) at G values of x in each cluster, (J, G)."""
@@ -201,28 +182,12 @@ class _Lines:
 
 
 def _draw_curves(ax: Axes, places, curves: pd.DataFrame, color: str, in_legend: bool) -> None:
-    share = np.linspace(0.0, 1.0, POINTS)
-    at = places[["start"]].to_numpy() + share * (
-        places[["end"]].to_numpy() - places[["start"]].to_numpy()
-    )
+    start, end = places.to_numpy().T[:, :, None]
+    at = start + np.linspace(0.0, 1.0, POINTS) * (end - start)
     varies = curves.notna().all(axis=1).to_numpy()
-    fan = LineCollection(
-        np.stack([at, curves], axis=2)[varies],
-        colors=color,
-        linewidths=0.8,
-        alpha=0.6,
-        zorder=2,
-        gid="clusters",
-    )
-    ax.add_collection(fan)
-    ax.autoscale_view()
+    thin_lines(ax, np.stack([at, curves], axis=2)[varies], color, 0.8, 0.6, gid="clusters")
     if in_legend:
         ax.plot([], [], color=color, lw=1.2, label="cluster")
-
-
-def _draw_average(ax: Axes, along, values, color: str, dashes, text: str) -> None:
-    halo = [withStroke(linewidth=4.8, foreground="white")]
-    ax.plot(along, values, color=color, ls=dashes, lw=2.8, zorder=4, path_effects=halo, label=text)
 
 
 def _describe_curves(fit, x: str, along, averages, curves: pd.DataFrame) -> str:
@@ -239,7 +204,6 @@ def _describe_curves(fit, x: str, along, averages, curves: pd.DataFrame) -> str:
     constant = int(curves.isna().any(axis=1).sum())
     if constant:
         text += f" {constant} clusters have no line, because {x} does not vary in them."
-    slope = SCALE + x
-    if slope not in fit.effects:
+    if SCALE + x not in fit.effects:
         return f"{text} In all clusters the variance changes with {x} by the same factor."
     return text

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import whole
+from mlteach.data.simulated import check_design
 from mlteach.errors import ModelError
 from mlteach.location_scale.fit import fit_location_scale
 
@@ -65,7 +65,9 @@ def draw_schools(
     >>> data.shape, data["school"].nunique()
     ((1250, 4), 50)
     """
-    _check(schools, students, sigma2_v, icc_x)
+    check_design({"schools": schools, "students": students}, {"sigma2_v": sigma2_v})
+    if not 0.0 <= icc_x <= 1.0:
+        raise ModelError(f"icc_x={icc_x} is not a share: it must lie between 0 and 1.")
     school, N = np.repeat(np.arange(schools), students), schools * students
     w, m, u, v = (rng.standard_normal(schools)[school] for _ in range(4))
     x = np.sqrt(icc_x) * m + np.sqrt(1.0 - icc_x) * rng.standard_normal(N)
@@ -123,24 +125,9 @@ def _fit(data: pd.DataFrame, model: str):
 
 def _parts(fit) -> dict[tuple[str, ...], pd.DataFrame]:
     """Coefficients and variances by function."""
-    variances = {"mean": "Intercept", "log_variance": "scale:Intercept"}
     parts = {}
-    for function, effect in variances.items():
-        rows = [getattr(fit, function)[COLUMNS]]
-        if effect in fit.effects:
-            rows.append(
-                fit.components.loc[[effect], COLUMNS].rename({effect: "intercept_variance"})
-            )
-        parts[(function,)] = pd.concat(rows)
+    for function, effect in {"mean": "Intercept", "log_variance": "scale:Intercept"}.items():
+        variance = fit.components[COLUMNS].loc[fit.components.index == effect]
+        variance = variance.rename({effect: "intercept_variance"})
+        parts[(function,)] = pd.concat([getattr(fit, function)[COLUMNS], variance])
     return parts
-
-
-def _check(schools: int, students: int, sigma2_v: float, icc_x: float) -> None:
-    for name, value in (("schools", schools), ("students", students)):
-        whole(name, value, 2)
-    if not 0.0 <= icc_x <= 1.0:
-        raise ModelError(f"icc_x={icc_x} is not a share: it must lie between 0 and 1.")
-    if not 0.0 <= sigma2_v < np.inf:
-        raise ModelError(
-            f"sigma2_v={sigma2_v} is not a variance: it must be 0 or more, and finite."
-        )

@@ -90,10 +90,10 @@ def authors_icc(values: str, between: str) -> pd.DataFrame:
     Ireland    0.049    0.013
     """
     at = authors_file()["estimate"].loc[(values, f"within free, between {between}")]
-    table = pd.DataFrame(index=COUNTRIES, columns=SCALES, dtype=float)
-    for g in COUNTRIES:
-        for v in SCALES:
-            own = "" if between == "equal" else f"[{g}]"
-            b, w = at[f"between.{v}~~{v}{own}"], at[f"within.{v}~~{v}[{g}]"]
-            table.loc[g, v] = b / (b + w)
-    return table
+
+    def icc(v: str, g: str) -> float:
+        own = "" if between == "equal" else f"[{g}]"
+        b, w = at[f"between.{v}~~{v}{own}"], at[f"within.{v}~~{v}[{g}]"]
+        return b / (b + w)
+
+    return pd.DataFrame({v: [icc(v, g) for g in COUNTRIES] for v in SCALES}, COUNTRIES)

@@ -292,19 +292,13 @@ def _sorted(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:
 
 
 def _failures(batches: list[Batch], plan: Plan) -> pd.Series:
-    place = {condition: k for k, condition in enumerate(plan.conditions)}
-    found = sorted(
-        (place[batch.condition], k, batch.condition, text)
-        for batch in batches
-        for k, text in batch.failures.items()
-    )
-    texts = [text for *_, text in found]
-    if None in plan.conditions:
-        index = pd.Index([k for _, k, _, _ in found], name="replication", dtype="int64")
-    else:
-        pairs = [[c for *_, c, _ in found], [k for _, k, _, _ in found]]
-        index = pd.MultiIndex.from_arrays(pairs, names=["condition", "replication"])
-    return pd.Series(texts, index, name="failure", dtype=object)
+    place = list(plan.conditions).index
+    found = [(batch.condition, k, text) for batch in batches for k, text in batch.failures.items()]
+    found.sort(key=lambda one: (place(one[0]), one[1]))
+    table = pd.DataFrame(found, columns=["condition", "replication", "failure"])
+    table = table.astype({"replication": "int64", "failure": object})
+    names = ["replication"] if None in plan.conditions else ["condition", "replication"]
+    return table.set_index(names)["failure"]
 
 
 # ----------------------------------------------------------------------------------------- checks

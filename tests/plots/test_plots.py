@@ -338,7 +338,7 @@ def test_caterpillar_of_a_zero_variance_draws_zeros(flat):
     ("options", "error", "words"),
     [
         ({"effect": "ses"}, ModelError, "'ses' is not a random effect .* It has: Intercept"),
-        ({"level": 95}, ModelError, "level=95 is not between 0 and 1"),
+        ({"level": 95}, ModelError, "lies between 0 and 1, for example 0.95; got 95"),
         ({"label_extremes": 81}, DataError, "not between 0 and 80"),
         ({"color_by": "sector"}, DataError, "say of which table with data="),
         ({"color_by": "female"}, DataError, "'female' varies within 123 clusters"),

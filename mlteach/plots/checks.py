@@ -1,0 +1,108 @@
+"""Checks of what figures are drawn from: fits, effects, columns, clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from mlteach.core.arguments import whole
+from mlteach.core.columns import numbers, table_with
+from mlteach.core.result import as_generator
+from mlteach.errors import DataError, DataWarning, ModelError, warn
+from mlteach.location_scale.result import LocationScaleResult
+from mlteach.mixed.result import MixedResult
+
+
+def need(fit: object, kind: type, where: str, what: str) -> object:
+    """Refuse anything but a fit of a kind; ``what`` says what returns one."""
+    if not isinstance(fit, kind):
+        raise ModelError(f"{where} needs {what}; it got {type(fit).__name__}.")
+    return fit
+
+
+def need_fit(fit: object, where: str) -> MixedResult:
+    """Refuse anything but a fitted mixed model."""
+    return need(fit, MixedResult, where, "a fitted model, such as mt.fit_empty(...) returns")
+
+
+def need_random_effects(fit: object, where: str) -> MixedResult | LocationScaleResult:
+    """Refuse anything but a fitted mixed or location-scale model."""
+    return fit if isinstance(fit, LocationScaleResult) else need_fit(fit, where)
+
+
+def need_location_scale(fit: object, where: str) -> LocationScaleResult:
+    """Refuse anything but a fitted location-scale model."""
+    what = "a location-scale model, such as mt.fit_location_scale(...) returns"
+    return need(fit, LocationScaleResult, where, what)
+
+
+def effect_names(fit: MixedResult | LocationScaleResult) -> list[str]:
+    """Random effects of a fit; those of a variance function carry the prefix ``scale:``."""
+    return fit.effects if isinstance(fit, LocationScaleResult) else list(fit.design.z_names)
+
+
+def need_effect(fit: MixedResult | LocationScaleResult, effect: str, where: str) -> str:
+    """Refuse an effect that does not vary over clusters in this model."""
+    names = effect_names(fit)
+    if effect not in names:
+        raise ModelError(
+            f"{where}: '{effect}' is not a random effect of '{fit.formula}'. "
+            f"It has: {', '.join(names)}."
+        )
+    return effect
+
+
+def named_fits(
+    fits: object, where: str, need: Callable[[object, str], object] = need_fit
+) -> dict[str, MixedResult | LocationScaleResult]:
+    """One fit, a list or a dict of fits, as a dict from name to fit; ``need`` refuses others."""
+    if isinstance(fits, MixedResult | LocationScaleResult):
+        fits = {"": fits}
+    elif isinstance(fits, Sequence) and not isinstance(fits, str):
+        fits = {f"Model {k}": fit for k, fit in enumerate(fits, start=1)}
+    if not isinstance(fits, Mapping):
+        raise ModelError(
+            f"{where} takes a fit, a list of fits or a dict from name to fit; it got "
+            f"{type(fits).__name__}."
+        )
+    if not fits:
+        raise ModelError(f"{where} got no fit at all.")
+    return {str(name): need(fit, where) for name, fit in fits.items()}
+
+
+def complete_rows(
+    data: pd.DataFrame, numeric: Sequence[str], cluster: str, where: str
+) -> pd.DataFrame:
+    """The rows without a missing value in the columns of the figure, numbers as floats.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, not numeric or infinite, or if no row is complete.
+    """
+    columns = [*numeric, cluster]
+    data = table_with(data, columns, where)
+    if len(set(columns)) < len(columns):
+        raise DataError(f"{where} needs different columns; it got {', '.join(columns)}.")
+    rows = data[columns].dropna()
+    if rows.empty:
+        raise DataError(f"{where}: no row has values in all of {', '.join(map(repr, columns))}.")
+    if len(rows) < len(data):
+        warn(
+            f"{where} leaves out {len(data) - len(rows)} of {len(data)} rows with a missing value.",
+            DataWarning,
+        )
+    for column in numeric:
+        rows = rows.assign(**{column: numbers(rows[column], column)})
+    return rows
+
+
+def sample_clusters(ids: pd.Index, n_clusters: int | None, seed: int) -> pd.Index:
+    """All clusters, or a random sample of them that the seed makes repeatable."""
+    if n_clusters is None:
+        return ids
+    whole("n_clusters", n_clusters, 1, len(ids))
+    chosen = as_generator(seed).choice(len(ids), n_clusters, replace=False)
+    return ids[np.sort(chosen)]

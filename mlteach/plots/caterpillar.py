@@ -17,7 +17,7 @@ from mlteach.mixed.result import MixedResult
 from mlteach.plots.checks import need_effect, need_random_effects
 from mlteach.plots.groups import cluster_groups, group_title, name_of
 from mlteach.plots.marks import axes_or_new
-from mlteach.plots.sorted_marks import draw_intervals, finish_sorted, leaves_out, sorted_clusters
+from mlteach.plots.ranked import draw_about, draw_intervals, finish_ranked, leaves_out, ranked
 from mlteach.plots.style import SERIES
 from mlteach.plots.words import described, label, number
 
@@ -81,14 +81,18 @@ def caterpillar(
     need_effect(fit, effect, "caterpillar")
     check_level(level)
     table = _effects(fit, effect, level)
-    groups = _groups(fit, table, color_by, data, level)
+    groups = cluster_groups(fit, color_by, data, "caterpillar")[table.index]
     ax = axes_or_new(ax)
-    for (name, members), (color, marker) in zip(groups.items(), _colors(color_by), strict=False):
-        draw_intervals(ax, table[members], name, color, marker)
+    if color_by is None:
+        share = f"{level:.0%} interval"
+        draw_about(ax, table, 0.0, f"{share} leaves out 0", f"{share} includes 0")
+    else:
+        for name, (color, marker) in zip(groups.cat.categories, SERIES, strict=False):
+            draw_intervals(ax, table[groups == name], name, color, marker)
     ax.axhline(0, color=PALETTE["black"], lw=1, ls="--", zorder=1)
     ax.set_ylabel(_effect_label(fit, effect, level, labels, data))
     title = group_title(color_by, labels, data)
-    finish_sorted(ax, table, fit.cluster, " by predicted effect", label_extremes, title)
+    finish_ranked(ax, table, fit.cluster, " by predicted effect", label_extremes, title)
     return described(ax, _describe_effects(fit, effect, level, table, groups, color_by))
 
 
@@ -97,21 +101,7 @@ def _effects(fit: MixedResult, effect: str, level: float) -> pd.DataFrame:
     blups = fit.ranef()
     value, half = blups[effect], normal_quantile(level) * blups[f"{effect}_sd"]
     table = pd.DataFrame({"value": value, "lower": value - half, "upper": value + half})
-    return sorted_clusters(table)
-
-
-def _groups(fit, table, color_by, data, level: float) -> dict[str, pd.Series]:
-    """Legend text to the members of each colour (boolean, aligned with the table)."""
-    if color_by is None:
-        outside, share = leaves_out(table, 0.0), f"{level:.0%} interval"
-        groups = {f"{share} leaves out 0": outside, f"{share} includes 0": ~outside}
-        return {name: members for name, members in groups.items() if members.any()}
-    values = cluster_groups(fit, color_by, data, "caterpillar")[table.index]
-    return {name: values == name for name in values.cat.categories}
-
-
-def _colors(color_by) -> tuple[tuple[str, str], ...]:
-    return SERIES if color_by is not None else ((PALETTE["blue"], "o"), (PALETTE["grey"], "o"))
+    return ranked(table)
 
 
 def _effect_label(fit: MixedResult, effect: str, level: float, labels, data) -> str:
@@ -135,5 +125,5 @@ def _describe_effects(fit, effect, level, table, groups, color_by) -> str:
     )
     if color_by is None:
         return text
-    means = [f"{name} {number(value[members].mean())}" for name, members in groups.items()]
+    means = [f"{name} {number(value[groups == name].mean())}" for name in groups.cat.categories]
     return f"{text} Mean effect by {name_of(color_by)}: {', '.join(means)}."

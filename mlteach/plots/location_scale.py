@@ -23,7 +23,7 @@ from mlteach.plots.checks import need_effect, need_location_scale, need_random_e
 from mlteach.plots.groups import cluster_groups, group_title
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import axes_or_new
-from mlteach.plots.sorted_marks import draw_intervals, finish_sorted, leaves_out, sorted_clusters
+from mlteach.plots.ranked import draw_about, draw_intervals, finish_ranked, leaves_out, ranked
 from mlteach.plots.style import DASHES, SERIES
 from mlteach.plots.words import described, label, number
 
@@ -102,10 +102,11 @@ def cluster_variances(
     table = cluster_quantities(fit, of, level)
     groups = cluster_groups(fit, color_by, data, "cluster_variances")
     averages = _averages(fit, of, groups)
-    table = sorted_clusters(table)
+    table = ranked(table)
     ax = axes_or_new(ax)
     if color_by is None:
-        _draw_around(ax, table, averages[""])
+        draw_about(ax, table, averages[""], "leaves out the average", "includes it")
+        _draw_common(ax, averages[""])
     else:
         _draw_by_group(ax, table, groups[table.index], averages)
     words = fill(f"{QUANTITIES[of]} of {label(fit.outcome, labels, data)}", 40)
@@ -113,7 +114,7 @@ def cluster_variances(
     if of != "mean":
         ax.set_ylim(bottom=0)
     title = group_title(color_by, labels, data)
-    finish_sorted(ax, table, fit.cluster, "", label_extremes, title)
+    finish_ranked(ax, table, fit.cluster, "", label_extremes, title)
     return described(ax, _describe_quantities(fit, of, level, table, averages))
 
 
@@ -163,18 +164,6 @@ def _averages(fit: LocationScaleResult, of: str, groups: pd.Series) -> dict[str,
     if of == "icc":
         means["value"] = means["between"] / (means["between"] + means["value"])
     return means["value"].to_dict()
-
-
-def _draw_around(ax: Axes, table: pd.DataFrame, average: float) -> None:
-    """Two colours: intervals that leave out the average, and those that do not."""
-    outside = leaves_out(table, average)
-    for members, words, color in (
-        (outside, "leaves out the average", PALETTE["blue"]),
-        (~outside, "includes it", PALETTE["grey"]),
-    ):
-        if members.any():
-            draw_intervals(ax, table[members], words, color, "o")
-    _draw_common(ax, average)
 
 
 def _draw_by_group(ax: Axes, table: pd.DataFrame, groups: pd.Series, averages) -> None:

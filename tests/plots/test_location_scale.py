@@ -267,7 +267,7 @@ def test_standardised_values_have_variance_one_under_the_model():
     [
         (lambda f, d: plots.cluster_variances("fit"), ModelError, "needs a location-scale model"),
         (lambda f, d: plots.cluster_variances(f, "sd"), ModelError, "of='sd' is not known"),
-        (lambda f, d: plots.cluster_variances(f, level=2), ModelError, "level=2"),
+        (lambda f, d: plots.cluster_variances(f, level=2), ModelError, "confidence level .* got 2"),
         (lambda f, d: plots.cluster_variances(f, color_by="vr"), DataError, "which table"),
         (lambda f, d: plots.variance_lines(f, "vr"), ModelError, "'vr' is no column .* score11"),
         (lambda f, d: plots.variance_lines(f, "score11", "log"), ModelError, "'variance' or 'sd'"),

@@ -331,6 +331,8 @@ def test_caterpillar_of_a_zero_variance_draws_zeros(flat):
     assert flat.singular
     np.testing.assert_array_equal(segments(ax.collections)[:, :, 1], 0.0)
     assert "0 of 6 intervals leave out zero" in plots.describe(ax)
+    (marks,) = (line for line in ax.lines if line.get_label() == "95% interval includes 0")
+    assert marks.get_color() == plots.PALETTE["grey"]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == list("abcdef")
 
 
@@ -640,5 +642,5 @@ def test_coefficients_refuse_nothing_to_draw_and_too_much(empty):
         plots.coefficients(empty)
     with pytest.raises(ModelError, match="can show 6 models at once; it got 7"):
         plots.coefficients([empty] * 7)
-    with pytest.raises(ModelError, match="level=1"):
+    with pytest.raises(ModelError, match="confidence level .* got 1"):
         plots.coefficients(empty, level=1)

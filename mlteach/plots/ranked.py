@@ -13,7 +13,7 @@ from mlteach.plots.marks import cluster_axis, size_in_points
 from mlteach.plots.words import counted
 
 
-def sorted_clusters(table: pd.DataFrame) -> pd.DataFrame:
+def ranked(table: pd.DataFrame) -> pd.DataFrame:
     """Clusters by ascending ``value``, with their place on the axis."""
     table = table.sort_values("value", kind="stable")
     return table.assign(position=np.arange(len(table)))
@@ -34,7 +34,15 @@ def draw_intervals(ax: Axes, table: pd.DataFrame, name: str, color: str, marker:
     )
 
 
-def finish_sorted(ax: Axes, table: pd.DataFrame, cluster: str, by: str, ends: int, title) -> None:
+def draw_about(ax: Axes, table: pd.DataFrame, reference: float, out: str, inside: str) -> None:
+    """Marks in two colours: intervals that leave out a value, and those that do not."""
+    outside, (blue, grey) = leaves_out(table, reference), (PALETTE["blue"], PALETTE["grey"])
+    for members, words, color in ((outside, out, blue), (~outside, inside, grey)):
+        if members.any():
+            draw_intervals(ax, table[members], words, color, "o")
+
+
+def finish_ranked(ax: Axes, table: pd.DataFrame, cluster: str, by: str, ends: int, title) -> None:
     """Name the axis, the clusters at the ends, and the groups."""
     count = counted(len(table), len(table), cluster)
     cluster_axis(ax, table.index, f"{count}, sorted{by}")

@@ -170,10 +170,12 @@ def test_a_table_of_objects_cannot_be_stored(tmp_path):
         run_study(draw, odd, 2, seed=4, folder=tmp_path)
 
 
-# Ten runs one after another, each killed at a moment of its own: {0} is the folder.
+# Ten runs one after another, each killed at a moment of its own, when it has stored something:
+# {0} is the folder.
 KILLS = """
 import os, signal, sys, time
 import numpy as np
+from pathlib import Path
 from tests.study import test_store as t
 
 def slow(y):
@@ -181,10 +183,15 @@ def slow(y):
     return t.analyse(y)
 
 slow.__module__, slow.__qualname__ = t.analyse.__module__, t.analyse.__qualname__
-for pause in np.random.default_rng(1).uniform(0.0, 0.3, size=10):
-    run = os.fork()
+def stored():
+    return len(list(Path({0!r}).glob("*.npz")))
+
+for pause in np.random.default_rng(1).uniform(0.0, 0.1, size=10):
+    before, run = stored(), os.fork()
     if not run:
         t.run_study(t.draw, slow, 10000, seed=4, folder={0!r}, batch=3)
+    while stored() == before and os.waitpid(run, os.WNOHANG) == (0, 0):
+        time.sleep(0.001)
     time.sleep(pause)
     os.kill(run, signal.SIGKILL)
     os.waitpid(run, 0)
@@ -196,7 +203,7 @@ def test_ten_killed_runs_leave_whole_batches(tmp_path):
     subprocess.run([sys.executable, "-c", KILLS.format(str(tmp_path))], cwd=ROOT, check=True)
     batches = open_store(tmp_path, _plan(draw, analyse, 10000, 4, None)).batches()
     done = sum(len(batch.replications) for batch in batches)
-    assert 6 <= done < 10000 and done % 3 == 0
+    assert 30 <= done < 10000 and done % 3 == 0
     counted = stopping_after(analyse, 10000)
     resumed = run_study(draw, counted, done + 3, seed=4, folder=tmp_path)
     assert 10000 - counted.left == 3 + 1

@@ -78,6 +78,8 @@ MODE_AT_ONCE = (
     'localStorage.getItem("theme") || '
     '(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")'
 )
+#: Without scripts no mode comes, and only the two modes have colours.
+COLOURED = 'data-theme="auto"', 'data-theme="light"'
 #: Scripts that the first words need not wait for: all but the settings that inline scripts change.
 BLOCKING = re.compile(
     r"<script(?=[^>]* src=)(?![^>]* (?:defer|async)\b)(?![^>]*documentation_options\.js)"
@@ -97,7 +99,7 @@ def finished(text: str, images: Path = Path()) -> str:
             text = text.replace(ARTICLE, ARTICLE + IN_TEX, 1)
     else:
         text = MATHJAX_SETTINGS.sub("", MATHJAX.sub("", text))
-    text = text.replace(MODE, MODE_AT_ONCE)
+    text = text.replace(MODE, MODE_AT_ONCE).replace(*COLOURED, 1)
     title = TITLE.search(text)
     if title:
         text = PRINTED.sub(lambda found: found[1] + title[1] + found[2], text)

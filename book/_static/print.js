@@ -18,7 +18,7 @@
       const answer = document.createElement("div");
       const asked = form.querySelector("legend").cloneNode(true);
       asked.querySelector(".mlteach-hidden").remove();
-      const question = document.createElement("p");
+      const question = document.createElement("strong");
       question.append(...asked.childNodes);
       const told = form.querySelector("details").cloneNode(true);
       told.querySelector("summary").remove();

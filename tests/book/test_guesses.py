@@ -163,6 +163,7 @@ def test_the_first_guess_is_answered_and_kept(page: Page, monkeypatch, tmp_path:
     marked = forms[1].locator("label").evaluate_all("all => all.map((l) => 'right' in l.dataset)")
     assert marked == told[1]
     page.reload(wait_until="domcontentloaded")
+    forms[1].locator("details[open]").wait_for()
     assert [state(form) for form in forms[:2]] == wanted
     assert state(forms[2])[0] == ""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 import mlteach as mt
 from mlteach.exercises import check as checks
@@ -186,7 +186,7 @@ def test_progress_stays_and_moves_between_browser_and_jupyter(
     page.evaluate(ANSWER, ["4.2", [["77"]]])
     page.reload(wait_until="domcontentloaded")
     field = page.locator('[data-exercise="4.1"] input')
-    assert field.input_value() == right
+    expect(field).to_have_value(right)
     assert page.locator('[data-exercise="4.1"] [role=status]').inner_text() == "✓ Right."
     box = page.get_by_role("region", name="Your progress")
     assert f"1 of {len(ALL)} right" in box.inner_text()

@@ -151,7 +151,7 @@ def _check_request(data, columns, cluster, how, between_at) -> None:
 def _values(data: pd.DataFrame, column: str) -> np.ndarray:
     values = data[column]
     if kind_of(values, column) == "text":
-        example = shown(values.dropna().iloc[0])
+        example = shown(next(iter(values.dropna()), None))
         raise DataError(
             f"Column '{column}' is not numeric (it holds {example}), and a category has no mean. "
             f"Code it as 0 and 1 first: data['{column}_01'] = (data['{column}'] == {example})"

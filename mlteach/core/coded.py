@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache, reduce
 
 import formulaic
 import numpy as np
@@ -111,9 +111,13 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
     if list(map(str, part.formula)) == ["1"]:
         return np.ones((len(data), 1)), Coded(part, _intercept())
     frame = part.frame(data)
-    made = _evaluated(part, lambda: _matrix(part.formula, frame), THE_DATA)
-    values = np.asarray(made, dtype=float)
-    result = Coded(part, made.model_spec)
+    if all(role == "" and part.kinds[k] != "text" for k, role in part.roles):
+        spec = _numeric_spec(tuple(map(str, part.formula)), part.roles)
+        values = _products(spec, frame)
+    else:
+        made = _evaluated(part, lambda: _matrix(part.formula, frame), THE_DATA)
+        values, spec = np.asarray(made, dtype=float), made.model_spec
+    result = Coded(part, spec)
     check_finite(values, result.names, data)
     for term, places in result.terms.items():
         if not SAFE.fullmatch(str(term)):  # a column alone has been checked
@@ -129,6 +133,24 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
 @cache
 def _intercept() -> formulaic.ModelSpec:
     return _matrix(formulaic.Formula("1"), pd.DataFrame(index=[0])).model_spec
+
+
+@lru_cache(maxsize=256)
+def _numeric_spec(terms: tuple[str, ...], roles: frozenset) -> formulaic.ModelSpec:
+    """How formulaic codes columns of numbers and their products: the same for any values."""
+    row = pd.DataFrame({f"ǀ{number}": [0.0] for number, _ in sorted(roles)}, index=[0])
+    return _matrix(formulaic.Formula(list(terms)), row).model_spec
+
+
+def _products(spec: formulaic.ModelSpec, frame: pd.DataFrame) -> np.ndarray:
+    """Columns of numbers and their products, in a fraction of formulaic's time, shape (N, p)."""
+    known = {"1": np.ones(len(frame))} | {name: frame[name].to_numpy() for name in frame}
+    with np.errstate(all="ignore"):  # what has no value is found afterwards, as in _matrix
+        columns = [
+            reduce(np.multiply, [known[str(factor)] for factor in term.factors])
+            for term in spec.term_indices
+        ]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(frame), 0))
 
 
 def _matrix(spec, frame: pd.DataFrame):

@@ -37,16 +37,28 @@ def as_table(data: object) -> pd.DataFrame:
         If it is no table.
     """
     if isinstance(data, pd.DataFrame):
-        return data
+        return _in_native_order(data)
     if isinstance(data, Mapping):
         return _from_columns(data)
     frame = _from_other_library(data)
     if frame is None:
         raise DataError(
             f"The data must be a table (a pandas or polars DataFrame, a dict of columns), not "
-            f"{type(data).__name__}. Make one with pd.DataFrame(...)."
+            f"{type(data).__name__}. Make one with "
+            f"{'.to_pandas()' if hasattr(data, 'to_pandas') else 'pd.DataFrame(...)'}."
         )
     return frame
+
+
+def _in_native_order(data: pd.DataFrame) -> pd.DataFrame:
+    """Numbers whose bytes another machine has written the other way round, turned; pandas cannot."""
+    swapped = [k for k, dtype in enumerate(data.dtypes) if not getattr(dtype, "isnative", True)]
+    if swapped:
+        data = data.copy()
+    for k in swapped:
+        values = data.iloc[:, k].to_numpy()
+        data.isetitem(k, values.astype(values.dtype.newbyteorder("=")))
+    return data
 
 
 def _from_columns(data: Mapping) -> pd.DataFrame:
@@ -72,7 +84,13 @@ def _plain(column) -> pd.Series:
     """One column of another library as pandas would have read it."""
     import narwhals
 
-    values = column.to_numpy()
+    try:
+        values = column.to_numpy()
+    except Exception as error:  # each library has errors of its own for what NumPy lacks
+        raise DataError(
+            f"Column '{column.name}' holds {column.dtype} values, which NumPy does not have. "
+            "Convert it to a usual type, for example with cast."
+        ) from error
     if column.dtype == narwhals.Boolean and column.null_count():
         return pd.Series(values).astype("boolean")
     if column.dtype == narwhals.Enum:

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import formulaic
 import numpy as np
+import pandas as pd
 
 from mlteach.errors import FormulaError
 
@@ -350,8 +351,10 @@ def _on_numbers(function: Callable) -> Callable:
 
 
 def _as_float(value):
-    return value.astype(float) if getattr(value, "dtype", float) == np.bool_ else value
+    truth = isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_
+    return np.asarray(value, float) if truth else value
 
 
 def _where(condition, a, b):
-    return np.where(condition, _as_float(a), _as_float(b))
+    values = np.where(condition, _as_float(a), _as_float(b))
+    return pd.Series(values.astype(object)) if values.dtype.kind in "OU" else values

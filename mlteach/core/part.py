@@ -102,7 +102,7 @@ class Part:
         return _SHOWN.sub(name, str(text))
 
     def frame(self, data: pd.DataFrame) -> pd.DataFrame:
-        """Columns in safe words, each converted to what its role needs.
+        """Columns in safe words, each converted to what its role needs; rows by position.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Part:
             name, values = self.names[number], data[self.names[number]]
             self._check_kind(values, name, self.kinds[number])
             made[f"ǀ{number}{role}"] = _converted(values, name, self.kinds[number], role)
-        return pd.DataFrame(made, index=data.index, copy=False)
+        return pd.DataFrame(made, index=range(len(data)), copy=False)
 
     def _check_kind(self, values: pd.Series, name: str, kind: str) -> None:
         here = kind_of(values, name)
@@ -128,9 +128,9 @@ class Part:
 
 def _converted(values: pd.Series, name: str, kind: str, role: str):
     if role == "c" or (kind == "text" and role == ""):
-        return category(values)
+        return category(values).array
     if kind == "text":
-        return values.astype(object)
+        return values.astype(object).array
     if role == "b":
         return numbers(values, name).astype(bool)
     return numbers(values, name)
@@ -253,6 +253,8 @@ class _Reader:
             return self._refused(word, f"is not known; {expression.R_HABITS[word]}")
         if word in expression.FUNCTIONS:
             return self._refused(word, "is a function and needs its parentheses")
+        if SAFE.search(word):  # a name and something else in one word
+            return self._refused(word, "cannot be read: an operator such as + is missing in it")
         return not_there(self.data, word, f"the formula '{self.model}'")
 
     def _operator(self, word: str) -> str:
@@ -309,6 +311,8 @@ class _Reader:
         before = self._shown(marked.split("⧛")[0]).rstrip()
         start = max(self.model.find(self.text), 0)
         reason = self._shown(re.sub("[⧛⧚]", "", lines[0])).rstrip(".: ")
+        if "Kind." in reason:  # of a character that joins nothing, such as the second % in x%%y
+            reason = "an operator is missing or not known"
         place = min(start + len(before), len(self.model))
         return at(self.model, place, f"The formula cannot be read ({reason})")
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.columns import cluster_means
+from mlteach.core.columns import as_table, cluster_means
 from mlteach.core.design import new_random_rows
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import fisher_limits, log_limits, logit_limits
@@ -201,6 +201,7 @@ def variance_ratios(
     [33.96, 0.77]
     """
     check_level(level)
+    data = as_table(data)
     W, S = fit.design.new_variance_rows(data)
 
     def log_variance(e: LocationScaleEstimates) -> np.ndarray:
@@ -208,7 +209,7 @@ def variance_ratios(
 
     value, slopes = log_variance(fit), fit.slopes(log_variance)
     parts = []
-    for estimate, change in ((value, slopes), (value - value[0], slopes - slopes[:, :1])):
+    for estimate, change in ((value, slopes), (value - value[:1], slopes - slopes[:, :1])):
         spread = normal_quantile(level) * _se_of_rows(fit, change)
         parts += [np.exp(estimate), np.exp(estimate - spread), np.exp(estimate + spread)]
     return pd.DataFrame(dict(zip(RATIOS, parts, strict=True)), index=data.index)
@@ -244,6 +245,7 @@ def icc_at(
     [0.129, 0.162]
     """
     check_level(level)
+    data = as_table(data)
     Z = new_random_rows(fit.design.mean, data)
     W, S = fit.design.new_variance_rows(data)
 

@@ -146,8 +146,9 @@ class RowWeights:
         by_v = 0.5 * (np.einsum("jkab,jkab->jk", G, moment) - self.n[:, None])
         mean = np.einsum("jk,jkab->jab", weight * np.exp(-self._v), moment)
         per_row = rows.spread(mean)
-        residual = self._inverse * np.einsum("ia,ia->i", self._D, per_row[:, -1])
-        squares = self._inverse * np.einsum("ia,iab,ib->i", self._D, per_row, self._D)
+        half = np.einsum("iab,ib->ia", per_row, self._D)
+        residual = self._inverse * half[:, -1]
+        squares = self._inverse * np.einsum("ia,ia->i", self._D, half)
         by_beta = rows.sums(rows.X * residual[:, None])
         by_alpha = rows.sums(rows.W * (0.5 * (squares - 1.0))[:, None])
         return Score(by_beta, by_alpha, by_v[:, :, None])

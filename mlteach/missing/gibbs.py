@@ -29,6 +29,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from mlteach.core.linalg import batched_solve_lower
 from mlteach.core.patterns import block_inverses, each_times, numbered, padded, patterns_of
 
 # The guess of a variance between clusters is at least this part of that within them.
@@ -233,14 +234,16 @@ def draw_means(
     A, c = seen.A, seen.c
     p = len(between)
     L = np.linalg.cholesky(A + np.linalg.inv(between))
-    half = np.linalg.solve(L, np.concatenate([A, c[:, :, None]], axis=2))
+    half = batched_solve_lower(L, np.concatenate([A, c[:, :, None]], axis=2))
     half_A, half_c = half[:, :, :p], half[:, :, p]
     flat = half_A.reshape(-1, p)
     M = A.sum(axis=0) - flat.T @ flat
     m = c.sum(axis=0) - half_c.ravel() @ flat
     mu = draw_normal(M, m, rng)
     noise = half_c - half_A @ mu + rng.standard_normal(c.shape)
-    return mu, np.linalg.solve(L.transpose(0, 2, 1), noise[:, :, None])[:, :, 0]
+    # With rows and columns in reverse, L' is a lower triangle.
+    upper = L[:, ::-1, ::-1].transpose(0, 2, 1)
+    return mu, batched_solve_lower(upper, noise[:, ::-1, None])[:, ::-1, 0]
 
 
 def draw_between_again(seen: Seen, prior: Prior, state: State, rng: np.random.Generator) -> None:

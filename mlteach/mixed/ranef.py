@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mlteach.core.columns import as_table, table_with
+from mlteach.core.columns import as_table, cluster_codes, table_with
 from mlteach.core.design import Design
 from mlteach.errors import DataError, shown
 from mlteach.mixed.deviance import ProfiledDeviance
@@ -77,7 +77,8 @@ def places(design: Design, data: pd.DataFrame | None, random: bool, where: str) 
             f"Column '{cluster}' has missing values in the rows to predict; use random=False for "
             "rows whose cluster is not known."
         )
-    position = design.labels.get_indexer(ids)
+    codes, here = cluster_codes(ids, cluster, sort=False)
+    position = design.labels.get_indexer(here)[codes]
     _check_kind_of_ids(design, ids, position >= 0)
     return position, data.index, list(dict.fromkeys(ids[position < 0]))
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.columns import table_with
+from mlteach.core.columns import cluster_codes, table_with
 from mlteach.core.design import new_random_rows
 from mlteach.core.intervals import log_limits
 from mlteach.core.summary import INTERCEPT, check_level
@@ -283,7 +283,7 @@ def implied_covariance(
             "belong together decides which of them covary."
         )
     Z = new_random_rows(fit.design, data)
-    codes, _ = pd.factorize(ids)
+    codes, _ = cluster_codes(ids, fit.cluster, sort=False)
     same = codes[:, None] == codes[None]
     V = np.where(same, Z @ fit.tau.to_numpy() @ Z.T, 0.0) + fit.sigma2 * np.eye(len(Z))
     if correlation:

@@ -246,7 +246,7 @@ class GroupDeviance:
 
     def _moved_types(self, P: np.ndarray, types: slice) -> np.ndarray:
         """Derivatives of A by the elements of each Within, shape (types, C m, p, p)."""
-        mom, part = self.moments, self.by_type[types]
+        mom, part = self.moments, _rows(self.by_type, types)
         used = np.unique(part.indices)
         if len(used) < len(P):
             part, P = part[:, used], P[used]
@@ -261,7 +261,7 @@ class GroupDeviance:
         """What the effects of the clusters give back by following the parameters."""
         mom, p = self.moments, self.moments.p
         B = self._triangle(mom.cells)
-        own = self._by_unit[units]
+        own = _rows(self._by_unit, units)
         k = own.indices
         P, f = at.P[mom.klass[k]], at.f[k, None, :]
         by_mu = (mom.coefficient[k, None, None] * P).reshape(len(k), -1)
@@ -375,3 +375,8 @@ class MultigroupDeviance:
         for group, at in zip(self.groups, self.index, strict=True):
             np.add.at(out, (at[:, None], at), group.hessian(theta[at]))
         return out
+
+
+def _rows(matrix: sparse.csr_array, rows: slice) -> sparse.csr_array:
+    """Some rows of a sparse matrix; picking out all of them would cost a tenth of a small fit."""
+    return matrix if rows == slice(0, matrix.shape[0]) else matrix[rows]

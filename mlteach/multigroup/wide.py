@@ -312,6 +312,12 @@ def _refuse_twice(data, codes, number, cluster: str, position: str) -> None:
         )
 
 
+def cluster_sizes(ids: pd.Series) -> pd.Series:
+    """Rows of each cluster; a category may have clusters that only other groups have."""
+    sizes = ids.value_counts()
+    return sizes[sizes > 0]
+
+
 def by_group(data: pd.DataFrame, group: str | None) -> list[tuple[object, pd.DataFrame]]:
     """The only group of a table, or its groups, with their rows."""
     if group is None:

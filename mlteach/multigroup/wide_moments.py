@@ -15,7 +15,7 @@ import pandas as pd
 from mlteach.core.arguments import checked
 from mlteach.core.columns import names_of
 from mlteach.errors import DataError, shown
-from mlteach.multigroup.wide import by_group, check_long, to_wide
+from mlteach.multigroup.wide import by_group, check_long, cluster_sizes, to_wide
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def wide_moments(
 
 
 def _check_balanced(wide, rows, variables, name: object, cluster: str) -> None:
-    sizes = rows[cluster].value_counts()
+    sizes = cluster_sizes(rows[cluster])
     if sizes.min() < wide.attrs["n"]:
         raise DataError(
             f"Group {shown(name)}: its clusters have {sizes.min()} to {sizes.max()} rows, and "

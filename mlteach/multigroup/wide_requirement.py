@@ -8,7 +8,7 @@ import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.columns import names_of
-from mlteach.multigroup.wide import by_group, check_long
+from mlteach.multigroup.wide import by_group, check_long, cluster_sizes
 
 
 @checked
@@ -64,7 +64,7 @@ def wide_requirement(
     data = check_long(data, variables, cluster, group, None, "wide_requirement")
     rows = []
     for name, part in by_group(data, group):
-        n = part[cluster].value_counts()
+        n = cluster_sizes(part[cluster])
         columns = len(variables) * int(n.max())
         rows.append((name, len(variables), int(n.max()), columns, len(n), columns < len(n)))
     table = pd.DataFrame(rows, columns=["group", "p", "n", "columns", "rows", "enough"])

@@ -85,8 +85,8 @@ def complete_rows(
     columns = [*numeric, cluster]
     data = table_with(data, columns, where)
     if len(set(columns)) < len(columns):
-        raise DataError(f"{where} needs different columns; it got {', '.join(columns)}.")
-    rows = data[columns].dropna()
+        raise DataError(f"{where} needs different columns; it got {', '.join(map(str, columns))}.")
+    rows = data[columns].dropna().copy()
     if rows.empty:
         raise DataError(f"{where}: no row has values in all of {', '.join(map(repr, columns))}.")
     if len(rows) < len(data):
@@ -95,7 +95,7 @@ def complete_rows(
             DataWarning,
         )
     for column in numeric:
-        rows = rows.assign(**{column: numbers(rows[column], column)})
+        rows[column] = numbers(rows[column], column)
     return rows
 
 

@@ -92,8 +92,8 @@ def label(
 ) -> str:
     """What to write beside an axis: the caller's words, else the codebook's with the unit."""
     if labels is not None and column in labels:
-        return fill(labels[column], 48)
+        return fill(str(labels[column]), 48)
     attrs = getattr(data, "attrs", {})
-    text = attrs.get("codebook", {}).get(column, column)
+    text = str(attrs.get("codebook", {}).get(column, column))
     unit = attrs.get("units", {}).get(column)
     return fill(f"{text} ({unit})" if unit else text, 48)

@@ -377,6 +377,8 @@ def _column_and_codes(
     data: pd.DataFrame, column: str, cluster: str
 ) -> tuple[np.ndarray, np.ndarray]:
     data = table_with(data, [column, cluster], "column_icc")
+    if column == cluster:
+        raise DataError(f"column_icc needs a column beside the cluster; it got '{cluster}' twice.")
     used = data[[column, cluster]].dropna()
     if used.empty:
         raise DataError(f"No row has both a value of '{column}' and of '{cluster}'.")

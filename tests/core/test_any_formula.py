@@ -66,6 +66,7 @@ tables = st.fixed_dictionaries({name: st.sampled_from(kinds) for name, kinds in 
 
 
 @given(expressions, tables)
+@example(("(abs((0) <= (0)) + abs((0) <= (0)))", lambda _: np.full(N, 2.0)), {})
 @settings(max_examples=300, deadline=None)
 def test_an_expression_has_the_value_that_floats_give(expression, kinds) -> None:
     text, value = expression
@@ -111,6 +112,9 @@ def own_or_finite(make) -> None:
 
 
 @given(noise)
+@example("'a'y")
+@example("`x`y")
+@example("where(x>0,'a','b')")
 @settings(max_examples=400, deadline=None)
 def test_any_text_in_the_fixed_part(text) -> None:
     own_or_finite(lambda: design(parse(f"y ~ x + {text} + (1 | g)"), TABLE).X)
@@ -123,6 +127,7 @@ def test_any_text_in_the_random_part(text) -> None:
 
 
 @given(noise)
+@example("%%y")
 @settings(max_examples=200, deadline=None)
 def test_any_text_as_outcome_or_whole_formula(text) -> None:
     own_or_finite(lambda: design(parse(f"{text} ~ x + (1 | g)"), TABLE).y)
@@ -131,6 +136,7 @@ def test_any_text_as_outcome_or_whole_formula(text) -> None:
 
 @given(noise)
 @example("9" * 40)
+@example("g")
 @settings(max_examples=150, deadline=None)
 def test_any_text_as_a_name_or_hypothesis(text) -> None:
     fit = mt.fit_mixed("y ~ x + z + (1 | g)", TABLE)

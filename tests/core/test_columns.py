@@ -1,6 +1,7 @@
 """Any table, any numeric or text type, any name: the same numbers; anything else is named."""
 
 from decimal import Decimal
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,14 @@ TEXTS = (
     pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string())),
 )
 TRUTHS = ("bool", "boolean", "bool[pyarrow]", "object")
+
+
+@cache
+def fitted() -> tuple:
+    mixed = mt.fit_mixed("y ~ k + f + (1 + k | g)", TABLE)
+    return mixed, mt.fit_location_scale("y ~ k + (1 | g)", "~ k", TABLE)
+
+
 # Every public function that reads a table, as one number.
 READERS = {
     "fit_mixed": lambda t: mt.fit_mixed("y ~ k + I(k**2) + x:k + f + (1 + x | g)", t).llf,
@@ -56,7 +65,11 @@ READERS = {
     "wide_requirement": lambda t: mt.wide_requirement(t, ["y", "k"], cluster="g").iloc[0, 0],
     "missing_patterns": lambda t: mt.missing_patterns(t, ["k", "f"])["rows"].iloc[0],
     "little_mcar": lambda t: mt.little_mcar(t, ["y", "k"])["rows"].iloc[0],
-    "predict": lambda t: mt.fit_mixed("y ~ k + f + (1 | g)", TABLE).predict(t).sum(),
+    "predict": lambda t: fitted()[0].predict(t).sum(),
+    "implied_covariance": lambda t: fitted()[0].implied_covariance(t).iloc[0, 1],
+    "predict scale": lambda t: fitted()[1].predict(t)["lower"].sum(),
+    "variance_ratios": lambda t: fitted()[1].variance_ratios(t)["upper"].sum(),
+    "icc_at": lambda t: fitted()[1].icc_at(t)["upper"].sum(),
     "within_between": lambda t: len(plots.within_between(t, "k", "y", "g").lines),
 }
 
@@ -134,10 +147,41 @@ def test_what_is_missing_is_missing_in_every_kind_of_table() -> None:
 @pytest.mark.parametrize("data", [None, 3, "a", [1], np.ones((3, 2)), TABLE.x, {"y": 1}])
 @pytest.mark.parametrize("name", READERS)
 def test_what_is_no_table(data, name) -> None:
-    if name == "predict" and data is None:
+    if "predict" in name and data is None:
         return  # the rows of the fit
     with pytest.raises(DataError, match=r"pd.DataFrame|dict cannot be made a table"):
         READERS[name](data)
+
+
+def test_clusters_kept_as_categories_count_where_they_have_rows() -> None:
+    plain = TABLE.assign(half=TABLE.g < 8)
+    coded = plain.assign(g=plain.g.astype("category"))
+    wide = [mt.wide_requirement(t, ["y", "k"], cluster="g", group="half") for t in (plain, coded)]
+    pd.testing.assert_frame_equal(*wide)
+    moments = [mt.wide_moments(t, ["y", "k"], cluster="g", group="half") for t in (plain, coded)]
+    for group, own in moments[0].items():
+        pd.testing.assert_frame_equal(own.cov, moments[1][group].cov)
+
+
+def test_bytes_the_other_way_round() -> None:
+    holes = TABLE.assign(y=TABLE.y.where(TABLE.x < 2))
+    swapped = holes.astype({"y": ">f8", "k": ">i4", "g": ">i2"})
+    with pytest.warns(mt.DataWarning, match="left out"):
+        fits = [mt.fit_mixed("y ~ k + (1 | g)", table) for table in (holes, swapped)]
+    assert fits[0].llf == fits[1].llf
+    assert str(swapped.dtypes["y"]) == ">f8"
+
+
+def test_a_type_that_only_another_library_has_is_named() -> None:
+    table = pl.from_pandas(TABLE).with_columns(pl.col("k").cast(pl.Int128))
+    with pytest.raises(DataError, match="'k' holds Int128"):
+        mt.fit_mixed("y ~ k + (1 | g)", table)
+
+
+@pytest.mark.parametrize("kind", ["string", "null[pyarrow]"])
+def test_a_column_of_text_without_any_text(kind) -> None:
+    with pytest.raises(DataError, match="'k'"):
+        mt.center(TABLE.assign(k=pd.Series([None] * N, dtype=kind)), ["k"], cluster="g")
 
 
 def test_a_query_must_run_first() -> None:
@@ -175,6 +219,9 @@ def test_what_is_neither_number_nor_text_is_named(name, kind) -> None:
 def test_ids_that_cannot_be_sorted(kind) -> None:
     with pytest.raises(DataError, match="cluster column 'g'"):
         mt.fit_mixed("y ~ x + (1 | g)", TABLE.assign(g=STRANGE[kind]))
+    for read in ("predict", "implied_covariance", "predict scale"):
+        with pytest.raises(DataError, match="cluster column 'g'"):
+            READERS[read](TABLE.assign(g=STRANGE[kind]))
 
 
 @pytest.mark.parametrize("factor", [1.0, 1e15, 2.0**60, 1e19, -1e19, 1e300])

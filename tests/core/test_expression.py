@@ -89,6 +89,16 @@ def test_numeric_functions_are_those_of_numpy(name) -> None:
         np.testing.assert_allclose(fit.design.y, expected + TABLE.y)
 
 
+def test_a_choice_of_texts_is_a_category_wherever_it_stands() -> None:
+    shuffled = TABLE.set_index(np.arange(len(TABLE))[::-1])
+    made = TABLE.assign(c=np.where(TABLE.x > 1, TABLE.f, "b"))
+    expected = mt.fit_mixed("y ~ k + c + (1 | g)", made).params.to_numpy()
+    for text in ("where(x > 1, f, 'b')", "I(where(x > 1, f, 'b'))", "C(where(x > 1, f, 'b'))"):
+        fit = mt.fit_mixed(f"y ~ k + {text} + (1 | g)", shuffled)
+        np.testing.assert_allclose(fit.params, expected, rtol=1e-9)
+        np.testing.assert_allclose(fit.predict(shuffled.tail(5)), fit.predict().tail(5))
+
+
 def column(text: str) -> np.ndarray:
     """Values of an expression that makes one column."""
     return mt.fit_mixed(f"I(0 * x + {text}) ~ 1 + (1 | g)", TABLE.assign()).design.y

@@ -1,10 +1,12 @@
 """Parts of a formula are read with a table, and coded the same way for other rows."""
 
+import formulaic
 import numpy as np
 import pandas as pd
 import pytest
 
 import mlteach as mt
+from mlteach.core.coded import coded
 from mlteach.core.part import read_part
 from mlteach.errors import DataError, FormulaError
 
@@ -153,3 +155,15 @@ def test_double_bar_gives_each_category_its_own_variance() -> None:
 def test_parts_that_say_nothing(formula, says) -> None:
     with pytest.raises(mt.MLTeachError, match=says):
         mt.fit_mixed(formula, TABLE)
+
+
+@pytest.mark.parametrize(
+    "part", ["a:b:c + c", "(a + b + c)**2 - a", "0 + b:a", "a/b + c*a", "c:b:a - 1"]
+)
+def test_products_of_numbers_are_those_of_formulaic(part) -> None:
+    data = pd.DataFrame(np.random.default_rng(4).normal(size=(30, 3)), columns=list("abc"))
+    theirs = formulaic.model_matrix(part, data)
+    values, made = coded(read_part(f"y ~ {part}", part, data), data)
+    assert list(made.names) == list(theirs.columns)
+    np.testing.assert_array_equal(values, theirs)
+    np.testing.assert_array_equal(made.evaluate(data), theirs)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import whole
-from mlteach.core.columns import first_rows
+from mlteach.core.columns import as_table, first_rows
 from mlteach.core.result import Result, as_generator, does_not_apply
 from mlteach.core.summary import Summary, check_level
 from mlteach.location_scale.bayes.checks import DIC, diagnose, dic, entered, with_log_likelihood
@@ -121,7 +121,7 @@ class LocationScalePosterior(PosteriorEstimates, Result):
         parts = []
         for draws in (np.exp(log_variance), np.exp(log_variance - log_variance[:, :1])):
             parts += [draws.mean(axis=0), *np.quantile(draws, tails(level), axis=0)]
-        return pd.DataFrame(dict(zip(RATIOS, parts, strict=True)), index=data.index)
+        return pd.DataFrame(dict(zip(RATIOS, parts, strict=True)), index=as_table(data).index)
 
     def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> pd.DataFrame:
         """Posterior predictive data: parameters from random draws, new clusters, new residuals.

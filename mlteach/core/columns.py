@@ -51,7 +51,7 @@ def as_table(data: object) -> pd.DataFrame:
 
 
 def _in_native_order(data: pd.DataFrame) -> pd.DataFrame:
-    """Numbers whose bytes another machine has written the other way round, turned; pandas cannot."""
+    """Numbers that another machine wrote with their bytes the other way round, turned."""
     swapped = [k for k, dtype in enumerate(data.dtypes) if not getattr(dtype, "isnative", True)]
     if swapped:
         data = data.copy()

@@ -18,8 +18,8 @@ from mlteach import diagrams, plots
 
 AWKWARD = [
     None, "", "nope", "math ~ ", 0, -1, 1.5, float("nan"), True, 1j, b"x", [], ["nope"], [None],
-    {}, {"nope": 1}, {"nope": "x"}, ("math", 1), {1, 2}, np.array([]), np.array([[1, 2], [3, 4]]),
-    pd.DataFrame(), pd.Series([1, 2]), pd.NaT, object(), len, 10**40,
+    {}, {"nope": 1}, {"nope": "x"}, ("math", 1), {1, 2}, np.array([]), np.array([1.0, 2.0]),
+    np.array([[1, 2], [3, 4]]), pd.DataFrame(), pd.Series([1, 2]), pd.NaT, object(), len, 10**40,
 ]  # fmt: skip
 
 
@@ -68,6 +68,13 @@ def given(**arguments):
     return arguments
 
 
+def run_study(replications, seed, workers):
+    def draw(rng):
+        return pd.DataFrame({"estimate": [rng.normal()]}, index=["x"])
+
+    return mt.run_study(draw, pd.DataFrame, replications, seed, workers=workers)
+
+
 CALLS = {
     "icc": (mt.icc, given(fit="@slope", at={"ses_within": 0.0}, level=0.9)),
     "design_effect": (mt.design_effect, given(n=5, icc=0.3)),
@@ -98,6 +105,15 @@ CALLS = {
     "johnson_neyman": (
         mt.johnson_neyman, given(fit="@crossed", x="ses_within", by="mean_ses", level=0.9)
     ),
+    "fit_multigroup": (
+        mt.fit_multigroup,
+        given(variables=["math", "ses"], data="@data", cluster="school", group="sector",
+              within="free", between="equal", means="free", equal=(), position=None),
+    ),
+    "lavaan_syntax": (
+        mt.lavaan_syntax, given(variables=["x"], n=3, groups=None, equal=(), form="wide")
+    ),
+    "run_study": (run_study, given(replications=1, seed=1, workers=1)),
     "latent_regression": (
         mt.latent_regression,
         given(fit="@groups", outcome="math", predictors=["ses"], level=0.9),

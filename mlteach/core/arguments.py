@@ -111,6 +111,8 @@ KINDS = {
     "bool": ("True or False", _is_bool),
     "int": ("a whole number", is_whole),
     "float": ("a number", _is_number),
+    "Callable[..., Any]": ("a function", callable),
+    "Callable[[Any], pd.DataFrame]": ("a function", callable),
     "None": ("None", lambda v: v is None),
     "Sequence[str]": ("a list of names", lambda v: _are(_is_name, v)),
     "Sequence[float]": ("a list of numbers", lambda v: _are(_is_number, v)),

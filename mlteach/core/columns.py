@@ -261,13 +261,26 @@ def check_size(largest: float, what: str) -> None:
         )
 
 
-def _check_ids(ids: pd.Series) -> None:
-    """Raise TypeError for objects that have no order among themselves."""
-    if not pd.api.types.is_object_dtype(ids.dtype):
-        return
-    found = pd.api.types.infer_dtype(ids, skipna=True)
-    if found.startswith("mixed") and not all(isinstance(v, (int, str)) for v in ids.dropna()):
-        raise TypeError
+def check_labels(values: pd.Series, column: str) -> None:
+    """Refuse what cannot name clusters, groups or positions: lists, and objects without an order.
+
+    Raises
+    ------
+    DataError
+    """
+    dtype = values.dtype
+    found = "complex" if dtype.kind == "c" else ""
+    if pd.api.types.is_object_dtype(dtype):
+        found = pd.api.types.infer_dtype(values, skipna=True)
+    elif isinstance(dtype, pd.ArrowDtype) and dtype.kind == "O" and not _is_arrow_text(dtype):
+        found = "mixed"
+    mixed = found.startswith("mixed") and not all(isinstance(v, int | str) for v in values.dropna())
+    if mixed or found == "complex":
+        example = shown(values.dropna().iloc[0])
+        raise DataError(
+            f"Column '{column}' holds what cannot be sorted and names nothing, such as {example}. "
+            "Make it all numbers or all text, for example with .astype(str)."
+        )
 
 
 def examples(values: pd.Series) -> str:
@@ -324,26 +337,20 @@ def cluster_codes(ids: pd.Series, column: str, *, sort: bool = True) -> tuple[np
     Raises
     ------
     DataError
-        Fractions, and ids that cannot be sorted.
+        Fractions, infinite ids, and ids that cannot be sorted.
     """
     if ids.dtype.kind == "f":
         values = ids.to_numpy(dtype=float, na_value=np.nan)
-        if (values % 1 > 0).any():
+        if np.isinf(values).any() or (values % 1 > 0).any():
             raise DataError(
-                f"The cluster column '{column}' holds fractions, so it looks like a measurement "
-                "and not like an id. Name the column that says which cluster a row belongs to."
+                f"The cluster column '{column}' holds fractions (or infinity), so it looks like a "
+                "measurement and not like an id. Name the column that says which cluster a row "
+                "belongs to."
             )
         whole = np.abs(values).max(initial=0.0) < MOST_INT64
         ids = pd.Series(values.astype("int64") if whole else values, ids.index)
     elif isinstance(ids.dtype, pd.StringDtype) or _is_arrow_text(ids.dtype):
         ids = ids.astype("str")
-    try:
-        _check_ids(ids)
-        codes, labels = pd.factorize(ids, sort=sort)
-    except (TypeError, NotImplementedError):
-        example = shown(ids.iloc[0])
-        raise DataError(
-            f"The cluster column '{column}' holds ids that cannot be sorted, such as {example}. "
-            "Make them all numbers or all text, for example with .astype(str)."
-        ) from None
+    check_labels(ids, column)
+    codes, labels = pd.factorize(ids, sort=sort)
     return codes, pd.Index(labels, name=column)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.columns import as_table, names_of, table_with
+from mlteach.core.columns import as_table, check_labels, names_of, table_with
 from mlteach.core.long_table import numeric_values
 from mlteach.errors import DataError, shown
 
@@ -126,6 +126,7 @@ def group_rows(data: pd.DataFrame, group: str | None) -> list[tuple[Hashable, np
     if group is None:
         return [(ALL, np.arange(len(data)))]
     refuse_missing(data, group)
+    check_labels(data[group], group)
     codes, labels = pd.factorize(data[group], sort=True)
     return [(label, np.flatnonzero(codes == k)) for k, label in enumerate(labels)]
 

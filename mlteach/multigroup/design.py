@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from mlteach.core.columns import cluster_codes, names_of, table_with
+from mlteach.core.columns import check_labels, cluster_codes, names_of, table_with
 from mlteach.core.long_table import group_of_clusters, numeric_values
 from mlteach.core.notes import left_out_note
 from mlteach.core.patterns import patterns_of
@@ -113,11 +113,13 @@ def multigroup_data(
         Names the column, the clusters or the rows.
     """
     variables = _names(variables)
-    others = [name for name in (cluster, group, position) if name is not None]
+    others = [cluster, *(name for name in (group, position) if name is not None)]
     data = table_with(data, [*variables, *others], "the multigroup model")
     twice = [name for name in (*variables, *others) if (*variables, *others).count(name) > 1]
     if twice:
         raise ModelError(f"Column '{twice[0]}' has two roles in the model; it can have one.")
+    for name in others:
+        check_labels(data[name], name)
     columns = list(numeric_values(data, variables).T)
     table, columns, notes = _rows_that_count(data[others], columns, variables)
     Y, offset, scale = _standardised(columns, variables)

@@ -10,7 +10,7 @@ labels are equal parameters; nothing is left to lavaan's defaults, so that ``sem
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mlteach.core.arguments import checked, one_of
 from mlteach.errors import ModelError, shown
@@ -31,7 +31,7 @@ FORMS = ("wide", "two-level")
 def lavaan_syntax(
     variables: str | Sequence[str],
     n: int | Sequence[str] | None = None,
-    groups: Sequence | None = ("g1", "g2"),
+    groups: str | Sequence[str] | None = ("g1", "g2"),
     *,
     within: str = "free",
     between: str = "equal",
@@ -196,7 +196,8 @@ def _members(n, form: str, position: bool) -> tuple:
         return ()
     if n is None:
         raise ModelError("The wide form needs n: how many members, or the names of the positions.")
-    if isinstance(n, Sequence) and not isinstance(n, str):
+    if isinstance(n, Iterable) and not isinstance(n, str):
+        n = list(n)
         if not n or len(set(n)) < len(n):
             raise ModelError(
                 f"n={n!r}: the names of the positions are missing or not all different."

@@ -147,7 +147,7 @@ def _name(level: str, left: str, right: str, position, group) -> str:
 
 
 def _entries(equal) -> tuple:
-    return (equal,) if isinstance(equal, str) else tuple(equal or ())
+    return (equal,) if isinstance(equal, str) else tuple(() if equal is None else equal)
 
 
 def _entry(text: str, variables: Sequence[str]) -> tuple[str, frozenset]:

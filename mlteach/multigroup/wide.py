@@ -21,7 +21,14 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.columns import as_table, cluster_codes, first_rows, names_of, table_with
+from mlteach.core.columns import (
+    as_table,
+    check_labels,
+    cluster_codes,
+    first_rows,
+    names_of,
+    table_with,
+)
 from mlteach.core.long_table import check_one_group, first_few, numeric_values
 from mlteach.errors import DataError, shown
 
@@ -272,7 +279,7 @@ def check_long(
     ------
     DataError
     """
-    roles = [name for name in (cluster, group, position) if name is not None]
+    roles = [cluster, *(name for name in (group, position) if name is not None)]
     if not variables:
         raise DataError(f"{where} needs at least one variable.")
     data = table_with(data, [*variables, *roles], where)
@@ -284,6 +291,7 @@ def check_long(
     if data.empty:
         raise DataError(f"{where}: the data have no rows.")
     for name in roles:
+        check_labels(data[name], name)
         _check_present(data[name], name)
     numeric_values(data, variables)
     if group is not None:

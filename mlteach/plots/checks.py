@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import whole
-from mlteach.core.columns import numbers, table_with
+from mlteach.core.columns import check_labels, numbers, table_with
 from mlteach.core.result import as_generator
 from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.location_scale.result import LocationScaleResult
@@ -86,6 +86,7 @@ def complete_rows(
     data = table_with(data, columns, where)
     if len(set(columns)) < len(columns):
         raise DataError(f"{where} needs different columns; it got {', '.join(map(str, columns))}.")
+    check_labels(data[cluster], cluster)
     rows = data[columns].dropna().copy()
     if rows.empty:
         raise DataError(f"{where}: no row has values in all of {', '.join(map(repr, columns))}.")

@@ -86,7 +86,8 @@ def cluster_dots(
 
 def _rows(source, y: str | None, cluster: str | None) -> tuple[pd.DataFrame, str, str]:
     """Outcome and cluster of every row, and their names."""
-    if isinstance(source, pd.DataFrame):
+    table = isinstance(source, pd.DataFrame) or not (hasattr(source, "design") or y is None)
+    if table:
         if y is None or cluster is None:
             raise DataError("cluster_dots needs y= and cluster= to know the columns of the data.")
         rows = complete_rows(source, [y], cluster, "cluster_dots")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 
-from mlteach.core.columns import table_with
+from mlteach.core.columns import check_labels, table_with
 from mlteach.core.palette import PALETTE
 from mlteach.errors import DataError
 from mlteach.location_scale.result import LocationScaleResult
@@ -34,7 +35,9 @@ def cluster_groups(
     if color_by is None:
         return pd.Series(alone, fit.ranef().index, dtype="category")
     values = _level_two(fit, color_by, data, where)
-    known = sorted(values.unique())
+    check_labels(values, name_of(color_by))
+    # Sorted, numbers before text.
+    known = pd.factorize(np.asarray(values, object), sort=True)[1]
     if len(known) > len(SERIES):
         raise DataError(
             f"'{name_of(color_by)}' has {len(known)} values in {len(values)} clusters; colours "
@@ -54,6 +57,8 @@ def _level_two(fit, color_by: str | pd.Series, data, where: str) -> pd.Series:
         raise DataError(f"color_by='{name}' is a column: say of which table with data=.")
     else:
         data = table_with(data, [name, fit.cluster], where)
+        for column in (name, fit.cluster):
+            check_labels(data[column], column)
         grouped = data.groupby(fit.cluster, observed=True)[name]
         varying = grouped.nunique(dropna=False) > 1
         if varying.any():

@@ -71,6 +71,7 @@ READERS = {
     "variance_ratios": lambda t: fitted()[1].variance_ratios(t)["upper"].sum(),
     "icc_at": lambda t: fitted()[1].icc_at(t)["upper"].sum(),
     "within_between": lambda t: len(plots.within_between(t, "k", "y", "g").lines),
+    "cluster_dots": lambda t: plots.cluster_dots(t, "k", "g").lines[0].get_ydata()[0],
 }
 
 
@@ -215,13 +216,28 @@ def test_what_is_neither_number_nor_text_is_named(name, kind) -> None:
         READERS[name](TABLE.assign(k=STRANGE[kind]))
 
 
-@pytest.mark.parametrize("kind", ["lists", "dicts", "lists of arrow"])
-def test_ids_that_cannot_be_sorted(kind) -> None:
-    with pytest.raises(DataError, match="cluster column 'g'"):
-        mt.fit_mixed("y ~ x + (1 | g)", TABLE.assign(g=STRANGE[kind]))
-    for read in ("predict", "implied_covariance", "predict scale"):
-        with pytest.raises(DataError, match="cluster column 'g'"):
-            READERS[read](TABLE.assign(g=STRANGE[kind]))
+@pytest.mark.parametrize("kind", ["lists", "dicts", "lists of arrow", "tuples", "complex"])
+def test_labels_that_cannot_be_sorted(kind) -> None:
+    values = STRANGE.get(kind, [(1, 2)] * N)
+    table = TABLE.assign(g=values, half=values, y=TABLE.y.where(TABLE.x < 1))
+    with pytest.raises(DataError, match="'g'"):
+        mt.fit_mixed("y ~ x + (1 | g)", table)
+    for read in ("predict", "implied_covariance", "predict scale", "cluster_dots"):
+        with pytest.raises(DataError, match="'g'"):
+            READERS[read](table)
+    table, names = table.assign(g=TABLE.g), ["y", "k"]
+    for grouped in (
+        lambda: mt.fit_multigroup(names, table, cluster="g", group="half"),
+        lambda: mt.fit_multigroup(names, table, cluster="g", position="half"),
+        lambda: mt.to_wide(table, names, cluster="g", group="half"),
+        lambda: mt.to_wide(table, names, cluster="g", position="half"),
+        lambda: mt.impute(table, names, cluster="g", group="half", seed=1),
+        lambda: mt.little_mcar(table, names, group="half"),
+        lambda: mt.missing_patterns(table, names, group="half"),
+        lambda: plots.caterpillar(fitted()[0], color_by="half", data=table),
+    ):
+        with pytest.raises(DataError, match="'half'"):
+            grouped()
 
 
 @pytest.mark.parametrize("factor", [1.0, 1e15, 2.0**60, 1e19, -1e19, 1e300])

@@ -169,6 +169,8 @@ def _element(effects: list[str], row: int, col: int) -> str:
 def _formulas(between: str | Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
     if isinstance(between, str):
         return dict.fromkeys(names, between)
+    if not isinstance(between, Mapping):
+        raise FormulaError(f"between= is a formula or a dict of formulas, not {between!r}.")
     for name in between:
         if name not in names:
             raise FormulaError(

@@ -177,13 +177,13 @@ def _coded(text: str, names: list[str]) -> str:
         found = match["name"] or match["word"] or match["quoted"]
         if found not in names:
             raise FormulaError(_unknown(found, names))
-        return f"b{names.index(found)}"
+        return f" b{names.index(found)} "  # apart from what stands beside it, as in `a`2
 
     return token.sub(code, text)
 
 
 def _is_word(name: str) -> bool:
-    return bool(name) and not re.fullmatch(_NUMBER, name)
+    return bool(name.strip()) and not re.fullmatch(_NUMBER, name)
 
 
 def _unknown(name: str, names: list[str]) -> str:
@@ -195,12 +195,11 @@ def _unknown(name: str, names: list[str]) -> str:
 def _linear(side: str, text: str, p: int) -> np.ndarray:
     """Weights of the coefficients, then the constant, of one side of an equation."""
     try:
-        tree = ast.parse(side.strip(), mode="eval").body
-    except SyntaxError:
+        return _value(ast.parse(side.strip(), mode="eval").body, text, p)
+    except (SyntaxError, RecursionError, MemoryError):
         raise FormulaError(
             f"'{text}' cannot be read as an equation. Write for example 'a - b = 0' or '2*a + b'."
         ) from None
-    return _value(tree, text, p)
 
 
 def _value(node: ast.expr, text: str, p: int) -> np.ndarray:

@@ -137,6 +137,9 @@ def test_any_text_as_outcome_or_whole_formula(text) -> None:
 @given(noise)
 @example("9" * 40)
 @example("g")
+@example("x·z")
+@example("`x`2")
+@example("+".join(["x"] * 5000))
 @settings(max_examples=150, deadline=None)
 def test_any_text_as_a_name_or_hypothesis(text) -> None:
     fit = mt.fit_mixed("y ~ x + z + (1 | g)", TABLE)

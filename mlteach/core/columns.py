@@ -52,7 +52,8 @@ def as_table(data: object) -> pd.DataFrame:
 
 def _in_native_order(data: pd.DataFrame) -> pd.DataFrame:
     """Numbers that another machine wrote with their bytes the other way round, turned."""
-    swapped = [k for k, dtype in enumerate(data.dtypes) if not getattr(dtype, "isnative", True)]
+    types = enumerate(data.dtypes)
+    swapped = [k for k, kind in types if isinstance(kind, np.dtype) and not kind.isnative]
     if swapped:
         data = data.copy()
     for k in swapped:

@@ -70,7 +70,8 @@ def given(**arguments):
 
 def run_study(replications, seed, workers):
     def draw(rng):
-        return pd.DataFrame({"estimate": [rng.normal()]}, index=["x"])
+        columns = ["estimate", "se", "lower", "upper"]
+        return pd.DataFrame([[rng.normal(), 1.0, -2.0, 2.0]], ["x"], columns)
 
     return mt.run_study(draw, pd.DataFrame, replications, seed, workers=workers)
 

@@ -193,7 +193,9 @@ class _Reader:
 
     def _safe_word(self, match: re.Match) -> str:
         if match["column"]:
-            return self._column(name_of(match["column"]) or "")
+            # Apart from what stands beside it: `x`2 is not the safe word of another column.
+            beside = re.match(r"\w", match.string[match.end() :]) is not None
+            return self._column(name_of(match["column"]) or "") + " " * beside
         if not match["word"] or match["argument"]:
             return match[0]
         if "ǀ" in match[0] and match[0] not in self.position:  # would pass for a column

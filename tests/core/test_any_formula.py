@@ -114,6 +114,8 @@ def own_or_finite(make) -> None:
 @given(noise)
 @example("'a'y")
 @example("`x`y")
+@example("`x`1")
+@example("Q('x')v")
 @example("where(x>0,'a','b')")
 @settings(max_examples=400, deadline=None)
 def test_any_text_in_the_fixed_part(text) -> None:

@@ -40,6 +40,14 @@ ANALYSES = {
     "compare fixed parts": lambda data, fits: mt.compare(*fits[:2]).attrs["notes"],
     "icc": lambda data, fits: mt.icc(fits[0]).notes,
     "r_squared": lambda data, fits: mt.r_squared(fits[1], fits[0]).notes,
+    "r_squared of nothing more": lambda data, fits: mt.r_squared(fits[1], fits[1]).notes,
+    "intervals": lambda data, fits: fits[2].confint(which="all").attrs["notes"],
+    "profiles of SDs": lambda data, fits: (
+        mt.fit_mixed("y ~ x + (1 | g)", data).confint("profile", which="random").attrs["notes"]
+    ),
+    "variance function": lambda data, fits: fits[2].variance_function("x").attrs["notes"],
+    "effect sizes": lambda data, fits: mt.effect_sizes(fits[0]).attrs["notes"],
+    "pooling": lambda data, fits: mt.compare_pooling("y ~ x", data, cluster="g", folds=3).notes,
     "shrinkage": lambda data, fits: mt.shrinkage(fits[0]).attrs["notes"],
     "center": lambda data, fits: mt.center(data, "y", cluster="g").attrs["notes"],
     "pool": lambda data, fits: mt.pool([fits[2], fits[2]]).attrs["notes"],
@@ -49,6 +57,11 @@ ANALYSES = {
     "centering": lambda data, fits: mt.fit_centering("z ~ y", data, cluster="g").notes,
     "location-scale": lambda data, fits: (
         mt.fit_location_scale("y ~ x + w + (1 | g)", "~ w + (1 | g)", data).notes
+    ),
+    "level-2 functions": lambda data, fits: (
+        mt.fit_location_scale(
+            "y ~ x + w + (1 | g)", "~ w + (1 | g)", data, between={"Intercept": "~ w"}
+        ).notes
     ),
     "multigroup": lambda data, fits: (
         mt.fit_multigroup(["y", "z"], data, cluster="g", group="side").notes

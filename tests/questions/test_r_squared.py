@@ -80,11 +80,14 @@ def test_tau2_rises_by_the_fall_of_sigma2_over_n():
 def test_zero_baseline_variance_is_missing_not_infinite():
     rng = np.random.default_rng(1)
     table = pd.DataFrame({"g": np.repeat(np.arange(10), 5), "x": rng.normal(size=50)})
-    table["y"] = table["x"] + rng.normal(size=50)
+    table["y"] = 3.0 * table["x"] + rng.normal(size=50)
     table["y"] -= table.groupby("g")["y"].transform("mean")
+    # The outcome does not follow the predictor between clusters: the model has a variance there.
+    table["x"] += rng.normal(size=10)[table["g"]]
     m0 = mt.fit_empty("y", table, cluster="g")
     m1 = mt.fit_random_intercept("y ~ x", table, cluster="g")
     result = mt.r_squared(m1, m0)
+    assert m1.variances.loc["Intercept", "estimate"] > 0.0
     assert np.isnan(result.pseudo.loc["Intercept", "r2"])
     assert any("nothing to explain" in note for note in result.notes)
 

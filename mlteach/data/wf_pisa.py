@@ -91,7 +91,13 @@ def _read(path: Path) -> pd.DataFrame:
             f"There is no file '{path}'. Download PISA_short_balanced_imp.csv from "
             "github.com/demianJK/WFmultigroup, and give its path."
         )
-    raw = pd.read_csv(path)
+    try:
+        raw = pd.read_csv(path, low_memory=False)
+    except ValueError as error:  # of pandas' parser or of the text's coding
+        raise DataError(
+            f"'{path}' cannot be read as a table ({str(error).strip()}): it is damaged. Download "
+            "it again."
+        ) from error
     numbers = ["j", "CNTSTUID", *VARIABLES, *(FLAG + name for name in VARIABLES)]
     lost = [name for name in ("CNT", *numbers) if name not in raw]
     if lost:
@@ -107,4 +113,16 @@ def _read(path: Path) -> pd.DataFrame:
             raise DataError(f"Column '{name}' of '{path.name}' is empty in line {row}.")
         if name.startswith(FLAG) and not raw[name].isin([0, 1]).all():
             raise DataError(f"Column '{name}' of '{path.name}' has values other than 0 and 1.")
+    _check_places(raw, path)
     return raw
+
+
+def _check_places(raw: pd.DataFrame, path: Path) -> None:
+    """All schools have as many places; a file that was cut off, or lost a line, shows there."""
+    places = raw["j"].value_counts()
+    student = raw["CNTSTUID"].dropna()
+    if places.nunique() > 1 or (np.isinf(student) | (student % 1 != 0)).any():
+        raise DataError(
+            f"'{path}' has schools with {places.min()} and with {places.max()} places, or students "
+            "whose number is none: it is damaged. Download it again."
+        )

@@ -75,3 +75,25 @@ def test_what_is_refused(file, change, says) -> None:
 def test_no_file(tmp_path) -> None:
     with pytest.raises(DataError, match="demianJK"):
         mt.load_wf_pisa(tmp_path / "none.csv")
+
+
+def test_damaged_files_are_refused_or_whole(file) -> None:
+    path, _ = file
+    rng, content, whole = np.random.default_rng(3), path.read_bytes(), mt.load_wf_pisa(path)
+    for kind in range(120):
+        damaged, at = bytearray(content), int(rng.integers(len(content)))
+        if kind % 4 == 0:
+            damaged[at : at + 16] = rng.bytes(len(damaged[at : at + 16]))
+        elif kind % 4 == 1:
+            del damaged[at : at + 1 + kind]
+        elif kind % 4 == 2:
+            damaged[at:at] = damaged[at : at + 100]
+        else:
+            damaged[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(damaged))
+        try:
+            read = mt.load_wf_pisa(path)
+        except DataError as error:
+            assert path.name in str(error)
+        else:
+            assert len(read) == len(whole)

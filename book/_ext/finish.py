@@ -11,7 +11,10 @@ for a diagram and takes a quarter of the bytes.
 
 from __future__ import annotations
 
+import os
 import re
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from dark import make_twin, twin_of
@@ -22,6 +25,8 @@ from sphinx.application import Sphinx
 
 #: Colours of a picture; anti-aliased lines of three hues need no more.
 COLOURS = 64
+#: So many new pictures are touched before other processes have begun.
+FEW = 12
 #: Names and brackets of code, which have the colour of all code anyway: a fifth of a page.
 PLAIN_CODE = re.compile(r'<span class="[npw]">([^<]*)</span>')
 #: By what a page of the theme is known.
@@ -145,16 +150,31 @@ def shrink(path: Path) -> None:
         path.write_bytes(before)
 
 
+def touch_picture(path: Path) -> None:
+    """Make a picture small, and give it its twins."""
+    shrink(path)
+    make_twin(path)
+    make_stacks(path, twin_of(path))
+
+
+def touch_pictures(paths: list[Path]) -> None:
+    """Touch all pictures; many new ones in processes beside."""
+    if sum(not twin_of(path).is_file() for path in paths) <= FEW:
+        for path in paths:
+            touch_picture(path)
+        return
+    # Sphinx has threads; a fork of it might wait for one of them for ever.
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        for _ in pool.map(touch_picture, paths, chunksize=4):
+            pass
+
+
 def finish_pages(app: Sphinx, exception: Exception | None) -> None:
     """Touch all pages of the site."""
     if exception is not None or app.builder.format != "html":
         return
     images = Path(app.outdir, "_images")
-    for path in sorted(images.glob("*.png")):
-        if not path.stem.endswith(("-dark", "-stacked")):
-            shrink(path)
-            make_twin(path)
-            make_stacks(path, twin_of(path))
+    touch_pictures([p for p in images.glob("*.png") if not p.stem.endswith(("-dark", "-stacked"))])
     for path in Path(app.outdir).rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         # In a site that is built again slides and handouts lie beside the pages.

@@ -12,6 +12,7 @@ model.
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import time
 import warnings
 from dataclasses import replace
@@ -208,11 +209,13 @@ def _nutpie(model, seed, progress, **lengths):
         # It is about compiled C code; nutpie compiles with numba, which brings its own products.
         warnings.filterwarnings("ignore", message="PyTensor could not link to a BLAS")
         compiled = nutpie.compile_pymc_model(model)
+    # Later versions have another name for it.
+    named = "adaptation" in inspect.signature(nutpie.sample).parameters
+    low_rank = {"adaptation": "low_rank"} if named else {"low_rank_modified_mass_matrix": True}
     clock = time.perf_counter()
     raw = nutpie.sample(
-        compiled, seed=seed, progress_bar=progress, save_warmup=False,
-        low_rank_modified_mass_matrix=True, **lengths,
-    )  # fmt: skip
+        compiled, seed=seed, progress_bar=progress, save_warmup=False, **low_rank, **lengths
+    )
     return raw, clock
 
 

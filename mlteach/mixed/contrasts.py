@@ -196,7 +196,9 @@ def _linear(side: str, text: str, p: int) -> np.ndarray:
     """Weights of the coefficients, then the constant, of one side of an equation."""
     try:
         return _value(ast.parse(side.strip(), mode="eval").body, text, p)
-    except (SyntaxError, RecursionError, MemoryError):
+    except FormulaError:
+        raise
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise FormulaError(
             f"'{text}' cannot be read as an equation. Write for example 'a - b = 0' or '2*a + b'."
         ) from None

@@ -138,6 +138,7 @@ def test_any_text_as_outcome_or_whole_formula(text) -> None:
 
 @given(noise)
 @example("9" * 40)
+@example("\0")  # a ValueError in some versions of Python
 @example("g")
 @example("x·z")
 @example("`x`2")

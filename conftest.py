@@ -22,12 +22,14 @@ note_announcement()
 LONGEST = ("book/11", "book/10", "book/12", "tests/book/", "tests/location_scale/bayes/", "book/")
 #: What takes two thirds of the time of all tests: left out of `make test-quick`.
 SLOW = (
-    "tests/book/", "tests/data/test_pisa", "tests/location_scale/bayes/test_factor",
+    "tests/book/", "tests/core/test_any_formula", "tests/data/test_pisa",
+    "tests/location_scale/bayes/test_factor",
     "tests/location_scale/bayes/test_graph", "tests/location_scale/bayes/test_plain",
     "tests/missing/test_gibbs", "tests/missing/test_impute", "tests/mixed/test_bootstrap",
     "tests/mixed/test_hypotheses.py::test_the_null", "tests/mixed/test_inference.py::test_the_null",
     "tests/mixed/test_many_effects", "tests/multigroup/test_dense",
-    "tests/plots/test_centering.py::test_no_text", "tests/plots/test_plots",
+    "tests/plots/test_centering.py::test_no_text", "tests/plots/test_location_scale",
+    "tests/plots/test_plots", "tests/plots/test_shrinkage", "tests/plots/test_slopes",
     "tests/plots/test_r_squared.py::test_no_text", "tests/published/test_spurious_precision",
     "tests/published/test_wf_criteria",
     "tests/questions/test_compare_location_scale.py::test_mixture", "tests/study/test_store",

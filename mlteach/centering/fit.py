@@ -143,13 +143,13 @@ def _contextual_contrasts(spec: CenteringFormula, fit: MixedResult) -> np.ndarra
 
 
 def _table(spec, fits, contextual: pd.DataFrame, latent: LatentRegression) -> pd.DataFrame:
-    both, names = fits["within_between"], spec.predictors
+    names, tests = spec.predictors, fits["within_between"].coefficients
     rows = [
         fits["smushed"].coefficients.loc[list(names)],
-        *(both.coefficients.loc[[f"{x}_{part}" for x in names]] for part in PARTS[:2]),
+        *(tests.loc[[f"{x}_{part}" for x in names]] for part in PARTS[:2]),
         contextual,
         *(_latent_rows(latent, part) for part in PARTS),
-        _fixed_effects(spec, both),
+        _fixed_effects(spec, fits["within_between"]),
     ]
     tables = {
         x: pd.DataFrame([table.iloc[k] for table in rows]).set_axis(list(EFFECTS))

@@ -257,6 +257,9 @@ class _Reader:
             return self._refused(word, "is a function and needs its parentheses")
         if SAFE.search(word):  # a name and something else in one word
             return self._refused(word, "cannot be read: an operator such as + is missing in it")
+        whole = next((name for name in self.data if word in str(name).split()), None)
+        if whole is not None:
+            return self._refused(word, f"is a part of a column's name: write {written(whole)}")
         return not_there(self.data, word, f"the formula '{self.model}'")
 
     def _operator(self, word: str) -> str:

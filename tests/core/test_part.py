@@ -167,3 +167,10 @@ def test_products_of_numbers_are_those_of_formulaic(part) -> None:
     assert list(made.names) == list(theirs.columns)
     np.testing.assert_array_equal(values, theirs)
     np.testing.assert_array_equal(made.evaluate(data), theirs)
+
+
+@pytest.mark.parametrize("text", ["y ~ age in years + (1 | g)", "y ~ k + age + (1 | g)"])
+def test_a_part_of_a_name_is_told_the_whole(text) -> None:
+    table = TABLE.rename(columns={"x": "age in years"})
+    with pytest.raises(FormulaError, match="'age' is a part of a column's name: write `age in"):
+        mt.fit_mixed(text, table)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlteach.widgets.lessons.ceiling import SIGMA, STUDENTS, WIDGET, correlation, cut_off
+from mlteach.widgets.lessons.ceiling import SIGMA, STUDENTS, WIDGET, correlation, cut_off, thirds
 
 EVERYWHERE = (-1000.0, 1000.0)
 PRINTED = 0.005 + 1e-9
@@ -53,3 +53,15 @@ def test_every_point_and_bar_stays_inside():
             scores = cut_off(floor, ceiling)
             assert scores.mean(axis=1).min() > -3 and scores.mean(axis=1).max() < 27
             assert scores.std(axis=1).max() < 7
+
+
+def test_the_answer_needs_both_limits():
+    """What the widget says when it is solved, at all of its places."""
+    solved = [v for v in WIDGET.grid() if WIDGET.draw(**v).solved]
+    assert solved
+    for place in solved:
+        shown = WIDGET.draw(**place).readouts
+        assert "0%" not in (shown["students at the ceiling"], shown["students at the floor"])
+        low, middle, high = thirds(cut_off(**place))
+        # The middle keeps most of its spread, and both ends keep less.
+        assert middle > SIGMA / 2 and max(low, high) < middle

@@ -35,3 +35,14 @@ def test_nothing_missing_nothing_to_choose() -> None:
             lesson.intervals(0, lesson.FIML, 1), lesson.intervals(0, method, 1), strict=True
         ):
             np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_only_one_filled_file_pretends_to_know_too_much() -> None:
+    """What the widget says when it is solved, at all of its places."""
+    solved = [v for v in lesson.WIDGET.grid() if lesson.WIDGET.draw(**v).solved]
+    assert {place["method"] for place in solved} == {lesson.ONE}
+    se_of_all = lesson.intervals(0, lesson.FIML, 1)[1].mean()
+    for missing in {place["missing"] for place in solved}:
+        found = [lesson.intervals(missing, lesson.ONE, sample) for sample in SAMPLES]
+        assert np.mean([se for _, se in found]) == pytest.approx(se_of_all)
+        assert np.std([estimate for estimate, _ in found]) > 1.9 * se_of_all

@@ -178,7 +178,7 @@ def checked(function: Function) -> Function:
                 raise ModelError(f"{function.__name__}: {error}.") from None
         for name, kind in kinds.items():
             if name != "seed" and is_whole(given.get(name)) and abs(given[name]) > LARGEST:
-                raise ModelError(f"{function.__name__}: {name} is too large a number, above 2^63.")
+                raise ModelError(f"{function.__name__}: {name} is too large a number, beyond 2^63.")
             if name in given and not any(accepts(given[name]) for _, accepts in kind):
                 takes = " or ".join(words for words, _ in kind)
                 raise ModelError(

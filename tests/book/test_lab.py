@@ -51,13 +51,24 @@ GOOD = """() => [
 WANTED = {"numbered formula", "explained term", *(f"# Solution of 3.{k}" for k in range(1, 6))}
 
 
+def wait_for_kernel(page: Page) -> None:
+    """Wait for the kernel: Lab forgets cells, and says nothing, that were run before it came."""
+    page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_START * 1000)
+
+
+def run_all(page: Page) -> None:
+    """Use Lab's menu once the kernel is there."""
+    wait_for_kernel(page)
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+
 # -------------------------------------------------------------------------------------- a chapter
 
 
 def run_all_and_save(page: Page, notebook: Path) -> nbformat.NotebookNode:
-    """Use Lab's menu, then save until the last code cell has run; return what Lab stored."""
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    """Run all cells, then save until the last code cell has run; return what Lab stored."""
+    run_all(page)
     deadline = time.monotonic() + SECONDS_TO_RUN
     while time.monotonic() < deadline:
         page.wait_for_timeout(1500)
@@ -71,7 +82,8 @@ def run_all_and_save(page: Page, notebook: Path) -> nbformat.NotebookNode:
         failed = any(out.output_type == "error" for cell in code for out in cell.outputs)
         if failed or code[-1].execution_count:
             return stored
-    return pytest.fail(f"the chapter did not finish within {SECONDS_TO_RUN} s")
+    said = page.locator(".jp-Dialog, #jp-main-statusbar").all_inner_texts()
+    return pytest.fail(f"the chapter did not finish within {SECONDS_TO_RUN} s; Lab says {said}")
 
 
 def kinds_of_output(notebook: nbformat.NotebookNode) -> list[list[str]]:
@@ -180,9 +192,7 @@ def page(lab: str, folder: Path, browser: Browser) -> Iterator[Page]:
     page.on("console", lambda m: m.type == "error" and page.problems.append(m.text))
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.goto(f"{lab}/lab/workspaces/live/tree/{NOTEBOOK}")
-    page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_START * 1000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    run_all(page)
     page.locator(".mlteach-live svg").first.wait_for(timeout=SECONDS_TO_FIRST_PANEL * 1000)
     yield page
     context.close()
@@ -281,7 +291,7 @@ def test_a_stored_chapter_shows_the_text_before_it_runs(
     page = browser.new_context(viewport={"width": 1300, "height": 1200}).new_page()
     # A workspace of its own: the tabs of other tests stay out.
     page.goto(f"{lab}/lab/workspaces/stored/tree/{STORED}")
-    page.get_by_text("(ipykernel) | Idle").wait_for(timeout=SECONDS_TO_START * 1000)
+    wait_for_kernel(page)
     page.get_by_text('mt.explore("design_effect")').scroll_into_view_if_needed()
     page.get_by_text("is a figure to be moved").wait_for()
     assert page.get_by_text("model not found").count() == 0

@@ -127,9 +127,10 @@ def test_data_ship_with_it(wheel: Path) -> None:
     shipped = {path.name for path in (wheel / "mlteach" / "_data").iterdir()}
     assert {"codebook.json", "hsb.csv", "wf_simulation.npz"} <= shipped
     assert (wheel / "mlteach" / "widgets" / "assets" / "twin.js").is_file()
-    exercises = [*(wheel / "mlteach" / "exercises").glob("chapter_*.py")]
-    assert len(exercises) > 10
-    assert all(path.with_suffix(".toml").is_file() for path in exercises)
+    for folder, modules in {"exercises": "chapter_*.py", "widgets/lessons": "[!_]*.py"}.items():
+        paths = [*(wheel / "mlteach" / folder).glob(modules)]
+        assert len(paths) > 10
+        assert all(path.with_suffix(".toml").is_file() for path in paths)
 
 
 def test_it_holds_nothing_else(wheel: Path) -> None:

@@ -88,7 +88,7 @@ def _files(leaf: str) -> list[Path]:
         raise ModuleNotFoundError(f"No module named {leaf!r}", name=leaf)
     if spec.submodule_search_locations and top != "mlteach":
         return list(Path(spec.origin).parent.rglob("*.py"))
-    # The words of exercises stand beside what computes them.
+    # The words of lessons and exercises stand beside what computes them.
     words = Path(spec.origin).with_suffix(".toml")
     return [Path(spec.origin), *([words] if words.is_file() else [])]
 

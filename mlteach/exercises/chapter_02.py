@@ -10,20 +10,17 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
-from mlteach.mixed.fit import fit_random_intercept
+from mlteach.exercises.fits import fit, ols
 from mlteach.questions.design_effects import moulton_factor
 
 
 @cache
 def _london_se(model: str) -> float:
     """Standard error of `mean_score11`, "multilevel" or "ols"."""
-    london, formula = load("london"), "score16 ~ mean_score11"
-    if model == "ols":
-        smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
-        return float(smf.ols(formula, london).fit().bse["mean_score11"])
-    return float(fit_random_intercept(formula, london, cluster="school").bse["mean_score11"])
+    formula = "score16 ~ mean_score11"
+    fitted = ols(formula, load("london")) if model == "ols" else fit("london", formula)
+    return float(fitted.bse["mean_score11"])
 
 
 @cache
@@ -44,13 +41,11 @@ def _minority_limits(kind: str) -> tuple[float, float]:
 
     `kind` is "t" (cluster-robust, J - 1 df), "normal" (cluster-robust) or "ols".
     """
-    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
     hsb = load("hsb")
     ten = hsb[hsb["school"].isin(np.unique(hsb["school"])[-10:])]
     clusters = {"cov_type": "cluster", "cov_kwds": {"groups": ten["school"]}}
     options = {} if kind == "ols" else {**clusters, "use_t": kind == "t"}
-    limits = smf.ols("math ~ minority", ten).fit(**options).conf_int()
-    return tuple(limits.loc["minority"].tolist())
+    return tuple(ols("math ~ minority", ten, **options).conf_int().loc["minority"].tolist())
 
 
 VALUES = {

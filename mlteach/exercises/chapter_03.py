@@ -11,21 +11,20 @@ from functools import cache
 import numpy as np
 
 from mlteach.data.shipped import load
+from mlteach.exercises.fits import components, fit
 from mlteach.mixed.fit import MixedResult, fit_empty
 
 # Half-width of a 95% range in standard deviations; readers may round it to 2.
 NORMAL_95 = 1.96
 
 
-@cache
 def _empty(data: str, outcome: str) -> MixedResult:
-    return fit_empty(outcome, load(data), cluster="school")
+    return fit(data, f"{outcome} ~ 1")
 
 
 def _components(data: str, outcome: str) -> tuple[float, float]:
     """tau2 and sigma2 of the empty model."""
-    fit = _empty(data, outcome)
-    return float(fit.tau.iloc[0, 0]), fit.sigma2
+    return components(_empty(data, outcome))
 
 
 def _share(first: float, second: float) -> float:

@@ -6,12 +6,10 @@ the design effect of a mean, a factor on the variance.
 
 from __future__ import annotations
 
-from functools import cache
-
 from scipy import stats
 
-from mlteach.data.shipped import load
-from mlteach.mixed.fit import MixedResult, fit_empty
+from mlteach.exercises.fits import fit
+from mlteach.mixed.fit import MixedResult
 from mlteach.questions.design_effects import design_effect, effective_n, moulton_factor
 from mlteach.questions.icc import icc
 
@@ -20,14 +18,13 @@ def _deff(n: float, rho: float) -> float:
     return float(design_effect(n, rho))
 
 
-@cache
 def _london(reml: bool = True) -> MixedResult:
-    return fit_empty("score16", load("london"), cluster="school", reml=reml)
+    return fit("london", "score16 ~ 1", reml=reml)
 
 
 def _worth(n: float, reml: bool = True) -> float:
-    fit = _london(reml)
-    return float(effective_n(fit.nobs, n, float(icc(fit))))
+    fitted = _london(reml)
+    return float(effective_n(fitted.nobs, n, float(icc(fitted))))
 
 
 def _size_of_a_student() -> float:

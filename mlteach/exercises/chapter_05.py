@@ -6,13 +6,10 @@ those of the likelihood-ratio test ML.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
-from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
-from mlteach.mixed.fit import MixedResult, fit_random_intercept
+from mlteach.exercises.fits import components, fit, ols
 from mlteach.questions.effect_sizes import cohens_d, partial_r
 from mlteach.questions.r_squared import r_squared
 
@@ -20,29 +17,16 @@ SECTORS = "math ~ mean_ses + catholic"
 CLUBS = "gpa ~ ses_z + clubs"
 
 
-@cache
-def _fit(data: str, formula: str, reml: bool = True) -> MixedResult:
-    table = load(data)
-    if data == "london":
-        table["score11_within"] = table["score11"] - table["mean_score11"]
-    return fit_random_intercept(formula, table, cluster="school", reml=reml)
-
-
-def _ols(data: str, formula: str):
-    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
-    return smf.ols(formula, load(data)).fit()
-
-
 def _tau2(data: str, formula: str, reml: bool = True) -> float:
-    return float(_fit(data, formula, reml).tau.iloc[0, 0])
+    return components(fit(data, formula, reml=reml))[0]
 
 
 def _sigma2(data: str, formula: str) -> float:
-    return _fit(data, formula).sigma2
+    return fit(data, formula).sigma2
 
 
 def _sum(data: str, formula: str) -> float:
-    return _tau2(data, formula) + _sigma2(data, formula)
+    return sum(components(fit(data, formula)))
 
 
 def _pracad(variance=_tau2, **options: bool) -> float:
@@ -52,26 +36,26 @@ def _pracad(variance=_tau2, **options: bool) -> float:
     )
 
 
-def _mean_and_se(fit, catholic: int = 1, covariances: bool = True) -> tuple[float, float]:
+def _mean_and_se(fitted, catholic: int = 1, covariances: bool = True) -> tuple[float, float]:
     """Expected mean and its standard error for schools of one sector with mean_ses of .5."""
-    x, V = np.array([1.0, 0.5, catholic]), fit.cov_params().to_numpy()
+    x, V = np.array([1.0, 0.5, catholic]), fitted.cov_params().to_numpy()
     V = V if covariances else np.diag(np.diag(V))
-    return float(x @ fit.params), float(np.sqrt(x @ V @ x))
+    return float(x @ fitted.params), float(np.sqrt(x @ V @ x))
 
 
 def _school(**options: object) -> tuple[float, float]:
-    return _mean_and_se(_fit("hsb", SECTORS), **options)
+    return _mean_and_se(fit("hsb", SECTORS), **options)
 
 
 def _clubs(formula: str = CLUBS, ddf: str = "satterthwaite") -> tuple[float, float]:
     """Test statistic t of clubs and its degrees of freedom."""
-    row = _fit("language", formula).tests(ddf).loc["clubs"]
+    row = fit("language", formula).tests(ddf).loc["clubs"]
     return float(row["t"]), float(row["df"])
 
 
 def _clubs_ols() -> float:
-    fit = _ols("language", CLUBS)
-    return float(partial_r(fit.tvalues["clubs"], fit.df_resid))
+    fitted = ols(CLUBS, load("language"))
+    return float(partial_r(fitted.tvalues["clubs"], fitted.df_resid))
 
 
 def _london(variance) -> float:
@@ -82,11 +66,12 @@ def _london(variance) -> float:
 def _gender(base: str = "score11", reml: bool = False) -> float:
     """Drop in deviance when school_gender is added."""
     small, big = (f"score16 ~ {x}" for x in (base, f"{base} + school_gender"))
-    return _fit("london", small, reml).deviance - _fit("london", big, reml).deviance
+    return fit("london", small, reml=reml).deviance - fit("london", big, reml=reml).deviance
 
 
 def _gender_ols() -> float:
-    small, big = (_ols("london", f"score16 ~ {x}") for x in ("score11", "score11 + school_gender"))
+    formulas = (f"score16 ~ {x}" for x in ("score11", "score11 + school_gender"))
+    small, big = (ols(formula, load("london")) for formula in formulas)
     return float(2 * (big.llf - small.llf))
 
 
@@ -94,7 +79,7 @@ VALUES = {
     "5.1": {
         "right": _pracad,
         "both_variances": lambda: _pracad(_sum),
-        "total": lambda: r_squared(_fit("hsb", "math ~ pracad")).total,
+        "total": lambda: r_squared(fit("hsb", "math ~ pracad")).total,
         "sds": lambda: 1.0 - float(np.sqrt(1.0 - _pracad())),
         "observed_means": lambda: float(
             load("hsb").groupby("school")[["math", "pracad"]].mean().corr().iloc[0, 1] ** 2
@@ -106,8 +91,8 @@ VALUES = {
         "variances_only": lambda: _school(covariances=False),
         "public": lambda: _school(catholic=0),
         "variance": lambda: (_school()[0], _school()[1] ** 2),
-        "errors_added": lambda: (_school()[0], float(_fit("hsb", SECTORS).bse.sum())),
-        "ols": lambda: _mean_and_se(_ols("hsb", SECTORS)),
+        "errors_added": lambda: (_school()[0], float(fit("hsb", SECTORS).bse.sum())),
+        "ols": lambda: _mean_and_se(ols(SECTORS, load("hsb"))),
     },
     "5.3": {
         "right": lambda: partial_r(*_clubs()),

@@ -10,8 +10,8 @@ from functools import cache
 from mlteach.centering.center import center
 from mlteach.centering.fit import fit_centering
 from mlteach.centering.result import CenteringResult
-from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
+from mlteach.exercises.fits import ols
 
 CHANGE = 0.5  # from as many girls as boys to girls only
 N_SMALL = 5
@@ -50,9 +50,8 @@ def _girls(name: str) -> float:
 
 
 def _girls_ols() -> float:
-    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
     hsb = center(load("hsb"), ["female"], cluster="school")
-    return CHANGE * float(smf.ols("math ~ female + female_between", hsb).fit().params.iloc[2])
+    return CHANGE * float(ols("math ~ female + female_between", hsb).params.iloc[2])
 
 
 def _ses(name: str) -> float:

@@ -6,38 +6,24 @@ are REML; ses_within is the deviation of ses from the mean of the school.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
-from mlteach.centering.center import center
-from mlteach.core.lazy import from_extra
-from mlteach.data.shipped import load
-from mlteach.mixed.fit import MixedResult, fit_mixed
+from mlteach.exercises.fits import fit, ols, table
 from mlteach.questions.simple_slopes import johnson_neyman, simple_slopes
 
 T00, T01, T11, SIGMA2 = 9.0, -2.0, 1.0, 20.0
 HSB = "math ~ ses_within * (mean_ses + catholic)"
 TERMS = ["ses_within", "ses_within:mean_ses"]
-GPA = "gpa ~ ses_z * clubs + (1 + ses_z | school)"
-
-
-def _table(data: str):
-    return center(load(data), ["ses"], cluster="school") if data == "hsb" else load(data)
-
-
-@cache
-def _fit(data: str, formula: str, reml: bool = True) -> MixedResult:
-    return fit_mixed(formula, _table(data), reml=reml, smushed_note=False)
+GPA = "language", "gpa ~ ses_z * clubs", "1 + ses_z"
 
 
 def _slopes_of_schools(spread: str = "sd") -> tuple[float, float]:
     """Mean slope, plus and minus 1.96 of something."""
-    fit = _fit("london", "score16 ~ score11 + (1 + score11 | school)")
-    variance = float(fit.tau.loc["score11", "score11"])
-    half = 1.96 * {"sd": np.sqrt(variance), "variance": variance, "se": fit.bse["score11"]}[spread]
-    slope = float(fit.params["score11"])
-    return slope - float(half), slope + float(half)
+    fitted = fit("london", "score16 ~ score11", "1 + score11")
+    variance = float(fitted.tau.loc["score11", "score11"])
+    spreads = {"sd": np.sqrt(variance), "variance": variance, "se": fitted.bse["score11"]}
+    slope, half = float(fitted.params["score11"]), 1.96 * float(spreads[spread])
+    return slope - half, slope + half
 
 
 def _at(x: float, twice: float = 2.0) -> tuple[float, float]:
@@ -56,36 +42,36 @@ def _public(
     mean_ses: float = -0.5, catholic: int = 0, random: str = "1 + ses_within"
 ) -> tuple[float, float]:
     """Slope of ses_within in a kind of school, and its standard error."""
-    fit = _fit("hsb", f"{HSB} + ({random} | school)")
-    row = simple_slopes(fit, "ses_within", "mean_ses", at=[mean_ses], hold={"catholic": catholic})
+    asked = {"by": "mean_ses", "at": [mean_ses], "hold": {"catholic": catholic}}
+    row = simple_slopes(fit("hsb", HSB, random), "ses_within", **asked)
     return float(row["estimate"].iloc[0]), float(row["se"].iloc[0])
 
 
 def _without_covariance() -> tuple[float, float]:
-    main, product = np.diag(
-        _fit("hsb", f"{HSB} + (1 + ses_within | school)").cov_params().loc[TERMS, TERMS]
-    )
+    main, product = np.diag(fit("hsb", HSB, "1 + ses_within").cov_params().loc[TERMS, TERMS])
     return _public()[0], float(np.sqrt(main + 0.25 * product))
 
 
 def _public_ols() -> tuple[float, float]:
-    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
-    fit, x = smf.ols(HSB, _table("hsb")).fit(), np.array([1.0, -0.5])
-    return float(x @ fit.params[TERMS]), float(np.sqrt(x @ fit.cov_params().loc[TERMS, TERMS] @ x))
+    fitted, x = ols(HSB, table("hsb")), np.array([1.0, -0.5])
+    V = fitted.cov_params().loc[TERMS, TERMS]
+    return float(x @ fitted.params[TERMS]), float(np.sqrt(x @ V @ x))
 
 
 def _explained(component: str = "ses_within", reml: bool = True) -> float:
-    formulas = (f"math ~ ses_within{x} + (1 + ses_within | school)" for x in ("", " * catholic"))
-    before, after = (float(_fit("hsb", f, reml).tau.loc[component, component]) for f in formulas)
+    fits = (
+        fit("hsb", f"math ~ ses_within{x}", "1 + ses_within", reml) for x in ("", " * catholic")
+    )
+    before, after = (float(fitted.tau.loc[component, component]) for fitted in fits)
     return 1.0 - after / before
 
 
 def _bounds(reml: bool = True) -> tuple[float, ...]:
-    return johnson_neyman(_fit("language", GPA, reml), "ses_z", "clubs").bounds
+    return johnson_neyman(fit(*GPA, reml), "ses_z", "clubs").bounds
 
 
 def _crosses_zero() -> float:
-    b = _fit("language", GPA).params
+    b = fit(*GPA).params
     return float(-b["ses_z"] / b["ses_z:clubs"])
 
 

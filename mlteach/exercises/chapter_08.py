@@ -6,35 +6,23 @@ school's own mean. All fits are REML.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pandas as pd
 
-from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
-from mlteach.mixed.fit import MixedResult, fit_mixed
+from mlteach.exercises.fits import components, fit, ols
+from mlteach.mixed.fit import MixedResult
 
 SCHOOL, LARGER = 8367, 56
 BEST = 53
 
 
-@cache
-def _fit(data: str, formula: str) -> MixedResult:
-    return fit_mixed(formula, load(data))
-
-
 def _empty(data: str, outcome: str) -> MixedResult:
-    return _fit(data, f"{outcome} ~ 1 + (1 | school)")
-
-
-def _components(fit: MixedResult) -> tuple[float, float]:
-    """tau2 and sigma2."""
-    return float(fit.tau.iloc[0, 0]), fit.sigma2
+    return fit(data, f"{outcome} ~ 1")
 
 
 def _language_weight(n: float = 10.0, power: float = 1.0) -> float:
-    tau2, sigma2 = np.power(_components(_empty("language", "language")), power)
+    tau2, sigma2 = np.power(components(_empty("language", "language")), power)
     return float(tau2 / (tau2 + sigma2 / n**power))
 
 
@@ -49,14 +37,14 @@ def _grand_mean() -> float:
 
 def _pooled(n: int) -> float:
     """Partial-pooling mean of the school with n students."""
-    tau2, sigma2 = _components(_empty("hsb", "math"))
+    tau2, sigma2 = components(_empty("hsb", "math"))
     weight = tau2 / (tau2 + sigma2 / n)
     return weight * _own_mean() + (1.0 - weight) * _grand_mean()
 
 
 def _told_apart(error=np.hypot) -> int:
     """Schools that differ from the best one, by an error made of the two standard errors."""
-    effects = _fit("london", "score16 ~ score11 + (1 | school)").ranef()
+    effects = fit("london", "score16 ~ score11").ranef()
     best, others = effects.loc[BEST], effects.drop(BEST)
     errors = error(best["Intercept_sd"], others["Intercept_sd"])
     return int((best["Intercept"] - others["Intercept"] > 1.96 * errors).sum())
@@ -66,23 +54,22 @@ def _student(
     of: str = "outcome", random: str = "1 + score11", score11: float = 1.0, school: int = 0
 ) -> tuple[float, float]:
     """Limits of the prediction interval, by default in a school that is not in the data."""
-    fit = _fit("london", f"score16 ~ score11 + ({random} | school)")
     row = pd.DataFrame({"school": [school], "score11": [score11]})
-    limits = fit.prediction_interval(row, of=of).iloc[0]
+    fitted = fit("london", "score16 ~ score11", random)
+    limits = fitted.prediction_interval(row, of=of).iloc[0]
     return float(limits["lower"]), float(limits["upper"])
 
 
 def _residual_only() -> tuple[float, float]:
     """Limits that forget the school."""
-    fit = _fit("london", "score16 ~ score11 + (1 + score11 | school)")
-    middle, half = sum(_student()) / 2.0, 1.96 * float(np.sqrt(fit.sigma2))
+    sigma2 = fit("london", "score16 ~ score11", "1 + score11").sigma2
+    middle, half = sum(_student()) / 2.0, 1.96 * float(np.sqrt(sigma2))
     return middle - half, middle + half
 
 
 def _student_ols() -> tuple[float, float]:
-    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
-    fit = smf.ols("score16 ~ score11", load("london")).fit()
-    limits = fit.get_prediction(pd.DataFrame({"score11": [1.0]})).summary_frame().iloc[0]
+    fitted = ols("score16 ~ score11", load("london"))
+    limits = fitted.get_prediction(pd.DataFrame({"score11": [1.0]})).summary_frame().iloc[0]
     return float(limits["obs_ci_lower"]), float(limits["obs_ci_upper"])
 
 
@@ -97,7 +84,7 @@ def _slope_of_blups() -> float:
 
 
 def _proper_slope() -> float:
-    return float(_fit("hsb", "math ~ mean_ses + (1 | school)").params["mean_ses"])
+    return float(fit("hsb", "math ~ mean_ses").params["mean_ses"])
 
 
 VALUES = {

@@ -5,26 +5,15 @@ tau2 is the variance between clusters, sigma2 the variance within, J the number 
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
-from mlteach.centering.center import center
 from mlteach.core.distributions import chi2_sf
-from mlteach.data.shipped import load
-from mlteach.mixed.fit import MixedResult, fit_mixed
+from mlteach.exercises.fits import fit
+from mlteach.mixed.fit import MixedResult
 from mlteach.questions.compare import compare
 
 CLINICS, PATIENTS, TAU2, SIGMA2 = 12, 10, 0.3, 0.7
 DUMMIES = ["school_gender[T.girls]", "school_gender[T.mixed]"]
-
-
-@cache
-def _fit(data: str, formula: str, random: str = "1", reml: bool = True) -> MixedResult:
-    table = load(data)
-    if data == "hsb":
-        table = center(table, "ses", cluster="school")
-    return fit_mixed(f"{formula} + ({random} | school)", table, reml=reml)
 
 
 def _expected(p2: int, spread: float = TAU2 + SIGMA2 / PATIENTS) -> float:
@@ -33,17 +22,17 @@ def _expected(p2: int, spread: float = TAU2 + SIGMA2 / PATIENTS) -> float:
 
 
 def _slope_test(column: str, reml: bool = True) -> float:
-    fits = (_fit("language", "language ~ iq_verbal", part, reml) for part in ("1", "1 + iq_verbal"))
+    fits = (fit("language", "language ~ iq_verbal", part, reml) for part in ("1", "1 + iq_verbal"))
     return float(compare(*fits)[column].iloc[1])
 
 
 def _gender(reml: bool = True) -> MixedResult:
-    return _fit("london", "score16 ~ score11 + school_gender", reml=reml)
+    return fit("london", "score16 ~ score11 + school_gender", reml=reml)
 
 
 def _gender_lr() -> float:
     """Likelihood-ratio test by ML: its p."""
-    small = _fit("london", "score16 ~ score11", reml=False)
+    small = fit("london", "score16 ~ score11", reml=False)
     return chi2_sf(small.deviance - _gender(reml=False).deviance, 2)
 
 
@@ -52,7 +41,7 @@ def _one_dummy(name: str) -> float:
 
 
 def _main(random: str = "1 + ses_within", reml: bool = True) -> MixedResult:
-    return _fit("hsb", "math ~ ses_within + mean_ses + catholic", random, reml)
+    return fit("hsb", "math ~ ses_within + mean_ses + catholic", random, reml)
 
 
 def _bic_change(log_n: float, parameters: int = 2, reml: bool = True) -> float:

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from mlteach.data.shipped import load
-from mlteach.mixed.fit import MixedResult, fit_empty
+from mlteach.exercises.fits import components, fit
 from mlteach.multigroup.wide import to_wide
 
 MEMBERS = 5
@@ -50,18 +50,14 @@ def _entries(m: int) -> int:
     return m * (m + 1) // 2
 
 
-@cache
-def _empty() -> MixedResult:
-    return fit_empty("math", load("hsb"), cluster="school", reml=False)
-
-
 def _contribution(independent: bool = False) -> float:
     """Log density of the rows of school 1224 at the estimates of all schools."""
-    hsb, fit = load("hsb"), _empty()
-    y = hsb.loc[hsb["school"] == 1224, "math"].to_numpy() - float(fit.params.iloc[0])
+    hsb, empty = load("hsb"), fit("hsb", "math ~ 1", reml=False)
+    y = hsb.loc[hsb["school"] == 1224, "math"].to_numpy() - float(empty.params.iloc[0])
     n = len(y)
     shared = np.eye(n) if independent else np.ones((n, n))
-    V = fit.sigma2 * np.eye(n) + float(fit.tau.iloc[0, 0]) * shared
+    tau2, sigma2 = components(empty)
+    V = sigma2 * np.eye(n) + tau2 * shared
     logdet = float(np.linalg.slogdet(V)[1])
     return float(-0.5 * (n * np.log(2 * np.pi) + logdet + y @ np.linalg.solve(V, y)))
 

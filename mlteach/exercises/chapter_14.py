@@ -9,8 +9,8 @@ from functools import cache
 
 import numpy as np
 
-from mlteach.core.lazy import from_extra
 from mlteach.data.shipped import load
+from mlteach.exercises.fits import ols
 from mlteach.multigroup.fit import fit_multigroup
 from mlteach.multigroup.latent import latent_regression
 from mlteach.multigroup.result import MultigroupResult
@@ -51,9 +51,8 @@ def _slopes(effect: str = "within", sign: int = 1, add=np.linalg.norm) -> tuple[
 
 
 def _slopes_ols() -> tuple[float, float]:
-    smf = from_extra("statsmodels.formula.api", "The answer to this exercise")
     sectors = load("hsb").groupby("sector", observed=True)
-    fits = {sector: smf.ols("math ~ ses", rows).fit() for sector, rows in sectors}
+    fits = {sector: ols("math ~ ses", rows) for sector, rows in sectors}
     difference = fits["Public"].params["ses"] - fits["Catholic"].params["ses"]
     return float(difference), float(np.hypot(*(fit.bse["ses"] for fit in fits.values())))
 

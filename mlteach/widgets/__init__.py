@@ -12,7 +12,8 @@ The machinery knows nothing of multilevel models and serves any notebook:
   take ``turns`` with the cells;
 * ``frames`` draws all figures of the website, ``twin`` stores them and writes the panel that shows
   them, which ``assets/twin.js`` moves;
-* ``lessons`` holds the widgets of the book, one a module.
+* ``lessons`` holds the widgets of the book, one a module with its words beside it, which ``lesson``
+  reads.
 """
 
 from __future__ import annotations

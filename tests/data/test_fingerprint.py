@@ -74,9 +74,10 @@ def test_leaves_count_where_they_are_named() -> None:
     assert {"icc", "chapter_01"} <= {path.stem for path in leaf_files()}
 
 
-def test_words_of_exercises_count(tmp_path: Path) -> None:
-    files = module._files("mlteach.exercises.chapter_03")
-    assert [path.name for path in files] == ["chapter_03.py", "chapter_03.toml"]
+def test_words_of_exercises_and_lessons_count(tmp_path: Path) -> None:
+    for leaf in ("exercises.chapter_03", "widgets.lessons.icc"):
+        files = module._files(f"mlteach.{leaf}")
+        assert [path.suffix for path in files] == [".py", ".toml"]
     words = tmp_path / "words.toml"
     words.write_text('hint = "one"')
     before = code(words)

@@ -13,15 +13,17 @@ from functools import cache
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.look import figure, signed
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.look import signed
+
+LESSON = Lesson.beside(__file__)
 
 CLUSTERS, MEMBERS = 8, 12
 SEED = 1950
 #: Variances of y around the two lines, between clusters and within them.
 TAU2, SIGMA2 = 0.06, 0.25
-PERSONS, MEANS = "persons and clusters", "cluster means only"
+PERSONS, MEANS = LESSON.options("view")
 #: Persons stay inside at the steepest slopes.
 X_LIMIT, Y_LIMIT = 2.7, 4.0
 
@@ -70,7 +72,7 @@ def draw(within: float, between: float, icc_x: float, view: str) -> Panel:
     if sees_all:
         r[1:] = _correlation(x, y), _correlation(x - mean_x[:, None], y - mean_y[:, None])
 
-    shown, (left, right) = figure((1.4, 1))
+    shown, (left, right) = LESSON.figure()
     if sees_all:
         left.plot(x.ravel(), y.ravel(), "o", ms=3.5, mew=0, color=PALETTE["sky"])
         ends = mean_x + (1 - icc_x) ** 0.5 * np.array([[-1.7], [1.7]])
@@ -78,14 +80,14 @@ def draw(within: float, between: float, icc_x: float, view: str) -> Panel:
     left.plot(mean_x, mean_y, "o", ms=9, color=PALETTE["vermillion"])
     ends = np.array([-2.2, 2.2]) * icc_x**0.5
     left.plot(ends, between * ends, "--", color=PALETTE["vermillion"], lw=3)
-    left.set(title=view.capitalize(), xlabel="x", ylabel="y")
-    left.set(xlim=(-X_LIMIT, X_LIMIT), xticks=[-2, 0, 2])
-    left.set(ylim=(-Y_LIMIT, Y_LIMIT), yticks=[-4, -2, 0, 2, 4])
+    left.set(title=view.capitalize(), xlim=(-X_LIMIT, X_LIMIT), ylim=(-Y_LIMIT, Y_LIMIT))
     _draw_slopes(right, slopes)
-    names = ("correlation of the means", "of all persons", "within clusters")
-    readouts = {name: signed(value) for name, value in zip(names, r, strict=True)}
     solved = sees_all and r[0] * r[1] < -0.001  # two decimals are shown
-    return Panel(shown, readouts, _description(sees_all, slopes, readouts), solved)
+    of_means, of_persons, inside = map(signed, r)
+    return LESSON.panel(
+        shown, solved, of_means=of_means, of_persons=of_persons, inside=inside,
+        seen=_seen(slopes, of_means, of_persons, inside),
+    )  # fmt: skip
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -99,69 +101,22 @@ def _draw_slopes(ax, slopes: dict[str, float | None]) -> None:
             ax.barh(-k, slope, height=0.42, color=colour)
             ax.plot([0, 0], [-k - 0.27, 0.27 - k], color=PALETTE["grey"], lw=1.5)
         ax.text(-1.65, 0.36 - k, f"{name}: {signed(slope)}", color=colour)
-    ax.set(title="Slopes", xlabel="slope of y on x", xlim=(-1.7, 1.7), xticks=[-1, 0, 1])
-    ax.set(ylim=(-2.5, 0.75), yticks=[])
     ax.spines["left"].set_visible(False)
 
 
-def _description(sees_all: bool, slopes: dict[str, float | None], r: dict[str, str]) -> str:
+def _seen(slopes: dict[str, float | None], of_means: str, of_persons: str, inside: str) -> str:
     means, persons, within = map(signed, slopes.values())
-    if not sees_all:
+    if slopes["within"] is None:
         return (
-            f"Left, y against x of the means of {CLUSTERS} clusters, with their line: its slope is "
-            f"{means}, and their correlation {r['correlation of the means']}. Nothing is to be "
-            "seen of the persons."
+            f" of the means of {CLUSTERS} clusters, with their line: its slope is {means}, and "
+            f"their correlation {of_means}. Nothing is to be seen of the persons."
         )
     return (
-        f"Left, y against x: {CLUSTERS} clusters of {MEMBERS} persons, each with its line, and "
-        f"their means. Right, the slopes as bars: {means} for the means, {persons} for all "
-        f"persons, {within} for persons of the same cluster. The means correlate "
-        f"{r['correlation of the means']}, all persons {r['of all persons']}, persons of the same "
-        f"cluster {r['within clusters']}."
+        f": {CLUSTERS} clusters of {MEMBERS} persons, each with its line, and their means. Right, "
+        f"the slopes as bars: {means} for the means, {persons} for all persons, {within} for "
+        f"persons of the same cluster. The means correlate {of_means}, all persons {of_persons}, "
+        f"persons of the same cluster {inside}."
     )
 
 
-WIDGET = Widget(
-    name="aggregation",
-    title="What the means hide",
-    question=(
-        "Look at the means only: which of the sliders can you notice there, and which not? Then "
-        "let the means and all persons have correlations of opposite signs."
-    ),
-    controls=(
-        Slider(
-            "within",
-            "slope within clusters",
-            -1.0,
-            1.0,
-            0.1,
-            -0.5,
-            grid=(-1.0, -0.5, 0.0, 0.5, 1.0),
-        ),
-        Slider(
-            "between",
-            "slope of the means",
-            -1.5,
-            1.5,
-            0.1,
-            1.0,
-            grid=(-1.5, -1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0, 1.5),
-        ),
-        Slider(
-            "icc_x",
-            "share of x between clusters",
-            0.05,
-            0.95,
-            0.05,
-            0.5,
-            grid=(0.05, 0.2, 0.5, 0.8, 0.95),
-        ),
-        Choice("view", "look at", (PERSONS, MEANS)),
-    ),
-    draw=draw,
-    chapter=2,
-    answer=(
-        "Opposite signs: the slope within clusters is of the other sign than that of the means, "
-        "and it weighs more in the cloud of all persons."
-    ),
-)
+WIDGET = LESSON.widget(draw)

@@ -12,15 +12,15 @@ from functools import cache
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+
+LESSON = Lesson.beside(__file__)
 
 SCHOOLS, STUDENTS = 60, 40
 SEED = 11
 MEAN, TAU, SIGMA = 12.0, 4.0, 6.0
 LOWEST, HIGHEST = -12, 36
-FLOORS, CEILINGS = tuple(range(LOWEST, 11, 2)), tuple(range(14, HIGHEST + 1, 2))
 #: So much narrower than the middle third are both others in an arch, in points.
 ARCH = 0.3
 BINS = np.arange(LOWEST - 2.0, HIGHEST + 3.0, 2.0)
@@ -60,56 +60,20 @@ def draw(floor: float, ceiling: float) -> Panel:
     r = correlation(scores)
     low, high = (scores <= floor).mean(), (scores >= ceiling).mean()
 
-    shown, (left, right) = figure((1.3, 1))
+    shown, (left, right) = LESSON.figure()
     left.plot(scores.mean(axis=1), scores.std(axis=1, ddof=1), "o", ms=5, color=PALETTE["blue"])
     left.axhline(SIGMA, color="black", lw=1, ls="--")
-    left.set(title="Each school", xlabel="mean of the school (points)", ylabel="SD (points)")
-    left.set(xlim=(0, 24), xticks=[0, 10, 20], ylim=(0, 7), yticks=[0, 2, 4, 6])
     share = np.full(scores.size, 100.0 / scores.size)
     right.hist(scores.ravel(), BINS, weights=share, color=PALETTE["sky"])
     for limit in (floor, ceiling):
         right.axvline(limit, color=PALETTE["vermillion"], lw=2)
-    right.set(title="All students", xlabel="score (points)", ylabel="students (%)")
-    right.set(xlim=(BINS[0], BINS[-1]), xticks=[0, 10, 20, 30], ylim=(0, 50), yticks=[0, 25, 50])
-    readouts = {
-        "correlation of mean and SD": f"{r:.2f}".replace("-", "−"),
-        "students at the ceiling": f"{high:.0%}",
-        "students at the floor": f"{low:.0%}",
-    }
+    right.set(xlim=(BINS[0], BINS[-1]))
     lowest, middle, highest = thirds(scores)
-    solved = middle - max(lowest, highest) >= ARCH
-    return Panel(shown, readouts, _description(scores, readouts, floor, ceiling), solved)
+    return LESSON.panel(
+        shown, middle - max(lowest, highest) >= ARCH, lowest=lowest, middle=middle, highest=highest,
+        r=f"{r:.2f}".replace("-", "−"), low=low, high=high, floor=floor, ceiling=ceiling,
+        schools=SCHOOLS, sigma=SIGMA,
+    )  # fmt: skip
 
 
-def _description(scores, readouts: dict[str, str], floor: float, ceiling: float) -> str:
-    lowest, middle, highest = thirds(scores)
-    r, high, low = readouts.values()
-    return (
-        f"Left, the standard deviation of each of {SCHOOLS} schools against its mean; before the "
-        f"limits all are {SIGMA:.0f} points. On average they are {lowest:.1f} in the third of "
-        f"schools with the lowest means, {middle:.1f} in the middle and {highest:.1f} in the "
-        f"highest third; the correlation is {r}. Right, the scores of all students between the "
-        f"floor at {floor:.0f} and the ceiling at {ceiling:.0f} points, with {low} of the students "
-        f"at the floor and {high} at the ceiling."
-    )
-
-
-WIDGET = Widget(
-    name="ceiling",
-    title="A test that ends too soon",
-    question=(
-        "All schools have the same spread, 6 points. Lower the ceiling: which schools look "
-        "narrow, and what sign does the correlation get? Then raise the floor instead. When do "
-        "the schools form an arch, although none of them differs in spread?"
-    ),
-    controls=(
-        Slider("floor", "floor of the test", LOWEST, 10, 1, LOWEST, "points", grid=FLOORS),
-        Slider("ceiling", "ceiling of the test", 14, HIGHEST, 1, HIGHEST, "points", grid=CEILINGS),
-    ),
-    draw=draw,
-    chapter=11,
-    answer=(
-        "An arch: where both limits cut, the schools at both ends look narrow, and those in the "
-        "middle keep most of their spread."
-    ),
-)
+WIDGET = LESSON.widget(draw)

@@ -8,11 +8,13 @@ centred.
 from __future__ import annotations
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.look import figure, signed
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.look import signed
 
-CONSTANT, SCHOOL_MEAN = "constant", "school mean"
+LESSON = Lesson.beside(__file__)
+
+SCHOOL_MEAN, CONSTANT = LESSON.options("centred")
 SIDES = ("within", "contextual", "between")
 COLOURS = dict(zip(SIDES, ("blue", "black", "vermillion"), strict=True))
 DASHES = dict(zip(SIDES, ("-", ":", "--"), strict=True))
@@ -27,11 +29,16 @@ LIMIT = 4.6
 def draw(within: float, between: float, centred: str) -> Panel:
     """Draw the triangle beside the coefficients."""
     effects = dict(zip(SIDES, (within, between - within, between), strict=True))
-    shown, (left, right) = figure((1.25, 1))
+    shown, (left, right) = LESSON.figure()
     _draw_triangle(left, effects, centred)
     _draw_coefficients(right, effects, centred)
     readouts = {side: signed(effect) for side, effect in effects.items()}
-    return Panel(shown, readouts, _description(readouts, centred), between == within)
+    is_split = centred == SCHOOL_MEAN
+    return LESSON.panel(
+        shown, between == within, **readouts,
+        beside="x minus the school's mean" if is_split else "x itself",
+        of_mean="between" if is_split else "contextual",
+    )  # fmt: skip
 
 
 def _draw_triangle(ax, effects: dict[str, float], centred: str) -> None:
@@ -52,10 +59,7 @@ def _draw_triangle(ax, effects: dict[str, float], centred: str) -> None:
         wide = 4.5 if side in COEFFICIENTS[centred] else 1.6
         ax.plot(x, y, DASHES[side], color=PALETTE[COLOURS[side]], lw=wide)
     ax.plot([0, 1, 1], [0, within, between], "o", ms=8, color=PALETTE["black"])
-    ax.set(
-        title="From school to school", xlabel="x, from the mean of school 1", ylabel="expected y"
-    )
-    ax.set(xlim=(-1, 2.1), xticks=[0, 1], ylim=(-LIMIT, LIMIT), yticks=[-4, -2, 0, 2, 4])
+    ax.set(ylim=(-LIMIT, LIMIT))
 
 
 def _draw_coefficients(ax, effects: dict[str, float], centred: str) -> None:
@@ -65,47 +69,7 @@ def _draw_coefficients(ax, effects: dict[str, float], centred: str) -> None:
         ax.plot([0, 0], [-k - 0.25, 0.25 - k], color=PALETTE["grey"], lw=1.5)
         text = f"{name}: {side} {signed(effect)}" if name else f"{side} {signed(effect)}"
         ax.text(-4.1, 0.34 - k, text, color=PALETTE[COLOURS[side] if name else "grey"])
-    ax.set(title="Coefficients of", xlabel="y for one unit", xlim=(-4.3, 4.3))
-    ax.set(xticks=[-4, -2, 0, 2, 4], ylim=(-2.45, 0.75), yticks=[])
     ax.spines["left"].set_visible(False)
 
 
-def _description(readouts: dict[str, str], centred: str) -> str:
-    within, contextual, between = readouts.values()
-    beside = "x minus the school's mean" if centred == SCHOOL_MEAN else "x itself"
-    is_of_mean = "between" if centred == SCHOOL_MEAN else "contextual"
-    return (
-        "Left, the lines of two schools whose means of x are one unit apart. From the average "
-        f"student of school 1 to one with x one higher the expected y changes by {within}, within; "
-        f"from there to the average student of school 2, at the same x, by {contextual}, "
-        f"contextual; directly by {between}, between. Right, the coefficients of a model with "
-        f"{beside} and the mean: that of the mean is the {is_of_mean} effect."
-    )
-
-
-WIDGET = Widget(
-    name="contextual",
-    title="The contextual triangle",
-    question=(
-        "Switch from one centering to the other: which side of the triangle is the coefficient of "
-        "the mean, and what does it hold fixed? When do the two models have the same coefficients?"
-    ),
-    controls=(
-        Choice("centred", "subtracted from x", (SCHOOL_MEAN, CONSTANT)),
-        Slider(
-            "within",
-            "within effect",
-            -1.0,
-            2.0,
-            0.1,
-            1.0,
-            grid=(-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0, 1.5, 2.0),
-        ),
-        Slider(
-            "between", "between effect", -2.0, 3.0, 0.1, 2.5, grid=[k / 2 for k in range(-4, 7)]
-        ),
-    ),
-    draw=draw,
-    chapter=6,
-    answer="Without a contextual effect the triangle is flat, and both models say the same.",
-)
+WIDGET = LESSON.widget(draw)

@@ -24,19 +24,21 @@ from mlteach.questions.simple_slopes import (
     simple_slopes,
 )
 from mlteach.questions.slope_line import SlopeLine
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.look import figure, signed
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.look import signed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LESSON = Lesson.beside(__file__)
 
 FORMULA = "math ~ ses_within * (mean_ses + catholic) + (1 + ses_within | school)"
 SLOPE, MODERATOR = "ses_within", "mean_ses"
 SEED = 1
 SECTORS = {"public": 0, "Catholic": 1}
 COLOURS = {"public": "blue", "Catholic": "orange"}
-LEVELS = {"80%": 0.80, "95%": 0.95, "99%": 0.99}
+LEVELS = dict(zip(LESSON.options("level"), (0.80, 0.95, 0.99), strict=True))
 #: SES within a school, and the range of mean SES, in the pictures.
 OWN, MEANS = np.linspace(-2, 2, 9), (-1.35, 1.0)
 ALONG = np.linspace(*MEANS, 25)
@@ -77,19 +79,22 @@ def draw(sector: str, mean_ses: float, schools: int, level: str) -> Panel:
         fit_to(schools), SLOPE, by=MODERATOR, at=[mean_ses],
         hold={"catholic": SECTORS[sector]}, level=LEVELS[level],
     ).iloc[0]  # fmt: skip
-    shown, (left, right) = figure((1, 1.15))
+    shown, (left, right) = LESSON.figure()
     _draw_lines(left, sector, mean_ses, schools, level)
     _draw_slopes(right, sector, schools, found, band)
     right.plot([mean_ses] * 2, here[["lower", "upper"]], color=PALETTE["black"], lw=2.4)
     right.plot(mean_ses, here["estimate"], "o", ms=10, color=PALETTE["black"])
     bounds = [bound for bound in found.bounds if MEANS[0] < bound < MEANS[1]]
-    readouts = {
-        "slope": signed(here["estimate"]),
-        "interval": f"{signed(here['lower'])} to {signed(here['upper'])}",
-        "interval touches zero at": " and ".join(map(signed, bounds)) or "none",
-    }
-    solved = sector == "Catholic" and here["lower"] < 0 < here["upper"]
-    return Panel(shown, readouts, _description(sector, mean_ses, schools, level, readouts), solved)
+    touches = " and ".join(map(signed, bounds)) or "none"
+    where = f"touches zero at a mean SES of {touches}"
+    if not bounds:
+        where = f"does not touch zero between {signed(MEANS[0])} and {signed(MEANS[1])}"
+    slope, lower, upper = (signed(here[part]) for part in ("estimate", "lower", "upper"))
+    return LESSON.panel(
+        shown, sector == "Catholic" and here["lower"] < 0 < here["upper"], sector=sector,
+        mean_ses=signed(mean_ses), schools=schools, level=level, slope=slope, lower=lower,
+        upper=upper, touches=touches, where=where,
+    )  # fmt: skip
 
 
 def _draw_lines(ax, sector: str, mean_ses: float, schools: int, level: str) -> None:
@@ -104,8 +109,7 @@ def _draw_lines(ax, sector: str, mean_ses: float, schools: int, level: str) -> N
         ax.plot(OWN, heights, dashes, color=PALETTE[colour], lw=wide)
     ax.text(-1.9, 25, "Catholic", color=PALETTE[COLOURS["Catholic"]])
     ax.text(-1.9, 22, "public", color=PALETTE[COLOURS["public"]])
-    ax.set(title="Expected math", xlabel="SES, from the school's mean", ylabel="points")
-    ax.set(xlim=(OWN[0], OWN[-1]), xticks=[-2, 0, 2], ylim=(-5, 28), yticks=[0, 10, 20])
+    ax.set(xlim=(OWN[0], OWN[-1]))
 
 
 def _band(ax, x: np.ndarray, table: pd.DataFrame, colour: str) -> None:
@@ -126,44 +130,7 @@ def _draw_slopes(ax, sector: str, schools: int, found: JohnsonNeyman, band: pd.D
     chosen = students(schools).query("catholic == @SECTORS[@sector]")
     at = np.repeat(np.unique(chosen[MODERATOR]), 3)
     ax.plot(at, np.tile([-3.5, -3.2, np.nan], len(at) // 3), color=PALETTE["grey"], lw=1)
-    ax.set(title="Slope of SES", xlabel="mean SES of the school", ylabel="points for one unit")
-    ax.set(xlim=MEANS, xticks=[-1, -0.5, 0, 0.5], ylim=(-3.5, 6), yticks=[-2, 0, 2, 4, 6])
+    ax.set(xlim=MEANS)
 
 
-def _description(
-    sector: str, mean_ses: float, schools: int, level: str, readouts: dict[str, str]
-) -> str:
-    slope, interval, bounds = readouts.values()
-    where = f"touches zero at a mean SES of {bounds}"
-    if bounds == "none":
-        where = f"does not touch zero between {signed(MEANS[0])} and {signed(MEANS[1])}"
-    return (
-        f"Left, expected math against SES from the school's mean, in {sector} schools with a mean "
-        f"SES of {signed(mean_ses)}, a line with its {level} band, and dashed the same for the "
-        f"other sector. Right, the slope along the mean SES: here {slope}, {level} interval "
-        f"{interval}; the band {where}, and the region where it leaves out zero is shaded. Fitted "
-        f"to {schools} schools."
-    )
-
-
-WIDGET = Widget(
-    name="cross_level",
-    title="Where does the slope differ from zero?",
-    question=(
-        "In which Catholic schools may SES make no difference? Which way does the bound of their "
-        "region move with fewer schools, and which way with less confidence?"
-    ),
-    controls=(
-        Choice("sector", "sector", ("Catholic", "public")),
-        Slider("mean_ses", "mean SES of the school", -1.2, 0.8, 0.1, 0.0,
-               grid=[k / 5 for k in range(-6, 5)]),
-        Slider("schools", "schools in the sample", 40, 160, 20, 160, grid=(40, 80, 160)),
-        Choice("level", "confidence level", tuple(LEVELS), "95%"),
-    ),
-    draw=draw,
-    chapter=7,
-    answer=(
-        "Here the interval holds zero: in Catholic schools of a low mean SES it may make no "
-        "difference. Fewer schools move the bound up, less confidence moves it down."
-    ),
-)  # fmt: skip
+WIDGET = LESSON.widget(draw)

@@ -17,13 +17,14 @@ import numpy as np
 
 from mlteach.core.distributions import normal_quantile, two_sided_t
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+
+LESSON = Lesson.beside(__file__)
 
 PLACES, STUDIES, FILES, LEVEL = 200, 100, 20, 0.95
 SEED = 15
-FIML, ONE, POOLED = "FIML, nothing filled", "one filled file", "20 filled files, pooled"
+FIML, ONE, POOLED = LESSON.options("method")
 LIMIT = 1.3
 #: So many standard errors are the spread of the estimates when filling has pretended too much.
 PRETENDED = 2.0
@@ -68,17 +69,15 @@ def draw(missing: int, method: str, sample: int) -> Panel:
     """Draw the coverage that each method promises, beside a hundred intervals."""
     estimate, se = intervals(missing, method, sample)
     held = np.abs(estimate) <= normal_quantile(LEVEL) * se
-    shown, (left, right) = figure((1, 1.15))
+    shown, (left, right) = LESSON.figure()
     _draw_coverage(left, missing, method)
     _draw_intervals(right, estimate, se, held)
-    readouts = {
-        "values that count": f"{PLACES if method == ONE else PLACES * (100 - missing) // 100}",
-        "SE reported": f"{se.mean():.3f}",
-        "spread of the estimates": f"{estimate.std():.3f}",
-        f"of these {STUDIES} intervals hold": f"{held.sum()}",
-    }
-    solved = estimate.std() >= PRETENDED * se.mean()
-    return Panel(shown, readouts, _description(missing, method, readouts), solved)
+    count = PLACES if method == ONE else PLACES * (100 - missing) // 100
+    return LESSON.panel(
+        shown, estimate.std() >= PRETENDED * se.mean(), count=count, se=se.mean(),
+        spread=estimate.std(), holds=held.sum(), missing=missing, method=method,
+        places=PLACES, studies=STUDIES,
+    )  # fmt: skip
 
 
 def _draw_coverage(ax, missing: int, method: str) -> None:
@@ -90,9 +89,6 @@ def _draw_coverage(ax, missing: int, method: str) -> None:
     ax.plot(missing, at, "o", ms=10, color=PALETTE["vermillion" if one else "blue"])
     ax.text(34, 0.965, "FIML, pooled", color=PALETTE["blue"])
     ax.text(3, 0.58, "one file", color=PALETTE["vermillion"])
-    ax.set(title="Coverage by the formula", xlabel="values missing, %")
-    ax.set(xlim=(-3, 83), ylim=(0.3, 1.0), xticks=[0, 20, 40, 60, 80], yticks=[0.5, 0.7, LEVEL])
-    ax.set_yticklabels(["50%", "70%", "95%"])
 
 
 def _draw_intervals(ax, estimate: np.ndarray, se: np.ndarray, held: np.ndarray) -> None:
@@ -107,38 +103,7 @@ def _draw_intervals(ax, estimate: np.ndarray, se: np.ndarray, held: np.ndarray) 
         )  # fmt: skip
     ax.axhline(0, color=PALETTE["black"], lw=1.6)
     ax.text(2, 1.1, f"{(~held).sum()} of {STUDIES} miss", color=PALETTE["vermillion"], fontsize=15)
-    ax.set(title="95% intervals, log ratio", xlabel="studies, by estimate")
-    ax.set(xlim=(-2, STUDIES + 1), xticks=[])
-    ax.set(ylim=(-LIMIT, LIMIT), yticks=[-1, -0.5, 0, 0.5, 1])
+    ax.set(xlim=(-2, STUDIES + 1), ylim=(-LIMIT, LIMIT))
 
 
-def _description(missing: int, method: str, readouts: dict[str, str]) -> str:
-    counted, se, spread, holds = readouts.values()
-    return (
-        f"With {missing}% of {PLACES} places empty, {method}: {counted} values a group count, the "
-        f"standard error reported is {se}, the estimates of {STUDIES} studies spread by {spread}, "
-        f"and {holds} of the intervals hold the truth. The curve of one filled file falls with the "
-        "share that is missing; FIML and pooling stay at 95%."
-    )
-
-
-WIDGET = Widget(
-    name="fiml_or_filling",
-    title="What filling up pretends",
-    question=(
-        "Start with half of the values missing. Which of the three ways keeps its promise? Now "
-        "make more and more values up: what happens to the standard error that one filled file "
-        "reports, and what to the spread of the estimates?"
-    ),
-    controls=(
-        Slider("missing", "values missing", 0, 80, 5, 50, "%", grid=range(0, 90, 10)),
-        Choice("method", "analysis", (FIML, ONE, POOLED), ONE),
-        Slider("sample", "sample of 100 studies", 1, 20, 1, 1, grid=(1, 2, 3, 4, 5)),
-    ),
-    draw=draw,
-    chapter=15,
-    answer=(
-        "The estimates spread twice as far as the standard error says, or farther: it is that of "
-        "200 values, however many there are. FIML and pooling tell what is known."
-    ),
-)
+WIDGET = LESSON.widget(draw)

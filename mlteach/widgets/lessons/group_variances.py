@@ -12,9 +12,10 @@ from functools import cache
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+
+LESSON = Lesson.beside(__file__)
 
 CLUSTERS, MEMBERS = 8, 7
 SEED = 14
@@ -45,25 +46,20 @@ def draw(icc: float, vr_within: float, vr_between: float) -> Panel:
     parts = variances(icc, vr_within, vr_between)
     iccs = [tau2 / (tau2 + sigma2) for tau2, sigma2 in parts]
 
-    shown, (left, right) = figure((1.7, 1))
+    shown, (left, right) = LESSON.figure()
     for k, (tau2, sigma2) in enumerate(parts):
         _draw_clusters(left, k, tau2, sigma2)
         _draw_bar(right, k, tau2, sigma2, iccs[k])
-    left.set(title="Members and true cluster means", xlabel="clusters", ylabel="score")
-    left.set(xlim=(0, 2 * CLUSTERS + 2), xticks=[])
-    left.set(ylim=(-LIMIT, LIMIT), yticks=[-10, -5, 0, 5, 10])
+    left.set(xlim=(0, 2 * CLUSTERS + 2), ylim=(-LIMIT, LIMIT))
     right.text(0, 1.6, "■ between", color=PALETTE["vermillion"])
     right.text(13.2, 1.6, "■ within", color=PALETTE["sky"])
-    right.set(title="Their variances", xlabel="τ² + σ²")
-    right.set(xlim=(0, LONGEST), xticks=[0, 10, 20], ylim=(1.75, -0.5), yticks=[])
-    readouts = {
-        "ICC, group 1": f"{iccs[0]:.2f}",
-        "ICC, group 2": f"{iccs[1]:.2f}",
-        "between, τ²": " and ".join(f"{tau2:.1f}" for tau2, _ in parts),
-        "within, σ²": " and ".join(f"{sigma2:.1f}" for _, sigma2 in parts),
-    }
-    solved = vr_within == vr_between != 1
-    return Panel(shown, readouts, _description(readouts, vr_within, vr_between), solved)
+    right.set(xlim=(0, LONGEST))
+    return LESSON.panel(
+        shown, vr_within == vr_between != 1, one=iccs[0], two=iccs[1],
+        between=" and ".join(f"{tau2:.1f}" for tau2, _ in parts),
+        within=" and ".join(f"{sigma2:.1f}" for _, sigma2 in parts),
+        vr_within=vr_within, vr_between=vr_between, clusters=CLUSTERS, members=MEMBERS,
+    )  # fmt: skip
 
 
 def _draw_clusters(ax, group: int, tau2: float, sigma2: float) -> None:
@@ -82,50 +78,4 @@ def _draw_bar(ax, group: int, tau2: float, sigma2: float, icc: float) -> None:
     ax.text(0, group - 0.28, f"{NAMES[group]}, ICC {icc:.2f}")
 
 
-def _description(readouts: dict[str, str], vr_within: float, vr_between: float) -> str:
-    one, two, between, within = readouts.values()
-    return (
-        f"Left, {CLUSTERS} clusters of {MEMBERS} members in each of two groups: the variances "
-        f"between clusters are {between}, those within {within}. The ratios, group 1 to group 2, "
-        f"are {vr_between:.2f} between and {vr_within:.2f} within. Right, a bar for each group of "
-        f"the variance between and within; the part between is {one} of the bar of group 1 and "
-        f"{two} of that of group 2."
-    )
-
-
-WIDGET = Widget(
-    name="group_variances",
-    title="An ICC is a quotient",
-    question=(
-        "Here clusters of both groups differ equally, and yet the ICCs are not equal. Now give "
-        "the groups equal ICCs although nothing else is equal, and then a group whose clusters "
-        "differ less than those of the other, but whose ICC is larger."
-    ),
-    controls=(
-        Slider("icc", "ICC of group 1", 0.05, 0.5, 0.01, 0.16, grid=(0.05, 0.1, 0.16, 0.3, 0.5)),
-        Slider(
-            "vr_within",
-            "ratio within, group 1 / 2",
-            0.5,
-            5.0,
-            0.05,
-            0.8,
-            grid=(0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.0, 3.0, 5.0),
-        ),
-        Slider(
-            "vr_between",
-            "ratio between, group 1 / 2",
-            0.5,
-            5.0,
-            0.05,
-            1.0,
-            grid=(0.5, 0.65, 0.8, 1.0, 1.25, 1.6, 2.0, 3.0, 5.0),
-        ),
-    ),
-    draw=draw,
-    chapter=14,
-    answer=(
-        "Equal ICCs, and neither variance is equal: both ratios are the same, and an ICC is a "
-        "quotient."
-    ),
-)
+WIDGET = LESSON.widget(draw)

@@ -17,15 +17,16 @@ from scipy import special
 
 from mlteach.core.distributions import two_sided_t
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+
+LESSON = Lesson.beside(__file__)
 
 SCHOOLS, TAU = 12, 0.6
 SEED = 43
 #: Half of a normal distribution lies within the first, 80% within the second, in SDs.
 HALF, MOST = 0.6745, 1.2816
-LIMIT, HIGHEST = 5.4, 5.0
+LIMIT = 5.4
 RANKS = np.linspace(0.02, 0.98, 49)
 KINDS = (("blue", "o", "-"), ("orange", "D", "--"))
 
@@ -56,18 +57,15 @@ def draw(alpha0: float, alpha1: float, sigma_v: float, correlation: float) -> Pa
     first, second, w = standard_effects()
     v = sigma_v * (correlation * first + (1 - correlation**2) ** 0.5 * second)
     sigma = np.exp((alpha0 + alpha1 * w + v) / 2)
-    shown, (left, right) = figure((1.1, 1))
+    shown, (left, right) = LESSON.figure()
     _draw_schools(left, TAU * first, sigma, w)
     _draw_variances(right, alpha0, alpha1, sigma_v)
     median, average = median_and_average(alpha0, sigma_v)
-    readouts = {
-        "median variance, w = 0": f"{median:.2f}",
-        "average variance, w = 0": f"{average:.2f}",
-        "w = 1 to w = 0": f"× {np.exp(alpha1):.2f}",
-        "schools below the average": f"{below_average(sigma_v):.0%}",
-    }
-    solved = sigma_v > 0.4 and readouts["average variance, w = 0"] == "1.00"
-    return Panel(shown, readouts, _description(readouts, sigma), solved)
+    return LESSON.panel(
+        shown, sigma_v > 0.4 and f"{average:.2f}" == "1.00", median=median, average=average,
+        factor=np.exp(alpha1), below=below_average(sigma_v),
+        schools=SCHOOLS, least=sigma.min(), most=sigma.max(),
+    )  # fmt: skip
 
 
 def _draw_schools(ax, u: np.ndarray, sigma: np.ndarray, w: np.ndarray) -> None:
@@ -78,9 +76,7 @@ def _draw_schools(ax, u: np.ndarray, sigma: np.ndarray, w: np.ndarray) -> None:
         ax.vlines(x, y - HALF * s, y + HALF * s, color=PALETTE[colour], lw=8)
         ax.plot(x, y, marker, ms=5, color="white")
         ax.text(1 + 3 * kind, 4.6, f"w = {kind}", color=PALETTE[colour])
-    ax.set(title="Students: middle 50% and 80%", xlabel="schools, ordered by mean")
-    ax.set(ylabel="score", xlim=(0.3, SCHOOLS + 0.7), xticks=[])
-    ax.set(ylim=(-LIMIT, LIMIT), yticks=[-4, -2, 0, 2, 4])
+    ax.set(xlim=(0.3, SCHOOLS + 0.7), ylim=(-LIMIT, LIMIT))
 
 
 def _draw_variances(ax, alpha0: float, alpha1: float, sigma_v: float) -> None:
@@ -92,55 +88,6 @@ def _draw_variances(ax, alpha0: float, alpha1: float, sigma_v: float) -> None:
         ax.plot(0.5, median, "o", ms=9, color=PALETTE[colour])
         ax.plot(below_average(sigma_v), average, "^", ms=11, color=PALETTE[colour])
     ax.text(0.03, 4.6, "● median  ▲ average")
-    ax.set(title="Variance in a school", xlabel="schools, by variance", ylabel="variance, σ²")
-    ax.set(xlim=(0, 1), ylim=(0, HIGHEST), yticks=[0, 1, 2, 3, 4])
-    ax.set_xticks([0, 0.5, 1], ["0", "50%", "100%"])
 
 
-def _description(readouts: dict[str, str], sigma: np.ndarray) -> str:
-    median, average, factor, below = readouts.values()
-    return (
-        f"Left, {SCHOOLS} schools ordered by their mean, with standard deviations of their "
-        f"students from {sigma.min():.2f} to {sigma.max():.2f}. Right, the variance in a school "
-        f"against its rank: for w = 0 the median is {median} and the average {average}, and "
-        f"{below} of the schools lie below the average; for w = 1 all variances are {factor}."
-    )
-
-
-WIDGET = Widget(
-    name="location_scale",
-    title="Schools that differ in spread",
-    question=(
-        "Let σᵥ grow, and keep the average variance for w = 0 at 1.00: which slider has to follow, "
-        "and what happens to the median? Then make the schools with high means the mixed "
-        "ones. Does that change the right picture?"
-    ),
-    controls=(
-        Slider(
-            "alpha0",
-            "log variance, α₀",
-            -0.4,
-            0.3,
-            0.02,
-            -0.08,
-            grid=(-0.32, -0.18, -0.08, 0.0, 0.2),
-        ),
-        Slider("alpha1", "effect of w, α₁", -0.5, 0.5, 0.05, 0.5, grid=(-0.5, 0.0, 0.5)),
-        Slider(
-            "sigma_v",
-            "SD of log variance, σᵥ",
-            0.0,
-            0.8,
-            0.05,
-            0.4,
-            grid=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
-        ),
-        Slider("correlation", "corr(u, v)", -0.9, 0.9, 0.1, 0.0, grid=(-0.8, 0.0, 0.8)),
-    ),
-    draw=draw,
-    chapter=10,
-    answer=(
-        "The average is 1.00 again: α₀ had to fall by half of what var(v) grew, and the median "
-        "fell with it."
-    ),
-)
+WIDGET = LESSON.widget(draw)

@@ -18,9 +18,10 @@ from scipy import special
 
 from mlteach.core.distributions import chi2_sf
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+
+LESSON = Lesson.beside(__file__)
 
 #: Midpoints of equal parts of probability, at which SSW is taken.
 PROBABILITIES = (np.arange(200) + 0.5) / 200
@@ -60,14 +61,14 @@ class Estimate:
 
 def draw(schools: int, n: int, icc: float, p2: int) -> Panel:
     """Draw both distributions with the share of zeros and the mean."""
-    shown, axes = figure((1, 1))
+    shown, axes = LESSON.figure()
     found = {method: Estimate(method, schools, n, icc, p2) for method in METHODS}
     for ax, (method, estimate) in zip(axes, found.items(), strict=True):
         _draw_distribution(ax, method, estimate)
-    readouts = {f"{method}, mean / truth": f"{e.mean:.2f}" for method, e in found.items()}
-    readouts |= {f"{method}, exactly zero": f"{e.zero:.1%}" for method, e in found.items()}
+    values = {method: estimate.mean for method, estimate in found.items()}
+    values |= {f"{method}_zero": estimate.zero for method, estimate in found.items()}
     half = 0.45 < found["ML"].mean < 0.55
-    return Panel(shown, readouts, _description(schools, n, icc, readouts), half)
+    return LESSON.panel(shown, half, **values, schools=schools, n=n, icc=icc)
 
 
 def _draw_distribution(ax, method: str, estimate: Estimate) -> None:
@@ -82,36 +83,6 @@ def _draw_distribution(ax, method: str, estimate: Estimate) -> None:
     ax.plot(estimate.mean, 0.7, "v", ms=11, color=PALETTE["green"])
     place = np.clip(estimate.mean, *MEANS_AT)
     ax.text(place, 0.76, f"mean {estimate.mean:.2f}", color=PALETTE["green"], ha="center")
-    ax.set(title=method, xlabel="estimate / true τ²", xlim=(-0.35, 4.1))
-    ax.set_xticks([0, 1, 2, 3, 4], ["0", "1", "2", "3", "4+"])
-    ax.set(ylim=(0, 1.02), yticks=[0, 0.25, 0.5, 0.75])
-    ax.set_yticklabels(["0", "25%", "50%", "75%"])
 
 
-def _description(schools: int, n: int, icc: float, readouts: dict[str, str]) -> str:
-    ml, reml, ml_zero, reml_zero = readouts.values()
-    return (
-        f"Two distributions of the estimated variance between {schools} schools of {n} at an ICC "
-        f"of {icc:.2f}, in multiples of the truth: by ML the mean is {ml} and {ml_zero} of the "
-        f"estimates are exactly zero, by REML it is {reml} with {reml_zero} at zero."
-    )
-
-
-WIDGET = Widget(
-    name="ml_reml",
-    title="What few schools say about a variance",
-    question=(
-        "Find a study in which ML loses about half of the variance on average. Then find one in "
-        "which REML is too large on average, and say what the estimates of exactly zero have to do "
-        "with it."
-    ),
-    controls=(
-        Slider("schools", "schools, J", 5, 50, 1, 20, grid=(5, 6, 7, 8, 10, 14, 20, 30, 50)),
-        Slider("n", "students per school, n", 5, 50, 1, 20, grid=(5, 20, 50)),
-        Slider("icc", "ICC", 0.05, 0.5, 0.01, 0.2, grid=(0.05, 0.1, 0.2, 0.5)),
-        Slider("p2", "coefficients of schools, p₂", 1, 4, 1, 1, grid=(1, 2, 4)),
-    ),
-    draw=draw,
-    chapter=9,
-    answer="Here ML loses about half of the variance: few schools, and many coefficients of them.",
-)
+WIDGET = LESSON.widget(draw)

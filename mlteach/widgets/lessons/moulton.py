@@ -15,9 +15,10 @@ import numpy as np
 from mlteach.core.distributions import t_quantile, two_sided_t
 from mlteach.core.palette import PALETTE
 from mlteach.questions.design_effects import moulton_factor
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+
+LESSON = Lesson.beside(__file__)
 
 CLUSTERS, STUDIES = 40, 2000
 SEED = 1986
@@ -25,7 +26,6 @@ LEVEL = 0.95
 SIZES = np.geomspace(1, 100, 30)
 #: Of the bars, in critical values: one of them ends where the test begins to reject.
 EDGES = np.arange(-12, 13) / 2
-TICKS = np.arange(-10, 11, 5)
 
 
 @cache
@@ -77,16 +77,14 @@ def draw(n: int, icc_x: float, icc_y: float) -> Panel:
     df = CLUSTERS * n - 2
     alarms = float((np.abs(slope / se) > t_quantile(LEVEL, df)).mean())
 
-    shown, (left, right) = figure((1, 1.1))
+    shown, (left, right) = LESSON.figure()
     _draw_errors(left, n, icc_x, icc_y)
     _draw_tests(right, slope / se, df, alarms)
-    readouts = {
-        "true SE / OLS SE": f"{factor:.2f}",
-        "in the simulation": f"{slope.std() / (se**2).mean() ** 0.5:.2f}",
-        "false alarms": f"{alarms:.1%}",
-        "expected by the formula": f"{expected_alarms(factor):.1%}",
-    }
-    return Panel(shown, readouts, _description(n, factor, alarms), 0.45 < alarms < 0.55)
+    return LESSON.panel(
+        shown, 0.45 < alarms < 0.55, factor=factor, alarms=alarms, n=n,
+        ratio=slope.std() / (se**2).mean() ** 0.5, expected=expected_alarms(factor),
+        clusters=CLUSTERS, studies=STUDIES,
+    )  # fmt: skip
 
 
 def _draw_errors(ax, n: int, icc_x: float, icc_y: float) -> None:
@@ -99,11 +97,6 @@ def _draw_errors(ax, n: int, icc_x: float, icc_y: float) -> None:
     ax.vlines(n, claimed, true, color=PALETTE["vermillion"], lw=3.5)
     ax.plot(n, true, "o", ms=10, color=PALETTE["blue"])
     ax.plot(n, claimed, "o", ms=8, color=PALETTE["grey"])
-    ax.set(title="Standard error", xlabel="members per cluster, n", ylabel="standardised SE")
-    ax.set(xscale="log", xlim=(0.85, 125), yscale="log", ylim=(0.0125, 0.3))
-    ax.set_xticks([1, 5, 20, 100], ["1", "5", "20", "100"])
-    ax.set_yticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
-    ax.minorticks_off()
     ax.legend(loc="upper right", ncols=2, borderaxespad=0, handlelength=1.4, columnspacing=1)
 
 
@@ -118,47 +111,6 @@ def _draw_tests(ax, t: np.ndarray, df: int, alarms: float) -> None:
     ax.text(0.6, 0.86, f"{alarms:.0%}", color=PALETTE["vermillion"], fontsize=22,
             transform=ax.transAxes)  # fmt: skip
     ax.text(0.6, 0.77, "false alarms", color=PALETTE["vermillion"], transform=ax.transAxes)
-    ax.set(title=f"{STUDIES:,} studies without effect", xlabel="slope / OLS SE")
-    ax.set(xlim=(-12.2, 12.2), xticks=TICKS, ylim=(0, 0.42), yticks=[0, 0.2, 0.4])
-    ax.set_yticklabels(["0", "20%", "40%"])
 
 
-def _description(n: int, factor: float, alarms: float) -> str:
-    return (
-        f"Left, the standard error of the slope against members per cluster on logarithmic axes: "
-        f"with {n} members in each of {CLUSTERS} clusters the true one is {factor:.2f} times what "
-        f"OLS claims. Right, the slopes of {STUDIES:,} simulated studies without an effect, "
-        f"divided by their OLS standard error, beside the steps that OLS expects: {alarms:.1%} lie "
-        "so far out that a test at 5% rejects."
-    )
-
-
-WIDGET = Widget(
-    name="moulton",
-    title="How wrong is OLS?",
-    question=(
-        "Find a setting in which OLS calls about half of the studies significant. Then "
-        "mend the test by moving one slider only. How many of the three can do it?"
-    ),
-    controls=(
-        Slider(
-            "n", "members per cluster, n", 1, 100, 1, 20, grid=(1, 2, 5, 10, 20, 30, 50, 70, 100)
-        ),
-        Slider("icc_x", "ICC of x", 0.0, 1.0, 0.05, 1.0, grid=(0.0, 0.1, 0.25, 0.5, 0.75, 1.0)),
-        Slider(
-            "icc_y",
-            "ICC of y",
-            0.0,
-            0.3,
-            0.01,
-            0.1,
-            grid=(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
-        ),
-    ),
-    draw=draw,
-    chapter=2,
-    answer=(
-        "Half of these studies are called significant, and there is nothing to find. Each of the "
-        "three sliders, at its lower end, makes the test honest again."
-    ),
-)
+WIDGET = LESSON.widget(draw)

@@ -12,9 +12,11 @@ from functools import cache
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Slider
-from mlteach.widgets.look import figure, signed
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.look import signed
+
+LESSON = Lesson.beside(__file__)
 
 CLUSTERS = 14
 SEED = 7
@@ -51,19 +53,20 @@ def draw(tau00: float, tau11: float, rho: float, zero: float) -> Panel:
     if here * tau11 > 1e-12:  # else one of the two is zero, or its rounding
         correlation = (tau01 + zero * tau11) / (here * tau11) ** 0.5
 
-    shown, (left, right) = figure((1, 1))
+    shown, (left, right) = LESSON.figure()
     _draw_lines(left, *effects(tau00, tau11, rho), zero, here)
     curve = SIGMA2 + between(PLACES, tau00, tau11, rho)
     bottom = None if lowest is None else (lowest, SIGMA2 + tau00 * (1 - rho**2))
     _draw_variance(right, curve, bottom, zero, here)
-    readouts = {
-        "intercept variance": f"{here:.2f}",
-        "correlation with the slope": "none" if correlation is None else signed(correlation),
-        "share between clusters": f"{here / (here + SIGMA2):.0%}",
-        "variance lowest at": "nowhere" if lowest is None else f"x = {signed(lowest)}",
-    }
-    one_point = abs(rho) == 1 and tau00 * tau11 > 0
-    return Panel(shown, readouts, _description(readouts, zero, curve), one_point)
+    low = "nowhere" if lowest is None else f"x = {signed(lowest)}"
+    r = "none" if correlation is None else signed(correlation)
+    return LESSON.panel(
+        shown, abs(rho) == 1 and tau00 * tau11 > 0, here=here, share=here / (here + SIGMA2),
+        correlation=r, lowest=low, zero=signed(zero), clusters=CLUSTERS,
+        first=curve[0], middle=curve[len(curve) // 2], last=curve[-1],
+        is_lowest="the same everywhere" if lowest is None else f"lowest at {low}",
+        correlated="no correlation" if correlation is None else f"a correlation of {r}",
+    )  # fmt: skip
 
 
 def _draw_lines(ax, heights: np.ndarray, slopes: np.ndarray, zero: float, here: float) -> None:
@@ -74,8 +77,6 @@ def _draw_lines(ax, heights: np.ndarray, slopes: np.ndarray, zero: float, here: 
     ax.plot(ends[:, 0], SLOPE * ends[:, 0], color=PALETTE["black"], lw=2.8)
     spread = SLOPE * zero + here**0.5 * np.array([-1, 1])
     ax.plot([zero, zero], spread, color=PALETTE["vermillion"], lw=4.5)
-    ax.set(title="Lines of the clusters", ylabel="expected y", ylim=(-6.3, 6.3))
-    ax.set(yticks=[-5, 0, 5])
     _mark_zero(ax, zero)
 
 
@@ -86,51 +87,11 @@ def _draw_variance(ax, curve: np.ndarray, bottom: tuple | None, zero: float, her
     ax.plot([zero, zero], [SIGMA2, SIGMA2 + here], color=PALETTE["vermillion"], lw=4.5)
     if bottom and abs(bottom[0]) <= REACH:
         ax.plot(*bottom, "o", ms=11, mew=2.6, mec=PALETTE["blue"], mfc="white")
-    ax.set(title="Variance of y", ylabel="variance", ylim=(0, 8.5), yticks=[0, 2, 4, 6, 8])
     _mark_zero(ax, zero)
 
 
 def _mark_zero(ax, zero: float) -> None:
     ax.axvline(zero, ls=":", color=PALETTE["grey"], lw=1.8)
-    ax.set(xlabel="x", xlim=(-REACH - 0.15, REACH + 0.15), xticks=[-2, -1, 0, 1, 2])
 
 
-def _description(readouts: dict[str, str], zero: float, curve: np.ndarray) -> str:
-    variance, correlation, share, lowest = readouts.values()
-    lowest = "the same everywhere" if lowest == "nowhere" else f"lowest at {lowest}"
-    correlation = "no correlation" if correlation == "none" else f"a correlation of {correlation}"
-    return (
-        f"Left, the lines of {CLUSTERS} clusters and their average, from x = −2 to 2. Right, the "
-        f"variance of y along x: {curve[0]:.2f} at −2, {curve[len(curve) // 2]:.2f} at 0, "
-        f"{curve[-1]:.2f} at 2, {lowest}. With zero at x = {signed(zero)} the intercepts have the "
-        f"variance {variance}, {share} of the whole, and {correlation} with the slopes."
-    )
-
-
-WIDGET = Widget(
-    name="random_slopes",
-    title="A fan of lines and its variance",
-    question=(
-        "Move only the zero of x: which numbers change, although the lines do not? Then let all "
-        "lines meet in one point. What is the variance of y there?"
-    ),
-    controls=(
-        Slider(
-            "tau00", "variance of heights at x = 0, τ₀₀", 0.0, 1.5, 0.1, 0.6, grid=(0.2, 0.6, 1.2)
-        ),
-        Slider("tau11", "variance of slopes, τ₁₁", 0.0, 0.5, 0.05, 0.2, grid=(0.0, 0.2, 0.5)),
-        Slider(
-            "rho",
-            "correlation at x = 0, ρ",
-            -1.0,
-            1.0,
-            0.1,
-            0.3,
-            grid=(-1.0, -0.8, -0.6, -0.3, 0.0, 0.3, 0.6, 0.8, 1.0),
-        ),
-        Slider("zero", "zero of x moved to", -2.0, 2.0, 0.1, 0.0, grid=(-2.0, -1.0, 0.0, 1.0, 2.0)),
-    ),
-    draw=draw,
-    chapter=7,
-    answer="All lines meet in one point, and there the clusters differ no more: only σ² is left.",
-)
+WIDGET = LESSON.widget(draw)

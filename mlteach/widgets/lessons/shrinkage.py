@@ -13,9 +13,10 @@ import numpy as np
 
 from mlteach.core.palette import PALETTE
 from mlteach.data.shipped import load
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+
+LESSON = Lesson.beside(__file__)
 
 SEED = 8
 #: Every fourth of the 160 schools, ordered by size, has an arrow; the errors are those of all.
@@ -71,16 +72,14 @@ def draw(tau2: float, sigma2: float, share: int, sample: int) -> Panel:
     guesses = {"grand mean": grand, "own mean": own, "shrunken mean": partial}
     miss = {name: error(g, others) for name, g in guesses.items()}
 
-    shown, (left, right) = figure((1.45, 1))
+    shown, (left, right) = LESSON.figure()
     _draw_arrows(left, own[::EVERY], partial[::EVERY], grand)
     _draw_errors(right, miss)
-    readouts = {
-        "average weight of own mean": f"{weight.mean():.2f}",
-        "error of own means": f"{miss['own mean']:.2f} points",
-        "error of shrunken means": f"{miss['shrunken mean']:.2f} points",
-    }
-    solved = miss["shrunken mean"] <= least_error(share, sample) + AS_GOOD
-    return Panel(shown, readouts, _description(n, readouts, miss), solved)
+    return LESSON.panel(
+        shown, miss["shrunken mean"] <= least_error(share, sample) + AS_GOOD,
+        weight=weight.mean(), fewest=n.min(), most=n.max(), best=min(miss, key=miss.get),
+        **{name.partition(" ")[0]: value for name, value in miss.items()},
+    )  # fmt: skip
 
 
 def _draw_arrows(ax, own: np.ndarray, partial: np.ndarray, grand: float) -> None:
@@ -91,9 +90,7 @@ def _draw_arrows(ax, own: np.ndarray, partial: np.ndarray, grand: float) -> None
     ax.plot(at, partial, "D", ms=5.5, mew=0, color=PALETTE["vermillion"])
     ax.text(0, 25.7, "● own mean", color=PALETTE["sky"])
     ax.text(17, 25.7, "◆ shrunken mean", color=PALETTE["vermillion"])
-    ax.set(title="A quarter of the schools", ylabel="mathematics")
-    ax.set(xlabel="schools, from small to large", xlim=(-1, len(own)), xticks=[])
-    ax.set(ylim=(LOWEST, HIGHEST), yticks=[0, 10, 20])
+    ax.set(xlim=(-1, len(own)), ylim=(LOWEST, HIGHEST))
 
 
 def _draw_errors(ax, miss: dict[str, float]) -> None:
@@ -101,48 +98,6 @@ def _draw_errors(ax, miss: dict[str, float]) -> None:
     ax.barh(range(3), list(miss.values()), height=0.42, color=colours)
     for k, (name, value) in enumerate(miss.items()):
         ax.text(0.05, k + 0.3, f"{name}: {value:.2f}")
-    ax.set(title="Error, all schools", xlabel="points (RMS)")
-    ax.set(xlim=(0, 5), xticks=[0, 2, 4], ylim=(-0.4, 2.7), yticks=[])
 
 
-def _description(n: np.ndarray, readouts: dict[str, str], miss: dict[str, float]) -> str:
-    best = min(miss, key=miss.get)
-    return (
-        f"Left, arrows from the mean of the drawn students, {n.min()} to {n.max()} a school, to "
-        f"the shrunken mean, on average by a weight of {readouts['average weight of own mean']}. "
-        "Right, how far the guesses are from the mean of the students that were not drawn: grand "
-        f"mean {miss['grand mean']:.2f} points, own means {miss['own mean']:.2f}, shrunken means "
-        f"{miss['shrunken mean']:.2f}; the {best} is best."
-    )
-
-
-WIDGET = Widget(
-    name="shrinkage",
-    title="How far to draw in",
-    question=(
-        "You saw a tenth of the students. Move both variances until the shrunken means come "
-        "closest to what the other students score. Is there more than one place that does it? "
-        "And how much is left to gain if half of the students were seen?"
-    ),
-    controls=(
-        Slider(
-            "tau2",
-            "variance between, τ²",
-            0.0,
-            64.0,
-            0.5,
-            64.0,
-            grid=(0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 16.0, 32.0, 64.0),
-        ),
-        Slider("sigma2", "variance within, σ²", 5, 80, 1, 20, grid=(10, 20, 40, 80)),
-        Slider("share", "students seen", 10, 50, 5, 10, "%", grid=(10, 25, 50)),
-        Slider("sample", "sample", 1, 9, 1, 1, grid=(1, 2, 3)),
-    ),
-    draw=draw,
-    chapter=8,
-    answer=(
-        "Closer the shrunken means do not come. Only the ratio of both variances counts: double "
-        "both, and all stays. With half of the students seen, shrinking gains little."
-    ),
-    ways=2,
-)
+WIDGET = LESSON.widget(draw)

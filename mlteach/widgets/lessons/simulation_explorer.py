@@ -18,9 +18,10 @@ from mlteach.errors import ModelError
 from mlteach.published.wf_criteria import agreement, criteria
 from mlteach.published.wf_simulation import BETWEEN, VR, G, N, conditions, stored_run, true_groups
 from mlteach.study.study import Study
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+
+LESSON = Lesson.beside(__file__)
 
 #: Name in the stored table, ticks in percent, and ends. RMSE and bias are relative to the truth.
 CRITERIA = {
@@ -108,22 +109,20 @@ def draw(criterion: str, vr: int, between: float, n: str, g: str) -> Panel:
     chosen = number(**setting, n=int(n), g=int(g))
     here = results().loc[chosen, CRITERIA[criterion][0]]
 
-    shown, (left, right) = figure((1.3, 1))
+    shown, (left, right) = LESSON.figure()
     _draw_criterion(left, criterion, setting)
     at = int(g) * LINES[int(n)][2], height(criterion, here["ours"])
     left.plot(*at, "o", ms=17, mfc="none", mec=PALETTE["black"], mew=2)
     covered = _draw_intervals(right, intervals(chosen))
     half = normal_quantile(0.95) * here["mcse"]
-    readouts = {
-        "ours": signed(here["ours"], 1) + "%",
-        "95% Monte Carlo interval": f"{signed(here['ours'] - half, 1)} to "
-        f"{signed(here['ours'] + half, 1)}",
-        "published": signed(here["published"], 2) + "%",
-        "difference, in SE": signed(here["z"], 1),
-    }
     is_asked = criterion == FIRST and vr == VR[0]  # so that each variance counts once
-    solved = is_asked and (int(n), int(g)) == better(criterion, vr, between)
-    return Panel(shown, readouts, _description(criterion, chosen, covered, readouts), solved)
+    return LESSON.panel(
+        shown, is_asked and (int(n), int(g)) == better(criterion, vr, between),
+        ours=signed(here["ours"], 1), low=signed(here["ours"] - half, 1),
+        high=signed(here["ours"] + half, 1), published=signed(here["published"], 2),
+        z=signed(here["z"], 1), criterion=criterion, chosen=chosen, covered=covered, shown=SHOWN,
+        vr=vr, between=between, n=int(n), g=int(g),
+    )  # fmt: skip
 
 
 def signed(value: float, decimals: int) -> str:
@@ -146,15 +145,9 @@ def _draw_criterion(ax, criterion: str, setting: dict[str, float]) -> None:
         there = height(criterion, rows["published"].to_numpy())
         ax.plot(x * ASIDE, there, symbol, **HOLLOW, mec=color)
     _write_key(ax)
-    ax.set(
-        title=f"{criterion[0].upper()}{criterion[1:]}",
-        xlabel="clusters, g",
-        ylabel="percent",
-    )
-    ax.set(xscale="log", xlim=(155, 1350), ylim=(0, 1.14))
+    ax.set(title=f"{criterion[0].upper()}{criterion[1:]}")
     ax.set_xticks(G, [f"{g:,}" for g in G])
     ax.set_yticks(height(criterion, np.array(ticks)), [signed(t, 0) for t in ticks])
-    ax.minorticks_off()
 
 
 def _write_key(ax) -> None:
@@ -178,45 +171,8 @@ def _draw_intervals(ax, table: pd.DataFrame) -> int:
         ax.hlines(y[covers == is_in], rows["lower"], rows["upper"], color=PALETTE[colour], lw=wide)
     ax.plot(table["estimate"], y, "o", ms=3.5, mew=0, color=PALETTE["blue"])
     ax.text(LOWEST + 0.15, 37, "negative")
-    ax.set(title="40 of 1,000 estimates", xlabel="τ² estimated / true")
-    ax.set(xlim=(LOWEST, HIGHEST), xticks=[-2, 0, 1, 2, 4], ylim=(-1, 41), yticks=[])
+    ax.set(xlim=(LOWEST, HIGHEST))
     return int(covers.sum())
 
 
-def _description(criterion: str, chosen: int, covered: int, readouts: dict[str, str]) -> str:
-    vr, between, n, g = conditions().loc[chosen]
-    ours, interval, there, z = readouts.values()
-    return (
-        f"Left, {criterion} clusters, in percent, against the number of clusters, a "
-        f"line for each size, in conditions with a variance of {between:.2f} and a variance ratio "
-        f"of {vr:.0f}. Marked is condition {chosen}, {g:,.0f} clusters of {n:.0f}: ours {ours}, "
-        f"95% Monte Carlo interval {interval}, published {there}, a difference of {z} standard "
-        f"errors. Right, every 25th of its 1,000 estimates of one variance between clusters with "
-        f"the interval, by size, as multiples of the true value; {covered} of {SHOWN} intervals "
-        "hold it."
-    )
-
-
-WIDGET = Widget(
-    name="simulation_explorer",
-    title="36 conditions, 36,000 data sets",
-    question=(
-        "2,000 members can be 1,000 clusters of 2 or 200 clusters of 10. Which is better for a "
-        "variance of 0.05 between clusters, and which for one of 0.25? Does the same hold for "
-        "covariances, for the ICC, and for variances within?"
-    ),
-    controls=(
-        Choice("criterion", "criterion", tuple(CRITERIA)),
-        Slider("vr", "variance ratio within", *VR, VR[1] - VR[0], VR[0]),
-        Slider("between", "variance between", *BETWEEN, BETWEEN[1] - BETWEEN[0], BETWEEN[0]),
-        Choice("n", "members, n", tuple(map(str, N))),
-        Choice("g", "clusters, g", tuple(map(str, G))),
-    ),
-    draw=draw,
-    chapter=16,
-    answer=(
-        "A small variance needs large clusters, 200 of 10; for a large one 1,000 clusters of 2 are "
-        "better. Variances within always gain from large clusters."
-    ),
-    ways=2,
-)
+WIDGET = LESSON.widget(draw)

@@ -12,9 +12,11 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Slider
-from mlteach.widgets.look import figure, signed
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.look import signed
+
+LESSON = Lesson.beside(__file__)
 
 #: Cluster means drawn, in SDs of x between clusters.
 CLUSTERS = np.linspace(-1.6, 1.6, 6)
@@ -58,15 +60,13 @@ def draw(within: float, between: float, icc_x: float, n: int, icc_y: float) -> P
     """Draw the lines of both effects and the smushed one, beside the balance of the two."""
     phi = weight(within, between, icc_x, icc_y, n)
     smushed = phi * within + (1 - phi) * between
-    shown, (left, right) = figure((1, 1.1))
+    shown, (left, right) = LESSON.figure()
     _draw_lines(left, within, between, smushed, icc_x)
     _draw_balance(right, within, between, smushed, phi)
-    readouts = {
-        "smushed slope": signed(smushed),
-        "weight of within, φ": f"{phi:.2f}",
-        "weight of between": f"{1 - phi:.2f}",
-    }
-    return Panel(shown, readouts, _description(within, between, readouts), round(phi, 2) < 0.5)
+    return LESSON.panel(
+        shown, round(phi, 2) < 0.5, phi=phi, rest=1 - phi, smushed=signed(smushed),
+        within=signed(within), between=signed(between),
+    )  # fmt: skip
 
 
 def _draw_lines(ax, within: float, between: float, smushed: float, icc_x: float) -> None:
@@ -78,8 +78,7 @@ def _draw_lines(ax, within: float, between: float, smushed: float, icc_x: float)
     x = np.array([-LIMIT, LIMIT])
     ax.plot(x, between * x, "--", color=PALETTE["vermillion"], lw=2.4)
     ax.plot(x, smushed * x, color=PALETTE["black"], lw=3.5)
-    ax.set(title="Clusters and three slopes", xlabel="x", ylabel="y")
-    ax.set(xlim=(-LIMIT, LIMIT), xticks=[-2, 0, 2], ylim=(-LIMIT, LIMIT), yticks=[-2, 0, 2])
+    ax.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT))
 
 
 def _draw_balance(ax, within: float, between: float, smushed: float, phi: float) -> None:
@@ -94,40 +93,7 @@ def _draw_balance(ax, within: float, between: float, smushed: float, phi: float)
     ax.plot([smushed, smushed], [-0.2, 0], color=PALETTE["black"], lw=2.4, zorder=5)
     ax.plot(smushed, -0.28, "^", ms=18, color=PALETTE["black"])
     ax.text(-1.25, -0.72, f"smushed {signed(smushed)}", color=PALETTE["black"])
-    ax.set(title="The balance", xlabel="slope", xlim=(-1.3, 1.3), xticks=[-1, 0, 1])
-    ax.set(ylim=(-0.85, 1.1), yticks=[])
     ax.spines["left"].set_visible(False)
 
 
-def _description(within: float, between: float, readouts: dict[str, str]) -> str:
-    smushed, of_within, of_between = readouts.values()
-    return (
-        f"Left, short lines of clusters with the slope {signed(within)}, a dashed line of slope "
-        f"{signed(between)} through their means, and the line of the smushed slope, {smushed}. "
-        f"Right, the slopes as a balance: the within effect weighs {of_within}, the between effect "
-        f"{of_between}, and the beam rests at the smushed slope."
-    )
-
-
-WIDGET = Widget(
-    name="smushing",
-    title="One slope for two effects",
-    question=(
-        "Within and between effect stay as they are: which of the other sliders move the smushed "
-        "slope towards the within effect, and which away from it? Is there a setting in which the "
-        "between effect weighs more?"
-    ),
-    controls=(
-        Slider("within", "within effect", -1.0, 1.0, 0.1, 0.0, grid=(-0.5, 0.0, 0.5)),
-        Slider("between", "between effect", -1.0, 1.0, 0.1, 1.0, grid=(-0.5, 0.5, 1.0)),
-        Slider("icc_x", "ICC of x", 0.05, 0.9, 0.05, 0.2, grid=(0.05, 0.2, 0.5, 0.8)),
-        Slider("n", "members per cluster, n", 2, 100, 1, 20, grid=(2, 5, 20, 100)),
-        Slider("icc_y", "ICC of y, given x", 0.0, 0.5, 0.05, 0.1, grid=(0.0, 0.1, 0.3)),
-    ),
-    draw=draw,
-    chapter=6,
-    answer=(
-        "Here the between effect weighs more: in small clusters the means hold much of what there "
-        "is to know, the more so the larger the ICC of x."
-    ),
-)
+WIDGET = LESSON.widget(draw)

@@ -17,9 +17,10 @@ import numpy as np
 from mlteach.core.distributions import normal_quantile, two_sided_t
 from mlteach.core.palette import PALETTE
 from mlteach.questions.design_effects import moulton_factor
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+
+LESSON = Lesson.beside(__file__)
 
 STUDIES, LEVEL = 100, 0.95
 SEED = 12
@@ -68,17 +69,15 @@ def draw(sigma2_v: float, n: int, schools: int, sample: int) -> Panel:
     """Draw the coverage that the formula promises, beside a hundred intervals."""
     z = distances(schools, n, sigma2_v, sample)
     held = np.abs(z) <= normal_quantile(LEVEL)
-    shown, (left, right) = figure((1, 1.15))
+    shown, (left, right) = LESSON.figure()
     _draw_coverage(left, n, sigma2_v)
     _draw_intervals(right, z, held)
-    readouts = {
-        "true SE / SE of Model A": f"{too_small(n, 1.0, sigma2_v):.2f}",
-        "coverage by the formula": f"{coverage(n, 1.0, sigma2_v):.0%}",
-        f"of these {STUDIES} studies": f"{held.mean():.0%}",
-        "SE that Model A reports": f"{(4 / (schools // 2 * (n - 1))) ** 0.5:.3f}",
-    }
-    solved = readouts["coverage by the formula"] == f"{LEVEL:.0%}"
-    return Panel(shown, readouts, _description(schools, n, readouts), solved)
+    promised = f"{coverage(n, 1.0, sigma2_v):.0%}"
+    return LESSON.panel(
+        shown, promised == f"{LEVEL:.0%}", promised=promised, factor=too_small(n, 1.0, sigma2_v),
+        found=held.mean(), se=(4 / (schools // 2 * (n - 1))) ** 0.5,
+        n=n, schools=schools, studies=STUDIES,
+    )  # fmt: skip
 
 
 def _draw_coverage(ax, n: int, sigma2_v: float) -> None:
@@ -90,11 +89,6 @@ def _draw_coverage(ax, n: int, sigma2_v: float) -> None:
     names = ("ρₓ = 0", "ρₓ = 0.2", "ρₓ = 1: w")
     for k, (name, colour) in enumerate(zip(names, PREDICTORS.values(), strict=True)):
         ax.text(2.2, 0.2 - 0.075 * k, name, color=PALETTE[colour])
-    ax.set(title="Coverage by the formula", xlabel="students per school, n")
-    ax.set(xscale="log", xlim=(1.8, 112), ylim=(0, 1.02), yticks=[0, 0.5, LEVEL])
-    ax.set_yticklabels(["0", "50%", "95%"])
-    ax.set_xticks([2, 5, 10, 25, 100], ["2", "5", "10", "25", "100"])
-    ax.minorticks_off()
 
 
 def _draw_intervals(ax, z: np.ndarray, held: np.ndarray) -> None:
@@ -107,47 +101,7 @@ def _draw_intervals(ax, z: np.ndarray, held: np.ndarray) -> None:
         )
     ax.axhline(0, color=PALETTE["black"], lw=1.6)
     ax.text(2, 10.6, f"{(~held).sum()} of {len(z)} miss", color=PALETTE["vermillion"], fontsize=15)
-    ax.set(title="Intervals of A, in SE", xlabel="studies, by estimate")
-    ax.set(xlim=(-2, STUDIES + 1), xticks=[])
-    ax.set(ylim=(-LIMIT, LIMIT), yticks=[-10, -5, 0, 5, 10])
+    ax.set(xlim=(-2, STUDIES + 1), ylim=(-LIMIT, LIMIT))
 
 
-def _description(schools: int, n: int, readouts: dict[str, str]) -> str:
-    factor, promised, found, _ = readouts.values()
-    return (
-        f"Left, coverage against students per school for predictors that lie between schools not "
-        f"at all, in part and altogether: for the last, w, with {n} students the standard error "
-        f"is {factor} times too small and {promised} of the intervals hold the truth. Right, "
-        f"{STUDIES} studies of {schools} schools, ordered by estimate: {found} of the intervals "
-        "hold it."
-    )
-
-
-WIDGET = Widget(
-    name="spurious_precision",
-    title="A hundred studies that know too much",
-    question=(
-        "The intervals promise 95%. Try to mend them with more schools, then with more students. "
-        "What do both do to the standard error that Model A reports, and what to its coverage?"
-    ),
-    controls=(
-        Slider(
-            "sigma2_v",
-            "variance of v, σ²ᵥ",
-            0.0,
-            0.3,
-            0.01,
-            0.2,
-            grid=(0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3),
-        ),
-        Slider("n", "students per school, n", 2, 100, 1, 25, grid=(5, 10, 25, 50, 100)),
-        Slider("schools", "schools, J", 20, 500, 10, 50, grid=(20, 50, 500)),
-        Slider("sample", "sample of 100 studies", 1, 20, 1, 1, grid=(1, 2, 3)),
-    ),
-    draw=draw,
-    chapter=12,
-    answer=(
-        "Only where schools hardly differ in their variance do the intervals keep the promise: "
-        "more schools do not mend the coverage, and more students make it worse."
-    ),
-)
+WIDGET = LESSON.widget(draw)

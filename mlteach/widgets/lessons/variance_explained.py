@@ -18,19 +18,20 @@ from mlteach.data.shipped import load
 from mlteach.mixed.fit import fit_random_intercept
 from mlteach.mixed.result import MixedResult
 from mlteach.questions.r_squared import r_squared
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
 
 if TYPE_CHECKING:
     import pandas as pd
 
-OUT, IN = "out", "in"
+LESSON = Lesson.beside(__file__)
+
+OUT, IN = LESSON.options("sector")
 EMPTY = "math ~ 1"
 SEED = 1982
 #: Of τ², so that it is seen in two decimals.
 GROWN = 0.005
-AS_IT_IS, DEVIATION = "in, as it is", "in, as deviation"
+_, AS_IT_IS, DEVIATION = LESSON.options("ses")
 #: Column by control and option.
 COLUMNS = {
     "ses": {AS_IT_IS: "ses", DEVIATION: "ses_within"},
@@ -75,20 +76,17 @@ def draw(mean_ses: str, sector: str, ses: str, minority: str, students: int) -> 
     tau2, sigma2, r2_tau, r2_sigma, total = explained(students, formula)
     before = fit_to(students, EMPTY).variances["estimate"]
 
-    shown, (left, right) = figure((1.1, 1))
+    shown, (left, right) = LESSON.figure()
     _draw_variances(left, (tau2, sigma2), before)
     _draw_shares(right, (r2_tau, r2_sigma, total))
-    readouts = {
-        "τ², between schools": f"{tau2:.2f}",
-        "σ², within schools": f"{sigma2:.2f}",
-        "total R²": percent(total),
-        "model": formula,
-    }
-    shares = [percent(share) for share in (r2_tau, r2_sigma, total)]
     values = {"ses": ses, "minority": minority, "mean_ses": mean_ses, "sector": sector}
     smaller = (formula_of(**values | {name: OUT}) for name in values)
     grown = any(explained(students, one)[0] < tau2 - GROWN for one in smaller)
-    return Panel(shown, readouts, _description(formula, tau2, sigma2, before, shares), grown)
+    return LESSON.panel(
+        shown, grown, model=formula, tau2=tau2, sigma2=sigma2, empty_tau2=before.iloc[0],
+        empty_sigma2=before.iloc[1], r2_tau=percent(r2_tau), r2_sigma=percent(r2_sigma),
+        total=percent(total),
+    )  # fmt: skip
 
 
 def _draw_variances(ax, now: tuple[float, float], before) -> None:
@@ -98,8 +96,6 @@ def _draw_variances(ax, now: tuple[float, float], before) -> None:
         ax.barh(-k, empty, height=0.42, color=PALETTE["light"])
         ax.barh(-k, value, height=0.42, color=colour)
         ax.text(0, 0.34 - k, f"{name}: {value:.2f}", color=colour)
-    ax.set(title="Variance of math", xlabel="points² (grey: empty)", xlim=(0, 43))
-    ax.set(xticks=[0, 10, 20, 30, 40], ylim=(-1.5, 0.75), yticks=[])
     ax.spines["left"].set_visible(False)
 
 
@@ -109,9 +105,6 @@ def _draw_shares(ax, shares: tuple[float, ...]) -> None:
         ax.barh(-k, share, height=0.42, color=PALETTE[colour])
         ax.text(0.02, 0.34 - k, f"{name}: {percent(share)}", color=PALETTE[colour])
     ax.axvline(0, color=PALETTE["grey"], lw=1.5)
-    ax.set(title="Explained share", xlabel="R²", xlim=(-0.06, 0.9))
-    ax.set_xticks([0, 0.25, 0.5, 0.75], ["0", "25%", "50%", "75%"])
-    ax.set(ylim=(-2.5, 0.75), yticks=[])
     ax.spines["left"].set_visible(False)
 
 
@@ -120,43 +113,4 @@ def percent(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}%".replace("-", "−")
 
 
-def _description(formula: str, tau2: float, sigma2: float, before, shares: list[str]) -> str:
-    empty_tau2, empty_sigma2 = before
-    return (
-        f"Left, the two variances of the model {formula} as bars, before those of the empty model "
-        f"in grey: {tau2:.2f} between schools instead of {empty_tau2:.2f}, {sigma2:.2f} within "
-        f"schools instead of {empty_sigma2:.2f}. Right, the shares explained: {shares[0]} of the "
-        f"variance between, {shares[1]} of that within, and a total R² of {shares[2]}."
-    )
-
-
-WIDGET = Widget(
-    name="variance_explained",
-    title="What explains what?",
-    question=(
-        "Which predictors lower σ², which τ², which both? Find two cases in which τ² grows when a "
-        "predictor enters. Is it more with fewer students in a school?"
-    ),
-    controls=(
-        Choice("mean_ses", "school: mean SES", (OUT, IN)),
-        Choice("sector", "school: sector", (OUT, IN)),
-        Choice("ses", "student: SES", (OUT, AS_IT_IS, DEVIATION)),
-        Choice("minority", "student: minority", (OUT, IN)),
-        Slider(
-            "students",
-            "students per school, at most",
-            5,
-            70,
-            5,
-            70,
-            grid=(5, 10, 15, 20, 25, 30, 40, 50, 70),
-        ),
-    ),
-    draw=draw,
-    chapter=5,
-    answer=(
-        "Two cases in which τ² grows: the predictor lowers σ², and less chance is subtracted from "
-        "the differences between the means of schools."
-    ),
-    ways=2,
-)
+WIDGET = LESSON.widget(draw)

@@ -20,19 +20,16 @@ from mlteach.multigroup.lavaan import parameter_labels
 from mlteach.multigroup.model import multigroup_model
 from mlteach.multigroup.wide_moments import wide_moments
 from mlteach.multigroup.wide_requirement import wide_requirement
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.look import figure
+from mlteach.widgets.base import Panel
+from mlteach.widgets.lesson import Lesson
+
+LESSON = Lesson.beside(__file__)
 
 SEED = 13
 VARIABLES = ("x1", "x2", "x3")
 #: Number of groups, and what is equal in them within and between clusters.
-GROUPS = {
-    "one group": (1, "equal", "equal"),
-    "two, all equal": (2, "equal", "equal"),
-    "two, within free": (2, "free", "equal"),
-    "two, all free": (2, "free", "free"),
-}
+KINDS = ((1, "equal", "equal"), (2, "equal", "equal"), (2, "free", "equal"), (2, "free", "free"))
+GROUPS = dict(zip(LESSON.options("groups"), KINDS, strict=True))
 #: The pairs of variables, in the colours of the chapter's figures.
 COLOURS = {
     (0, 0): "blue",
@@ -44,9 +41,8 @@ COLOURS = {
 }
 #: Of an entry that holds between-cluster (co)variance only.
 PALE = 0.4
-MOST_ROWS = 32
-#: In the right picture: the matrices' left sides, top and size by number of groups, and the height.
-LEFTS, TOPS, SIDES, HEIGHT = (0.0, 21.0), {1: 3.0, 2: 5.4}, {1: 22.0, 2: 18.5}, 35.3
+#: In the right picture: the matrices' left sides, top and size by number of groups.
+LEFTS, TOPS, SIDES = (0.0, 21.0), {1: 3.0, 2: 5.4}, {1: 22.0, 2: 18.5}
 
 
 @cache
@@ -95,20 +91,19 @@ def draw(p: int, n: int, clusters: int, groups: str) -> Panel:
     left_over = len({label for group in labels(p, groups) for label in group.values()})
     entries = number * columns * (columns + 1) // 2
 
-    shown, (left, right) = figure((1, 1.7))
+    shown, (left, right) = LESSON.figure()
     _draw_table(left, p, n, clusters, number)
     for k in range(number):
         _draw_rank(right, k, number, rank, columns)
         _draw_pattern(right, p, n, k, groups)
     _write_key(right, number)
-    readouts = {
-        "columns, p·n": str(columns),
-        "rows of a group": str(rows),
-        "rank of its matrix": f"{rank}, " + ("full" if enough else f"{columns} needed"),
-        "(co)variances in the model": f"{left_over} for {entries}",
-    }
-    solved = enough and number > 1 and columns == 8
-    return Panel(shown, readouts, _description(p, n, clusters, groups, readouts, enough), solved)
+    whose = "one group" if number == 1 else f"each of two groups ({groups.split(', ')[1]})"
+    return LESSON.panel(
+        shown, enough and number > 1 and columns == 8, columns=columns, rows=rows, rank=rank,
+        full="full" if enough else f"{columns} needed", no="" if enough else "not ",
+        left_over=left_over, entries=entries, clusters=clusters, p=p, s="s" * (p > 1), n=n,
+        whose=whose,
+    )  # fmt: skip
 
 
 def squares(corners: list[tuple[float, float]], width: float, height: float) -> Path:
@@ -131,8 +126,6 @@ def _draw_table(ax, p: int, n: int, clusters: int, number: int) -> None:
         ax.text(p * n + 0.7, (k + 0.5) * rows, f"{rows} rows", va="center")
     if number > 1:
         ax.hlines(rows, -0.6, p * n + 0.6, color=PALETTE["black"], lw=2.4)
-    ax.set(title="Wide table", xlabel="columns", ylabel="clusters")
-    ax.set(xlim=(-1, 25), xticks=[0, 5, 10, 15], ylim=(MOST_ROWS, 0), yticks=[0, 10, 20, 30])
 
 
 def _draw_pattern(ax, p: int, n: int, group: int, groups: str) -> None:
@@ -180,42 +173,7 @@ def _write_key(ax, number: int) -> None:
     ax.text(0, 30.2, "strong: within + between")
     ax.text(0, 32.7, "pale: between")
     ax.text(0, 35.2, "dot: of group 2 alone" if number > 1 else "")
-    ax.set(title="Covariances of the columns", xticks=[], yticks=[])
-    ax.set(xlim=(-0.6, 39.6), ylim=(HEIGHT, 0))
     ax.spines[:].set_visible(False)
 
 
-def _description(
-    p: int, n: int, clusters: int, groups: str, readouts: dict[str, str], enough: bool
-) -> str:
-    columns, rows, rank, entries = readouts.values()
-    number = GROUPS[groups][0]
-    whose = "one group" if number == 1 else f"each of two groups ({groups.split(', ')[1]})"
-    model, free = entries.split(" for ")
-    return (
-        f"Left, a table of {clusters} rows, one per cluster, and {columns} columns, for {p} "
-        f"variable{'s' * (p > 1)} of {n} members. Right, the pattern of the covariance matrix of "
-        f"the columns in {whose}: of {free} (co)variances the model leaves {model} different "
-        f"ones. Estimated from {rows} rows the matrix has rank {rank}: there are "
-        f"{'' if enough else 'not '}clusters enough."
-    )
-
-
-WIDGET = Widget(
-    name="wide_format",
-    title="People as columns",
-    question=(
-        "Eight clusters and eight columns do not give the matrix its full rank. How many clusters "
-        "do, and how many once they are split into two groups? Which controls add to the "
-        "(co)variances of the model, and which to the columns only?"
-    ),
-    controls=(
-        Slider("p", "variables, p", 1, 3, 1, 2),
-        Slider("n", "members of a cluster, n", 2, 5, 1, 4),
-        Slider("clusters", "clusters, J", 8, 32, 2, 8, grid=(8, 10, 12, 14, 16, 18, 22, 26, 32)),
-        Choice("groups", "groups", tuple(GROUPS)),
-    ),
-    draw=draw,
-    chapter=13,
-    answer="Both groups have a matrix of full rank: each needs more clusters than it has columns.",
-)
+WIDGET = LESSON.widget(draw)

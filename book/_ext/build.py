@@ -15,6 +15,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,6 +24,7 @@ import handouts
 import notebooks
 import slides
 import stopwatch
+from filelock import FileLock, Timeout
 from stored import StoredError
 from surroundings import BUILD, ROOT, settle
 
@@ -160,10 +162,28 @@ def arguments(given: Iterable[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(None if given is None else list(given))
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other build is at work in this folder."""
+    BUILD.mkdir(exist_ok=True)
+    lock = FileLock(BUILD / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("Another build is at work here; this one waits for it.", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def main() -> int:
     """Build, and say where the book is."""
+    options = arguments()
     try:
-        failed = make(**vars(arguments()))
+        with alone():
+            failed = make(**vars(options))
     except KeyboardInterrupt:
         print("Stopped; nothing of this build counts.", file=sys.stderr)
         return 130

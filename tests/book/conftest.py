@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.book import jupyterlab
@@ -37,15 +36,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bring the website up to date (the build knows whether it is) and return its folder."""
+def site() -> Path:
+    """Bring the website up to date (of workers side by side one builds) and return its folder."""
     draft = ["--draft"] if os.environ.get("DRAFT") else []
-    # Of the workers of pytest-xdist one builds and the others wait.
-    with FileLock(tmp_path_factory.getbasetemp().parent / "site.lock"):
-        done = subprocess.run(
-            [sys.executable, ROOT / "book" / "_ext" / "build.py", *draft], cwd=ROOT,
-            capture_output=True, text=True, encoding="utf-8", check=False,
-        )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, ROOT / "book" / "_ext" / "build.py", *draft], cwd=ROOT,
+        capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
     if done.returncode:
         pytest.fail(f"the book was not built:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
     return ROOT / "_build" / "html"

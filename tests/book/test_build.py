@@ -1,5 +1,6 @@
 """The programs that run chapters and build the site: what is out of date, what counts as made."""
 
+import argparse
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import build
@@ -311,3 +313,15 @@ def test_serving_takes_the_next_port_and_stops_quietly(tmp_path: Path) -> None:
     assert line.startswith("The book: http://127.0.0.1:") and f":{port}/" not in line
     assert f"Port {port} is taken." in errors and "Traceback" not in errors
     assert running.returncode == 0
+
+
+def test_two_builds_in_one_folder_take_turns(site: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(build, "arguments", argparse.Namespace)
+    monkeypatch.setattr(build, "make", lambda: 0)
+    with ThreadPoolExecutor() as pool:
+        with build.alone():
+            second, said = pool.submit(build.main), ""
+            while "waits" not in (said := said + capsys.readouterr().err):
+                assert not second.done()
+        assert second.result() == 0
+    assert capsys.readouterr().out.startswith("The book: file:")

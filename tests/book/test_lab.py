@@ -5,7 +5,7 @@ What the panels show is compared with what Python draws.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -42,6 +42,12 @@ RENDERED_TEXT = """() => [...document.querySelectorAll(".jp-RenderedMarkdown")]
     .map(cell => cell.innerText).join("\\n")"""
 OPEN_DETAILS = """() => [...document.querySelectorAll(".jp-RenderedMarkdown details[open]")]
     .map(box => `open: ${box.innerText.slice(0, 40)}`)"""
+#: Cells that come into view change the height of the whole: where the end is, is asked each time.
+ONE_SCREEN_DOWN = """panel => {
+    const before = panel.scrollTop;
+    panel.scrollTop += 0.8 * panel.clientHeight;
+    return panel.scrollTop > before;
+}"""
 #: What a reader should meet: folded lines, numbers of formulas, what a term means.
 GOOD = """() => [
     ...[...document.querySelectorAll(".jp-InputPlaceholder, .jp-Placeholder-text")]
@@ -118,17 +124,26 @@ def test_chapter_runs_in_jupyterlab(lab: str, folder: Path, browser: Browser) ->
     context.close()
 
 
+def in_view(page: Page) -> tuple[str, list[str]]:
+    """Return rendered text and what is good to see, once Lab has drawn the cells in view."""
+    before, now = None, (page.evaluate(RENDERED_TEXT), page.evaluate(GOOD))
+    while now != before:
+        page.wait_for_timeout(200)
+        before, now = now, (page.evaluate(RENDERED_TEXT), page.evaluate(GOOD))
+    return now
+
+
 def what_is_wrong(page: Page) -> list[str]:
     """Go through the notebook as a reader does; say what does not look as it should."""
     panel, wrong, seen = page.locator(".jp-WindowedPanel-outer").first, [], set()
-    height = panel.evaluate("panel => panel.scrollHeight")
-    for top in range(0, height, 800):
-        panel.evaluate("(panel, top) => { panel.scrollTop = top; }", top)
-        page.wait_for_timeout(150)
-        text = page.evaluate(RENDERED_TEXT)
+    panel.evaluate("panel => { panel.scrollTop = 0; }")
+    is_more = True
+    while is_more:
+        text, good = in_view(page)
         wrong += [f"raw markup: {found}" for found in RAW.findall(text)]
         wrong += page.evaluate(OPEN_DETAILS)
-        seen |= {line.partition("\n")[0].strip() for line in page.evaluate(GOOD)}
+        seen |= {line.partition("\n")[0].strip() for line in good}
+        is_more = panel.evaluate(ONE_SCREEN_DOWN)
     return wrong + [f"not seen: {missing}" for missing in WANTED - seen]
 
 
@@ -159,6 +174,14 @@ class Live:
                 menu = row.locator("select")
                 found[control.name] = menu.evaluate("menu => menu.selectedOptions[0].text")
         return found
+
+    def becomes(self, wanted: Callable[[dict], bool]) -> None:
+        """Wait until the controls stand as wanted, then for their figure."""
+        deadline = time.monotonic() + MILLISECONDS_TO_SHOW / 1000
+        while not wanted(values := self.values):
+            assert time.monotonic() < deadline, values
+            self.root.page.wait_for_timeout(100)
+        self.check()
 
     def check(self) -> None:
         """Wait until figure and readouts, which come one after the other, are those of controls."""
@@ -221,9 +244,7 @@ def test_moved_by_keyboard(live: Live) -> None:
                 at_an_end = before[control.name] in (control.start, control.stop)
                 assert live.values != before or at_an_end
     live.root.get_by_role("button", name="Reset").click()
-    live.root.page.wait_for_timeout(500)
-    assert live.values == live.widget.start
-    live.check()
+    live.becomes(lambda values: values == live.widget.start)
 
 
 def test_moved_by_mouse(live: Live) -> None:
@@ -232,11 +253,13 @@ def test_moved_by_mouse(live: Live) -> None:
     box = track.bounding_box()
     for share in (0.25, 0.75):
         track.click(position={"x": share * box["width"], "y": box["height"] / 2}, force=True)
-        live.root.page.wait_for_timeout(500)
         width = control.stop - control.start
         wanted = control.start + share * width
-        assert abs(live.values[control.name] - wanted) <= 0.1 * width
-        live.check()
+        live.becomes(
+            lambda values, wanted=wanted, width=width: (
+                abs(values[control.name] - wanted) <= 0.1 * width
+            )
+        )
     live.root.get_by_role("button", name="Reset").click()
 
 

@@ -55,7 +55,7 @@ def test_a_tap_shows_a_figure_at_full_size(phone: Page) -> None:
 
 
 def test_what_is_cut_says_that_it_scrolls(phone: Page) -> None:
-    phone.wait_for_timeout(200)
+    phone.wait_for_function(f"() => ({CUT})().every(([said]) => said)")
     cut = phone.evaluate(CUT)
     assert len(cut) > 3
     assert {tuple(said) for said in cut} <= {("right", 0), ("left right", 0), ("left", 0)}

@@ -375,8 +375,7 @@ def test_a_swipe_that_begins_on_a_slider_scrolls(site: Path, browser: Browser) -
         client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
         page.wait_for_timeout(20)
     client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_timeout(300)
-    assert page.evaluate("scrollY") > before + 50
+    page.wait_for_function("before => scrollY > before + 50", arg=before)
     assert slider.input_value() == value
     context.close()
 
@@ -428,8 +427,9 @@ def test_frames_come_only_when_the_widget_comes_near(site: Path, browser: Browse
     page.goto((site / f"{chapter_of(site, 'icc')}.html").as_uri())
     page.wait_for_timeout(500)
     assert not [path for path in asked if "/widgets/icc-" in path]
-    page.locator('.mlteach-twin[data-widget="icc"]').scroll_into_view_if_needed()
-    page.wait_for_timeout(1500)
+    with page.expect_request("**/widgets/icc-*"):
+        page.locator('.mlteach-twin[data-widget="icc"]').scroll_into_view_if_needed()
+    page.wait_for_timeout(500)  # nothing else comes
     assert len([path for path in asked if "/widgets/icc-" in path]) == 1
     context.close()
 

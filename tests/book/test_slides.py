@@ -136,8 +136,8 @@ def moves(page: Page, widget) -> None:
             break
     page.wait_for_function(
         "([node, html]) => node.querySelector('svg').innerHTML !== html",
-        arg=[widget.element_handle(), figure], timeout=5000,
-    )  # fmt: skip
+        arg=[widget.element_handle(), figure],
+    )
     assert page.evaluate("Reveal.getIndices().h") == at
     page.keyboard.press("Escape")
     page.keyboard.press("ArrowRight")

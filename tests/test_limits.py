@@ -31,17 +31,6 @@ def sloped(london):
     )
 
 
-@pytest.fixture(scope="module")
-def hsb_scale(hsb):
-    """A negative correlation."""
-    return mt.fit_location_scale("math ~ catholic + (1 | school)", "~ catholic + (1 | school)", hsb)
-
-
-@pytest.fixture(scope="module")
-def groups(hsb):
-    return mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector", between="free")
-
-
 def numeric(fit, function):
     """Value of a function of the estimates and its standard error, by central differences."""
     end = fit.optimizer.end
@@ -106,9 +95,9 @@ TABLES = {
         logit,
         lambda f: f.icc_at(pd.DataFrame({"catholic": [0, 1]})),
     ),
-    "icc of groups": ("groups", log_rest, lambda f: f.icc_table),
-    "ratios of groups": ("groups", np.log, lambda f: f.variance_ratios),
-    "correlations of groups": ("groups", np.arctanh, lambda f: f.correlations),
+    "icc of hsb_groups": ("groups", log_rest, lambda f: f.icc_table),
+    "ratios of hsb_groups": ("groups", np.log, lambda f: f.variance_ratios),
+    "correlations of hsb_groups": ("groups", np.arctanh, lambda f: f.correlations),
 }
 
 

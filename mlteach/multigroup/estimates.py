@@ -148,8 +148,7 @@ class MultigroupEstimates(Estimates):
     @cached_property
     def bse(self) -> pd.Series:
         """Standard errors: from the observed information, or cluster-robust."""
-        variance = np.diag(self.cov)
-        return pd.Series(np.sqrt(np.where(variance > 0, variance, np.nan)), self.params.index)
+        return pd.Series(np.sqrt(np.diag(self.cov)), self.params.index)
 
     @property
     def df(self) -> pd.Series:

@@ -8,27 +8,22 @@ import mlteach as mt
 from mlteach.location_scale.fit import fit_location_scale
 
 
-@pytest.fixture(scope="module")
-def model1(hsb):
-    return fit_location_scale("math ~ catholic + (1 | school)", "~ catholic + (1 | school)", hsb)
-
-
-def test_variance_ratios(model1, hsb):
+def test_variance_ratios(hsb_scale, hsb):
     sectors = pd.DataFrame({"catholic": [0, 1]}, index=["public", "Catholic"])
-    table = model1.variance_ratios(sectors)
-    alpha = model1.log_variance.loc["catholic"]
+    table = hsb_scale.variance_ratios(sectors)
+    alpha = hsb_scale.log_variance.loc["catholic"]
     ratio = table.loc["Catholic", ["ratio", "ratio_lower", "ratio_upper"]].to_numpy()
     assert np.allclose(ratio, np.exp(alpha[["estimate", "lower", "upper"]]), rtol=1e-5)
     assert (table.loc["public", ["ratio", "ratio_lower", "ratio_upper"]] == 1).all()
-    average = model1.predicted_variance(sectors, average=True)
+    average = hsb_scale.predicted_variance(sectors, average=True)
     assert np.allclose(table["variance"], average)
     assert ((table["lower"] < average) & (average < table["upper"])).all()
     # The median variance of public schools has the limits of its coefficient.
-    median = model1.variance_ratios(sectors, average=False).loc["public"]
-    limits = np.exp(model1.log_variance.loc["Intercept", ["estimate", "lower", "upper"]])
+    median = hsb_scale.variance_ratios(sectors, average=False).loc["public"]
+    limits = np.exp(hsb_scale.log_variance.loc["Intercept", ["estimate", "lower", "upper"]])
     assert np.allclose(median[["variance", "lower", "upper"]], limits, rtol=1e-5)
     with pytest.raises(mt.ModelError, match="level"):
-        model1.variance_ratios(sectors, level=95)
+        hsb_scale.variance_ratios(sectors, level=95)
 
 
 def test_variance_ratios_where_omega_differs(hsb):
@@ -48,46 +43,46 @@ def test_variance_ratios_where_omega_differs(hsb):
     assert row["ratio_upper"] / row["ratio_lower"] > median["ratio_upper"] / median["ratio_lower"]
 
 
-def test_linear_hypotheses(model1):
-    cov, names = model1.cov_params(), ["catholic", "scale:catholic"]
-    one = model1.test("scale:catholic = 0")
-    assert np.isclose(one.statistic, model1.tvalues["scale:catholic"] ** 2)
-    assert np.isclose(one.p, model1.pvalues["scale:catholic"])
-    both = model1.test(names)
-    value = model1.params[names].to_numpy()
+def test_linear_hypotheses(hsb_scale):
+    cov, names = hsb_scale.cov_params(), ["catholic", "scale:catholic"]
+    one = hsb_scale.test("scale:catholic = 0")
+    assert np.isclose(one.statistic, hsb_scale.tvalues["scale:catholic"] ** 2)
+    assert np.isclose(one.p, hsb_scale.pvalues["scale:catholic"])
+    both = hsb_scale.test(names)
+    value = hsb_scale.params[names].to_numpy()
     assert np.isclose(both.chi2, value @ np.linalg.solve(cov.loc[names, names], value))
     assert both.p == both.p_chi2
     assert both.df_den == np.inf
     # A combination across the functions, and null values other than zero.
-    across = model1.test("catholic - 2*scale:catholic = 1").table.iloc[0]
+    across = hsb_scale.test("catholic - 2*scale:catholic = 1").table.iloc[0]
     weights = np.array([1.0, -2.0])
     assert np.isclose(across["estimate"], weights @ value)
     assert np.isclose(across["se"], np.sqrt(weights @ cov.loc[names, names] @ weights))
     assert np.isclose(across["t"], (across["estimate"] - 1) / across["se"])
     with pytest.raises(mt.FormulaError, match="scale:catholic"):
-        model1.test("scale:cathlic")
+        hsb_scale.test("scale:cathlic")
 
 
-def test_limits_of_variances_and_correlations_by_numerical_derivatives(model1):
+def test_limits_of_variances_and_correlations_by_numerical_derivatives(hsb_scale):
     """The delta method of components is analytic; here the scales themselves are differentiated."""
-    limits = model1.conf_int(0.9, which="random")
+    limits = hsb_scale.conf_int(0.9, which="random")
 
     def on_their_scales(e):
         omega = e.omega[0]
         rho = omega[0, 1] / np.sqrt(omega[0, 0] * omega[1, 1])
         return np.array([np.log(omega[0, 0]), np.arctanh(rho), np.log(omega[1, 1])])
 
-    value, slopes = on_their_scales(model1), model1.slopes(on_their_scales)
-    se = np.sqrt(np.einsum("ma,mn,na->a", slopes, model1.cov_scaled, slopes))
+    value, slopes = on_their_scales(hsb_scale), hsb_scale.slopes(on_their_scales)
+    se = np.sqrt(np.einsum("ma,mn,na->a", slopes, hsb_scale.cov_scaled, slopes))
     for side, sign in (("lower", -1), ("upper", 1)):
         found = limits[side].to_numpy()
         found = np.array([np.log(found[0]), np.arctanh(found[1]), np.log(found[2])])
         assert np.allclose(found, value + sign * 1.6448536 * se, rtol=1e-5)
-    everything = model1.conf_int(which="all")
-    assert everything.loc["fixed"].equals(model1.conf_int())
-    assert everything.loc["random"].equals(model1.components[["lower", "upper"]])
+    everything = hsb_scale.conf_int(which="all")
+    assert everything.loc["fixed"].equals(hsb_scale.conf_int())
+    assert everything.loc["random"].equals(hsb_scale.components[["lower", "upper"]])
     with pytest.raises(mt.ModelError, match="which='both'"):
-        model1.conf_int(which="both")
+        hsb_scale.conf_int(which="both")
 
 
 def test_icc_of_one_variance_is_the_mixed_model_s(hsb):
@@ -99,12 +94,12 @@ def test_icc_of_one_variance_is_the_mixed_model_s(hsb):
     assert row[["lower", "upper"]].tolist() == pytest.approx([mixed.lower, mixed.upper], rel=0.02)
 
 
-def test_icc_differs_with_the_variance(model1):
+def test_icc_differs_with_the_variance(hsb_scale):
     rows = pd.DataFrame({"catholic": [0, 1]})
-    between = model1.random.loc["Intercept", "Intercept"]
+    between = hsb_scale.random.loc["Intercept", "Intercept"]
     for average in (True, False):
-        table = model1.icc_at(rows, average=average)
-        within = model1.predicted_variance(rows, average=average)
+        table = hsb_scale.icc_at(rows, average=average)
+        within = hsb_scale.predicted_variance(rows, average=average)
         assert np.allclose(table["estimate"], between / (between + within))
     assert table["estimate"][1] > table["estimate"][0]
     assert ((table["lower"] < table["estimate"]) & (table["estimate"] < table["upper"])).all()

@@ -30,14 +30,9 @@ def schools(hsb):
     return mt.center(hsb, ["ses"], cluster="school")
 
 
-@pytest.fixture(scope="module")
-def model1(hsb):
-    return fit_location_scale("math ~ catholic + (1 | school)", "~ catholic + (1 | school)", hsb)
-
-
-def test_known_log_likelihoods(model1, london):
+def test_known_log_likelihoods(hsb_scale, london):
     """Maxima known from an independent implementation, to four decimals."""
-    assert abs(model1.llf + 23507.1303) < PRINTED
+    assert abs(hsb_scale.llf + 23507.1303) < PRINTED
     model2 = fit_location_scale("score16 ~ 1 + (1 | school)", "~ 1 + (1 | school)", london)
     assert abs(model2.llf + 5459.4551) < PRINTED
 
@@ -124,17 +119,17 @@ def test_two_scale_effects(london):
     assert abs(fit.llf - more.llf) < 1e-3
 
 
-def test_average_and_median_variance(model1):
-    omega = model1.random.loc["scale:Intercept", "scale:Intercept"]
-    average = model1.average_variance
+def test_average_and_median_variance(hsb_scale):
+    omega = hsb_scale.random.loc["scale:Intercept", "scale:Intercept"]
+    average = hsb_scale.average_variance
     assert np.isclose(average["average"] / average["median"], np.exp(omega / 2))
-    by_sector = model1.predicted_variance(pd.DataFrame({"catholic": [0, 1]}), average=True)
-    alpha = model1.log_variance["estimate"]
+    by_sector = hsb_scale.predicted_variance(pd.DataFrame({"catholic": [0, 1]}), average=True)
+    alpha = hsb_scale.log_variance["estimate"]
     assert np.allclose(by_sector, np.exp([alpha.iloc[0] + omega / 2, alpha.sum() + omega / 2]))
 
 
-def test_clusters(model1, hsb):
-    table = model1.cluster_variances()
+def test_clusters(hsb_scale, hsb):
+    table = hsb_scale.cluster_variances()
     assert table.index.tolist() == sorted(hsb["school"].unique())
     assert (table["lower"] < table["variance"]).all()
     assert (table["variance"] < table["upper"]).all()
@@ -147,14 +142,14 @@ def test_clusters(model1, hsb):
     assert inside["shrunken"].corr(inside["raw"]) > 0.85
 
 
-def test_no_association(hsb, model1):
+def test_no_association(hsb, hsb_scale):
     fit = fit_location_scale(
         "math ~ catholic + (1 | school)", "~ catholic + (1 | school)", hsb, association=False
     )
     assert fit.random.loc["Intercept", "scale:Intercept"] == 0
     assert "Intercept:scale:Intercept" not in fit.components.index
-    assert fit.n_parameters == model1.n_parameters - 1
-    assert 0 < model1.lr_test(fit).statistic < 10
+    assert fit.n_parameters == hsb_scale.n_parameters - 1
+    assert 0 < hsb_scale.lr_test(fit).statistic < 10
 
 
 def truth(seed, J=150, n=25):
@@ -258,11 +253,11 @@ def test_points_are_checked(points, hsb):
         fit_location_scale("math ~ 1 + (1 | school)", "~ 1 + (1 | school)", hsb, points=points)
 
 
-def test_shows_itself(model1):
-    text = str(model1)
+def test_shows_itself(hsb_scale):
+    text = str(hsb_scale)
     for part in ("Mean function", "Log variance function", "Random effects", "median cluster"):
         assert part in text
-    assert "<table" in model1._repr_html_()
+    assert "<table" in hsb_scale._repr_html_()
 
 
 def test_reml_without_a_variance_function_is_the_mixed_model(hsb):

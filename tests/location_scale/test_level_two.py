@@ -26,9 +26,8 @@ def test_everything_by_group_is_a_fit_to_each_group(hsb):
         assert np.allclose(omega, part.random, atol=1e-3)
 
 
-def test_constant_functions_change_nothing(hsb):
-    one = mt.fit_location_scale(*MODEL1, hsb)
-    same = mt.fit_location_scale(*MODEL1, hsb, between="~ 1")
+def test_constant_functions_change_nothing(hsb, hsb_scale):
+    one, same = hsb_scale, mt.fit_location_scale(*MODEL1, hsb, between="~ 1")
     assert np.isclose(one.llf, same.llf, atol=1e-7)
     assert one.n_parameters == same.n_parameters
     assert np.allclose(one.random, same.random, atol=1e-5)
@@ -41,8 +40,8 @@ def test_constant_functions_change_nothing(hsb):
     assert np.isclose(variance["se"], component["se"] / component["estimate"], rtol=1e-3)
 
 
-def test_only_the_named_element_differs(fit, hsb):
-    assert fit.n_parameters == mt.fit_location_scale(*MODEL1, hsb).n_parameters + 1
+def test_only_the_named_element_differs(fit, hsb_scale):
+    assert fit.n_parameters == hsb_scale.n_parameters + 1
     public, catholic = fit.random_at(pd.DataFrame({"catholic": [0, 1]}))
     scale = ("scale:Intercept", "scale:Intercept")
     assert np.isclose(public.loc[scale], catholic.loc[scale])
@@ -100,10 +99,9 @@ def test_bad_requests_are_named(between, error, message, hsb):
         mt.fit_location_scale(*MODEL1, hsb, between=between)
 
 
-def test_questions_that_do_not_apply(fit, hsb):
+def test_questions_that_do_not_apply(fit, hsb, hsb_scale):
     with pytest.raises(mt.ModelError, match="level-2 functions: see fit.between"):
         _ = fit.components
-    plain = mt.fit_location_scale(*MODEL1, hsb)
-    assert plain.between.empty
+    assert hsb_scale.between.empty
     with pytest.raises(mt.ModelError, match="one Omega for all clusters"):
-        plain.random_at(hsb)
+        hsb_scale.random_at(hsb)

@@ -150,8 +150,8 @@ def test_predict_checks_its_rows():
         fit.predict(data[["x", "g"]])
 
 
-def test_simulated_data_have_the_moments_of_the_model(hsb):
-    fit = mt.fit_empty("math", hsb, cluster="school")
+def test_simulated_data_have_the_moments_of_the_model(hsb, hsb_empty):
+    fit = hsb_empty
     y = fit.simulate(np.random.default_rng(1), 400)
     assert y.shape == (fit.nobs, 400)
     assert y.index.equals(hsb.index)
@@ -167,13 +167,12 @@ def test_simulated_data_have_the_moments_of_the_model(hsb):
     assert y.equals(fit.simulate(1, 400))
 
 
-def test_a_refit_to_simulated_data_recovers_the_parameters(hsb):
-    centred = hsb.assign(ses_within=hsb.ses - hsb.mean_ses)
-    fit = mt.fit_mixed("math ~ ses_within + (1 + ses_within | school)", centred)
+def test_a_refit_to_simulated_data_recovers_the_parameters(hsb_centred, hsb_slopes):
+    fit = hsb_slopes
     rng = np.random.default_rng(5)
     estimates = []
     for _, y in fit.simulate(rng, 60).items():
-        refit = mt.fit_mixed(fit.formula, centred.assign(math=y))
+        refit = mt.fit_mixed(fit.formula, hsb_centred.assign(math=y))
         estimates.append(refit.variances["estimate"])
     mean = pd.DataFrame(estimates).mean()
     se = pd.DataFrame(estimates).std() / np.sqrt(60)
@@ -262,9 +261,8 @@ def test_singular_fits_are_answers_with_a_plain_note(hsb):
     assert (fit.ranef()["Intercept"] == 0).all()
 
 
-def test_equation_knows_the_levels(hsb):
-    centred = hsb.assign(ses_within=hsb.ses - hsb.mean_ses)
-    fit = mt.fit_mixed("math ~ sector * ses_within + (1 + ses_within | school)", centred)
+def test_equation_knows_the_levels(hsb_centred):
+    fit = mt.fit_mixed("math ~ sector * ses_within + (1 + ses_within | school)", hsb_centred)
     levels = fit.equation("levels")
     assert (
         r"\beta_{1j} &= \gamma_{10} + \gamma_{11}\,\mathrm{sector\ =\ Public}_{j} + u_{1j}"

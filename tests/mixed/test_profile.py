@@ -112,10 +112,9 @@ def test_limits_are_in_the_units_of_the_data(data):
     assert b.loc[sd] == pytest.approx(10_000 * a.loc[sd], rel=1e-5)
 
 
-def test_a_zero_variance_has_a_lower_limit_of_zero(hsb):
-    centred = hsb.assign(ses_within=hsb.ses - hsb.mean_ses)
+def test_a_zero_variance_has_a_lower_limit_of_zero(hsb_centred):
     formula = "math ~ mean_ses*ses_within + sector*ses_within + (1 + ses_within | school)"
-    fit = fit_mixed(formula, centred)
+    fit = fit_mixed(formula, hsb_centred)
     table = fit.confint("profile", "random")
     assert table.loc["ses_within", "lower"] == 0.0
     assert 0.5 < table.loc["ses_within", "upper"] < 1.2

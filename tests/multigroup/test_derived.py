@@ -10,11 +10,6 @@ Z = 1.959963984540054
 RELATIVE = 1e-6  # a central difference of a smooth function
 
 
-@pytest.fixture(scope="module")
-def fit(hsb):
-    return mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector", between="free")
-
-
 def numeric_se(fit, function) -> float:
     """Standard error of a function of the parameters (a Series), by numerical derivatives."""
     slopes = []
@@ -27,37 +22,39 @@ def numeric_se(fit, function) -> float:
     return float(np.sqrt(slopes @ fit.cov_params().to_numpy() @ np.array(slopes)))
 
 
-def test_icc(fit) -> None:
-    row = fit.icc_table.loc["math", "Public"]
+def test_icc(hsb_groups) -> None:
+    row = hsb_groups.icc_table.loc["math", "Public"]
     names = ("between.math~~math[Public]", "within.math~~math[Public]")
-    se = numeric_se(fit, lambda p: p[names[0]] / (p[names[0]] + p[names[1]]))
+    se = numeric_se(hsb_groups, lambda p: p[names[0]] / (p[names[0]] + p[names[1]]))
     assert row["se"] == pytest.approx(se, rel=RELATIVE)
     # The interval is made for log(1 - ICC), and so never reaches 1.
-    log_se = numeric_se(fit, lambda p: np.log(p[names[1]] / (p[names[0]] + p[names[1]])))
+    log_se = numeric_se(hsb_groups, lambda p: np.log(p[names[1]] / (p[names[0]] + p[names[1]])))
     rest = 1.0 - row["estimate"]
     assert row["upper"] == pytest.approx(1 - rest * np.exp(-Z * log_se), rel=RELATIVE)
     assert row["lower"] == pytest.approx(1 - rest * np.exp(Z * log_se), rel=RELATIVE)
 
 
-def test_ratio_has_its_interval_on_the_log_scale(fit) -> None:
-    row = fit.variance_ratios.loc["within", "ses", "Catholic / Public"]
-    names = [f"within.ses~~ses[{g}]" for g in fit.groups]
-    log_se = numeric_se(fit, lambda p: np.log(p[names[0]] / p[names[1]]))
-    assert row["estimate"] == fit.params[names[0]] / fit.params[names[1]]
+def test_ratio_has_its_interval_on_the_log_scale(hsb_groups) -> None:
+    row = hsb_groups.variance_ratios.loc["within", "ses", "Catholic / Public"]
+    names = [f"within.ses~~ses[{g}]" for g in hsb_groups.groups]
+    log_se = numeric_se(hsb_groups, lambda p: np.log(p[names[0]] / p[names[1]]))
+    assert row["estimate"] == hsb_groups.params[names[0]] / hsb_groups.params[names[1]]
     assert np.log(row["upper"] / row["estimate"]) == pytest.approx(Z * log_se, rel=RELATIVE)
     assert row["se"] == pytest.approx(row["estimate"] * log_se, rel=RELATIVE)
 
 
-def test_correlation_has_its_interval_on_fishers_scale(fit) -> None:
-    row = fit.correlations.loc["between", "math~~ses", "Catholic"]
+def test_correlation_has_its_interval_on_fishers_scale(hsb_groups) -> None:
+    row = hsb_groups.correlations.loc["between", "math~~ses", "Catholic"]
     a, b, c = (f"between.{pair}[Catholic]" for pair in ("math~~math", "ses~~ses", "math~~ses"))
 
     def r(p):
         return p[c] / np.sqrt(p[a] * p[b])
 
-    assert row["se"] == pytest.approx(numeric_se(fit, r), rel=RELATIVE)
-    z_se = numeric_se(fit, lambda p: np.arctanh(r(p)))
-    assert np.arctanh(row["upper"]) - np.arctanh(r(fit.params)) == pytest.approx(Z * z_se, rel=1e-5)
+    assert row["se"] == pytest.approx(numeric_se(hsb_groups, r), rel=RELATIVE)
+    z_se = numeric_se(hsb_groups, lambda p: np.arctanh(r(p)))
+    assert np.arctanh(row["upper"]) - np.arctanh(r(hsb_groups.params)) == pytest.approx(
+        Z * z_se, rel=1e-5
+    )
 
 
 def test_ratios_only_where_the_model_lets_variances_differ(hsb) -> None:
@@ -77,6 +74,23 @@ def test_impossible_values_give_nan() -> None:
     assert icc_table(elements, cov, 0.95).loc["a", "all"]["estimate"] == pytest.approx(-0.1 / 0.9)
     two = {(*key[:4], g): value for key, value in elements.items() for g in ("all",)}
     assert variance_ratios(two, cov, 0.95).empty
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_correlation_is_on_the_boundary_where_five_digits_are_one(sign) -> None:
+    """Short of it, Fisher's limits: r and its slopes with variances 1, covariance r, errors .01."""
+
+    def row(r):
+        values = {("a", "a"): (1.0, 0), ("a", "b"): (sign * r, 1), ("b", "b"): (1.0, 2)}
+        elements = {("between", *pair, None, "all"): value for pair, value in values.items()}
+        return correlations(elements, np.eye(3) * 1e-4, 0.95).iloc[0].to_numpy()
+
+    np.testing.assert_array_equal(row(1.0 - 5e-6), [sign, np.nan, np.nan, np.nan])
+    r = 1.0 - 2e-5
+    se = 0.01 * np.sqrt(1.0 + r**2 / 2.0)
+    z, half = np.arctanh(sign * r), Z * se / (1.0 - r**2)
+    expected = [sign * r, se, np.tanh(z - half), np.tanh(z + half)]
+    np.testing.assert_allclose(row(r), expected, rtol=1e-9)
 
 
 def test_limits_of_an_icc_above_one_are_those_of_the_estimate_itself() -> None:

@@ -33,8 +33,8 @@ def test_conditional_moments_of_a_cluster_with_holes(hsb) -> None:
     assert fit.ranef("Public").index.equals(table.index[70:])
 
 
-def test_simulated_data_have_the_model_s_moments(hsb) -> None:
-    fit = mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector", between="free")
+def test_simulated_data_have_the_model_s_moments(hsb, hsb_groups) -> None:
+    fit = hsb_groups
     drawn = fit.simulate(np.random.default_rng(1))
     assert drawn.index.sort_values().equals(hsb.index)
     assert (drawn["school"] == hsb.loc[drawn.index, "school"]).all()

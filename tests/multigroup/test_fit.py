@@ -21,8 +21,8 @@ def test_one_variable_one_group_is_the_empty_model(hsb) -> None:
     assert ours.params.index.tolist() == ["mean.math", "within.math~~math", "between.math~~math"]
 
 
-def test_groups_with_all_free_are_separate_fits(hsb) -> None:
-    both = mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector", between="free")
+def test_groups_with_all_free_are_separate_fits(hsb, hsb_groups) -> None:
+    both = hsb_groups
     alone = {
         g: mt.fit_multigroup(["math", "ses"], rows, cluster="school")
         for g, rows in hsb.groupby("sector")
@@ -229,6 +229,8 @@ def test_standard_errors_on_the_boundary_see_the_direction_turn() -> None:
     expected = 2 * best[5] * np.sqrt(cov[5, 5]) * scale[0] ** 2
     assert fit.bse["between.x~~x"] == pytest.approx(expected, rel=1e-3)
     assert fit.bse["within.x~~y"] == pytest.approx(np.sqrt(cov[3, 3]) * scale.prod(), rel=1e-3)
+    row = fit.correlations.loc["between", "x~~y", "all"]
+    np.testing.assert_array_equal(row, [1.0, np.nan, np.nan, np.nan])
 
 
 def test_many_patterns_are_said() -> None:

@@ -15,11 +15,6 @@ def fit(hsb):
     return mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector")
 
 
-@pytest.fixture(scope="module")
-def free(hsb):
-    return mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector", between="free")
-
-
 def test_shapes_are_the_contract(fit) -> None:
     assert fit.groups == ("Catholic", "Public") and fit.variables == ("math", "ses")
     assert list(fit.within) == list(fit.between) == list(fit.groups)
@@ -99,10 +94,10 @@ def test_survives_pickling(fit) -> None:
     pd.testing.assert_frame_equal(again.parameters, fit.parameters)
 
 
-def test_comparisons(fit, free, hsb) -> None:
-    table = mt.compare(free, fit, names=["free", "equal"])
+def test_comparisons(fit, hsb_groups, hsb_empty, hsb) -> None:
+    table = mt.compare(hsb_groups, fit, names=["free", "equal"])
     assert list(table.index) == ["equal", "free"]
-    assert table.loc["free", "lr"] == pytest.approx(2 * (free.llf - fit.llf))
+    assert table.loc["free", "lr"] == pytest.approx(2 * (hsb_groups.llf - fit.llf))
     assert table.loc["free", "df"] == 3
     assert table.loc["free", "p"] == table.loc["free", "p_mixture"]
     other = mt.fit_multigroup(
@@ -112,9 +107,9 @@ def test_comparisons(fit, free, hsb) -> None:
         mt.compare(fit, other)
     assert np.isnan(mt.compare(fit, other, nested=False)["lr"]).all()
     with pytest.raises(ModelError, match="models of one kind"):
-        mt.compare(fit, mt.fit_empty("math", hsb, cluster="school"))
+        mt.compare(fit, hsb_empty)
     with pytest.raises(ModelError, match="needs none"):
-        mt.compare(fit, free, bootstrap=9)
+        mt.compare(fit, hsb_groups, bootstrap=9)
 
 
 def test_latent_regression_is_that_of_the_centering_table(hsb) -> None:

@@ -29,17 +29,6 @@ def balanced(J=12, n=6, tau2=0.5, seed=3):
     return table, between, within
 
 
-@pytest.fixture(scope="module")
-def slopes(hsb):
-    data = hsb.assign(ses_within=hsb["ses"] - hsb.groupby("school")["ses"].transform("mean"))
-    return mt.fit_random_slope("math ~ ses_within", data, cluster="school", slopes=["ses_within"])
-
-
-@pytest.fixture(scope="module")
-def empty(hsb):
-    return mt.fit_empty("math", hsb, cluster="school")
-
-
 # ------------------------------------------------------------------------------------------- icc
 
 
@@ -60,44 +49,44 @@ def test_standard_error_of_balanced_data():
     assert icc.se == pytest.approx(se, rel=CLOSED_FORM)
 
 
-def test_profile_limits_against_lme4(empty):
+def test_profile_limits_against_lme4(hsb_empty):
     """lme4 1.1-31: uniroot on its REML devfun of math ~ 1 + (1 | school), data hsb.
 
     ``theta^2 / (1 + theta^2)`` where the deviance is qchisq(.95, 1) above its minimum; R 4.2.2.
     """
-    icc = mt.icc(empty)
+    icc = mt.icc(hsb_empty)
     assert icc == pytest.approx(0.1803517923, rel=R_VARIANCE)
     assert icc.lower == pytest.approx(0.147177512431, rel=R_VARIANCE)
     assert icc.upper == pytest.approx(0.221027479529, rel=R_VARIANCE)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
-def test_limits_have_the_deviance_of_their_level(empty, level):
+def test_limits_have_the_deviance_of_their_level(hsb_empty, level):
     """With one random effect theta = sqrt(icc / (1 - icc))."""
-    icc = mt.icc(empty, level=level)
+    icc = mt.icc(hsb_empty, level=level)
     for limit in (icc.lower, icc.upper):
         theta = np.array([np.sqrt(limit / (1 - limit))])
-        rise = empty.problem.value_and_gradient(theta)[0] - empty.optimizer.f_end
+        rise = hsb_empty.problem.value_and_gradient(theta)[0] - hsb_empty.optimizer.f_end
         assert rise == pytest.approx(stats.chi2.ppf(level, 1), rel=LIMIT)
 
 
-def test_random_slope_is_looked_at_where_asked(slopes):
-    tau = slopes.tau.to_numpy()
+def test_random_slope_is_looked_at_where_asked(hsb_slopes):
+    tau = hsb_slopes.tau.to_numpy()
     for x in (0.0, 1.0, -0.7):
         z = np.array([1.0, x])
         between = z @ tau @ z
-        icc = mt.icc(slopes, at={"ses_within": x})
-        assert icc == pytest.approx(between / (between + slopes.sigma2), rel=1e-12)
+        icc = mt.icc(hsb_slopes, at={"ses_within": x})
+        assert icc == pytest.approx(between / (between + hsb_slopes.sigma2), rel=1e-12)
         assert f"ses_within = {x:g}" in icc.notes[0]
         assert f"ses_within = {x:g}" in repr(icc)
-    assert mt.icc(slopes) == mt.icc(slopes, at={"ses_within": 0.0})
+    assert mt.icc(hsb_slopes) == mt.icc(hsb_slopes, at={"ses_within": 0.0})
 
 
-def test_at_is_the_intercept_of_the_moved_predictor(slopes, hsb):
+def test_at_is_the_intercept_of_the_moved_predictor(hsb_slopes, hsb):
     """Looking at x = 1 equals looking at 0 in the same model with x - 1 as predictor."""
     x = hsb["ses"] - hsb.groupby("school")["ses"].transform("mean")
     moved = mt.fit_random_slope("math ~ x", hsb.assign(x=x - 1.0), cluster="school", slopes=["x"])
-    here, there = mt.icc(slopes, at={"ses_within": 1.0}), mt.icc(moved)
+    here, there = mt.icc(hsb_slopes, at={"ses_within": 1.0}), mt.icc(moved)
     assert here == pytest.approx(there, rel=CLOSED_FORM)
     assert here.se == pytest.approx(there.se, rel=1e-6)
     assert here.lower == pytest.approx(there.lower, abs=LIMIT)
@@ -186,8 +175,8 @@ def test_coverage_of_the_limits():
     assert abs(hits / 100 - 0.95) < 3.3 * np.sqrt(0.95 * 0.05 / 100)
 
 
-def test_is_a_number(empty):
-    icc = mt.icc(empty)
+def test_is_a_number(hsb_empty):
+    icc = mt.icc(hsb_empty)
     assert icc == icc.estimate
     assert type(icc * 1) is float
     assert f"{icc:.2f}" == "0.18"
@@ -199,17 +188,17 @@ def test_is_a_number(empty):
         assert (copied.se, copied.lower, copied.upper) == (icc.se, icc.lower, icc.upper)
 
 
-def test_icc_refuses(slopes, empty):
+def test_icc_refuses(hsb_slopes, hsb_empty):
     with pytest.raises(mt.ModelError, match="fitted model"):
         mt.icc(0.3)
     with pytest.raises(mt.ModelError, match="'ses'.*ses_within"):
-        mt.icc(slopes, at={"ses": 1})
+        mt.icc(hsb_slopes, at={"ses": 1})
     with pytest.raises(mt.ModelError, match="none"):
-        mt.icc(empty, at={"ses": 1})
+        mt.icc(hsb_empty, at={"ses": 1})
     with pytest.raises(mt.ModelError, match="finite"):
-        mt.icc(slopes, at={"ses_within": np.nan})
+        mt.icc(hsb_slopes, at={"ses_within": np.nan})
     with pytest.raises(ValueError, match="0.95"):
-        mt.icc(empty, level=95)
+        mt.icc(hsb_empty, level=95)
 
 
 # -------------------------------------------------------------------------------- design effects
@@ -321,8 +310,8 @@ def test_moulton_with_equal_clusters_and_cluster_level_predictor_is_the_design_e
         assert mt.moulton_factor([n] * 7, 1.0, icc) == pytest.approx(mt.moulton_factor(n, 1.0, icc))
 
 
-def test_moulton_takes_the_sizes_of_a_fit(empty):
-    sizes = empty.cluster_sizes
+def test_moulton_takes_the_sizes_of_a_fit(hsb_empty):
+    sizes = hsb_empty.cluster_sizes
     expected = 1 + ((sizes**2).sum() / sizes.sum() - 1) * 0.27 * 0.18
     assert mt.moulton_factor(sizes, 0.27, 0.18) ** 2 == pytest.approx(expected, rel=1e-12)
 
@@ -349,8 +338,8 @@ def test_moulton_refuses(arguments, said):
         mt.moulton_factor(*arguments)
 
 
-def test_icc_of_a_location_scale_model(hsb):
-    fit = mt.fit_location_scale("math ~ catholic + (1 | school)", "~ catholic + (1 | school)", hsb)
+def test_icc_of_a_location_scale_model(hsb_scale):
+    fit = hsb_scale
     table, own = mt.icc(fit, level=0.9), fit.cluster_variances(0.9)
     assert table.index.equals(own.index)
     assert table["lower"].equals(own["icc_lower"].rename("lower"))

@@ -26,11 +26,6 @@ def data(hsb):
 
 
 @pytest.fixture(scope="module")
-def empty(data):
-    return mt.fit_empty("math", data, cluster="school")
-
-
-@pytest.fixture(scope="module")
 def full(data):
     return mt.fit_mixed(SCHOOL, data)
 
@@ -38,21 +33,21 @@ def full(data):
 # -------------------------------------------------------------------------- pseudo-R² and total R²
 
 
-def test_pseudo_r2_is_the_proportional_reduction(data, empty):
+def test_pseudo_r2_is_the_proportional_reduction(data, hsb_empty):
     """Published HSB variances 8.61 (empty) and 6.68 (sector): 1.94 / 8.61 = .225 (lme4 REML)."""
     sector = mt.fit_random_intercept("math ~ sector", data, cluster="school")
-    pseudo = mt.r_squared(sector, empty).pseudo
+    pseudo = mt.r_squared(sector, hsb_empty).pseudo
     assert list(pseudo.columns) == ["baseline", "model", "r2"]
-    before, after = empty.variances["estimate"], sector.variances["estimate"]
+    before, after = hsb_empty.variances["estimate"], sector.variances["estimate"]
     expected = 1 - after["Intercept"] / before["Intercept"]
     assert pseudo.loc["Intercept", "r2"] == pytest.approx(expected, rel=1e-12)
     assert pseudo.loc["Intercept", "r2"] == pytest.approx(0.2249, abs=5e-5)
 
 
-def test_negative_pseudo_r2_is_kept_and_explained(data, empty):
+def test_negative_pseudo_r2_is_kept_and_explained(data, hsb_empty):
     """A pure level-1 predictor: sigma2 falls, so tau2 has to rise."""
     within = mt.fit_random_intercept("math ~ ses_within", data, cluster="school")
-    result = mt.r_squared(within, empty)
+    result = mt.r_squared(within, hsb_empty)
     assert result.pseudo.loc["Intercept", "r2"] < 0
     assert result.pseudo.loc["Residual", "r2"] > 0.05
     assert len(result.notes) == 1
@@ -99,15 +94,15 @@ def test_slope_variance_is_compared_where_both_have_it(data):
     assert mt.r_squared(m1, m0).pseudo.loc["ses_within", "r2"] > 0.3
 
 
-def test_other_random_effects_are_noted(empty, full):
-    result = mt.r_squared(full, empty)
+def test_other_random_effects_are_noted(hsb_empty, full):
+    result = mt.r_squared(full, hsb_empty)
     assert list(result.pseudo.index) == ["Intercept", "Residual"]
     assert any("different random effects" in note for note in result.notes)
 
 
-def test_total_r2_is_the_squared_correlation(full, empty, data):
+def test_total_r2_is_the_squared_correlation(full, hsb_empty, data):
     expected = np.corrcoef(data["math"], full.predict(random=False))[0, 1] ** 2
-    result = mt.r_squared(full, empty)
+    result = mt.r_squared(full, hsb_empty)
     assert result.total == pytest.approx(expected, rel=PROPER)
     assert result.total_baseline == 0.0
 
@@ -253,11 +248,11 @@ def test_units_do_not_matter(data, full, units):
     np.testing.assert_allclose(mt.r_squared(other).measures, mt.r_squared(full).measures, rtol=1e-5)
 
 
-def test_empty_model_has_only_mean_variation(empty):
-    table = mt.r_squared(empty).decomposition
+def test_empty_model_has_only_mean_variation(hsb_empty):
+    table = mt.r_squared(hsb_empty).decomposition
     assert (table.loc[["fixed_within", "fixed_between", "slope_variation"], "variance"] == 0).all()
     assert table.loc["mean_variation", "between"] == 1.0
-    assert table.loc["mean_variation", "total"] == pytest.approx(mt.icc(empty), rel=1e-9)
+    assert table.loc["mean_variation", "total"] == pytest.approx(mt.icc(hsb_empty), rel=1e-9)
 
 
 def test_no_variance_between_clusters_at_all():
@@ -272,7 +267,7 @@ def test_no_variance_between_clusters_at_all():
 # ------------------------------------------------------------------------------------- refusals
 
 
-def test_refuses_what_cannot_be_compared(data, empty, full):
+def test_refuses_what_cannot_be_compared(data, hsb_empty, full):
     with pytest.raises(mt.ModelError, match="7184 and 7185 rows"):
         mt.r_squared(full, mt.fit_empty("math", data.iloc[:-1], cluster="school"))
     with pytest.raises(mt.ModelError, match="outcomes differ"):
@@ -280,18 +275,19 @@ def test_refuses_what_cannot_be_compared(data, empty, full):
     with pytest.raises(mt.ModelError, match="REML and the other by ML"):
         mt.r_squared(full, mt.fit_empty("math", data, cluster="school", reml=False))
     with pytest.raises(mt.ModelError, match=r"r_squared\(model, baseline\)"):
-        mt.r_squared(empty, full)
+        mt.r_squared(hsb_empty, full)
     with pytest.raises(mt.ModelError, match="fitted models"):
         mt.r_squared(0.5)
 
 
-def test_refuses_what_is_no_model_and_says_what_has_not_converged(hsb):
-    fit = mt.fit_empty("math", hsb, cluster="school")
+def test_refuses_what_is_no_model_and_says_what_has_not_converged(hsb_empty):
     with pytest.raises(mt.ModelError, match="needs fitted models, not NoneType"):
         mt.r_squared(None)
-    assert "NOT CONVERGED" not in repr(mt.r_squared(fit))
-    record = dataclasses.replace(fit.optimizer, converged=False, status="did not converge: asked")
-    stopped = mt.r_squared(dataclasses.replace(fit, optimizer=record))
+    assert "NOT CONVERGED" not in repr(mt.r_squared(hsb_empty))
+    record = dataclasses.replace(
+        hsb_empty.optimizer, converged=False, status="did not converge: asked"
+    )
+    stopped = mt.r_squared(dataclasses.replace(hsb_empty, optimizer=record))
     assert stopped.notes[0] == "NOT CONVERGED: did not converge: asked."
     for text in (repr(stopped), stopped._repr_html_()):
         assert text.count("NOT CONVERGED, do not use these numbers") == 2

@@ -22,19 +22,9 @@ HLM_PRINTED = 5e-4  # three decimals
 
 
 @pytest.fixture(scope="module")
-def centred(hsb):
-    return mt.center(hsb, "ses", cluster="school")
-
-
-@pytest.fixture(scope="module")
-def slopes(centred):
-    return mt.fit_mixed("math ~ ses_within + (1 + ses_within | school)", centred)
-
-
-@pytest.fixture(scope="module")
-def crossed(centred):
+def crossed(hsb_centred):
     formula = "math ~ ses_within * catholic + mean_ses + female + (1 + ses_within | school)"
-    return mt.fit_mixed(formula, centred)
+    return mt.fit_mixed(formula, hsb_centred)
 
 
 def stacked(table, part):
@@ -46,9 +36,8 @@ def stacked(table, part):
 # ------------------------------------------------------------------------------- the empty model
 
 
-def test_empty_model_is_the_textbook(hsb):
-    fit = mt.fit_empty("math", hsb, cluster="school")
-    table = mt.shrinkage(fit)
+def test_empty_model_is_the_textbook(hsb, hsb_empty):
+    fit, table = hsb_empty, mt.shrinkage(hsb_empty)
     groups = hsb.groupby("school")["math"]
     assert list(table) == ["n", "complete", "none", "partial", "weight"]
     assert table.index.name == "school"
@@ -63,9 +52,9 @@ def test_empty_model_is_the_textbook(hsb):
     np.testing.assert_allclose(table["partial"], fit.params["Intercept"] + blups, **EXACT)
 
 
-def test_reliability_that_hlm_prints(hsb):
+def test_reliability_that_hlm_prints(hsb_empty):
     """HLM 6 prints 0.901 for this model."""
-    table = shrinkage(mt.fit_empty("math", hsb, cluster="school"))
+    table = shrinkage(hsb_empty)
     assert table.attrs["reliability"]["Intercept"] == pytest.approx(0.901, abs=HLM_PRINTED)
     assert table.attrs["notes"] == ()
 
@@ -83,14 +72,14 @@ def test_reliability_against_r(case):
 # -------------------------------------------------------------------------------- several effects
 
 
-def test_no_pooling_is_a_regression_in_each_cluster(slopes, centred):
-    table = shrinkage(slopes)
+def test_no_pooling_is_a_regression_in_each_cluster(hsb_slopes, hsb_centred):
+    table = shrinkage(hsb_slopes)
     for school in (1224, 1288, 8367):
-        rows = centred[centred["school"] == school]
+        rows = hsb_centred[hsb_centred["school"] == school]
         X = np.column_stack([np.ones(len(rows)), rows["ses_within"]])
         own = np.linalg.lstsq(X, rows["math"], rcond=None)[0]
         row = table.loc[school]
-        np.testing.assert_allclose([row[k, "none"] for k in slopes.tau], own, **EXACT)
+        np.testing.assert_allclose([row[k, "none"] for k in hsb_slopes.tau], own, **EXACT)
 
 
 @pytest.mark.parametrize("which", ["slopes", "crossed"])
@@ -107,12 +96,12 @@ def test_matrix_identity(which, request):
     np.testing.assert_allclose(partial - complete, blups, **EXACT)
 
 
-def test_weight_is_tau_over_tau_plus_error(slopes):
-    d, tau = slopes.design, slopes.tau.to_numpy()
-    weights = stacked(shrinkage(slopes), "weight")
+def test_weight_is_tau_over_tau_plus_error(hsb_slopes):
+    d, tau = hsb_slopes.design, hsb_slopes.tau.to_numpy()
+    weights = stacked(shrinkage(hsb_slopes), "weight")
     for j in (0, 17, 159):
         Z = d.Z[d.codes == j]
-        error = slopes.sigma2 * np.linalg.inv(Z.T @ Z)
+        error = hsb_slopes.sigma2 * np.linalg.inv(Z.T @ Z)
         np.testing.assert_allclose(weights[j], np.diag(tau) / np.diag(tau + error), **EXACT)
 
 
@@ -124,8 +113,8 @@ def test_weights_are_shares(crossed, london):
         assert ((values > 0) & (values < 1)).all()
 
 
-def test_uncorrelated_effects(centred):
-    fit = mt.fit_mixed("math ~ ses_within + (1 + ses_within || school)", centred)
+def test_uncorrelated_effects(hsb_centred):
+    fit = mt.fit_mixed("math ~ ses_within + (1 + ses_within || school)", hsb_centred)
     table = shrinkage(fit)
     # Centred predictor, uncorrelated effects: W is diagonal, and the weights are exact.
     for name in fit.tau:
@@ -137,11 +126,11 @@ def test_uncorrelated_effects(centred):
 # ---------------------------------------------------------------------- the complete-pooling point
 
 
-def test_fixed_part_has_level_two_predictors_and_average_covariates(crossed, centred):
+def test_fixed_part_has_level_two_predictors_and_average_covariates(crossed, hsb_centred):
     table, b = shrinkage(crossed), crossed.params
-    schools = centred.groupby("school")[["catholic", "mean_ses"]].first()
+    schools = hsb_centred.groupby("school")[["catholic", "mean_ses"]].first()
     intercept = b["Intercept"] + b["catholic"] * schools["catholic"]
-    intercept += b["mean_ses"] * schools["mean_ses"] + b["female"] * centred["female"].mean()
+    intercept += b["mean_ses"] * schools["mean_ses"] + b["female"] * hsb_centred["female"].mean()
     slope = b["ses_within"] + b["ses_within:catholic"] * schools["catholic"]
     np.testing.assert_allclose(table["Intercept"]["complete"], intercept, **EXACT)
     np.testing.assert_allclose(table["ses_within"]["complete"], slope, **EXACT)
@@ -156,16 +145,15 @@ def test_value_added_is_at_the_average_intake(london):
     np.testing.assert_allclose(table["none"], average + left, **EXACT)
 
 
-def test_without_random_intercept_only_slopes_are_told(centred):
-    fit = mt.fit_mixed("math ~ ses_within + mean_ses + (0 + ses_within | school)", centred)
+def test_without_random_intercept_only_slopes_are_told(hsb_centred):
+    fit = mt.fit_mixed("math ~ ses_within + mean_ses + (0 + ses_within | school)", hsb_centred)
     table = shrinkage(fit)
     assert list(table) == ["n", "complete", "none", "partial", "weight"]
     np.testing.assert_allclose(table["complete"], fit.params["ses_within"], **EXACT)
 
 
-def test_complete_is_the_gls_mean_so_the_weighted_residuals_cancel(hsb):
-    fit = mt.fit_empty("math", hsb, cluster="school")
-    table = shrinkage(fit)
+def test_complete_is_the_gls_mean_so_the_weighted_residuals_cancel(hsb_empty):
+    fit, table = hsb_empty, shrinkage(hsb_empty)
     # GLS weights are n / (sigma2 + n tau2), in proportion to the reliabilities.
     gls = np.average(table["none"], weights=table["weight"])
     assert table["complete"].iloc[0] == pytest.approx(gls, rel=1e-9)

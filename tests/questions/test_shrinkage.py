@@ -153,7 +153,7 @@ def test_without_random_intercept_only_slopes_are_told(hsb_centred):
 
 
 def test_complete_is_the_gls_mean_so_the_weighted_residuals_cancel(hsb_empty):
-    fit, table = hsb_empty, shrinkage(hsb_empty)
+    table = shrinkage(hsb_empty)
     # GLS weights are n / (sigma2 + n tau2), in proportion to the reliabilities.
     gls = np.average(table["none"], weights=table["weight"])
     assert table["complete"].iloc[0] == pytest.approx(gls, rel=1e-9)

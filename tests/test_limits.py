@@ -95,9 +95,9 @@ TABLES = {
         logit,
         lambda f: f.icc_at(pd.DataFrame({"catholic": [0, 1]})),
     ),
-    "icc of hsb_groups": ("groups", log_rest, lambda f: f.icc_table),
-    "ratios of hsb_groups": ("groups", np.log, lambda f: f.variance_ratios),
-    "correlations of hsb_groups": ("groups", np.arctanh, lambda f: f.correlations),
+    "icc of groups": ("hsb_groups", log_rest, lambda f: f.icc_table),
+    "ratios of groups": ("hsb_groups", np.log, lambda f: f.variance_ratios),
+    "correlations of groups": ("hsb_groups", np.arctanh, lambda f: f.correlations),
 }
 
 

@@ -82,7 +82,7 @@ def test_no_pooling_is_a_regression_in_each_cluster(hsb_slopes, hsb_centred):
         np.testing.assert_allclose([row[k, "none"] for k in hsb_slopes.tau], own, **EXACT)
 
 
-@pytest.mark.parametrize("which", ["slopes", "crossed"])
+@pytest.mark.parametrize("which", ["hsb_slopes", "crossed"])
 def test_matrix_identity(which, request):
     fit = request.getfixturevalue(which)
     table, d, tau = shrinkage(fit), fit.design, fit.tau.to_numpy()

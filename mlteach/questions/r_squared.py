@@ -30,8 +30,11 @@ from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 
 PARTS = ("fixed_within", "fixed_between", "slope_variation", "mean_variation", "residual")
-WITHIN = ("fixed_within", "slope_variation", "residual")
-BETWEEN = ("fixed_between", "mean_variation")
+LEVELS = {
+    "total": PARTS,
+    "within": ("fixed_within", "slope_variation", "residual"),
+    "between": ("fixed_between", "mean_variation"),
+}
 # The sources of Rights and Sterba's measures: which parts count as explained.
 SOURCES = {
     "f1": ("fixed_within",),
@@ -254,18 +257,13 @@ def _decomposition(fit: MixedResult) -> pd.DataFrame:
     )
     # What is zero but for the rounding of cluster means is shown as zero.
     variance = variance.where(variance > 1e-20 * variance.sum(), 0.0)
-    shares = {
-        "total": variance / variance.sum(),
-        "within": variance[list(WITHIN)] / variance[list(WITHIN)].sum(),
-        "between": _share(variance[list(BETWEEN)]),
-    }
+    shares = {of: _share(variance[list(parts)]) for of, parts in LEVELS.items()}
     return pd.DataFrame({"variance": variance, **shares}).loc[list(PARTS)]
 
 
 def _share(variance: pd.Series) -> pd.Series:
     """Shares of a sum; missing where the sum is zero (no variance between clusters at all)."""
-    total = variance.sum()
-    return variance / (total if total > 0.0 else np.nan)
+    return variance / variance.sum()
 
 
 def _split(columns: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -276,12 +274,11 @@ def _split(columns: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def _measures(variance: pd.Series) -> pd.DataFrame:
     """Rights and Sterba's R²: the explained parts of a level over all parts of that level."""
-    levels = {"total": PARTS, "within": WITHIN, "between": BETWEEN}
     rows = {
-        source: {level: _measure(variance, parts, levels[level]) for level in levels}
-        for source, parts in SOURCES.items()
+        source: {of: _measure(variance, explained, parts) for of, parts in LEVELS.items()}
+        for source, explained in SOURCES.items()
     }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(levels))
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(LEVELS))
     # f1 and v are the two sources inside clusters; of the total, they go with f2.
     table.loc["f1v", "total"] = np.nan
     return table

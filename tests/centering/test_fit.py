@@ -196,6 +196,16 @@ def test_random_slopes_differ_by_centering(sloped, hsb):
     )
 
 
+def test_a_category_is_its_dummies(hsb):
+    """A level-1 predictor in words, three of them; the first in the alphabet is the reference."""
+    kind = np.where(hsb["minority"] == 1, "c", np.where(hsb["female"] == 1, "b", "a"))
+    dummies = {f"kind_{k}": (kind == k).astype(float) for k in "bc"}
+    words = mt.fit_centering("math ~ kind", hsb.assign(kind=kind), cluster="school").table
+    numbers = mt.fit_centering("math ~ kind_b + kind_c", hsb.assign(**dummies), cluster="school")
+    assert list(words.index.unique("predictor")) == ["kind[T.b]", "kind[T.c]"]
+    np.testing.assert_allclose(words, numbers.table, rtol=1e-6)
+
+
 def test_all_models_use_the_same_rows(hsb):
     data = hsb.copy()
     data.loc[:99, "ses"] = np.nan

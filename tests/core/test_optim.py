@@ -1,6 +1,7 @@
 """The optimiser finds minima and does not claim ones it has not reached."""
 
 import numpy as np
+import pytest
 
 from mlteach.core.optim import minimize
 
@@ -53,6 +54,26 @@ def test_a_search_cut_short_is_not_called_converged():
 def test_a_saddle_point_itself_is_not_called_converged():
     record = minimize(Saddle(), np.zeros(2))
     assert not record.converged
+
+
+class Bowl:
+    """Curvatures (steep, flat) at a point without slope."""
+
+    def __init__(self, steep, flat):
+        self.curvature = np.diag([steep, flat])
+
+    def value_and_gradient(self, t):
+        return 0.5 * t @ self.curvature @ t, self.curvature @ t
+
+    def hessian(self, t):
+        return self.curvature
+
+
+@pytest.mark.parametrize("steep", [1e-3, 1.0, 1e10])
+def test_curvature_below_rounding_of_the_steepest_is_none(steep):
+    flat = max(1.0, steep)
+    assert minimize(Bowl(steep, -1e-8 * flat), np.zeros(2)).converged
+    assert not minimize(Bowl(steep, -1e-6 * flat), np.zeros(2)).converged
 
 
 def test_a_search_that_ends_where_the_deviance_has_no_value_has_not_converged():

@@ -104,6 +104,13 @@ def test_new_rows_of_another_kind(formula, new, says) -> None:
         fit.predict(TABLE.head(3).assign(**new))
 
 
+@pytest.mark.parametrize("power", ["(x + k)**0", "x**10", "(x + k + z + w)**7"])
+def test_powers_that_are_not_small(power) -> None:
+    """Of a sum: they cross its terms. Four to the seventh are more terms than a model has."""
+    with pytest.raises(FormulaError, match="has no small whole power"):
+        mt.fit_mixed(f"y ~ {power} + (1 | g)", TABLE.assign(z=1.0, w=2.0))
+
+
 ONE_LEVEL = {
     "mean": lambda t: mt.fit_mixed("y ~ q + x + (1 | g)", t),
     "C()": lambda t: mt.fit_mixed("y ~ C(q) + x + (1 | g)", t),

@@ -158,6 +158,21 @@ def test_recovers_known_coefficients():
     )
 
 
+def test_moments_in_a_new_cluster_by_quadrature(quadratic):
+    """Of u and gamma_1 u + gamma_2 u² + v, polynomials of a normal u: nine nodes are exact."""
+    tau2, left = np.diag(quadratic.random)
+    nodes, weight = np.polynomial.hermite_e.hermegauss(9)
+    weight, u = weight / weight.sum(), np.sqrt(tau2) * nodes
+    g1, g2 = quadratic.association["estimate"]
+    both = np.stack([u, g1 * u + g2 * u**2])
+    centre = both @ weight
+    cov = (weight * (both - centre[:, None])) @ both.T + np.diag([0.0, left])
+    one = np.ones((1, 1))
+    mean, found = quadratic.new_moments(one, one, quadratic.random.to_numpy()[None])
+    np.testing.assert_allclose(mean[0], centre, atol=1e-12)
+    np.testing.assert_allclose(found[0], cov, rtol=1e-10, atol=1e-12)
+
+
 def test_no_average_where_the_variance_explodes(quadratic):
     """exp(gamma_2 u^2) has no mean once gamma_2 exceeds 1 / (2 tau^2)."""
     tau2 = quadratic.random.iloc[0, 0]

@@ -112,3 +112,5 @@ def test_icc_where_no_variance_is_left():
     row = fit.icc_at(table[:1]).iloc[0]
     assert row["estimate"] == 0.0
     assert row[["se", "lower", "upper"]].isna().all()
+    (component,) = fit.components.to_numpy()
+    np.testing.assert_array_equal(component, [0.0, *[np.nan] * 5])

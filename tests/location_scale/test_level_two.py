@@ -68,10 +68,26 @@ def test_clusters_use_their_own_matrix(fit, hsb):
     table = fit.cluster_variances()
     catholic = hsb.groupby("school")["catholic"].first()
     tau2 = [o.iloc[0, 0] for o in fit.random_at(pd.DataFrame({"catholic": catholic}))]
-    assert np.allclose(table["icc"], tau2 / (tau2 + table["variance"]))
+    for icc, variance in (("icc", "variance"), ("icc_lower", "upper"), ("icc_upper", "lower")):
+        assert np.allclose(table[icc], tau2 / (tau2 + table[variance]))
+    # The log variance of a cluster is its effect and what all share: both have one SD.
+    half = 1.959963984540054 * fit.ranef()["scale:Intercept_sd"]
+    assert np.allclose(np.log(table["upper"] / table["variance"]), half)
+    assert np.allclose(np.log(table["variance"] / table["lower"]), half)
     average = fit.predicted_variance(average=True) / fit.predicted_variance()
     omega = fit.random.loc["scale:Intercept", "scale:Intercept"]
     assert np.allclose(average, np.exp(omega / 2))
+
+
+def test_one_group_on_the_boundary_is_enough(fit):
+    """A variance of exp(-20) in one sector, of one in the other, is of no cluster between."""
+    functions = fit.functions
+    assert functions.at_boundary(fit.theta_effects) == []
+    at = functions.names.index("Intercept")
+    pieces = [np.zeros_like(part) for part in functions.map.pieces(fit.theta_effects)]
+    X = functions.map.designs[at]
+    pieces[at] = np.linalg.lstsq(X, -20.0 * (X[:, 1] > 0), rcond=None)[0]
+    assert functions.at_boundary(np.concatenate(pieces)) == ["Intercept"]
 
 
 def test_boundary_is_told(hsb):

@@ -84,6 +84,19 @@ def test_with_one_known_variance_it_predicts_as_the_mixed_model(data):
     assert (fit.predict()["mean_se"] > known["mean_se"]).all()
 
 
+def test_limits_with_known_parameters_are_those_of_the_effects(fit, data):
+    """Means on their own scale, SDs on that of logarithms, where v has half of its SD."""
+    certain = replace(fit, hessian=fit.hessian + 1e14 * np.eye(fit.n_parameters))
+    effects = fit.ranef().loc[data["g"], ["Intercept_sd", "scale:Intercept_sd"]].to_numpy()
+    for random, sd in ((True, effects), (False, np.sqrt(np.diag(fit.random))[None])):
+        p = certain.predict(random=random, level=0.9)
+        half = 1.6448536269514722 * sd * [1.0, 0.5]
+        for side, sign in (("lower", -1), ("upper", 1)):
+            np.testing.assert_allclose(p[f"mean_{side}"] - p["mean"], sign * half[:, 0], rtol=1e-4)
+            log = np.log(p[f"sd_{side}"] / p["sd"])
+            np.testing.assert_allclose(log, sign * half[:, 1], rtol=1e-4)
+
+
 def test_limits_cover():
     """Means, SDs and outcomes of 40 known and 40 new clusters in 40 data sets.
 

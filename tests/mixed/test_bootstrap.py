@@ -111,6 +111,8 @@ def test_correlation_of_effects_that_do_not_vary_is_missing():
     notes = " ".join(limits.attrs["notes"])
     assert f"'Intercept:x' has no correlation in {missing.sum()} refits" in notes
     assert f"{draws.n_singular} refits lie on the boundary" in notes
+    fixed = result.confint("bootstrap", "fixed", n=60, seed=1, progress=False)
+    assert fixed.attrs["notes"] == limits.attrs["notes"][:1]
 
 
 # -------------------------------------------------------------------------------------- many refits

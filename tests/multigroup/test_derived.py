@@ -57,6 +57,17 @@ def test_correlation_has_its_interval_on_fishers_scale(hsb_groups) -> None:
     )
 
 
+def test_a_ratio_of_estimates_that_covary() -> None:
+    """Var log(a / b) = Var a / a² + Var b / b² - 2 Cov(a, b) / (a b)."""
+    parameters = {
+        ("between", "y", "y", None, g): (v, k) for k, (g, v) in enumerate([("a", 2.0), ("b", 3.0)])
+    }
+    row = variance_ratios(parameters, np.array([[0.04, 0.01], [0.01, 0.09]]), 0.95).iloc[0]
+    log_se = np.sqrt(0.04 / 4 + 0.09 / 9 - 2 * 0.01 / 6)
+    expected = [2 / 3, 2 / 3 * log_se, *(2 / 3 * np.exp([-Z * log_se, Z * log_se]))]
+    np.testing.assert_allclose(row, expected, rtol=1e-12)
+
+
 def test_ratios_only_where_the_model_lets_variances_differ(hsb) -> None:
     fit = mt.fit_multigroup(["math"], hsb, cluster="school", group="sector")
     assert list(fit.variance_ratios.index) == [("within", "math", "Catholic / Public")]

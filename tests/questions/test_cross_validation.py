@@ -5,8 +5,10 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import mlteach as mt
+from mlteach.core.linalg import central_differences
 from mlteach.errors import DataError, DataWarning, FormulaError, ModelError
 from mlteach.questions.cross_validation import compare_pooling
 
@@ -83,6 +85,21 @@ def test_standard_error_is_that_of_the_bootstrap_of_clusters(hsb):
     difference = np.sqrt(total[:, 0] / total[:, 1]) - np.sqrt(total[:, 2] / total[:, 3])
     # 4,000 draws know an SD to 1.1%; first-order theory to a few percent
     assert result.table.loc["complete", "se"] == pytest.approx(difference.std(), rel=0.06)
+
+
+def test_standard_error_is_that_of_a_mean_of_what_clusters_add(small):
+    """What one cluster more of a kind would change, by numerical derivatives of its weight."""
+    result = compare_pooling("y ~ x + w + z", small, cluster="g")
+    square = result.errors[["complete", "none", "partial"]] ** 2
+    sums = square.groupby(result.errors["cluster"]).agg(["sum", "size"]).to_numpy()
+
+    def difference(weight):
+        total = weight @ sums
+        rmse = np.sqrt(total[::2] / total[1::2])
+        return rmse[:2] - rmse[2]
+
+    added = 20 * central_differences(difference, np.ones(20), 1e-5)
+    np.testing.assert_allclose(result.table["se"].iloc[:2], stats.sem(added), rtol=1e-6)
 
 
 def test_folds_spread_every_cluster_and_repeat_by_seed(hsb):

@@ -78,7 +78,8 @@ def test_a_slope_that_varies_gets_the_degrees_of_freedom_of_its_level(hsb):
     asked = mt.effect_sizes(fit, ddf="satterthwaite")
     assert asked.loc["ses_within", "df"] == fit.tests("satterthwaite").loc["ses_within", "df"]
     plain = mt.effect_sizes(mt.fit_random_intercept("math ~ ses", hsb, cluster="school"))
-    assert "Note" not in repr(plain) + repr(asked)
+    own = mt.effect_sizes(mt.fit_mixed(formula, data, ddf="between-within"))
+    assert "Note" not in repr(plain) + repr(asked) + repr(own)
 
 
 def test_model_without_intercept_keeps_all_coefficients(hsb):

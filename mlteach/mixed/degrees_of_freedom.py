@@ -139,8 +139,8 @@ def _kenward_roger_f(A1: float, A2: float, q: int) -> tuple[float, float]:
     expectation = 1 - A2 / q
     both_vanish = abs(expectation) < 1e-14 and abs(V1) < 1e-14
     ratio = 1.0 if both_vanish else expectation / V1
-    rho = ratio**2 * V0 / V2 / q
-    df = 4.0 + (q + 2) / (q * rho - 1.0)
+    # With rho = ratio² V0 / (q V2) this is 4 + (q + 2) / (q rho - 1), also where V2 is zero.
+    df = 4.0 + (q + 2) * V2 / (ratio**2 * V0 - V2)
     return df, 1.0 if abs(df - 2.0) < 0.01 else df * expectation / (df - 2.0)
 
 

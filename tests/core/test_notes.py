@@ -85,6 +85,18 @@ def test_a_variance_of_zero_is_told_in_the_same_words(clean, fitter):
     assert note.startswith("The variance of Intercept is estimated as exactly zero: the clusters")
 
 
+@pytest.mark.parametrize("block", ["x", "x + v"])
+def test_a_covariance_matrix_of_deficient_rank(clean, block):
+    """Of effects in as many clusters, which leave one direction fewer around their mean."""
+    q = len(block.split(" + ")) + 1
+    few = clean[clean["g"] < q]
+    few = few.assign(y=few["y"] + few["g"] * few["x"] * 9 - few["g"] ** 2 * few["v"])
+    fit = mt.fit_mixed(f"y ~ {block} + (1 + {block} | g)", few, smushed_note=False)
+    assert (np.diag(fit.tau) > 0).all()
+    (note,) = (note for note in fit.notes if "singular fit" in note)
+    assert ("deficient rank" if q == 3 else "correlation Intercept:x") in note
+
+
 def test_rows_without_a_group_are_counted(clean):
     some = clean.assign(land=clean["land"].mask(clean.index < 5))
     with pytest.warns(mt.DataWarning, match=r"5 of 320 rows are left out .* land \(5\)"):

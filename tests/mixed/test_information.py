@@ -8,6 +8,7 @@ from scipy import optimize, stats
 from mlteach import fit_mixed
 from mlteach.core.lr_test import covariance_cone_weights, likelihood_ratio_test, orthant_weights
 from mlteach.errors import ModelError
+from mlteach.mixed.degrees_of_freedom import _kenward_roger_f
 from mlteach.mixed.information import no_variance_weights
 from tests.dense import deviance, small_data
 
@@ -35,6 +36,12 @@ def test_balanced_data_have_the_classical_degrees_of_freedom(balanced, ddf):
 def test_between_within_counts_levels(balanced):
     fit = fit_mixed("y ~ x + w + (1 | g)", balanced, ddf="between-within")
     assert fit.df.to_dict() == {"Intercept": 10, "x": 47, "w": 10}
+
+
+@pytest.mark.parametrize("df", [20.0, 4.0, 2.0, 1.5])
+def test_kenward_roger_of_one_variance_is_satterthwaite(df):
+    """Where A1 = A2 = 2 / df, as in balanced data, moments that vanish at 4 and 2 cancel."""
+    assert _kenward_roger_f(2.0 / df, 2.0 / df, 1) == pytest.approx((df, 1.0), rel=1e-12)
 
 
 def test_kenward_roger_is_for_reml_only(balanced):

@@ -1,5 +1,7 @@
 """Components that the data cannot tell apart: against the rank of the covariances written out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -99,3 +101,15 @@ def test_location_scale_says_the_same(redundant):
     assert any("cannot tell Intercept, f[a], f[a]:f[b] and f[b] apart" in n for n in bad.notes)
     assert good.components[["se", "lower", "upper"]].notna().all(axis=None)
     assert not any("apart" in note for note in good.notes)
+
+
+def test_a_zero_among_what_cannot_be_told_apart_is_no_finding(redundant):
+    """Any other value is as good: the intercept's variance may be moved to those of f."""
+    table, good, bad = redundant
+    for formula, told in ((bad.formula, False), (good.formula, True)):
+        fit = mt.fit_location_scale(formula, "~ 1", table)
+        end = fit.optimizer.end.copy()
+        end[2] = 0.0
+        moved = replace(fit, optimizer=replace(fit.optimizer, end=end))
+        assert moved.no_variance[0]
+        assert any("exactly zero" in note for note in moved.notes) == told

@@ -110,10 +110,12 @@ def test_bound_with_single_equal_elements(repelled) -> None:
         assert np.linalg.eigvalsh(between)[0] > -1e-9
 
 
-def test_too_much_for_the_data_warns() -> None:
+@pytest.mark.parametrize("J", [3, 4])
+def test_too_much_for_the_data_warns(J) -> None:
+    """Few rows make a variable a combination of others: that is no property of the variables."""
     rng = np.random.default_rng(1)
-    data = pd.DataFrame(rng.normal(size=(8, 4)), columns=list("abcd"))
-    data["g"] = np.repeat([0, 1, 2, 3], 2)
+    data = pd.DataFrame(rng.normal(size=(2 * J, 4)), columns=list("abcd"))
+    data["g"] = np.repeat(np.arange(J), 2)
     with pytest.warns(ConvergenceWarning, match="did not converge"):
         fit = mt.fit_multigroup(list("abcd"), data, cluster="g")
     assert fit.notes[0].startswith("NOT CONVERGED: did not converge")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import mlteach as mt
+from mlteach.core.linalg import central_differences
 from mlteach.errors import ConvergenceWarning, DataError, DataWarning, FormulaError, ModelError
 from tests.dense import blups, small_data
 
@@ -207,6 +208,14 @@ def test_wald_intervals_of_sds_and_correlations(fits):
     width = v.loc["Residual", "se"] / (2 * v.loc["Residual", "sd"]) * 1.959964
     upper = v.loc["Residual", "sd"] + width
     assert table_.loc["Residual", "upper"] == pytest.approx(upper, rel=1e-6)
+
+    def correlation(v):
+        return v[1] / np.sqrt(v[0] * v[2])
+
+    slopes = central_differences(correlation, v["estimate"].to_numpy(), 1e-6)
+    half = 1.959963984540054 * np.sqrt(slopes @ fits[2].cov_variances.to_numpy() @ slopes)
+    limits = v.loc["Intercept:x", "correlation"] + half * np.array([-1, 1])
+    np.testing.assert_allclose(table_.loc["Intercept:x", ["lower", "upper"]], limits, rtol=1e-6)
     both = fits[2].confint("wald", "all")
     assert len(both) == 3 + 4
 

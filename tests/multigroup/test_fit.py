@@ -233,6 +233,7 @@ def test_standard_errors_on_the_boundary_see_the_direction_turn() -> None:
     assert fit.bse["within.x~~y"] == pytest.approx(np.sqrt(cov[3, 3]) * scale.prod(), rel=1e-3)
     row = fit.correlations.loc["between", "x~~y", "all"]
     np.testing.assert_array_equal(row, [1.0, np.nan, np.nan, np.nan])
+    assert not any("beyond 1" in note for note in fit.notes)
 
 
 def test_many_patterns_are_said() -> None:

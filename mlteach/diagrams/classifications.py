@@ -54,27 +54,26 @@ def classification_diagram(
     >>> sorted(text.get_text() for text in ax.texts if text.get_text())
     ['pupil', 'school']
     """
-    arrows = arrows_to_draw(table, levels)
-    spot = _spots(fine_to_coarse(table, levels), levels, arrows)
-    height = max(y for _, y in spot.values())
+    rows = _rows(table, levels)
+    spot, height = _spots(rows), len(rows) - 1.0
     if ax is None:
-        size = (_box_inches(table, levels), 0.6 + 0.95 * height)
+        size = (_box_inches(rows), 0.6 + 0.95 * height)
         ax = plt.subplots(figsize=size, layout="constrained")[1]
-    for finer, coarser, relation in arrows:
+    for finer, coarser, relation in arrows_to_draw(table, levels):
         for shift in (-0.6, 0.6) if relation == "multiple" else (0.0,):
             draw_arrow(ax, spot[finer] + [shift, 0.0], spot[coarser] + [shift, 0.0])
     box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": INK, "linewidth": 1.2}
     for level, (x, y) in spot.items():
         ax.text(x, y, level, ha="center", va="center", fontsize=10, color=INK, bbox=box, zorder=3)
-    half = 0.5 * _characters(table, levels)
-    ax.set_xlim(-half, half)
-    ax.set_ylim(-0.45, height + 0.45)
+    half = 0.5 * _characters(rows)
+    ax.set(xlim=(-half, half), ylim=(-0.45, height + 0.45))
     ax.set_axis_off()
     return ax
 
 
-def _rows(order, levels, arrows) -> list[list[str]]:
+def _rows(table: pd.DataFrame, levels: Sequence[str]) -> list[list[str]]:
     """Boxes from the bottom row up: each stands above all that belong to it."""
+    order, arrows = fine_to_coarse(table, levels), arrows_to_draw(table, levels)
     depth = dict.fromkeys(order, 0)
     for level in order:
         for finer, coarser, _ in arrows:
@@ -83,24 +82,23 @@ def _rows(order, levels, arrows) -> list[list[str]]:
     return [[level for level in levels if depth[level] == d] for d in sorted(set(depth.values()))]
 
 
-def _spots(order, levels, arrows) -> dict[str, np.ndarray]:
+def _spots(rows: list[list[str]]) -> dict[str, np.ndarray]:
     """Place the boxes of a row side by side, centred; horizontal unit: a character of text."""
     spot = {}
-    for height, names in enumerate(_rows(order, levels, arrows)):
+    for height, names in enumerate(rows):
         widths = np.array([len(name) + BOX_MARGIN for name in names])
         middles = np.cumsum(widths) - 0.5 * widths - 0.5 * widths.sum()
         spot |= {n: np.array([x, float(height)]) for n, x in zip(names, middles, strict=True)}
     return spot
 
 
-def _characters(table: pd.DataFrame, levels: Sequence[str]) -> float:
+def _characters(rows: list[list[str]]) -> float:
     """Width of the widest row of boxes."""
-    rows = _rows(fine_to_coarse(table, levels), levels, arrows_to_draw(table, levels))
     return max(sum(len(name) + BOX_MARGIN for name in names) for names in rows)
 
 
-def _box_inches(table: pd.DataFrame, levels: Sequence[str]) -> float:
-    return INCHES_PER_CHARACTER * _characters(table, levels) + 0.2
+def _box_inches(rows: list[list[str]]) -> float:
+    return INCHES_PER_CHARACTER * _characters(rows) + 0.2
 
 
 @checked
@@ -142,7 +140,7 @@ def structure_diagram(
     """
     check_structure(table, levels)
     size = (6.8, 0.3 + 0.9 * len(levels))
-    boxes = max(_box_inches(table, levels), 1.6)
+    boxes = max(_box_inches(_rows(table, levels)), 1.6)
     widths = [size[0] - boxes, boxes]
     _, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=widths, layout="constrained")
     unit_diagram(table, levels, weight=weight, labels=labels, color_by=color_by, ax=left)

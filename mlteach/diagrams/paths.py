@@ -77,8 +77,9 @@ def _variances(ax, parameters, group, level: str, xs, y: float, side: float) -> 
         ax.text(x, y + side * _height(0), text, ha="center", va="center", fontsize=10, color=INK)
     for a in range(len(xs)):
         for b in range(a + 1, len(xs)):
-            height = _height(b - a)
-            _arc(ax, xs[a], xs[b], y, side * height)
+            height, left, right = _height(b - a), xs[a] + 0.2, xs[b] - 0.2
+            # A quadratic Bezier curve reaches half of the height of its control point.
+            _bend(ax, (left, y), (right, y), 2.0 * side * height / (right - left))
             text = f"${parameters.symbol(group, level, a, b)}$"
             box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
             at = ((xs[a] + xs[b]) / 2, y + side * height)
@@ -90,47 +91,17 @@ def _height(steps: int) -> float:
     return 0.5 + 0.6 * steps if steps else 0.56
 
 
-def _arc(ax, left: float, right: float, y: float, height: float) -> None:
-    """A curve with two heads from above one mark to above another; height of its highest point."""
-    # A quadratic Bezier curve reaches half of the height of its control point.
-    width = right - left - 0.4
-    _bend(ax, (left + 0.2, y), (right - 0.2, y), 2.0 * height / width)
-
-
 def _bend(ax, start, end, bend: float) -> None:
     """A curve with two heads; upwards for a positive bend, in shares of its width."""
-    arrow = FancyArrowPatch(
-        start,
-        end,
-        connectionstyle=f"arc3,rad={-bend}",
-        arrowstyle="<|-|>",
-        mutation_scale=7,
-        linewidth=1.0,
-        color=INK,
-        shrinkA=0,
-        shrinkB=0,
-        zorder=2,
-    )
-    ax.add_patch(arrow)
+    heads = {"arrowstyle": "<|-|>", "mutation_scale": 7, "linewidth": 1.0, "shrinkB": 0}
+    _arrow(ax, start, end, connectionstyle=f"arc3,rad={-bend}", zorder=2, **heads)
 
 
-def _arrow(ax, start, end) -> None:
-    arrow = FancyArrowPatch(
-        start,
-        end,
-        arrowstyle="-|>",
-        mutation_scale=9,
-        linewidth=0.9,
-        color=INK,
-        shrinkA=0,
-        shrinkB=1,
-        zorder=1,
-    )
-    ax.add_patch(arrow)
+def _arrow(ax, start, end, **look) -> None:
+    usual = {"arrowstyle": "-|>", "mutation_scale": 9, "linewidth": 0.9, "shrinkB": 1, "zorder": 1}
+    ax.add_patch(FancyArrowPatch(start, end, color=INK, shrinkA=0, **usual | look))
 
 
 def _frame(ax, left, right, low, high) -> None:
-    ax.set_xlim(left, right)
-    ax.set_ylim(low, high)
-    ax.set_aspect("equal")
+    ax.set(xlim=(left, right), ylim=(low, high), aspect="equal")
     ax.set_axis_off()

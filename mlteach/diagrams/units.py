@@ -12,12 +12,7 @@ from matplotlib.axes import Axes
 
 from mlteach.core.arguments import checked
 from mlteach.diagrams.base import INK, NEUTRAL, OKABE_ITO, draw_unit
-from mlteach.diagrams.structures import (
-    check_columns,
-    check_structure,
-    fine_to_coarse,
-    is_nested,
-)
+from mlteach.diagrams.structures import check_columns, check_structure, fine_to_coarse, is_nested
 from mlteach.errors import DataError
 
 
@@ -146,5 +141,4 @@ def _level_axis(ax: Axes, height: Mapping[str, int], width: int) -> None:
     ax.set_xticks([])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_xlim(-0.7, width - 0.3)
-    ax.set_ylim(-0.45, len(height) - 0.55)
+    ax.set(xlim=(-0.7, width - 0.3), ylim=(-0.45, len(height) - 0.55))

@@ -118,23 +118,11 @@ def format_diagram(
     ((1, 3), (2, 3))
     """
     one_of("form", form, FORMS)
-    parameters = parameters_of(
-        variables,
-        n,
-        groups if form == "multigroup" else None,
-        within=within,
-        between=between,
-        equal=equal,
-    )
+    groups = groups if form == "multigroup" else None
+    parameters = parameters_of(variables, n, groups, within=within, between=between, equal=equal)
     K = len(parameters.groups)
-    _, axes = plt.subplots(
-        K,
-        3,
-        figsize=(9.2, 3.1 * K),
-        squeeze=False,
-        width_ratios=[1.0, 0.95, 1.15],
-        layout="constrained",
-    )
+    shape = {"figsize": (9.2, 3.1 * K), "width_ratios": [1.0, 0.95, 1.15]}
+    _, axes = plt.subplots(K, 3, squeeze=False, layout="constrained", **shape)
     for k, (data, matrix, model) in enumerate(axes):
         if form == "long":
             _draw_data(data, *_long_rows(parameters))
@@ -195,8 +183,7 @@ def _draw_data(ax: Axes, header: list[str], rows: list[list[str]]) -> None:
             ax.add_patch(box)
             at = (edges[c] + widths[c] / 2, -r - 0.5)
             ax.text(*at, text, ha="center", va="center", fontsize=8.5, color=INK)
-    ax.set_xlim(-0.2, edges[-1] + 0.2)
-    ax.set_ylim(-max(len(rows) + 1, 6) - 0.2, 0.2)
+    ax.set(xlim=(-0.2, edges[-1] + 0.2), ylim=(-max(len(rows) + 1, 6) - 0.2, 0.2))
     ax.set_axis_off()
 
 
@@ -209,11 +196,10 @@ def _draw_covariance(ax: Axes, parameters: Parameters, group: int) -> None:
     if p * n > MOST_WRITTEN:
         _draw_many(ax, parameters, group)
         return
-    for row in range(p * n):
-        for column in range(p * n):
-            (i, a), (j, b) = divmod(row, p), divmod(column, p)
-            levels = ("within", "between") if i == j else ("between",)
-            _draw_entry(ax, parameters, group, levels, (column, row), (a, b))
+    for row, column in np.ndindex(p * n, p * n):
+        (i, a), (j, b) = divmod(row, p), divmod(column, p)
+        levels = ("within", "between") if i == j else ("between",)
+        _draw_entry(ax, parameters, group, levels, (column, row), (a, b))
     _draw_frame(ax, p * n)
     for i in range(1, n):
         ax.axhline(i * p - 0.5, color="white", linewidth=3.0, zorder=3)
@@ -239,8 +225,7 @@ def _draw_many(ax: Axes, parameters: Parameters, group: int) -> None:
         image[i * p : (i + 1) * p, i * p : (i + 1) * p] = blocks[2]
     ax.imshow(image, interpolation="none")
     _draw_frame(ax, p * n)
-    ax.set_xticks([])
-    ax.set_yticks([])
+    ax.set(xticks=[], yticks=[])
     variables = f"{p} variable{'s' if p > 1 else ''}"
     ax.set_xlabel(f"{p * n} columns: {variables} of {n} members", fontsize=9)
 
@@ -249,15 +234,12 @@ def _draw_two_matrices(ax: Axes, parameters: Parameters) -> None:
     """Between above, Within below: the long format has a matrix for each level."""
     p = parameters.p
     for level, top in (("between", 0.0), ("within", p + 1.0)):
-        for a in range(p):
-            for b in range(p):
-                _draw_entry(ax, parameters, 0, (level,), (b, top + a), (a, b))
+        for a, b in np.ndindex(p, p):
+            _draw_entry(ax, parameters, 0, (level,), (b, top + a), (a, b))
         ax.text(-0.8, top + (p - 1) / 2, f"{level}\nclusters", ha="right", va="center", fontsize=9)
         for k, name in enumerate(parameters.variables):
             ax.text(k, top - 0.72, name, ha="center", va="center", fontsize=8.5)
-    ax.set_xlim(-2.2, p - 0.3)
-    ax.set_ylim(2 * p + 0.8, -1.1)
-    ax.set_aspect("equal")
+    ax.set(xlim=(-2.2, p - 0.3), ylim=(2 * p + 0.8, -1.1), aspect="equal")
     ax.set_axis_off()
 
 
@@ -276,9 +258,7 @@ def _draw_entry(ax, parameters, group: int, levels, at, pair) -> None:
 
 
 def _draw_frame(ax: Axes, size: int) -> None:
-    ax.set_xlim(-0.5, size - 0.5)
-    ax.set_ylim(size - 0.5, -0.5)
-    ax.set_aspect("equal")
+    ax.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5), aspect="equal")
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)

@@ -19,7 +19,7 @@ from mlteach.plots.groups import cluster_groups, group_title, name_of
 from mlteach.plots.marks import axes_or_new
 from mlteach.plots.ranked import draw_about, draw_intervals, finish_ranked, leaves_out, ranked
 from mlteach.plots.style import SERIES
-from mlteach.plots.words import described, label, number
+from mlteach.plots.words import described, ends, label, number
 
 
 @checked
@@ -118,10 +118,8 @@ def _describe_effects(fit, effect, level, table, groups, color_by) -> str:
     value = table["value"]
     text = (
         f"Predicted random effects ({effect}) of {len(table)} clusters ({fit.cluster}) on "
-        f"{fit.outcome}, sorted, with {level:.0%} intervals. They run from "
-        f"{number(value.iloc[0])} (cluster {table.index[0]}) to {number(value.iloc[-1])} (cluster "
-        f"{table.index[-1]}); {leaves_out(table, 0.0).sum()} of {len(table)} intervals leave out "
-        "zero."
+        f"{fit.outcome}, sorted, with {level:.0%} intervals. {ends(value)}; "
+        f"{leaves_out(table, 0.0).sum()} of {len(table)} intervals leave out zero."
     )
     if color_by is None:
         return text

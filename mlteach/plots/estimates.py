@@ -18,7 +18,7 @@ from mlteach.plots.checks import named_fits, need_fit, need_random_effects
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import Fill, axes_or_new, stacked_bars
 from mlteach.plots.style import SERIES
-from mlteach.plots.words import described, label, number
+from mlteach.plots.words import described, label, listed_by_name, number, with_limits
 
 Fits = MixedResult | Sequence[MixedResult] | Mapping[str, MixedResult]
 
@@ -132,12 +132,12 @@ def _same_outcome(fits: Mapping[str, MixedResult], share: bool) -> None:
 
 
 def _describe_bars(table: pd.DataFrame, outcomes: str) -> str:
-    sentences = []
-    for name, values in table.items():
-        total = values.sum()
-        parts = [f"{p} {number(v)} ({v / total:.0%})" for p, v in values.items() if v > 0]
-        sentences.append(f"{name + ': ' if name else ''}{', '.join(parts)}.")
-    return f"Stacked bars of the variance of {outcomes}. {' '.join(sentences)}"
+    shares = table / table.sum()
+    parts = {
+        name: [f"{p} {number(v)} ({shares.loc[p, name]:.0%})" for p, v in values.items() if v > 0]
+        for name, values in table.items()
+    }
+    return f"Stacked bars of the variance of {outcomes}. {listed_by_name(parts)}"
 
 
 # ------------------------------------------------------------------------------------ coefficients
@@ -236,11 +236,9 @@ def _coefficient_label(name: str, labels: Mapping[str, str] | None) -> str:
 
 
 def _describe_coefficients(tables: Mapping[str, pd.DataFrame], names, level: float) -> str:
-    sentences = []
-    for model, table in tables.items():
-        parts = [
-            f"{name} {number(row.estimate)} ({number(row.lower)} to {number(row.upper)})"
-            for name, row in table.reindex(names).dropna(subset="estimate").iterrows()
-        ]
-        sentences.append(f"{model + ': ' if model else ''}{', '.join(parts)}.")
-    return f"Coefficients with {level:.0%} intervals. {' '.join(sentences)}"
+    drawn = {m: table.reindex(names).dropna(subset="estimate") for m, table in tables.items()}
+    parts = {
+        model: [f"{name} {with_limits(row)}" for name, row in table.iterrows()]
+        for model, table in drawn.items()
+    }
+    return f"Coefficients with {level:.0%} intervals. {listed_by_name(parts)}"

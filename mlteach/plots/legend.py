@@ -42,21 +42,10 @@ def legend_with_headroom(
     share = min(0.45, (rows * 1.58 * size + 10) / height)
     low, high = ax.get_ylim()
     ax.set_ylim(low, low + (high - low) / (1 - share))
-    ax.legend(
-        loc="upper left",
-        ncols=ncols,
-        borderaxespad=0.2,
-        columnspacing=1.2,
-        handletextpad=0.5,
-        handles=handles,
-        labels=labels,
-        title=title,
-        alignment="left",
-        frameon=ground,
-        facecolor="white",
-        edgecolor="none",
-        framealpha=0.85,
-    )
+    place = {"loc": "upper left", "ncols": ncols, "title": title, "alignment": "left"}
+    gaps = {"borderaxespad": 0.2, "columnspacing": 1.2, "handletextpad": 0.5}
+    frame = {"frameon": ground, "facecolor": "white", "edgecolor": "none", "framealpha": 0.85}
+    ax.legend(handles, labels, **place, **gaps, **frame)
 
 
 def _text_width(text: str, font: FontProperties) -> float:

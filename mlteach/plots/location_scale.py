@@ -25,7 +25,7 @@ from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import axes_or_new
 from mlteach.plots.ranked import draw_about, draw_intervals, finish_ranked, leaves_out, ranked
 from mlteach.plots.style import DASHES, SERIES
-from mlteach.plots.words import described, label, number
+from mlteach.plots.words import described, ends, label, number
 
 #: What may be drawn of each cluster, and the words for it.
 QUANTITIES = {
@@ -189,11 +189,9 @@ def _draw_common(ax: Axes, average: float) -> None:
 
 
 def _describe_quantities(fit, of: str, level: float, table: pd.DataFrame, averages) -> str:
-    low, high = table.iloc[0], table.iloc[-1]
     text = (
         f"{QUANTITIES[of]} of {fit.outcome} in {len(table)} clusters ({fit.cluster}), sorted, with "
-        f"{level:.0%} intervals. They run from {number(low['value'])} (cluster {low.name}) to "
-        f"{number(high['value'])} (cluster {high.name})."
+        f"{level:.0%} intervals. {ends(table['value'])}."
     )
     if not _common(averages):
         parts = [f"{number(value)} in {name}" for name, value in averages.items()]

@@ -14,7 +14,7 @@ from mlteach.plots.checks import named_fits
 from mlteach.plots.estimates import Fits
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import Fill, axes_or_new, stacked_bars
-from mlteach.plots.words import described
+from mlteach.plots.words import described, listed_by_name
 from mlteach.questions.r_squared import r_squared as decompose
 
 # Part of the decomposition to the words of the legend and its fill. What is between clusters is
@@ -96,8 +96,8 @@ def _shares(fits: Mapping[str, MixedResult]) -> pd.DataFrame:
 def _describe(table: pd.DataFrame, fits: Mapping[str, MixedResult]) -> str:
     outcomes = " and ".join(dict.fromkeys(fit.outcome for fit in fits.values()))
     kind = "" if len(fits) == 1 else "total "
-    sentences = []
-    for name, shares in table.items():
-        parts = [f"{part} {share:.1%}" for part, share in shares.items() if share > 0]
-        sentences.append(f"{name}: {', '.join(parts) or 'no variance'}.")
-    return f"Stacked bars of shares of the {kind}variance of {outcomes}. {' '.join(sentences)}"
+    parts = {
+        name: [f"{p} {share:.1%}" for p, share in shares.items() if share > 0] or ["no variance"]
+        for name, shares in table.items()
+    }
+    return f"Stacked bars of shares of the {kind}variance of {outcomes}. {listed_by_name(parts)}"

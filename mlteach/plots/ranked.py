@@ -26,12 +26,9 @@ def leaves_out(table: pd.DataFrame, reference: float) -> pd.Series:
 
 def draw_intervals(ax: Axes, table: pd.DataFrame, name: str, color: str, marker: str) -> None:
     """A mark and an upright interval at the position of each cluster of the table."""
-    ax.vlines(
-        table["position"], table["lower"], table["upper"], color=color, lw=0.9, alpha=0.65, gid=name
-    )
-    ax.plot(
-        table["position"], table["value"], ls="", marker=marker, ms=3.2, color=color, label=name
-    )
+    at, look = table["position"], {"lw": 0.9, "alpha": 0.65, "gid": name}
+    ax.vlines(at, table["lower"], table["upper"], color=color, **look)
+    ax.plot(at, table["value"], ls="", marker=marker, ms=3.2, color=color, label=name)
 
 
 def draw_about(ax: Axes, table: pd.DataFrame, reference: float, out: str, inside: str) -> None:

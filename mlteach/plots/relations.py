@@ -123,16 +123,8 @@ def _draw_clusters(ax: Axes, rows: pd.DataFrame, means: pd.DataFrame) -> None:
     row_cloud(ax, rows["x"], rows["y"], *((5, 0.4) if many else (9, 0.8)))
     width, alpha = (0.7, 0.6) if many else (1.2, 0.95)
     thin_lines(ax, own_lines(rows), PALETTE["sky"], width, alpha, label="cluster line")
-    ax.scatter(
-        means["x"],
-        means["y"],
-        s=16 if many else 32,
-        facecolors="white",
-        edgecolors=PALETTE["black"],
-        linewidths=0.8,
-        zorder=3,
-        label="cluster mean",
-    )
+    look = {"facecolors": "white", "edgecolors": PALETTE["black"], "linewidths": 0.8, "zorder": 3}
+    ax.scatter(means["x"], means["y"], s=16 if many else 32, label="cluster mean", **look)
 
 
 def _draw_slopes(ax: Axes, slopes, rows, means, centre: pd.Series) -> None:

@@ -17,7 +17,7 @@ from mlteach.plots.checks import need_fit
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import axes_or_new, beside
 from mlteach.plots.style import DASHES, SERIES
-from mlteach.plots.words import described, label, number
+from mlteach.plots.words import described, label, number, with_limits
 from mlteach.questions.simple_slopes import JohnsonNeyman, contrast_table
 from mlteach.questions.simple_slopes import johnson_neyman as bounds_of
 from mlteach.questions.simple_slopes import simple_slopes as slopes_of
@@ -113,11 +113,7 @@ def _value_text(value: object) -> str:
 
 
 def _describe_slopes(fit, x, by, table: pd.DataFrame, level: float, notes) -> str:
-    parts = [
-        f"{number(row.estimate)} ({number(row.lower)} to {number(row.upper)}) at "
-        f"{by} = {_value_text(value)}"
-        for value, row in table.iterrows()
-    ]
+    parts = [f"{with_limits(row)} at {by} = {_value_text(v)}" for v, row in table.iterrows()]
     text = (
         f"Predicted {fit.outcome} against {x}, one line for each value of {by}, with {level:.0%} "
         f"bands. The slope is {', '.join(parts)}."

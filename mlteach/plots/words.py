@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from weakref import WeakKeyDictionary
 
@@ -79,6 +79,23 @@ def counted(count: int, total: int, cluster: str) -> str:
     """How many clusters are drawn, of how many."""
     shown = f"{total} clusters ({cluster})"
     return shown if count == total else f"{count} of {shown}"
+
+
+def ends(ascending: pd.Series) -> str:
+    """The smallest and the largest value, each with its cluster."""
+    low, high = (f"{number(ascending.iloc[k])} (cluster {ascending.index[k]})" for k in (0, -1))
+    return f"They run from {low} to {high}"
+
+
+def with_limits(row: pd.Series) -> str:
+    """An estimate and its interval."""
+    return f"{number(row['estimate'])} ({number(row['lower'])} to {number(row['upper'])})"
+
+
+def listed_by_name(parts: Mapping[str, Sequence[str]]) -> str:
+    """A sentence of parts for each name; one without a name says its parts only."""
+    sentences = (f"{name and name + ': '}{', '.join(said)}." for name, said in parts.items())
+    return " ".join(sentences)
 
 
 def span(values: pd.Series) -> str:

@@ -19,7 +19,6 @@ of errors d that is (d^2 - q^2) / (2 q), for a mean the deviation from it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -28,10 +27,7 @@ from mlteach.core.distributions import normal_quantile
 from mlteach.data.shipped import folder
 from mlteach.errors import ModelError
 from mlteach.published.wf_simulation import PARAMETERS, true_groups
-
-if TYPE_CHECKING:
-    from mlteach.study.study import Study
-
+from mlteach.study.study import Study
 
 PUBLISHED = "published_wf_simulation.csv"
 ROUNDING = 0.01 / np.sqrt(12.0)  # standard deviation of what two decimals round away

@@ -9,6 +9,7 @@ generator is the child with the numbers of the condition and of the replication.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,8 +27,6 @@ from mlteach.study.summary import in_order, summarise
 from mlteach.study.workers import check_cluster, run_batches
 
 if TYPE_CHECKING:
-    import os
-
     from distributed import Client
 
 

@@ -7,20 +7,20 @@ the processes at once; batches that are done have been handed over.
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
 from mlteach.errors import ModelError
 from mlteach.study.batches import Batch, Plan, run_batch, too_long, where
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from distributed import Client
 
 # Seconds that a process has to stop a replication by itself before it is ended.
@@ -50,8 +50,6 @@ class _Worker:
     """A process that starts afresh (the same on every system, and safe beside threads)."""
 
     def __init__(self, plan: Plan, limit: float | None) -> None:
-        import multiprocessing
-
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, plan, limit), daemon=True)
@@ -105,8 +103,6 @@ def _work(connection: Connection, plan: Plan, limit: float | None) -> None:
 def _in_processes(
     plan: Plan, batches: Sequence[Batch], workers: int, limit: float | None
 ) -> Iterator[Batch]:
-    from multiprocessing.connection import wait
-
     for function in (plan.draw, plan.analyse):
         _check_importable(function)
     waiting, busy = deque(batches), []

@@ -20,16 +20,14 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.button import RunButton, run_button
 from mlteach.widgets.catalogue import find, table
 from mlteach.widgets.controls import Choice, Slider
 from mlteach.widgets.explorer import Explorer, explore
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = [
     "Choice",

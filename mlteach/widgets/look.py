@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -107,6 +108,19 @@ def _empty(widths: Sequence[float], height: float) -> Figure:
         ax.yaxis.set_label_coords(-0.64 / box[2], 0.5)
         left += width * share + LEFT + RIGHT
     return made
+
+
+def draw_intervals(
+    ax: Axes, low: np.ndarray, high: np.ndarray, held: np.ndarray, height: float
+) -> None:
+    """Draw intervals of studies side by side around zero; at a height stands how many miss it."""
+    at = np.arange(len(held))
+    for colour, these in (("light", held), ("vermillion", ~held)):
+        ax.vlines(at[these], low[these], high[these], color=PALETTE[colour], lw=1.35)
+    ax.axhline(0, color=PALETTE["black"], lw=1.6)
+    text = f"{(~held).sum()} of {len(held)} miss"
+    ax.text(2, height, text, color=PALETTE["vermillion"], fontsize=15)
+    ax.set_xlim(-2, len(held) + 1)
 
 
 def signed(value: float | None) -> str:

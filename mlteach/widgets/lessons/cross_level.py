@@ -8,9 +8,9 @@ intervals and bounds are those of ``simple_slopes`` and ``johnson_neyman``.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mlteach.centering.center import center
 from mlteach.core.palette import PALETTE
@@ -27,9 +27,6 @@ from mlteach.questions.slope_line import SlopeLine
 from mlteach.widgets.base import Panel
 from mlteach.widgets.lesson import Lesson
 from mlteach.widgets.look import signed
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LESSON = Lesson.beside(__file__)
 

@@ -19,6 +19,7 @@ from mlteach.core.distributions import normal_quantile, two_sided_t
 from mlteach.core.palette import PALETTE
 from mlteach.widgets.base import Panel
 from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.look import draw_intervals
 
 LESSON = Lesson.beside(__file__)
 
@@ -93,17 +94,10 @@ def _draw_coverage(ax, missing: int, method: str) -> None:
 
 def _draw_intervals(ax, estimate: np.ndarray, se: np.ndarray, held: np.ndarray) -> None:
     order = np.argsort(estimate)
-    half, at = normal_quantile(LEVEL) * se[order], np.arange(len(order))
-    middle, held = estimate[order], held[order]
-    for colour, these in (("light", held), ("vermillion", ~held)):
-        low, high = middle[these] - half[these], middle[these] + half[these]
-        ax.vlines(
-            at[these], np.maximum(low, -LIMIT), np.minimum(high, LIMIT), color=PALETTE[colour],
-            lw=1.35,
-        )  # fmt: skip
-    ax.axhline(0, color=PALETTE["black"], lw=1.6)
-    ax.text(2, 1.1, f"{(~held).sum()} of {STUDIES} miss", color=PALETTE["vermillion"], fontsize=15)
-    ax.set(xlim=(-2, STUDIES + 1), ylim=(-LIMIT, LIMIT))
+    middle, half = estimate[order], normal_quantile(LEVEL) * se[order]
+    low, high = np.maximum(middle - half, -LIMIT), np.minimum(middle + half, LIMIT)
+    draw_intervals(ax, low, high, held[order], 1.1)
+    ax.set_ylim(-LIMIT, LIMIT)
 
 
 WIDGET = LESSON.widget(draw)

@@ -19,6 +19,7 @@ from mlteach.core.palette import PALETTE
 from mlteach.questions.design_effects import moulton_factor
 from mlteach.widgets.base import Panel
 from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.look import draw_intervals
 
 LESSON = Lesson.beside(__file__)
 
@@ -92,16 +93,11 @@ def _draw_coverage(ax, n: int, sigma2_v: float) -> None:
 
 
 def _draw_intervals(ax, z: np.ndarray, held: np.ndarray) -> None:
-    half, at = normal_quantile(LEVEL), np.arange(len(z))
+    half = normal_quantile(LEVEL)
     # The rare ones that lie farther out stand at the edge.
     shown = np.clip(z, -LIMIT + half, LIMIT - half)
-    for colour, these in (("light", held), ("vermillion", ~held)):
-        ax.vlines(
-            at[these], shown[these] - half, shown[these] + half, color=PALETTE[colour], lw=1.35
-        )
-    ax.axhline(0, color=PALETTE["black"], lw=1.6)
-    ax.text(2, 10.6, f"{(~held).sum()} of {len(z)} miss", color=PALETTE["vermillion"], fontsize=15)
-    ax.set(xlim=(-2, STUDIES + 1), ylim=(-LIMIT, LIMIT))
+    draw_intervals(ax, shown - half, shown + half, held, 10.6)
+    ax.set_ylim(-LIMIT, LIMIT)
 
 
 WIDGET = LESSON.widget(draw)

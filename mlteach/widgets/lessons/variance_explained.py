@@ -9,9 +9,9 @@ and predictions.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from mlteach.core.palette import PALETTE
 from mlteach.data.shipped import load
@@ -20,9 +20,6 @@ from mlteach.mixed.result import MixedResult
 from mlteach.questions.r_squared import r_squared
 from mlteach.widgets.base import Panel
 from mlteach.widgets.lesson import Lesson
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LESSON = Lesson.beside(__file__)
 

@@ -110,8 +110,7 @@ def _draw_p(ax, k: int, drop: float) -> None:
     ax.axhline(LEVEL, color=PALETTE["blue"], ls=":", lw=2)
     ax.vlines(drop, LOWEST_P, naive_tail(drop, k), color=PALETTE["black"], lw=2, zorder=1)
     ax.text(0.2, 0.035, "5%", color=PALETTE["blue"], va="top")
-    ax.set(xlim=(-0.4, HIGHEST + 0.3))
-    ax.set(ylim=(LOWEST_P, 1.5))
+    ax.set(xlim=(-0.4, HIGHEST + 0.3), ylim=(LOWEST_P, 1.5))
 
 
 WIDGET = LESSON.widget(draw)

@@ -6,26 +6,7 @@ which classification is nested in which. The conventions are those of Browne, Go
 (2001), Statistical Modelling 1(2), 103-124, doi:10.1177/1471082X0100100202.
 """
 
-from mlteach.diagrams.base import INK, NEUTRAL, OKABE_ITO
-from mlteach.diagrams.classifications import classification_diagram, structure_diagram
-from mlteach.diagrams.maps import area_map, neighbours, network_diagram
-from mlteach.diagrams.matrices import matrix_diagram
-from mlteach.diagrams.structures import relations
-from mlteach.diagrams.units import unit_diagram
-from mlteach.diagrams.wide import covariance_pattern, format_diagram
+from mlteach.core.lazy import lazy_names
 
-__all__ = [
-    "INK",
-    "NEUTRAL",
-    "OKABE_ITO",
-    "area_map",
-    "classification_diagram",
-    "covariance_pattern",
-    "format_diagram",
-    "matrix_diagram",
-    "neighbours",
-    "network_diagram",
-    "relations",
-    "structure_diagram",
-    "unit_diagram",
-]
+# The names and their homes stand in __init__.pyi, where editors read them too.
+__all__, __getattr__, __dir__ = lazy_names(__name__, __file__)

@@ -23,24 +23,11 @@ from types import ModuleType
 
 import pandas as pd
 
-from mlteach.widgets.base import Panel, Widget
-from mlteach.widgets.button import RunButton, run_button
-from mlteach.widgets.catalogue import find, table
-from mlteach.widgets.controls import Choice, Slider
-from mlteach.widgets.explorer import Explorer, explore
+from mlteach.core.lazy import lazy_names
+from mlteach.widgets.catalogue import table
 
-__all__ = [
-    "Choice",
-    "Explorer",
-    "Panel",
-    "RunButton",
-    "Slider",
-    "Widget",
-    "explore",
-    "find",
-    "run_button",
-    "table",
-]
+# The names and their homes stand in __init__.pyi, where editors read them too.
+__all__, __getattr__, __dir__ = lazy_names(__name__, __file__)
 
 
 class _Catalogue(ModuleType):

@@ -1,0 +1,10 @@
+from mlteach.widgets.base import Panel as Panel
+from mlteach.widgets.base import Widget as Widget
+from mlteach.widgets.button import RunButton as RunButton
+from mlteach.widgets.button import run_button as run_button
+from mlteach.widgets.catalogue import find as find
+from mlteach.widgets.catalogue import table as table
+from mlteach.widgets.controls import Choice as Choice
+from mlteach.widgets.controls import Slider as Slider
+from mlteach.widgets.explorer import Explorer as Explorer
+from mlteach.widgets.explorer import explore as explore

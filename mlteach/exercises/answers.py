@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from numbers import Real
 
 import numpy as np
@@ -60,7 +61,7 @@ def kind(value: object) -> str:
 _ASKED = {"bool": "True or False is", "number": "a number is", "text": "a text in quotes is"}
 
 
-def unsuitable(right: object, given: object, parts: tuple[str, ...] = ()) -> str:
+def unsuitable(right: object, given: object, parts: Sequence[str] = ()) -> str:
     """Say in what way an answer cannot be compared with the right one; empty if it can."""
     if isinstance(right, tuple):
         return _unsuitable_tuple(right, given, parts)
@@ -138,12 +139,12 @@ def number_in(text: str, share: bool) -> float | str:
     return number / 100 if percent else number
 
 
-def label(parts: tuple[str, ...], place: int) -> str:
+def label(parts: Sequence[str], place: int) -> str:
     """Name one value of a tuple, from 0."""
     return parts[place] if parts else f"Value {place + 1}"
 
 
-def _unsuitable_tuple(right: tuple, given: object, parts: tuple[str, ...]) -> str:
+def _unsuitable_tuple(right: tuple, given: object, parts: Sequence[str]) -> str:
     if not isinstance(given, tuple):
         return f"{len(right)} values are asked for: give them in order, as in (a, b)."
     if len(given) != len(right):
@@ -155,14 +156,14 @@ def _unsuitable_tuple(right: tuple, given: object, parts: tuple[str, ...]) -> st
     return ""
 
 
-def reworded(given: object, synonyms: tuple[tuple[str, str], ...]) -> object:
+def reworded(given: object, synonyms: Mapping[str, str]) -> object:
     """Replace other words for a choice by the word of the book."""
     if isinstance(given, tuple):
         return tuple(reworded(part, synonyms) for part in given)
-    return dict(synonyms).get(given.casefold(), given) if isinstance(given, str) else given
+    return synonyms.get(given.casefold(), given) if isinstance(given, str) else given
 
 
-def not_a_choice(given: object, choices: tuple[str, ...]) -> str:
+def not_a_choice(given: object, choices: Sequence[str]) -> str:
     """Name the choices to a reader who gives another text; empty if all is well."""
     parts = given if isinstance(given, tuple) else (given,)
     unknown = [part for part in parts if choices and str(part).casefold() not in choices]

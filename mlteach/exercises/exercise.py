@@ -13,8 +13,8 @@ import operator
 import pkgutil
 import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,11 @@ class Exercise:
         For the second one: the idea.
     place : str
         For all others: the heading of the section to read again.
-    choices : tuple of str
+    choices : sequence of str
         The texts to choose from; any other text is answered with their list.
-    parts : tuple of str
+    parts : sequence of str
         What the values of a tuple are, in a word or two each; labels of the fields to fill in.
-    synonyms : tuple of (str, str)
+    synonyms : mapping of str to str
         Other words for a choice, each with the word that stands for it.
     """
 
@@ -80,9 +80,9 @@ class Exercise:
     hint: str = READ_AGAIN
     ask: str = QUESTION_BACK
     place: str = ""
-    choices: tuple[str, ...] = ()
-    parts: tuple[str, ...] = ()
-    synonyms: tuple[tuple[str, str], ...] = ()
+    choices: Sequence[str] = ()
+    parts: Sequence[str] = ()
+    synonyms: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stages(self) -> tuple[str, str, str]:
@@ -160,14 +160,7 @@ def _exercise(key: str, values: Mapping[str, Compute], words: Mapping[str, Any])
     known = {**made, **values}
     _demand_same(f"mistakes of {key}", set(known) - {"right"}, set(said))
     mistakes = tuple((known[name], hint) for name, hint in said.items())
-    given = {
-        **words,
-        "mistakes": mistakes,
-        "choices": tuple(words.get("choices", ())),
-        "parts": tuple(words.get("parts", ())),
-        "synonyms": tuple(words.get("synonyms", {}).items()),
-    }
-    return Exercise(key=key, answer=right, **given)
+    return Exercise(key=key, answer=right, **{**words, "mistakes": mistakes})
 
 
 def _made_of(right: Compute, name: str) -> object:

@@ -186,7 +186,7 @@ def test_percentage_may_be_as_rough_as_the_proportion(ask):
 
 
 def test_choices_and_their_other_words(ask):
-    words = {"choices": ("smushed", "within"), "synonyms": (("conflated", "smushed"),)}
+    words = {"choices": ("smushed", "within"), "synonyms": {"conflated": "smushed"}}
     assert ask("smushed", "Conflated", **words)
     assert ask("smushed", "within", **words).message == ASK
     assert ask("smushed", "mixed", **words).message == "Choose from: smushed, within."

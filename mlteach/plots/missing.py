@@ -163,8 +163,7 @@ def _name_axes(ax: Axes, names, titles, labels: Mapping[str, str] | None, count:
     for start, title in zip(starts, titles, strict=True):
         where = ("data", "axes fraction")
         beside(ax, title, (start, 1.0), (0, 4), xycoords=where, fontsize="medium")
-    for side in ax.spines.values():
-        side.set_visible(False)
+    ax.spines[:].set_visible(False)
 
 
 def _add_legend(ax: Axes) -> None:

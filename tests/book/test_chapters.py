@@ -17,6 +17,7 @@ import pytest
 import yaml
 from stored import TABLE, rows_of
 
+from mlteach.core.palette import PALETTE
 from mlteach.exercises.exercise import chapter_exercises
 from tests.places import ROOT
 
@@ -24,6 +25,8 @@ BOOK = ROOT / "book"
 CHAPTERS = sorted(BOOK.glob("*.ipynb"))
 NUMBERED = [path for path in CHAPTERS if path.stem[0].isdigit()]
 MOST_WORDS, MOST_MINUTES = 2800, 45
+LONGEST_PARAGRAPH = 120
+PARAGRAPHS = re.compile(r"\n\n|\n(?=[*|>\d])")
 #: Of the code that a reader sees: lines of the median cell, of any cell, characters of a line.
 MEDIAN_LINES, MOST_VISIBLE_LINES, MOST_CHARACTERS = 4, 10, 80
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
@@ -31,6 +34,7 @@ MOST_LINES = 15  # more belongs into the package
 MOST_PLAIN_DIGITS = 12  # a number with more differs between machines
 FEWEST_ALT_WORDS = 5
 MOST_WORDS_OF_A_CHOICE = 10
+COLOURS = re.compile(r"\b(red|brown|pink|yellow|green|purple|violet|blue|orange|teal)\b")
 TO_END = re.MULTILINE | re.DOTALL
 EXERCISES, QUIZ = range(4, 7), (10,)
 METADATA = {
@@ -252,6 +256,13 @@ def captions(notebook: Notebook) -> Iterator[str]:
 
 
 @rule
+def colours_named_are_those_drawn(notebook: Notebook) -> list[str]:
+    """What a caption calls red is orange: the palette has no red."""
+    named = [word for text in captions(notebook) for word in COLOURS.findall(text)]
+    return [word for word in named if word not in PALETTE]
+
+
+@rule
 def numbers_of_ours_stand_in_the_code(notebook: Notebook) -> list[str]:
     """What a text says with a decimal point or in percent is put in, or asserted, by its page."""
     known = USUAL | {abs(n.value) for n in nodes(notebook, ast.Constant) if is_number(n.value)}
@@ -412,6 +423,7 @@ def faults_of_pace(notebook: Notebook) -> list[str]:
     )
     limits = {
         "words": (words(text), MOST_WORDS),
+        "words of a paragraph": (max(map(words, PARAGRAPHS.split(text))), LONGEST_PARAGRAPH),
         "minutes": (minutes or 999, MOST_MINUTES),
         "lines of the median cell": (statistics.median(lines), MEDIAN_LINES),
         "lines of a cell": (max(lines), MOST_VISIBLE_LINES),
@@ -439,7 +451,7 @@ def test_pace_sees_its_faults() -> None:
     source = "from mlteach.core import x\nassert x  " + 80 * "." + 10 * "\n1"
     plain = notebook_with(source=source, outputs=shown("text/plain", "1\ndtype: float64"))
     plain.cells[0].source += " word" * MOST_WORDS
-    assert len(faults_of_pace(plain)) == 10
+    assert len(faults_of_pace(plain)) == 11
 
 
 def sections(notebook: Notebook) -> dict[str, str]:
@@ -577,6 +589,7 @@ FAULTS = {
     formulas_have_single_backslashes: {"cell_type": "markdown", "source": "$\\\\tau$"},
     numbers_begin_with_a_digit: {"cell_type": "markdown", "source": "An ICC of .18."},
     numbers_of_ours_stand_in_the_code: {"cell_type": "markdown", "source": "It is 0.1876."},
+    colours_named_are_those_drawn: {"metadata": {"mystnb": {"image": {"alt": "A red line."}}}},
     guesses_have_choices: {
         "cell_type": "markdown",
         "source": "```{admonition} Your guess: more?\n\n- [x] yes\n\nYes.\n```",

@@ -71,6 +71,9 @@ PICTURE = re.compile(
     r'<img (?P<rest>alt="[^"]*" src="(?P<folder>[^"]*_images/)(?P<name>[^"]*)" '
     r'style="width: (?P<width>\d+)px; height: (?P<height>\d+)px;") />'
 )
+#: Names of rows and columns, and where one of several parts may go on in the next line.
+HEADER = re.compile(r"(?<=<th>)[^<]*[._:@~\[][^<]*(?=</th>)")
+JOINT = re.compile(r"(?<=\w[._:@])(?=[^\W\d])|(?<=~~)|(?<=\w)(?=\[)")
 #: Where panels stand one below the other.
 PHONE = "screen and (max-width: 600px)"
 #: The title of a page in its window, and on paper, where the theme forgets the number.
@@ -108,6 +111,7 @@ def finished(text: str, images: Path = Path()) -> str:
     title = TITLE.search(text)
     if title:
         text = PRINTED.sub(lambda found: found[1] + title[1] + found[2], text)
+    text = HEADER.sub(lambda found: JOINT.sub("<wbr>", found[0]), text)
     text = PLAIN_CODE.sub(r"\1", PICTURE.sub(lambda found: both_modes(found, images), text))
     return BLOCKING.sub("<script defer", text)
 

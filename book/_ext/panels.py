@@ -2,9 +2,9 @@
 
 A panel is known by the corner of its axes: a line upwards and one to the right, and none left of
 it. Panels are cut apart in the first blank after one of them, from top to bottom; a line of text
-below that crosses it is a label of all, and goes below each. Where there is no such blank the
-figure stays as it is. A panel that has ticks but no labels shares the axis of the one before, and
-gets a copy of it.
+below that crosses it is a label of all, and goes below each, or has a label for each, in the middle
+of its axes. Where there is no such blank the figure stays as it is. A panel that has ticks but no
+labels shares the axis of the one before, and gets a copy of it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from mlteach.core.palette import PALETTE
 
 #: How near to each other two colours are the same.
 NEAR = 8
-#: Lines of axes are at least so long, as shares of the picture's width and height.
-WIDE, HIGH = 0.08, 0.12
-#: Pixels: the longest tick, the narrowest blank between panels, what of it stays, between pieces.
-TICK, BLANK, MARGIN, GAP = 20, 14, 10, 30
+#: Lines of axes are at least so long, as shares of the picture's width and height, and of a foot so
+#: much is to be seen: the data may stand on it.
+WIDE, HIGH, SEEN = 0.08, 0.12, 0.7
+#: Pixels: the longest tick, the narrowest blank between panels, what of it stays, between pieces,
+#: between words.
+TICK, BLANK, MARGIN, GAP, SPACE = 20, 14, 10, 30, 40
 Box = tuple[int, int, int, int]
 
 
@@ -42,17 +44,18 @@ def where(picture: Image.Image, colour: str) -> np.ndarray:
     return (distance <= NEAR)[np.asarray(picture)]
 
 
-def all_axes(lines: np.ndarray) -> list[Axes]:
+def all_axes(lines: np.ndarray, white: np.ndarray) -> list[Axes]:
     """The axes of all columns of panels, from left to right, by the pixels of their colour."""
     height, width = lines.shape
     long, high = int(WIDE * width), int(HIGH * height)
     found: list[Axes] = []
     for x in np.flatnonzero(lines.sum(axis=0) >= high):
         for y in np.flatnonzero(lines.sum(axis=1) >= long):
-            is_corner = lines[max(y - high, 0) : y, x].all() and lines[y, x : x + long].all()
-            if not is_corner or lines[y, max(x - TICK, 0)]:
+            right = int(x + np.argmax(np.r_[white[y, x:], True]))
+            foot = lines[y, x : x + long]
+            is_corner = lines[max(y - high, 0) : y, x].all() and foot[0] and foot.mean() >= SEEN
+            if not is_corner or right < x + long or lines[y, max(x - TICK, 0)]:
                 continue
-            right = int(x + np.argmin(np.r_[lines[y, x:], False]))
             if found and x < found[-1].right:
                 left, *ends = found.pop()
                 found.append(Axes(left, *map(max, ends, (right, int(y)))))
@@ -71,13 +74,22 @@ def starts(white: np.ndarray, axes: list[Axes]) -> list[int]:
     return found
 
 
-def last_line(white: np.ndarray) -> Box:
-    """The box of the last line of text."""
+def last_labels(white: np.ndarray) -> list[Box]:
+    """The boxes of the labels in the last line of text."""
     blank = white.all(axis=1)
     stop = int(np.flatnonzero(~blank)[-1]) + 1
     start = int(np.flatnonzero(blank[:stop])[-1]) + 1
     ink = np.flatnonzero(~white[start:stop].all(axis=0))
-    return int(ink[0]), start, int(ink[-1]) + 1, stop
+    labels = np.split(ink, np.flatnonzero(np.diff(ink) > SPACE) + 1)
+    return [(int(label[0]), start, int(label[-1]) + 1, stop) for label in labels]
+
+
+def are_in_the_middle(labels: list[Box], axes: list[Axes]) -> bool:
+    """Whether there is a label for each axes, and it stands below its middle."""
+    return len(labels) == len(axes) and all(
+        abs(label[0] + label[2] - one.left - one.right) <= SPACE
+        for label, one in zip(labels, axes, strict=True)
+    )
 
 
 def panels(picture: Image.Image) -> list[list[Box]]:
@@ -86,27 +98,32 @@ def panels(picture: Image.Image) -> list[list[Box]]:
     A picture with one panel, or with panels that cannot be parted, has none.
     """
     lines = where(picture, PALETTE["grey"])
-    axes = all_axes(lines)
+    white = where(picture, "#ffffff")
+    axes = all_axes(lines, white)
     if len(axes) < 2:
         return []
-    white = where(picture, "#ffffff")
-    begins, bottom, below = starts(white, axes), picture.height, []
-    if -1 in begins:
-        label = last_line(white)
-        begins, bottom, below = starts(white[: label[1]], axes), label[1], [label]
-    # A label beside the axes of a panel that stands over the label below those of the one before.
-    over = starts(white[: max(one.foot for one in axes)], axes)
+    foot = max(one.foot for one in axes)
+    begins, bottom = starts(white, axes), picture.height
+    below: list[list[Box]] = [[] for _ in axes]
+    # A label beside the axes of a panel may stand over the label below those of the one before.
+    over = starts(white[:foot], axes)
     if -1 in begins or any(map(int.__lt__, over, begins)):
+        labels = last_labels(white)
+        bottom = labels[0][1]
+        begins = starts(white[:bottom], axes)
+        each = are_in_the_middle(labels, axes)
+        below = [[label] for label in labels] if each else [labels for _ in axes]
+    if -1 in begins or any(map(int.__lt__, over, begins)) or len(below[0]) > 1:
         return []
     found, first = [], 0
     for k, (begin, end) in enumerate(pairwise([*begins, picture.width + MARGIN])):
         tick = axes[k].left - begin
         first = first if k and tick < TICK else k
         origin, left = axes[first].left - tick, max(begins[first] - MARGIN, 0)
-        if (lines[:, begin + tick // 2] != lines[:, origin + tick // 2]).any():
+        if (lines[:foot, begin + tick // 2] != lines[:foot, origin + tick // 2]).any():
             return []  # ticks without labels, that are not those of another axis
         axis = [(left, 0, origin, bottom)] if first < k else []
-        found.append([*axis, (begin if axis else left, 0, end - MARGIN, bottom), *below])
+        found.append([*axis, (begin if axis else left, 0, end - MARGIN, bottom), *below[k]])
     return found
 
 
@@ -119,9 +136,10 @@ def stacked(picture: Image.Image, boxes: list[list[Box]]) -> Image.Image:
     for k, panel in enumerate(boxes):
         x = 0
         for box in panel:
-            if box[1]:  # the label of all, in the middle
+            if box[1]:  # a label below, in the middle
                 x = max(width - (box[2] - box[0]), 0) // 2
-            made.paste(whole(picture.crop(box)), (x, k * height + box[1]))
+            piece = picture.crop(box)
+            made.paste(piece if box[1] else whole(piece), (x, k * height + box[1]))
             x += box[2] - box[0]
     return made
 

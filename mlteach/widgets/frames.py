@@ -20,6 +20,7 @@ from mlteach.data.fingerprint import fingerprint
 from mlteach.errors import ModelError
 from mlteach.widgets.base import Widget
 from mlteach.widgets.look import style
+from mlteach.widgets.room import longest
 from mlteach.widgets.stage import stage
 from mlteach.widgets.svg import drawing
 
@@ -79,8 +80,7 @@ class Frames:
     def longest(self) -> tuple[str, ...]:
         """The longest text of each readout and of the description: the page keeps room for it."""
         chunks = (json.loads(gzip.decompress(base64.b64decode(chunk))) for chunk in self.chunks)
-        rows = ([*frame[1], frame[2]] for chunk in chunks for frame in chunk["frames"])
-        return tuple(max(texts, key=len) for texts in zip(*rows, strict=True))
+        return longest([*frame[1], frame[2]] for chunk in chunks for frame in chunk["frames"])
 
 
 def draw_frames(widget: Widget) -> Frames:

@@ -19,6 +19,7 @@ from mlteach.widgets import page
 from mlteach.widgets.base import Values, Widget
 from mlteach.widgets.controls import Control, Slider
 from mlteach.widgets.look import style
+from mlteach.widgets.room import longest, room, texts
 from mlteach.widgets.turns import in_turn
 
 # ipywidgets gives its sliders no accessible name, and has no setting for one. A style element says
@@ -60,7 +61,8 @@ class LivePanel:
         self.widget, self.start = widget, start
         self._prefix = f"live-{next(_numbers)}-"
         self._is_moving = self._is_due = False
-        self._room: tuple[str, ...] = ()
+        with _no_garbage_collected():
+            self._room = room(widget)
         self._solved: set[tuple[float | str, ...]] = set()
         width = f"{max(len(_label(c)) for c in widget.controls)}ch"
         self.controls = {c.name: _control(c, start[c.name], width) for c in widget.controls}
@@ -120,10 +122,8 @@ class LivePanel:
         self.figure.value = f'<div class="mlteach-widget-figure">{figure}</div>'
         if panel.solved:
             self._solved.add(tuple(self.values.values()))
-        texts = (*panel.readouts.values(), panel.description)
-        pairs = zip(texts, self._room or texts, strict=True)
-        *room, most = self._room = tuple(max(pair, key=len) for pair in pairs)
-        numbers = page.readouts(panel.readouts, room)
+        *longer, most = self._room = longest(filter(None, (self._room, texts(panel))))
+        numbers = page.readouts(panel.readouts, longer)
         self.readouts.value = numbers + page.words(panel.description, most)
         found = self.widget.found(len(self._solved))
         self.solved.value = page.solved(found, self.widget.answer)

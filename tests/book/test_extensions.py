@@ -90,6 +90,18 @@ def test_maths_comes_where_there_is_maths(finished) -> None:
     assert "src=" not in page and 'src:"_static/../mathjax/startup.js"' in page
 
 
+def test_long_names_of_rows_go_on_below_between_their_parts(finished) -> None:
+    for name in (
+        "within.<wbr>CREATAS~~<wbr>GROSAGR<wbr>[Ireland]",
+        "ses_<wbr>within:<wbr>MEANSES",
+        "score@<wbr>pre",
+        "2.25",
+        "satterthwaite",
+    ):
+        written = f"<th>{name.replace('<wbr>', '')}</th>"
+        assert finished(written) == f"<th>{name}</th>" == finished(f"<th>{name}</th>")
+
+
 def test_the_printed_title_has_the_number(finished) -> None:
     page = (
         "<title>3. Models &amp; more &#8212; Book</title>"

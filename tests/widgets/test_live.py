@@ -1,6 +1,7 @@
 """The live panel, without a browser: what the kernel sends when a control moves."""
 
 import gc
+import math
 import threading
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import mlteach as mt
 from mlteach.widgets import Choice, Panel, Slider, Widget, look, turns
 from mlteach.widgets.explorer import WIDGET_VIEW
 from mlteach.widgets.live import LivePanel, live_panel
+from mlteach.widgets.room import PLACES, places, room
 
 CONTROLS = (
     Slider("n", "length", 1, 9, 1, 3, "cm"),
@@ -24,7 +26,9 @@ def calls() -> list[dict]:
 
 
 @pytest.fixture
-def panel(calls: list[dict]) -> LivePanel:
+def panel(calls: list[dict], monkeypatch: pytest.MonkeyPatch) -> LivePanel:
+    monkeypatch.setattr("mlteach.widgets.room.SECONDS", math.inf)
+
     def draw(n, share, kind):
         calls.append({"n": n, "share": share, "kind": kind})
         figure, (ax,) = look.figure()
@@ -32,7 +36,10 @@ def panel(calls: list[dict]) -> LivePanel:
         return Panel(figure, {"sum": f"{n + share:.2f}"}, f"A {kind} line.", n == 9)
 
     widget = Widget("line", "A line", "How long?", CONTROLS, draw, surprise=True, answer="Nine.")
-    return LivePanel(widget, widget.values(n=5))
+    made = LivePanel(widget, widget.values(n=5))
+    assert 1 < len(calls) <= PLACES + 1  # to find the longest texts, then at the start
+    del calls[:-1]
+    return made
 
 
 def test_it_begins_where_it_is_told(panel: LivePanel, calls: list[dict]) -> None:
@@ -57,6 +64,25 @@ def test_it_says_when_the_question_is_answered(panel: LivePanel) -> None:
     for n in (9, 3):
         panel.controls["n"].value = n
         assert "<span>\u2713 Nine.</span>" in panel.solved.value
+
+
+def test_room_is_kept_for_the_longest_texts_from_the_start(panel: LivePanel) -> None:
+    assert 'data-room="A thick line."' in panel.readouts.value
+    assert 'data-room="\u2713 Nine."' in panel.solved.value
+
+
+def test_room_is_found_at_few_places_of_a_large_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw(a, b, c):
+        return Panel(look.figure()[0], {"sum": f"{a * b * c}"}, "words " * (1 + (a == b == c)))
+
+    controls = [Slider(name, name, 1, 10_000, 1, 7) for name in "abc"]
+    widget = Widget("large", "A", "B?", controls, draw)
+    monkeypatch.setattr("mlteach.widgets.room.SECONDS", math.inf)
+    assert {(1, 1, 1), (10_000,) * 3, (2500, 7, 7)} <= {tuple(p.values()) for p in places(widget)}
+    assert len(places(widget)) == PLACES
+    assert room(widget) == (f"{10_000**3}", "words words ")
+    monkeypatch.setattr("mlteach.widgets.room.SECONDS", 0)
+    assert room(widget) == ("49", "words ")  # who draws slowly waits for one place only
 
 
 def test_reset_draws_once_and_comes_back(panel: LivePanel, calls: list[dict]) -> None:

@@ -74,6 +74,8 @@ PICTURE = re.compile(
 #: Names of rows and columns, and where one of several parts may go on in the next line.
 HEADER = re.compile(r"(?<=<th>)[^<]*[._:@~\[][^<]*(?=</th>)")
 JOINT = re.compile(r"(?<=\w[._:@])(?=[^\W\d])|(?<=~~)|(?<=\w)(?=\[)")
+#: How pandas indents its tables: twentieths of a page.
+INDENTED = re.compile(r"\n\s+(?=</?(?:t[dhr]|thead|tbody)\b)")
 #: Where panels stand one below the other.
 PHONE = "screen and (max-width: 600px)"
 #: The title of a page in its window, and on paper, where the theme forgets the number.
@@ -99,7 +101,7 @@ def finished(text: str, images: Path = Path()) -> str:
 
     Doing it twice does no more than doing it once: what has been replaced is not found again.
     """
-    for pattern in (SUPERFLUOUS, STATE, UNUSED):
+    for pattern in (SUPERFLUOUS, STATE, UNUSED, INDENTED):
         text = pattern.sub("", text)
     if 'class="math' in text:
         text = MATHJAX.sub(LATER, text)

@@ -74,6 +74,9 @@ PICTURE = re.compile(
 #: Names of rows and columns, and where one of several parts may go on in the next line.
 HEADER = re.compile(r"(?<=<th>)[^<]*[._:@~\[][^<]*(?=</th>)")
 JOINT = re.compile(r"(?<=\w[._:@])(?=[^\W\d])|(?<=~~)|(?<=\w)(?=\[)")
+#: Code in a sentence or a table, and where it may go on in the next line.
+CODE = re.compile(r'(?<=<span class="pre">)[^<]{16,}(?=</span>)')
+AFTER = re.compile(r"(?<=\w[=(,.])(?=[\w&\"])")
 #: How pandas indents its tables: twentieths of a page.
 INDENTED = re.compile(r"\n\s+(?=</?(?:t[dhr]|thead|tbody)\b)")
 #: Where panels stand one below the other.
@@ -114,6 +117,7 @@ def finished(text: str, images: Path = Path()) -> str:
     if title:
         text = PRINTED.sub(lambda found: found[1] + title[1] + found[2], text)
     text = HEADER.sub(lambda found: JOINT.sub("<wbr>", found[0]), text)
+    text = CODE.sub(lambda found: AFTER.sub("<wbr>", found[0]), text)
     text = PLAIN_CODE.sub(r"\1", PICTURE.sub(lambda found: both_modes(found, images), text))
     return BLOCKING.sub("<script defer", text)
 

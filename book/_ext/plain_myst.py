@@ -112,8 +112,8 @@ class Plain:
             yield framed(title, body)
         elif CHOICE.match(body):
             choices, _, answer = body.partition("\n\n")
-            plainly = [CHOICE.sub("* \u2610 ", line) for line in choices.split("\n")]
-            yield framed(title, "\n".join([*plainly, "", folded("The answer", answer)]))
+            plainly = "<br>\n".join(CHOICE.sub("\u2610 ", line) for line in choices.split("\n"))
+            yield framed(title, f"{plainly}\n\n{folded('The answer', answer)}")
         else:
             yield folded(as_html(title), body)
 

@@ -90,6 +90,13 @@ def test_maths_comes_where_there_is_maths(finished) -> None:
     assert "src=" not in page and 'src:"_static/../mathjax/startup.js"' in page
 
 
+def test_long_code_goes_on_below_after_its_signs(finished) -> None:
+    code = '<span class="pre">{}</span>'
+    for text in ("/CRITERIA=<wbr>DFMETHOD(<wbr>KENWARDROGER)", "mt.fit_mixed", "sorted((1, 2))"):
+        written = code.format(text.replace("<wbr>", ""))
+        assert finished(written) == code.format(text) == finished(code.format(text))
+
+
 def test_long_names_of_rows_go_on_below_between_their_parts(finished) -> None:
     for name in (
         "within.<wbr>CREATAS~~<wbr>GROSAGR<wbr>[Ireland]",

@@ -180,7 +180,7 @@ def test_solutions_are_folded_and_named(made) -> None:
 
 def test_guesses_and_model_answers_are_closed(made) -> None:
     boxes = "\n".join(text for cells in made.values() for text in texts(cells))
-    asked = re.findall(r"\*\*Your guess: .*\*\*\n\n(?:\* \u2610 .+\n){2,}\n<details>", boxes)
+    asked = re.findall(r"\*\*Your guess: .*\*\*\n\n(?:\u2610 .+\n){2,}\n<details>", boxes)
     assert len(asked) > 100
     assert not re.search(r"\[[ xX]\] ", boxes), "a list that shows what is right"
     assert boxes.count("<summary>A model answer") > 10
@@ -255,7 +255,7 @@ def plain(text: str, address: str = "") -> str:
     ("```{admonition} Hint\n:class: dropdown tip\n\n{eq}`eq-empty-ms`\n```",
      "<details>\n<summary>Hint</summary>\n\n(3.1)\n\n</details>"),
     ("```{admonition} Your guess: `a`?\n:class: dropdown\n\n- [ ] $x$\n- [x] no\n\nNo.\n\nOh.\n```",
-     f'<div style="{FRAME}">\n\n**Your guess: `a`?**\n\n* \u2610 $x$\n* \u2610 no\n\n'
+     f'<div style="{FRAME}">\n\n**Your guess: `a`?**\n\n\u2610 $x$<br>\n\u2610 no\n\n'
      "<details>\n<summary>The answer</summary>\n\nNo.\n\nOh.\n\n</details>\n\n</div>"),
     ("```python\n{eq}`x`\n```", "```python\n{eq}`x`\n```"),
     ("~~~{admonition} Is `a < b`, *or* $a*b*c$?\n:class: dropdown\nNo\n~~~",

@@ -54,7 +54,7 @@ class Design:
     x_coded : Coded
         How to build X again for other rows.
     z_coded : tuple of Coded
-        The same for the parts of Z; empty where Z is the leading columns of X.
+        The same for the parts of Z.
     inside : dict of str to ndarray, shape (N,)
         Numeric columns of the table that stand inside functions only, as in poly(x, 2).
     """
@@ -84,23 +84,9 @@ class Design:
         return self.Z[:, self.z_names.index(name)]
 
     @property
-    def random_terms(self) -> tuple[Coded, ...]:
-        """The terms of Z as parts of the formula."""
-        if self.z_coded:
-            return self.z_coded
-        width, terms = self.Z.shape[1], self.x_coded.terms.items()
-        return (self.x_coded.subset([term for term, at in terms if at and at[-1] < width]),)
-
-    @property
-    def x_factors(self) -> tuple[tuple[str, ...], ...]:
-        """What each column of X is the product of."""
-        return self.x_coded.factors
-
-    @property
     def z_factors(self) -> tuple[tuple[str, ...], ...]:
-        """The same for Z."""
-        parts = self.z_coded or (self.x_coded,)
-        return tuple(own for part in parts for own in part.factors)[: self.Z.shape[1]]
+        """What each column of Z is the product of."""
+        return tuple(own for part in self.z_coded for own in part.factors)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -142,12 +128,8 @@ def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
         raise FormulaError(
             f"'{formula.text}' has no predictor, not even the intercept; write 1 for it."
         )
-    width = _leading_width(random, x_coded)
-    if width is None:
-        made = [_from_fixed(part, X, x_coded) or coded(part, complete) for part in random]
-        Z, z_names, widths, z_coded = _random_columns(made)
-    else:
-        Z, z_names, widths, z_coded = X[:, :width], x_coded.names[:width], (width,), ()
+    made = [_from_fixed(part, X, x_coded) or coded(part, complete) for part in random]
+    Z, z_names, widths = _random_columns(made)
     if RESIDUAL in z_names:
         raise DataError(
             f"A random effect of '{formula.text}' is called '{RESIDUAL}', as the variance within "
@@ -156,7 +138,7 @@ def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
     return Design(
         y=y, X=X, Z=Z, codes=codes, labels=labels, blocks=_blocks(formula, widths),
         x_names=x_coded.names, z_names=z_names, formula=formula, index=complete.index,
-        n_rows=len(data), dropped=dropped, x_coded=x_coded, z_coded=z_coded,
+        n_rows=len(data), dropped=dropped, x_coded=x_coded, z_coded=tuple(own for _, own in made),
         inside=_inside([fixed, *random], {*x_coded.names, *z_names}, complete),
     )  # fmt: skip
 
@@ -174,11 +156,8 @@ def new_rows(design: Design, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray
     DataError
         Unknown column, missing value, or a category that the fit never saw.
     """
-    data = _new_table((design.x_coded, *design.z_coded), data)
-    X = design.x_coded.evaluate(data)
-    if not design.z_coded:
-        return X, X[:, : design.Z.shape[1]]
-    return X, np.hstack([part.evaluate(data) for part in design.z_coded])
+    X = design.x_coded.evaluate(_new_table((design.x_coded, *design.z_coded), data))
+    return X, new_random_rows(design, data)
 
 
 def new_random_rows(design: Design, data: pd.DataFrame) -> np.ndarray:
@@ -189,9 +168,8 @@ def new_random_rows(design: Design, data: pd.DataFrame) -> np.ndarray:
     DataError
         As :func:`new_rows`.
     """
-    parts = design.random_terms
-    data = _new_table(parts, data)
-    return np.hstack([part.evaluate(data) for part in parts])
+    data = _new_table(design.z_coded, data)
+    return np.hstack([part.evaluate(data) for part in design.z_coded])
 
 
 def _new_table(parts: Sequence[Coded], data: pd.DataFrame) -> pd.DataFrame:
@@ -335,37 +313,31 @@ def _numeric_outcome(values: pd.Series, name: str) -> np.ndarray:
     return numbers(values, name)
 
 
-def _leading_width(random: list[Part], fixed: Coded) -> int | None:
-    """How many leading columns of X are Z, if the random part asks for just these.
-
-    Then Z is a view of X: half of the work of building it, and none of the memory.
-    """
-    if len(random) > 1:
-        return None
-    terms = list(random[0].formula)
-    if not terms or terms != list(fixed.part.formula)[: len(terms)]:
-        return None
-    return sum(len(fixed.terms[term]) for term in terms)
-
-
 def _from_fixed(part: Part, X: np.ndarray, fixed: Coded) -> tuple[np.ndarray, Coded] | None:
     """Columns of a random part that are columns of X; None if others, or categories, are needed.
 
-    How a category is coded depends on what stands beside it.
+    How a category is coded depends on what stands before it. Leading columns are a view of X: half
+    of the work of building them, and none of the memory.
     """
     terms, levels = list(part.formula), fixed.levels()
     here = set(map(str, fixed.terms))  # as text: x:z and z:x are equal, and differ in name
-    if not terms or any(
-        str(term) not in here or not levels.keys().isdisjoint(map(str, term.factors))
-        for term in terms
+    leading = terms == list(fixed.part.formula)[: len(terms)]
+    if (
+        not terms
+        or not leading
+        and any(
+            str(term) not in here or not levels.keys().isdisjoint(map(str, term.factors))
+            for term in terms
+        )
     ):
         return None
     own = fixed.subset(terms)
-    return X[:, [k for term in own.terms for k in fixed.terms[term]]], own
+    at = [k for term in own.terms for k in fixed.terms[term]]
+    return X[:, : len(at)] if leading else X[:, at], own
 
 
 def _random_columns(made: list[tuple[np.ndarray, Coded]]):
-    """Z, its names, the widths of its parts and how to build it again."""
+    """Z, its names and the widths of its parts."""
     for Z, own in made:
         if not Z.shape[1]:
             raise FormulaError(
@@ -376,8 +348,8 @@ def _random_columns(made: list[tuple[np.ndarray, Coded]]):
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise FormulaError(f"The random effect '{twice}' is asked for more than once.")
-    widths = tuple(Z.shape[1] for Z, _ in made)
-    return np.hstack([Z for Z, _ in made]), names, widths, tuple(own for _, own in made)
+    parts = [Z for Z, _ in made]
+    return parts[0] if len(parts) == 1 else np.hstack(parts), names, [Z.shape[1] for Z in parts]
 
 
 def _blocks(formula: ModelFormula, widths: Sequence[int]) -> tuple[tuple[int, ...], ...]:

@@ -110,7 +110,7 @@ class MixedResult(MixedEstimates, Result):
         """
         d = self.design
         return equation(
-            self.outcome, d.x_factors, varies_within(d), d.z_factors, d.blocks, notation
+            self.outcome, d.x_coded.factors, varies_within(d), d.z_factors, d.blocks, notation
         )
 
     @checked

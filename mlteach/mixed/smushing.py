@@ -30,7 +30,7 @@ def smushed_predictors(d: Design) -> tuple[list[str], list[str]]:
     level2 = d.X[first_rows(d.codes)][:, ~within]
     fixed = [
         name
-        for name, x, own, varies in zip(d.x_names, d.X.T, d.x_factors, within, strict=True)
+        for name, x, own, varies in zip(d.x_names, d.X.T, d.x_coded.factors, within, strict=True)
         if varies and len(own) == 1 and _unsplit(x, d.codes, level2)
     ]
     nothing = np.zeros((len(d.labels), 0))

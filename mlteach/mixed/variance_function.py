@@ -164,14 +164,14 @@ def _stands_in_a_function(fit: MixedEstimates, x: str) -> bool:
     """Whether effects vary that depend on x in another way than as x itself."""
     return any(
         x in part.columns_of(term) and (part.part.shown(term) != x or x not in fit.tau.index)
-        for part in fit.design.random_terms
+        for part in fit.design.z_coded
         for term in part.terms
     )
 
 
 def _along_column(fit: MixedEstimates, x: str, at, others, level: float) -> pd.DataFrame:
     """Variance along a column of the table: a category, or a number inside functions."""
-    parts = fit.design.random_terms
+    parts = fit.design.z_coded
     columns = sorted(set().union(*(part.columns_of(t) for part in parts for t in part.terms)))
     levels = {}
     for part in parts:

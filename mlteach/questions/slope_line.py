@@ -275,16 +275,13 @@ def _said(value: object) -> str:
 
 def columns_with(design: Design, x: str) -> tuple[list[int], list[int]]:
     """Columns of X and columns of Z that a predictor takes part in."""
-    in_x = _places(design.x_coded, x)
-    if not design.z_coded:
-        return in_x, [k for k in in_x if k < design.Z.shape[1]]
     starts = np.cumsum([0, *(len(part.names) for part in design.z_coded)])
     in_z = [
         int(start) + k
         for start, part in zip(starts, design.z_coded, strict=False)
         for k in _places(part, x)
     ]
-    return in_x, in_z
+    return _places(design.x_coded, x), in_z
 
 
 def _places(part: Coded, x: str) -> list[int]:

@@ -1,7 +1,9 @@
 """The few exception and warning types; each message says what was found and what to do."""
 
+import difflib
 import sys
 import warnings
+from collections.abc import Iterable
 
 
 class MLTeachError(ValueError):
@@ -46,3 +48,15 @@ def shown(value: object) -> str:
     ('3', "'a'")
     """
     return repr(value.item() if hasattr(value, "item") else value)
+
+
+def did_you_mean(name: object, known: Iterable[str], most: int = 1) -> str:
+    """Names that come close to one that there is not, as a question; empty if none does.
+
+    Examples
+    --------
+    >>> did_you_mean("maths", ["math", "ses"])
+    " Did you mean 'math'?"
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=most)
+    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""

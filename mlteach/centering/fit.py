@@ -26,7 +26,7 @@ from mlteach.centering.formula import (
 )
 from mlteach.centering.result import CenteringResult
 from mlteach.core.arguments import checked
-from mlteach.core.columns import as_table, first_rows
+from mlteach.core.columns import as_table, first_rows, names_of
 from mlteach.core.design import varies_within
 from mlteach.core.summary import coefficient_table
 from mlteach.mixed.fit import deviance_of, fit_mixed
@@ -98,7 +98,7 @@ def fit_centering(
     doi:10.2307/1913646. Ludtke et al. (2008), Psychological Methods 13(3), doi:10.1037/a0012869.
     """
     data = as_table(data)
-    spec = centering_formula(formula, data, cluster, _named(slopes))
+    spec = centering_formula(formula, data, cluster, names_of(slopes, "slopes"))
     rows, notes = complete_rows(spec, data)
     spec, rows = with_dummies(spec, rows)
     rows = center(rows, spec.predictors, cluster)
@@ -121,13 +121,6 @@ def fit_centering(
         data=rows,
         notes=(*notes, *_notes(spec, fits, latent)),
     )
-
-
-def _named(slopes: str | Sequence[str] | None) -> list[str]:
-    """Names of the random slopes as a list."""
-    if slopes is None or isinstance(slopes, str):
-        return [slopes] if slopes else []
-    return list(slopes)
 
 
 # ---------------------------------------------------------------------------------- the eight rows

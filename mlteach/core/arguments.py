@@ -7,7 +7,6 @@ another package's error.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
@@ -16,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mlteach.errors import ModelError
+from mlteach.errors import ModelError, did_you_mean
 
 Function = TypeVar("Function", bound=Callable)
 #: A larger whole number is none to NumPy; only a seed may be one.
@@ -122,10 +121,7 @@ KINDS = {
         "a dict from names to numbers",
         lambda v: isinstance(v, Mapping) and _are(_is_number, list(v.values())),
     ),
-    "np.random.Generator": (
-        "a numpy Generator",
-        lambda v: isinstance(v, np.random.Generator),
-    ),
+    "np.random.Generator": ("a numpy Generator", lambda v: isinstance(v, np.random.Generator)),
 }
 GATHERING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # Beside a list of names a single one is told from it by being text.
@@ -214,8 +210,7 @@ def refuse_unknown(function: str, given: Iterable[str], known: Sequence[str]) ->
             continue
         if name in _ELSEWHERE:
             raise ModelError(f"{function} has no argument '{name}': {_ELSEWHERE[name]}.")
-        close = difflib.get_close_matches(name.lower(), known, n=1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
+        hint = did_you_mean(name.lower(), known)
         raise ModelError(f"{function} has no argument '{name}'.{hint} It has: {', '.join(known)}.")
 
 

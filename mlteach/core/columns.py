@@ -7,13 +7,12 @@ calls a category are categories. Anything else is refused by name.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from mlteach.errors import DataError, shown
+from mlteach.errors import DataError, did_you_mean, shown
 
 # Floats up to here tell whole numbers apart; int64 ends here.
 MOST_INT64 = 2.0**63
@@ -145,8 +144,7 @@ def names_of(given: object, argument: str) -> list[str]:
 def not_there(data: pd.DataFrame, column: object, where: str) -> DataError:
     """Error for a column that a table lacks, with names that come close."""
     names = [str(c) for c in data.columns]
-    close = difflib.get_close_matches(str(column), names, n=2)
-    hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+    hint = did_you_mean(column, names, most=2)
     if column is not None and column in data.index.names:
         hint = " It is in the index: use reset_index()."
     elif str(column) in names:
@@ -327,6 +325,18 @@ def cluster_means(columns: np.ndarray, codes: np.ndarray) -> np.ndarray:
     for k, column in enumerate(columns.T):
         out[:, k] = np.bincount(codes, weights=column) / n
     return out
+
+
+def anova_variances(x: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
+    """Variances within and between clusters from mean squares, clusters of unequal sizes."""
+    n = np.bincount(codes)
+    sums = np.bincount(codes, weights=x - x.mean())[n > 0]
+    n = n[n > 0]
+    N, J = n.sum(), len(n)
+    between = float((sums**2 / n).sum())
+    within = (float(((x - x.mean()) ** 2).sum()) - between) / (N - J)
+    n0 = (N - (n**2).sum() / N) / (J - 1)
+    return within, (between / (J - 1) - within) / n0
 
 
 def cluster_codes(ids: pd.Series, column: str, *, sort: bool = True) -> tuple[np.ndarray, pd.Index]:

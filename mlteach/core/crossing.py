@@ -46,16 +46,13 @@ def crossing(
             bar.update()
             return curve(value) - chi2_quantile(level, 1)
 
-        return _crossing(above, best, step, bound)
-
-
-def _crossing(above: Callable[[float], float], best: float, step: float, bound: float) -> float:
-    inner, outer = best, best + step
-    for _ in range(REACH):
-        outer = min(outer, bound) if step > 0 else max(outer, bound)
-        if above(outer) >= 0.0:
-            return float(optimize.brentq(above, inner, outer, xtol=abs(step) * 1e-8, rtol=1e-10))
-        if outer == bound:
-            break
-        inner, outer = outer, outer + 2.0 * (outer - best)
+        inner, outer = best, best + step
+        for _ in range(REACH):
+            outer = min(outer, bound) if step > 0 else max(outer, bound)
+            if above(outer) >= 0.0:
+                root = optimize.brentq(above, inner, outer, xtol=abs(step) * 1e-8, rtol=1e-10)
+                return float(root)
+            if outer == bound:
+                break
+            inner, outer = outer, outer + 2.0 * (outer - best)
     return float(bound)

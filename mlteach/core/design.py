@@ -322,9 +322,8 @@ def _from_fixed(part: Part, X: np.ndarray, fixed: Coded) -> tuple[np.ndarray, Co
     terms, levels = list(part.formula), fixed.levels()
     here = set(map(str, fixed.terms))  # as text: x:z and z:x are equal, and differ in name
     leading = terms == list(fixed.part.formula)[: len(terms)]
-    if (
-        not terms
-        or not leading
+    if not terms or (
+        not leading
         and any(
             str(term) not in here or not levels.keys().isdisjoint(map(str, term.factors))
             for term in terms

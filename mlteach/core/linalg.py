@@ -108,6 +108,17 @@ class ThetaMap:
             Lambda[at] = psd_cholesky(Psi[at])
         return self.theta(Lambda)
 
+    def sds(self, Tau: np.ndarray) -> np.ndarray:
+        """SDs on the places of variances, correlations on those of covariances, shape (m,).
+
+        A correlation with an effect that does not vary is NaN.
+        """
+        sd = np.sqrt(np.diag(Tau))
+        size = sd[self.rows] * sd[self.cols]
+        correlation = np.full(self.m, np.nan)
+        np.divide(Tau[self.rows, self.cols], size, out=correlation, where=size > 0)
+        return np.where(self.diagonal, sd[self.rows], np.clip(correlation, -1.0, 1.0))
+
     def lambda_basis(self) -> np.ndarray:
         """Derivative of Lambda by each theta: unit matrices, shape (m, q, q)."""
         out = np.zeros((self.m, self.q, self.q))

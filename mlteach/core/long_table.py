@@ -32,10 +32,7 @@ def numeric_values(data: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     DataError
         If a column is not of numbers, or infinite somewhere.
     """
-    values = np.empty((len(data), len(columns)))
-    for k, name in enumerate(columns):
-        values[:, k] = numbers(data[name], name)
-    return values
+    return np.column_stack([numbers(data[name], name) for name in columns])
 
 
 def group_of_clusters(

@@ -8,7 +8,9 @@ further step could still gain is below what float64 can show; ``converged`` is t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +20,21 @@ from mlteach.core.progress import Progress
 # A maximum is reached when a Newton step could lower the deviance by no more than this: far below
 # anything a test or an interval could show, and above rounding in a deviance of 1e6.
 GAIN_TOLERANCE = 1e-7
+
+
+def remembered(method: Callable) -> Callable:
+    """Keep what a method said of the last theta: all that follows a search asks for it again."""
+    name = f"_last_{method.__name__}"
+
+    @wraps(method)
+    def call(self, theta: np.ndarray):
+        key = np.asarray(theta, float).tobytes()
+        if getattr(self, name, (None,))[0] != key:
+            setattr(self, name, (None,))  # a million clusters need the memory
+            setattr(self, name, (key, method(self, theta)))
+        return getattr(self, name)[1]
+
+    return call
 
 
 class Objective(Protocol):

@@ -65,11 +65,14 @@ class Standard:
         What is subtracted from a column, and what it is then divided by.
     constant : ndarray, shape (p,)
         Coefficients that reproduce a column of ones (zero if there is no intercept).
+    pattern : ndarray of bool, shape (p, p), or True
+        Which columns take each other's means up.
     """
 
     means: np.ndarray
     size: np.ndarray
     constant: np.ndarray
+    pattern: np.ndarray | bool = True
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Standardised columns of some rows, as a contiguous (p, rows) array."""
@@ -78,7 +81,8 @@ class Standard:
     @property
     def matrix(self) -> np.ndarray:
         """The same as a matrix A: standardised rows are ``X A``, shape (p, p)."""
-        return (np.eye(len(self.size)) - np.outer(self.constant, self.means)) / self.size
+        whole = (np.eye(len(self.size)) - np.outer(self.constant, self.means)) / self.size
+        return np.where(self.pattern, whole, 0.0)
 
 
 def _row_chunks(N: int) -> Iterator[slice]:
@@ -121,19 +125,7 @@ def standardise_blocks(design: Design, centre: bool) -> Standard:
         columns = slice(at[0], at[-1] + 1)
         part = standardise(design.Z[:, columns], names, "random effect", centre)
         means[at], size[at], constant[at] = part.means, part.size, part.constant
-    return _Blocks(means, size, constant, design.blocks)
-
-
-@dataclass(frozen=True)
-class _Blocks(Standard):
-    """Standardisation within blocks of columns."""
-
-    blocks: tuple[tuple[int, ...], ...]
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """Block-diagonal matrix T: standardised rows are ``Z T``, shape (q, q)."""
-        return np.where(block_pattern(self.blocks), super().matrix, 0.0)
+    return Standard(means, size, constant, block_pattern(design.blocks))
 
 
 def least_squares(design: Design, standard: Standard) -> tuple[float, np.ndarray, float]:

@@ -29,6 +29,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from mlteach.core.columns import anova_variances
 from mlteach.core.linalg import batched_solve_lower
 from mlteach.core.patterns import block_inverses, each_times, numbered, padded, patterns_of
 
@@ -130,20 +131,8 @@ def default_prior(rows: IncompleteRows) -> Prior:
     within, between = np.empty(rows.p), np.empty(rows.p)
     for k in range(rows.p):
         seen = ~np.isnan(rows.y[:, k])
-        within[k], between[k] = _variances(rows.y[seen, k], rows.codes[seen])
+        within[k], between[k] = anova_variances(rows.y[seen, k], rows.codes[seen])
     return Prior(within, np.maximum(between, LEAST_BETWEEN * within))
-
-
-def _variances(y: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
-    """Variances within and between clusters from mean squares, clusters of unequal sizes."""
-    n = np.bincount(codes)
-    sums = np.bincount(codes, weights=y)
-    n, sums = n[n > 0], sums[n > 0]
-    N, J = n.sum(), len(n)
-    ss_between = float((sums**2 / n).sum() - y.sum() ** 2 / N)
-    within = float(((y - y.mean()) ** 2).sum() - ss_between) / (N - J)
-    n0 = (N - (n**2).sum() / N) / (J - 1)
-    return within, (ss_between / (J - 1) - within) / n0
 
 
 # ---------------------------------------------------------------------------------------- one round

@@ -85,21 +85,11 @@ class Refitter:
         tau, sigma = scaling.tau(state.sigma2 * state.Psi), scaling.scale * state.sigma2**0.5
         return Refit(
             params=scaling.beta(state.beta),
-            sds=self._sds(tau, sigma),
+            sds=np.append(self._map.sds(tau), sigma),
             deviance=record.f_end + self._constant,
             converged=record.converged,
             singular=bool((np.diag(state.Lambda) == 0).any()),
         )
-
-    def _sds(self, tau: np.ndarray, sigma: float) -> np.ndarray:
-        """SDs on the places of variances, correlations on those of covariances."""
-        rows, cols = self._map.rows, self._map.cols
-        sd = np.sqrt(np.diag(tau))
-        size = sd[rows] * sd[cols]
-        correlation = np.full(len(rows), np.nan)
-        np.divide(tau[rows, cols], size, out=correlation, where=size > 0)
-        out = np.where(rows == cols, sd[rows], np.clip(correlation, -1.0, 1.0))
-        return np.append(out, sigma)
 
 
 @dataclass(frozen=True)

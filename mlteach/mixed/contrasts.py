@@ -7,14 +7,13 @@ A hypothesis is text or a matrix; what comes out are the weights C of the coeffi
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from mlteach.errors import FormulaError, ModelError
+from mlteach.errors import FormulaError, ModelError, did_you_mean
 
 LARGEST = np.finfo(float).max
 
@@ -187,8 +186,7 @@ def _is_word(name: str) -> bool:
 
 
 def _unknown(name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=2)
-    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    hint = did_you_mean(name, names, most=2)
     return f"There is no coefficient '{name}'.{hint} The model has: {', '.join(names)}."
 
 

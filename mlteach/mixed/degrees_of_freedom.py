@@ -189,9 +189,7 @@ def kenward_roger(problem: ProfiledDeviance, theta: np.ndarray) -> KenwardRoger:
 def _inverse_or_pseudo(information: np.ndarray) -> np.ndarray:
     size = np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
     scaled = information / np.outer(size, size)
-    regular = np.abs(np.linalg.eigvalsh(scaled)).min() > 1e-12
-    inverse = np.linalg.inv(scaled) if regular else np.linalg.pinv(scaled)
-    return inverse / np.outer(size, size)
+    return np.linalg.pinv(scaled, 1e-12, hermitian=True) / np.outer(size, size)
 
 
 def between_within(varies_within: np.ndarray, N: int, J: int) -> np.ndarray:

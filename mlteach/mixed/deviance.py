@@ -29,6 +29,7 @@ import numpy as np
 
 from mlteach.core.linalg import ThetaMap, batched_cholesky, batched_solve_lower, chol_logdet
 from mlteach.core.moments import ClusterMoments
+from mlteach.core.optim import remembered
 
 # Clusters worked on at a time along a ray, each at many points.
 RAY_CLUSTERS = 65_536
@@ -98,8 +99,6 @@ class ProfiledDeviance:
         half = self._basis[:, None] @ self._basis[None].transpose(0, 1, 3, 2)
         # Second derivatives of Psi by theta, (m, m, q, q): constant.
         self._psi_curvature = half + half.transpose(0, 1, 3, 2)
-        self._last: tuple[bytes, State] | None = None
-        self._last_second: tuple[bytes, tuple] | None = None
 
     # ------------------------------------------------------------------------------ the objective
 
@@ -109,13 +108,6 @@ class ProfiledDeviance:
         by_lambda = 2.0 * state.by_psi @ state.Lambda
         return state.value, by_lambda[self.map.rows, self.map.cols]
 
-    def without_effects(self) -> float:
-        """Deviance at theta = 0, where there is nothing to be done for the single clusters."""
-        p, B = self.moments.p, self.moments.B.reshape(-1, self.moments.p + 1)
-        diagonal = np.diag(np.linalg.cholesky(self.moments.E + B.T @ B))
-        value = self.nu * (1.0 + np.log(2.0 * np.pi * diagonal[p] ** 2 / self.nu))
-        return float(value + 2.0 * np.log(diagonal[:p]).sum() * self.reml)
-
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """Second derivatives of the deviance by theta, shape (m, m)."""
         state = self.state(theta)
@@ -123,15 +115,9 @@ class ProfiledDeviance:
         ratio = self.nu / state.rss
         return d2_log + ratio * d2_rss - (ratio / state.rss) * np.outer(d_rss, d_rss)
 
+    @remembered
     def state(self, theta: np.ndarray) -> State:
-        """All quantities at theta; the last ones are remembered."""
-        key = np.asarray(theta, float).tobytes()
-        if self._last is None or self._last[0] != key:
-            self._last = None  # a million clusters need the memory
-            self._last = (key, self._evaluate(theta))
-        return self._last[1]
-
-    def _evaluate(self, theta: np.ndarray) -> State:
+        """All quantities at theta."""
         m, Lambda = self.moments, self.map.Lambda(theta)
         q, p = m.q, m.p
         C = m.R @ Lambda
@@ -189,10 +175,9 @@ class ProfiledDeviance:
         UB = (U.transpose(0, 2, 1) @ B).reshape(-1, B.shape[2])
         return np.maximum(values.ravel(), 0.0), (UB[:, :, None] * UB[:, None]).reshape(len(UB), -1)
 
+    @remembered
     def second_derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Derivatives by theta from which every information matrix is put together.
-
-        The last ones are remembered: tests, tables and notes of a fit all ask for them.
 
         Returns
         -------
@@ -203,12 +188,6 @@ class ProfiledDeviance:
         d2_rss : ndarray, shape (m, m)
             Second derivatives of rss.
         """
-        key = np.asarray(theta, float).tobytes()
-        if self._last_second is None or self._last_second[0] != key:
-            self._last_second = (key, self._second_derivatives(theta))
-        return self._last_second[1]
-
-    def _second_derivatives(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         # Arrays are (m, J, ...) and flattened, so that every sum over clusters is a matrix product.
         s, m, p = self.state(theta), self.map.m, self.moments.p
         D = self.psi_directions(theta)

@@ -267,22 +267,16 @@ class MixedEstimates(TwoLevel, Estimates):
         tell apart), sd, correlation.
         """
         tau, map_ = self.tau.to_numpy(), self.problem.map
-        sd = np.sqrt(np.diag(tau))
-        se = self.delta_se(np.eye(map_.m + 1))
-        on_boundary = variance_information(self.problem, self.theta).at_boundary
-        rows = {}
-        for k, (row, col) in enumerate(zip(map_.rows, map_.cols, strict=True)):
-            size = sd[row] * sd[col]
-            correlation = tau[row, col] / size if row != col and size > 0 else np.nan
-            rows[pair_name(self.design.z_names, col, row)] = (
-                tau[row, col],
-                np.nan if on_boundary[k] else se[k],
-                sd[row] if row == col else np.nan,
-                np.clip(correlation, -1.0, 1.0),
-            )
-        rows[RESIDUAL] = (self.sigma2, se[-1], np.sqrt(self.sigma2), np.nan)
-        columns = ["estimate", "se", "sd", "correlation"]
-        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        at_boundary = variance_information(self.problem, self.theta).at_boundary
+        sds = np.append(map_.sds(tau), np.sqrt(self.sigma2))
+        is_variance = np.append(map_.diagonal, True)
+        columns = {
+            "estimate": np.append(tau[map_.rows, map_.cols], self.sigma2),
+            "se": np.where(np.append(at_boundary, False), np.nan, self.delta_se(np.eye(len(sds)))),
+            "sd": np.where(is_variance, sds, np.nan),
+            "correlation": np.where(is_variance, np.nan, sds),
+        }
+        return pd.DataFrame(columns, index=self._components)
 
     @cached_property
     def cov_variances(self) -> pd.DataFrame:

@@ -105,13 +105,12 @@ class _VarianceCurves:
         self.sigma = float(np.sqrt(state.sigma2))
         self.tau = state.sigma2 * state.Psi
         self.minimum = self._deviance(self.tau, self.sigma)[0]
-        sd = np.sqrt(np.diag(self.tau))
-        self.best = {("sd", k, k): float(sd[k]) for k in range(problem.map.q)}
-        for row, col in zip(self.map.rows, self.map.cols, strict=True):
-            if row != col and sd[row] * sd[col] > 0:
-                r = float(np.clip(self.tau[row, col] / (sd[row] * sd[col]), -1, 1))
-                self.best["corr", int(row), int(col)] = r
-        self.best["residual", -1, -1] = self.sigma
+        places = zip(self.map.rows, self.map.cols, self.map.sds(self.tau), strict=True)
+        self.best = {
+            ("sd" if row == col else "corr", int(row), int(col)): float(value)
+            for row, col, value in places
+            if np.isfinite(value)
+        } | {("residual", -1, -1): self.sigma}
 
     def _deviance(self, tau: np.ndarray, sigma: float):
         """Deviance with only beta profiled out; its derivatives by Tau and by log sigma."""

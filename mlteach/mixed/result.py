@@ -42,7 +42,7 @@ class MixedResult(MixedEstimates, Result):
     @cached_property
     def lr_test_random(self) -> LikelihoodRatioTest:
         """Likelihood-ratio test against the model without random effects."""
-        none = self.problem.without_effects()
+        none = self.problem.along_ray(np.ones(self.problem.map.q), np.zeros(1))[0]
         weights = information.no_variance_weights(self.problem)
         m = self.problem.map.m
         return likelihood_ratio_test(none - self.optimizer.f_end, m, weights)

@@ -41,6 +41,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
+from mlteach.core.optim import remembered
 from mlteach.core.patterns import clipped, each_times, padded
 from mlteach.multigroup.moments import GroupMoments
 
@@ -101,7 +102,6 @@ class GroupDeviance:
         values, vectors = np.linalg.eigh(moments.scatter)
         roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         self._roots = np.where(moments.observed[..., None], roots, 0.0)
-        self._last: tuple[bytes, _Point] | None = None
 
     def unpack(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means (C, p), Within (C, p, p), Between (p, p)."""
@@ -147,14 +147,8 @@ class GroupDeviance:
 
     # ------------------------------------------------------------------------- value and gradient
 
+    @remembered
     def _point(self, theta: np.ndarray) -> _Point:
-        """The point; that of the last theta is remembered."""
-        key = theta.tobytes()
-        if self._last is None or self._last[0] != key:
-            self._last = (key, self._evaluate(theta))
-        return self._last[1]
-
-    def _evaluate(self, theta: np.ndarray) -> _Point:
         mom = self.moments
         mu, within, between = self.unpack(theta)
         block = padded(within[mom.cell], mom.observed)

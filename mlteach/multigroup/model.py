@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import one_of
+from mlteach.core.columns import names_of
 from mlteach.errors import ModelError
 
 _ENTRY = re.compile(r"^\s*(mean|within|between)\s*\.\s*(.+?)\s*$")
@@ -92,7 +93,7 @@ def multigroup_model(
     kinds = {"mean": means, "within": within, "between": between}
     for name, value in kinds.items():
         one_of("means" if name == "mean" else name, value, ("free", "equal"), " across groups")
-    shared = {_entry(text, variables) for text in _entries(equal)}
+    shared = {_entry(text, variables) for text in names_of(equal, "equal")}
     own = list(elements(variables, positions))
     number = {}
     for kind in kinds:
@@ -104,7 +105,7 @@ def multigroup_model(
         for group in groups
     ]
     title = f"within {within}, between {between}, means {means}"
-    title += "".join(f", {text} equal" for text in _entries(equal))
+    title += "".join(f", {text} equal" for text in names_of(equal, "equal"))
     names = (tuple(variables), tuple(groups), tuple(positions))
     return MultigroupModel(
         title + (", by position" if positions else ""), *names, tuple(number), tuple(index)
@@ -144,10 +145,6 @@ def _name(level: str, left: str, right: str, position, group) -> str:
     what = left if level == "mean" else f"{left}~~{right}"
     at = "" if position is None else f"@{position}"
     return f"{level}.{what}{at}" + ("" if group is None else f"[{group}]")
-
-
-def _entries(equal) -> tuple:
-    return (equal,) if isinstance(equal, str) else tuple(() if equal is None else equal)
 
 
 def _entry(text: str, variables: Sequence[str]) -> tuple[str, frozenset]:

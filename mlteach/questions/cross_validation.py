@@ -160,10 +160,6 @@ def _folds(d: Design, leave: str, folds: int, seed: int) -> np.ndarray:
     """Fold of every row, shape (N,)."""
     one_of("leave", leave, LEAVE)
     most = len(d.y) if leave == "rows" else len(d.labels)
-    if len(d.labels) < 2:
-        raise ModelError(
-            f"'{d.formula.cluster}' has one cluster only, so there is nothing to pool."
-        )
     whole("folds", folds, 2, most)
     rng = as_generator(seed)
     if leave == "clusters":

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked, one_of
-from mlteach.core.columns import cluster_codes, numbers, table_with
+from mlteach.core.columns import anova_variances, cluster_codes, numbers, table_with
 from mlteach.core.crossing import crossing
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.summary import INTERCEPT, check_level, format_number
@@ -362,15 +362,8 @@ def column_icc(data: pd.DataFrame, column: str, *, cluster: str, method: str = "
     if method == "pairs":
         pairs = float((n * (n - 1.0)).sum())
         return float(sums @ sums - total) / pairs / (total / len(x))
-    return _anova_icc(total, float((sums**2 / n).sum()), n)
-
-
-def _anova_icc(total: float, between: float, n: np.ndarray) -> float:
-    """ICC from sums of squares; n0 is the cluster size that unequal clusters count for."""
-    N, J = n.sum(), len(n)
-    ms_between, ms_within = between / (J - 1), (total - between) / (N - J)
-    n0 = (N - (n**2).sum() / N) / (J - 1)
-    return float((ms_between - ms_within) / (ms_between + (n0 - 1) * ms_within))
+    within, between = anova_variances(x, codes)
+    return between / (between + within)
 
 
 def _column_and_codes(

@@ -6,7 +6,6 @@ model's own coding: categories, transformations and several moderators need no r
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,7 @@ from mlteach.core.coded import Coded
 from mlteach.core.columns import first_rows
 from mlteach.core.design import Design, categories, varies_within
 from mlteach.core.summary import format_number
-from mlteach.errors import ModelError, shown
+from mlteach.errors import ModelError, did_you_mean, shown
 from mlteach.mixed.result import MixedResult
 
 # A second difference this small beside the first is rounding.
@@ -52,8 +51,7 @@ class SlopeLine:
         predictors = self._coded.part.columns
         for role, name in (("x", self.x), ("by", self.by)):
             if name not in predictors:
-                close = difflib.get_close_matches(str(name), predictors, n=1)
-                hint = f" Did you mean '{close[0]}'?" if close else ""
+                hint = did_you_mean(name, predictors)
                 raise ModelError(
                     f"{role}='{name}' is not a predictor of '{formula}'.{hint} "
                     f"It has: {', '.join(predictors)}."

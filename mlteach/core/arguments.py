@@ -75,6 +75,19 @@ def one_of(name: str, value: object, known: Iterable, meaning: str = "") -> None
         )
 
 
+def check_level(level: float) -> None:
+    """Refuse a confidence level outside (0, 1).
+
+    Raises
+    ------
+    ModelError
+    """
+    if not (isinstance(level, float | np.floating) and 0.0 < level < 1.0):
+        raise ModelError(
+            f"A confidence level lies between 0 and 1, for example 0.95; got {level!r}."
+        )
+
+
 # ------------------------------------------------------------------- what a signature says
 
 
@@ -180,6 +193,8 @@ def checked(function: Function) -> Function:
                 raise ModelError(
                     f"{function.__name__}: {name}={_short(given[name])} is not {takes}."
                 )
+        if "level" in given and kinds.get("level") == [KINDS["float"]]:
+            check_level(given["level"])
         return function(*args, **kwargs)
 
     return call

@@ -21,7 +21,7 @@ from mlteach.core import expression
 from mlteach.core.columns import check_size
 from mlteach.core.expression import SAFE
 from mlteach.core.part import Part
-from mlteach.errors import DataError, FormulaError, MLTeachError, shown
+from mlteach.errors import DataError, FormulaError, shown
 
 THE_DATA, THESE_ROWS = "the data", "these rows"  # of the fit, and others
 _BETWEEN_FACTORS = re.compile(r":(?![^\[(]*[\])])")
@@ -165,8 +165,6 @@ def _matrix(spec, frame: pd.DataFrame):
 def _evaluated(part: Part, compute: Callable, where: str):
     try:
         return compute()
-    except MLTeachError:
-        raise
     except Exception as error:  # NumPy, pandas and formulaic say all kinds of things
         reason = part.shown(re.sub(r"\x1b?\[[\d;]*m", "", str(error))).splitlines()[0]
         kind = FormulaError if where == THE_DATA else DataError

@@ -16,7 +16,7 @@ import pandas as pd
 from mlteach.core.arguments import checked
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import log_limits
-from mlteach.core.summary import check_level, coefficient_table
+from mlteach.core.summary import coefficient_table
 from mlteach.errors import ModelError
 
 TIDY = ["term", "part", "group", "estimate", "se", "df", "statistic", "p", "lower", "upper"]
@@ -123,7 +123,6 @@ class Result(Estimates, Shown):
             df, statistic (t, or z where df is infinite), p, lower, upper. NaN where there is no
             such thing: variances have no test here.
         """
-        check_level(level)
         tables = [
             table.rename(columns=SAME_THING).assign(term=list(table.index), part=part, group=group)
             for part, group, table in self._parts_of_tidy(level)

@@ -15,8 +15,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from mlteach.core.arguments import check_level
 from mlteach.core.distributions import t_quantile, two_sided_t
-from mlteach.errors import ModelError
 
 # Names that every table gives the constant, and the level-1 variance.
 INTERCEPT, RESIDUAL = "Intercept", "Residual"
@@ -87,19 +87,6 @@ def coefficient_table(
             "upper": estimate + half,
         }
     )
-
-
-def check_level(level: float) -> None:
-    """Refuse a confidence level outside (0, 1).
-
-    Raises
-    ------
-    ModelError
-    """
-    if not (isinstance(level, float | np.floating) and 0.0 < level < 1.0):
-        raise ModelError(
-            f"A confidence level lies between 0 and 1, for example 0.95; got {level!r}."
-        )
 
 
 def format_p(p: float) -> str:

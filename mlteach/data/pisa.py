@@ -64,8 +64,8 @@ def load_pisa(
     pandas.DataFrame
         One row a student, in the order of the file; columns ``country``, ``school``, ``student``,
         the variables (NaN where missing) and ``weight``. `attrs["codebook"]` has the file's labels
-        of the columns, `attrs["missing"]` the counts behind `missing_rates`, and `attrs["notes"]`
-        a sentence on how much is missing.
+        of the columns, `attrs["missing"]` by variable and country how many values are missing, and
+        for which reasons (blank: there was no code), and `attrs["notes"]` a sentence on that.
 
     Raises
     ------
@@ -115,57 +115,6 @@ def load_pisa(
     }
     table.attrs["missing"] = counts
     table.attrs["notes"] = (note,)
-    return table
-
-
-def missing_rates(pisa: pd.DataFrame) -> pd.DataFrame:
-    """Count, by country, the missing values of each variable, and the reasons the file gives.
-
-    Parameters
-    ----------
-    pisa : DataFrame
-        As `load_pisa` returned it: the counts are those of the file as it was read.
-
-    Returns
-    -------
-    DataFrame
-        One row a (variable, country); columns `students`, `missing`, `share` and one a reason
-        (`blank`: there was no code).
-
-    Raises
-    ------
-    DataError
-        If the table does not come from `load_pisa`.
-
-    Examples
-    --------
-    As in `load_pisa`, three students stand in for OECD's file.
-
-    >>> import pandas as pd, pyreadstat, tempfile
-    >>> students = pd.DataFrame({"CNT": ["ALB"] * 3, "CNTSCHID": [1.0, 1, 2],
-    ...                          "CNTSTUID": [1.0, 2, 3], "CREATAS": [0.5, 99, 1]})
-    >>> file = tempfile.NamedTemporaryFile(suffix=".sav")
-    >>> _ = pyreadstat.write_sav(students, file.name, missing_ranges={"CREATAS": [99]},
-    ...                          variable_value_labels={"CREATAS": {99.0: "No Response"}})
-    >>> pisa = load_pisa(file.name, countries="ALB", variables="CREATAS", weights=False)
-    >>> missing_rates(pisa)[["students", "missing", "No Response"]]
-                      students  missing  No Response
-    variable country
-    CREATAS  ALB             3        1            1
-    """
-    if "missing" not in pisa.attrs:
-        raise DataError(
-            "The table has no counts of PISA's missing codes: missing_rates takes the table that "
-            "load_pisa returned. For other data there is missing_patterns."
-        )
-    counts = {
-        (variable, country): facts
-        for variable, by_country in pisa.attrs["missing"].items()
-        for country, facts in by_country.items()
-    }
-    table = pd.DataFrame.from_dict(counts, orient="index").fillna(0).astype(int)
-    table.index = pd.MultiIndex.from_tuples(counts, names=["variable", "country"])
-    table.insert(2, "share", table["missing"] / table["students"])
     return table
 
 

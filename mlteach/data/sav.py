@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -76,19 +75,8 @@ def read_header(path: Path, encoding: str | None = None) -> SimpleNamespace:
     return SimpleNamespace(**header, variable_value_labels=labels)
 
 
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Say of a file that cannot be read which file it was, and what can be."""
-    pyreadstat = _pyreadstat()
-    try:
-        yield
-    except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, ValueError, OSError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(_unreadable(path, str(error))) from error
-
-
 def _unreadable(path: Path, problem: str) -> str:
+    """Which file cannot be read, why, and what can be."""
     if "encoding" in problem or "codec" in problem:
         return (
             f"{path} holds texts that are not in the character set that its header names "
@@ -142,8 +130,10 @@ def _chunks(path: Path, columns: list[str], rows: int | None, encoding) -> Itera
     }  # fmt: skip
     start, more = 0, True
     while more:
-        with _readable(path):
+        try:
             chunk, _ = pyreadstat.read_sav(path, row_offset=start, **options)
+        except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError, ValueError, OSError) as error:
+            raise DataError(_unreadable(path, str(error))) from error
         # Labels of all columns, which pandas would copy with every column that is taken.
         chunk.attrs = {}
         start += len(chunk)

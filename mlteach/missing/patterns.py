@@ -19,8 +19,6 @@ from mlteach.errors import DataError, shown
 
 # The one group of data that are not divided into groups.
 ALL = "all"
-# Variances are squares, and products of two of them must fit into float64, to 1e308.
-LARGEST_RANGE = 1e70
 COUNTS = ("missing", "rows", "share")
 
 
@@ -171,7 +169,7 @@ def incomplete_values(data: pd.DataFrame, variables: list[str], where: str) -> n
 
 
 def refuse_without_variation(values: np.ndarray, variables: list[str], place: str) -> None:
-    """Refuse variables that have no value at all, a single one, or an absurd unit.
+    """Refuse variables that have no value at all, or a single one.
 
     Raises
     ------
@@ -185,9 +183,4 @@ def refuse_without_variation(values: np.ndarray, variables: list[str], place: st
             raise DataError(
                 f"'{name}' has the single value {seen[0]:g}{place}: it has no variance. Leave it "
                 "out."
-            )
-        if not 1.0 / LARGEST_RANGE < np.ptp(seen) < LARGEST_RANGE:
-            raise DataError(
-                f"'{name}' spans {np.ptp(seen):.1g}{place}: its squares are beyond what a computer "
-                "can count with. Change its unit."
             )

@@ -21,7 +21,7 @@ from mlteach.core.arguments import checked
 from mlteach.core.distributions import chi2_sf, f_sf
 from mlteach.core.notes import convergence_notes
 from mlteach.core.result import Shown
-from mlteach.core.summary import Summary, check_level, coefficient_table, format_p
+from mlteach.core.summary import Summary, coefficient_table, format_p
 from mlteach.errors import ModelError
 from mlteach.mixed.contrasts import combination, independent_rows, read_hypothesis
 from mlteach.mixed.estimates import MixedEstimates
@@ -201,7 +201,6 @@ def linear_test(
     level : float
     adjust : {"holm"}, optional
     """
-    check_level(level)
     if adjust not in (None, "holm"):
         raise ModelError(f"adjust={adjust!r} is not known; choose 'holm', or leave it out.")
     names = list(params.index)

@@ -15,7 +15,6 @@ from mlteach.core.moments import cluster_moments
 from mlteach.core.noted import noted
 from mlteach.core.notes import convergence_notes
 from mlteach.core.result import chosen_parts
-from mlteach.core.summary import check_level
 from mlteach.errors import ModelError
 from mlteach.mixed import profile
 from mlteach.mixed.bootstrap import bootstrap
@@ -62,7 +61,6 @@ def confint(
         For an unknown method or part, an ``n`` too small for the level, or a profile or bootstrap
         of a fit that did not converge.
     """
-    check_level(level)
     one_of("method", method, ("wald", "profile", "bootstrap"))
     one_of("which", which, ("fixed", "random", "all"))
     if method != "wald" and not fit.converged:

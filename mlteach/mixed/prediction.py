@@ -24,7 +24,6 @@ import pandas as pd
 from mlteach.core.arguments import checked, one_of
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import t_quantile
-from mlteach.core.summary import check_level
 from mlteach.mixed import ranef
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.estimates import MixedEstimates
@@ -121,7 +120,6 @@ def prediction_interval(
     Henderson (1975), Biometrics 31(2), doi:10.2307/2529430. Robinson (1991), Statistical
     Science 6(1), doi:10.1214/ss/1177011926.
     """
-    check_level(level)
     one_of("of", of, OF, " (the outcome of a row, or the mean of such rows of its cluster)")
     X, Z, position, index, new = _rows(fit, data, random, "prediction_interval")
     estimate = X @ fit.params.to_numpy() + ranef.at_rows(Z, fit._blups, position)

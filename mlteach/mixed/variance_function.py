@@ -18,7 +18,7 @@ from mlteach.core.arguments import checked
 from mlteach.core.columns import cluster_codes, table_with
 from mlteach.core.design import new_random_rows
 from mlteach.core.intervals import log_limits
-from mlteach.core.summary import INTERCEPT, check_level
+from mlteach.core.summary import INTERCEPT
 from mlteach.errors import DataError, ModelError
 from mlteach.mixed.estimates import MixedEstimates
 from mlteach.mixed.notes import boundary_notes
@@ -81,7 +81,6 @@ def variance_function(
     ----------
     Snijders & Bosker (2012), Multilevel Analysis, sections 5.1 and 8.1.
     """
-    check_level(level)
     if _stands_in_a_function(fit, x):
         return _along_column(fit, x, at, others, level)
     held = _held(fit, x, others)

@@ -164,9 +164,9 @@ def _cluster_effects(fit: MultigroupEstimates, k: int) -> pd.DataFrame:
     Given the data, u_j has covariance matrix K_j = (Between^-1 + A_j)^-1 and mean K_j b_j, in the
     notation of :mod:`mlteach.multigroup.deviance`.
     """
-    Y, codes, cells = (part[k] for part in (fit.data.Y, fit.data.codes, fit.data.cells))
+    Y, codes, cells, labels, _ = fit.data.parts[k]
     mu, within, between = fit.fit.deviance.groups[k].unpack(fit.fit.theta[fit.model.index[k]])
-    J, p = len(fit.data.labels[k]), Y.shape[1]
+    J, p = len(labels), Y.shape[1]
     here = ~np.isnan(Y)
     P = precisions(here, cells, within)
     A = sums(P, codes, J)
@@ -175,8 +175,7 @@ def _cluster_effects(fit: MultigroupEstimates, k: int) -> pd.DataFrame:
     variance = np.einsum("jaa->ja", K)
     sd = np.sqrt(np.where(variance >= 0, variance, np.nan)) * fit.data.scale
     u = times(K, b) * fit.data.scale
-    names = [str(name) for name in fit.variables]
-    return effects_table(u, sd, fit.data.labels[k], names)
+    return effects_table(u, sd, labels, [str(name) for name in fit.variables])
 
 
 @checked
@@ -200,18 +199,17 @@ def simulate(fit: MultigroupEstimates, seed: int | np.random.Generator | None) -
     """
     rng = as_generator(seed)
     tables = []
-    for k, group in enumerate(fit.groups):
-        Y, codes, cells = (part[k] for part in (fit.data.Y, fit.data.codes, fit.data.cells))
-        mu, within, between = fit.by_group[k]
+    for group, part, (mu, within, between) in zip(
+        fit.groups, fit.data.parts, fit.by_group, strict=True
+    ):
+        Y, codes, cells, labels, index = part
         root = _root(between, "Between", group)
-        u = rng.standard_normal((len(fit.data.labels[k]), Y.shape[1])) @ root.T
+        u = rng.standard_normal((len(labels), Y.shape[1])) @ root.T
         e = rng.standard_normal(Y.shape)
         roots = np.stack([_root(matrix, "Within", group) for matrix in within])
         y = mu[cells] + u[codes] + (roots[cells] @ e[..., None])[..., 0]
-        table = pd.DataFrame(
-            np.where(np.isnan(Y), np.nan, y), index=fit.data.index[k], columns=list(fit.variables)
-        )
-        table.insert(0, fit.data.cluster, fit.data.labels[k][codes])
+        table = pd.DataFrame(np.where(np.isnan(Y), np.nan, y), index, list(fit.variables))
+        table.insert(0, fit.data.cluster, labels[codes])
         if fit.data.group is not None:
             table.insert(0, fit.data.group, group)
         if fit.data.position is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,6 @@ from mlteach.core.long_table import group_of_clusters, numeric_values
 from mlteach.core.notes import left_out_note
 from mlteach.core.patterns import patterns_of
 from mlteach.errors import DataError, DataWarning, ModelError, warn
-from mlteach.multigroup.moments import GroupMoments, group_moments
 
 # Differences of standardised values that are rounding, and a share of variance that is.
 ROUNDING, COLLINEAR = 1e-9, 1e-10
@@ -26,9 +26,33 @@ MANY_PATTERNS = 32
 ALL = "all"  # the name of the only group where none are given
 
 
+class GroupRows(NamedTuple):
+    """The rows of one group that count, in the order of the table.
+
+    Attributes
+    ----------
+    Y : ndarray, shape (N_g, p)
+        ``(y - offset) / scale``, NaN where missing.
+    codes : ndarray of int, shape (N_g,)
+        Cluster of each row.
+    cells : ndarray of int, shape (N_g,)
+        Position of each row; zeros without.
+    labels : Index
+        Cluster ids of the group.
+    index : Index
+        Row labels of the table.
+    """
+
+    Y: np.ndarray
+    codes: np.ndarray
+    cells: np.ndarray
+    labels: pd.Index
+    index: pd.Index
+
+
 @dataclass(frozen=True)
 class MultigroupData:
-    """Rows that count, sorted by group, in the order of the table within it.
+    """Rows that count, group by group.
 
     Attributes
     ----------
@@ -41,16 +65,8 @@ class MultigroupData:
         Values of the position column, numbers sorted, words as they appear; empty without.
     offset, scale : ndarray, shape (p,)
         Mean and standard deviation of each variable over all rows.
-    Y : tuple of ndarray, shape (N_g, p)
-        ``(y - offset) / scale``, NaN where missing.
-    codes : tuple of ndarray of int, shape (N_g,)
-        Cluster of each row.
-    cells : tuple of ndarray of int, shape (N_g,)
-        Position of each row; zeros without.
-    labels : tuple of Index
-        Cluster ids of each group.
-    index : tuple of Index
-        Row labels of the table.
+    parts : tuple of GroupRows
+        One for each group.
     notes : tuple of str
         What was left out, and what is missing.
     """
@@ -63,27 +79,23 @@ class MultigroupData:
     positions: tuple
     offset: np.ndarray
     scale: np.ndarray
-    Y: tuple[np.ndarray, ...] = field(repr=False)
-    codes: tuple[np.ndarray, ...] = field(repr=False)
-    cells: tuple[np.ndarray, ...] = field(repr=False)
-    labels: tuple = field(repr=False)
-    index: tuple = field(repr=False)
+    parts: tuple[GroupRows, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
 
     @property
     def N(self) -> int:
         """Rows that count."""
-        return sum(map(len, self.codes))
+        return sum(len(part.codes) for part in self.parts)
 
     @property
     def J(self) -> int:
         """Clusters."""
-        return sum(map(len, self.labels))
+        return sum(len(part.labels) for part in self.parts)
 
-    def moments(self) -> tuple[GroupMoments, ...]:
-        """Statistics of each group."""
-        parts = zip(self.Y, self.codes, self.cells, strict=True)
-        return tuple(group_moments(*part) for part in parts)
+    @property
+    def values(self) -> np.ndarray:
+        """All rows in the units of the data, group by group, shape (N, p)."""
+        return np.concatenate([part.Y for part in self.parts]) * self.scale + self.offset
 
 
 def multigroup_data(
@@ -131,22 +143,17 @@ def multigroup_data(
     of_cluster = group_of_clusters(codes, labels, of_group, cluster, group)
     if position is not None:
         _check_positions(codes, labels, cells, positions, cluster, position)
-    parts = [np.flatnonzero(of_group == k) for k in range(len(groups))]
-    used = [np.flatnonzero(of_cluster == k) for k in range(len(groups))]
-    number = np.empty(len(labels), int)
-    for own in used:
-        number[own] = np.arange(len(own))
+    parts = []
+    for k in range(len(groups)):
+        at, own = np.flatnonzero(of_group == k), np.flatnonzero(of_cluster == k)
+        number = np.searchsorted(own, codes[at])
+        parts.append(GroupRows(Y[at], number, cells[at], labels[own], table.index[at]))
     result = MultigroupData(
         variables, cluster, group, position, groups, positions, offset, scale,
-        Y=tuple(Y[at] for at in parts),
-        codes=tuple(number[codes[at]] for at in parts),
-        cells=tuple(cells[at] for at in parts),
-        labels=tuple(pd.Index(labels[own], name=cluster) for own in used),
-        index=tuple(table.index[at] for at in parts),
-        notes=tuple(notes),
+        tuple(parts), tuple(notes),
     )  # fmt: skip
-    for k, name in enumerate(groups):
-        _check_group(result, k, "" if group is None else f" in group {name!r}")
+    for part, name in zip(parts, groups, strict=True):
+        _check_group(result, part, "" if group is None else f" in group {name!r}")
     return result
 
 
@@ -230,15 +237,14 @@ def _check_positions(codes, labels, cells, positions, cluster: str, position: st
         raise DataError(f"Column '{position}' has one value only; positions need two or more.")
 
 
-def _check_group(data: MultigroupData, k: int, where: str) -> None:
+def _check_group(data: MultigroupData, part: GroupRows, where: str) -> None:
     """Refuse data that cannot tell Within from Between, or one variable from others."""
-    Y, codes, cells = data.Y[k], data.codes[k], data.cells[k]
-    J = len(data.labels[k])
+    Y, codes, cells, labels, _ = part
+    J = len(labels)
     if J < 2:
-        only = data.labels[k].tolist()[0]
         raise DataError(
-            f"There is one cluster only{where} ({only!r}): a variance between clusters needs at "
-            "least two."
+            f"There is one cluster only{where} ({labels.tolist()[0]!r}): a variance between "
+            "clusters needs at least two."
         )
     here = ~np.isnan(Y)
     for v, name in enumerate(data.variables):

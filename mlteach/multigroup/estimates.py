@@ -88,7 +88,7 @@ class MultigroupEstimates(Estimates):
     @cached_property
     def deviance(self) -> float:
         """Minus twice the log-likelihood."""
-        values = sum((~np.isnan(Y)).sum(axis=0) for Y in self.data.Y)
+        values = sum((~np.isnan(Y)).sum(axis=0) for Y, *_ in self.data.parts)
         value, _ = self.fit.deviance.value_and_gradient(self.fit.theta)
         return float(value + 2.0 * values @ np.log(self.data.scale))
 

@@ -22,7 +22,6 @@ import pandas as pd
 from mlteach.core.arguments import checked
 from mlteach.core.linalg import symmetric_basis
 from mlteach.core.result import z_table
-from mlteach.core.summary import check_level
 from mlteach.errors import ModelError
 from mlteach.multigroup.result import MultigroupResult
 from mlteach.multigroup.two_level_normal import TwoLevelNormal
@@ -164,7 +163,6 @@ def latent_regression(
         raise ModelError(
             f"latent_regression needs a fit of fit_multigroup, not {type(fit).__name__}."
         )
-    check_level(level)
     names = _chosen(fit, outcome, predictors)
     tables = {group: _group_regression(fit, group, names, level) for group in fit.groups}
     return pd.concat(tables, names=[fit.data.group or "group", "effect", "predictor"])

@@ -54,10 +54,9 @@ def not_nested(small: MultigroupEstimates, big: MultigroupEstimates) -> str:
 
 def _sorted_rows(fit: MultigroupEstimates, units: MultigroupEstimates) -> pd.DataFrame:
     """Values in the units of one of the fits, and clusters; sorted, since groups order the rows."""
-    values = np.concatenate(fit.data.Y) * fit.data.scale + fit.data.offset
-    table = pd.DataFrame(values, columns=list(fit.variables))[list(units.variables)]
+    table = pd.DataFrame(fit.data.values, columns=list(fit.variables))[list(units.variables)]
     table = ((table - units.data.offset) / units.data.scale).round(9)
-    labels = [ids[codes] for ids, codes in zip(fit.data.labels, fit.data.codes, strict=True)]
+    labels = [part.labels[part.codes] for part in fit.data.parts]
     table[fit.data.cluster] = [str(label) for part in labels for label in part]
     return table.sort_values([*units.variables, fit.data.cluster], ignore_index=True)
 

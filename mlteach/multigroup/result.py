@@ -18,7 +18,7 @@ from mlteach.core.notes import (
 )
 from mlteach.core.result import Result
 from mlteach.core.sandwich import robust_note
-from mlteach.core.summary import Summary, check_level, coefficient_table
+from mlteach.core.summary import Summary, coefficient_table
 from mlteach.errors import ModelError
 from mlteach.multigroup import derived
 from mlteach.multigroup.estimates import MultigroupEstimates
@@ -53,7 +53,6 @@ class MultigroupResult(MultigroupEstimates, Result):
         one_of("method", method, ("wald", "profile"))
         if method == "wald":
             return super().conf_int(level)
-        check_level(level)
         if self.bounded:
             raise ModelError(
                 'A profile crosses the bound. Use method="wald", or profile the fit without '
@@ -147,11 +146,10 @@ class MultigroupResult(MultigroupEstimates, Result):
     def _data_notes(self) -> list[str]:
         """Few clusters and codes for missing values, group by group."""
         notes, several = [], len(self.groups) > 1
-        for g, ids in zip(self.groups, self.data.labels, strict=True):
-            notes.append(few_clusters_note(len(ids), f" in group {g!r}" if several else ""))
-        values = np.concatenate(self.data.Y) * self.data.scale + self.data.offset
-        columns = zip(map(str, self.variables), values.T, strict=True)
-        notes += codes_in(dict(columns), np.concatenate(self.data.codes))
+        for g, part in zip(self.groups, self.data.parts, strict=True):
+            notes.append(few_clusters_note(len(part.labels), f" in group {g!r}" if several else ""))
+        columns = zip(map(str, self.variables), self.data.values.T, strict=True)
+        notes += codes_in(dict(columns), np.concatenate([part.codes for part in self.data.parts]))
         return [note for note in notes if note]
 
     @checked
@@ -160,8 +158,8 @@ class MultigroupResult(MultigroupEstimates, Result):
         facts = {
             "Variables": ", ".join(map(str, self.variables)),
             "Groups": ", ".join(
-                f"{g} ({len(ids)} clusters, {len(Y)} rows)"
-                for g, ids, Y in zip(self.groups, self.data.labels, self.data.Y, strict=True)
+                f"{g} ({len(part.labels)} clusters, {len(part.Y)} rows)"
+                for g, part in zip(self.groups, self.data.parts, strict=True)
             ),
             "Log-likelihood": f"{self.llf:.4f} with {self.n_parameters} parameters",
             "AIC, BIC": f"{self.aic:.1f}, {self.bic:.1f}",

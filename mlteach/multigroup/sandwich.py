@@ -32,8 +32,8 @@ def scores_by_cluster(
         Clusters group by group.
     """
     parts = []
-    for k, (group, at) in enumerate(zip(fit.deviance.groups, model.index, strict=True)):
-        own = group_scores(data.Y[k], data.codes[k], data.cells[k], *group.unpack(fit.theta[at]))
+    for part, group, at in zip(data.parts, fit.deviance.groups, model.index, strict=True):
+        own = group_scores(*part[:3], *group.unpack(fit.theta[at]))
         scores = np.zeros((len(own), len(fit.theta)))
         np.add.at(scores, (slice(None), at), own)
         parts.append(scores)

@@ -19,6 +19,7 @@ from mlteach.core.progress import Progress
 from mlteach.multigroup.design import MultigroupData
 from mlteach.multigroup.deviance import GroupDeviance, MultigroupDeviance
 from mlteach.multigroup.model import MultigroupModel
+from mlteach.multigroup.moments import group_moments
 
 # Weights of the barrier in turn. At the last one the deviance is above that of the bound itself by
 # less than 1e-7 for each dimension of Between.
@@ -64,7 +65,7 @@ def fit_scaled(data: MultigroupData, model: MultigroupModel, bounded: bool) -> M
     -------
     MultigroupFit
     """
-    groups = [GroupDeviance(moments) for moments in data.moments()]
+    groups = [GroupDeviance(group_moments(*part[:3])) for part in data.parts]
     objective = deviance = MultigroupDeviance(groups, model.index)
     start = start_values(deviance)
     patterns = max(len(group.moments.rows) for group in groups)

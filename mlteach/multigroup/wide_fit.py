@@ -82,7 +82,7 @@ def wide_fit(fit: MultigroupEstimates, *, rmsea_level: float = 0.90) -> pd.Serie
 
 def _wide(fit: MultigroupEstimates, k: int) -> np.ndarray:
     """Wide table of a group in scaled units, shape (g, p n), member by member."""
-    Y, codes, cells = (part[k] for part in (fit.data.Y, fit.data.codes, fit.data.cells))
+    Y, codes, cells, *_ = fit.data.parts[k]
     where = "" if fit.data.group is None else f" in group {fit.groups[k]!r}"
     n = np.bincount(codes)
     if n.min() != n.max():

@@ -21,7 +21,7 @@ from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import anova_variances, cluster_codes, numbers, table_with
 from mlteach.core.crossing import crossing
 from mlteach.core.distributions import normal_quantile
-from mlteach.core.summary import INTERCEPT, check_level, format_number
+from mlteach.core.summary import INTERCEPT, format_number
 from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
@@ -162,7 +162,6 @@ def icc(
     if isinstance(fit, LocationScaleResult):
         return _location_scale_icc(fit, at, level)
     _check_fit(fit)
-    check_level(level)
     z = _position(fit, at)
     weights = np.append(component_weights(fit, z[None]), 0.0)
     components = fit.variances["estimate"].to_numpy()

@@ -16,7 +16,7 @@ import pandas as pd
 from mlteach.core.arguments import checked
 from mlteach.core.distributions import t_quantile
 from mlteach.core.result import Shown
-from mlteach.core.summary import Summary, check_level, coefficient_table, format_number
+from mlteach.core.summary import Summary, coefficient_table, format_number
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 from mlteach.questions.slope_line import SlopeLine
@@ -82,7 +82,6 @@ def simple_slopes(
     Bauer & Curran (2005), Multivariate Behavioral Research 40(3),
     doi:10.1207/s15327906mbr4003_5.
     """
-    check_level(level)
     line = SlopeLine(_need_fit(fit, "simple_slopes"), x, by, dict(hold or {}))
     values = line.default_values() if at is None else list(np.atleast_1d(np.asarray(at)).tolist())
     table = contrast_table(fit, line.contrasts(values), ddf, level)
@@ -205,7 +204,6 @@ def johnson_neyman(
     Johnson & Neyman (1936), Statistical Research Memoirs 1. Bauer & Curran (2005), Multivariate
     Behavioral Research 40(3), doi:10.1207/s15327906mbr4003_5.
     """
-    check_level(level)
     line = SlopeLine(_need_fit(fit, "johnson_neyman"), x, by, dict(hold or {}))
     c0, c1 = line.straight()
     seen = line.observed(by)

@@ -9,7 +9,7 @@ import pytest
 
 import mlteach as mt
 from mlteach.data import sav
-from mlteach.data.pisa import load_pisa, missing_rates
+from mlteach.data.pisa import load_pisa
 
 CODES = {95.0: "Valid Skip", 97.0: "Not Applicable", 98.0: "Invalid", 99.0: "No Response"}
 LABELS = {"CREATAS": "Creative activities at school (WLE)", "W_FSTUWT": "FINAL STUDENT WEIGHT"}
@@ -97,44 +97,35 @@ def test_mapping_names_the_countries(file):
 def test_missing_values_are_counted_with_their_reasons(file):
     table = load_pisa(file)
     assert table["CREATAS"].isna().sum() == 3 and table["GROSAGR"].isna().sum() == 3
-    rates = missing_rates(table)
-    assert rates.index.tolist() == [
-        ("CREATAS", "ALB"),
-        ("CREATAS", "IRL"),
-        ("GROSAGR", "ALB"),
-        ("GROSAGR", "IRL"),
-    ]
-    assert rates["students"].tolist() == [12] * 4
-    assert rates["missing"].tolist() == [3, 0, 1, 2]
-    assert rates["share"].tolist() == [3 / 12, 0, 1 / 12, 2 / 12]
-    assert rates["No Response"].tolist() == [2, 0, 0, 0]
-    assert rates["Invalid"].tolist() == [1, 0, 0, 0]
-    assert rates["Not Applicable"].tolist() == [0, 0, 1, 1]
-    assert rates["blank"].tolist() == [0, 0, 0, 1]
+    assert table.attrs["missing"] == {
+        "CREATAS": {
+            "ALB": {"students": 12, "missing": 3, "No Response": 2, "Invalid": 1},
+            "IRL": {"students": 12, "missing": 0},
+        },
+        "GROSAGR": {
+            "ALB": {"students": 12, "missing": 1, "Not Applicable": 1},
+            "IRL": {"students": 12, "missing": 2, "blank": 1, "Not Applicable": 1},
+        },
+    }
     assert table.attrs["notes"] == ("24 students of 4 schools. Missing: CREATAS 12%, GROSAGR 12%.",)
 
 
 def test_labelled_codes_count_even_if_undeclared(coded, tmp_path):
     table = load_pisa(write(coded, tmp_path / "p.sav", declared=False))
     assert table["CREATAS"].isna().sum() == 3
-    assert missing_rates(table)["No Response"].tolist() == [2, 0, 0, 0]
+    assert table.attrs["missing"]["CREATAS"]["ALB"]["No Response"] == 2
 
 
 def test_codes_without_a_label_are_named_by_number(coded, tmp_path):
     coded.loc[3, "CREATAS"] = 96.0
-    rates = missing_rates(load_pisa(write(coded, tmp_path / "p.sav")))
-    assert rates.loc[("CREATAS", "ALB"), "code 96"] == 1
+    counts = load_pisa(write(coded, tmp_path / "p.sav")).attrs["missing"]
+    assert counts["CREATAS"]["ALB"]["code 96"] == 1
 
 
 def test_codebook_has_the_labels_of_the_file(file):
     book = load_pisa(file).attrs["codebook"]
     assert book["CREATAS"] == LABELS["CREATAS"] and book["weight"] == LABELS["W_FSTUWT"]
     assert book["school"] == "CNTSCHID"
-
-
-def test_table_of_other_data_has_no_reasons(hsb):
-    with pytest.raises(mt.DataError, match="load_pisa"):
-        missing_rates(hsb)
 
 
 def test_chunks_change_nothing(file, monkeypatch):

@@ -329,7 +329,8 @@ def dense_deviance(fit, params):
     units = data.scale, data.offset
     positions = fit.model.positions or ("",)
     for k, group in enumerate(fit.groups):
-        Y = data.Y[k] * units[0] + units[1]
+        Y, codes, cells, *_ = data.parts[k]
+        Y = Y * units[0] + units[1]
 
         def value(level, left, right="", at="", group=group):
             what = left if level == "mean" else f"{left}~~{right}"
@@ -346,7 +347,7 @@ def dense_deviance(fit, params):
         mu = np.array([[value("mean", v, at=at) for v in fit.variables] for at in positions])
         within = np.array([matrix("within", at) for at in positions])
         truth = (mu, within, matrix("between"))
-        total = total + by_cluster(Y, data.codes[k], data.cells[k], *truth)
+        total = total + by_cluster(Y, codes, cells, *truth)
     return total
 
 

@@ -132,6 +132,31 @@ def notes_html(notes: Sequence[str]) -> str:
     return f'<ul class="notes">{items}</ul>' if items else ""
 
 
+class NotedTable(pd.DataFrame):
+    """A table whose ``attrs["notes"]`` a reader sees; parts and rounded copies keep them."""
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return NotedTable
+
+    def __repr__(self) -> str:
+        return "\n".join([super().__repr__(), *(f"Note: {note}" for note in self._notes)])
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() + notes_html(self._notes)
+
+    @property
+    def _notes(self) -> Sequence[str]:
+        return self.attrs.get("notes", ())
+
+
+def noted(table: pd.DataFrame, notes: Sequence[str]) -> NotedTable:
+    """The same table with notes, which replace those it has."""
+    out = NotedTable(table)
+    out.attrs = {**table.attrs, "notes": tuple(notes)}
+    return out
+
+
 @dataclass(frozen=True)
 class Summary:
     """A printable account of a fit; shows as text in a terminal and as HTML in a notebook.

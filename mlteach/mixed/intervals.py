@@ -12,9 +12,9 @@ import pandas as pd
 from mlteach.core.arguments import checked, one_of
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.moments import cluster_moments
-from mlteach.core.noted import noted
 from mlteach.core.notes import convergence_notes
 from mlteach.core.result import chosen_parts
+from mlteach.core.summary import noted
 from mlteach.errors import ModelError
 from mlteach.mixed import profile
 from mlteach.mixed.bootstrap import bootstrap

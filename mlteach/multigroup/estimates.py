@@ -97,15 +97,10 @@ class MultigroupEstimates(Estimates):
     @cached_property
     def units(self) -> tuple[np.ndarray, np.ndarray]:
         """What each scaled parameter is multiplied by, and what is then added."""
-        of = dict(
-            zip(self.variables, zip(self.data.offset, self.data.scale, strict=True), strict=True)
-        )
-        times, plus = [], []
-        for level, left, right, *_ in self.model.keys:
-            mean = level == "mean"
-            times.append(of[left][1] * (1.0 if mean else of[right][1]))
-            plus.append(of[left][0] if mean else 0.0)
-        return np.array(times), np.array(plus)
+        keys, (offset, scale) = self.model.keys, (self.data.offset, self.data.scale)
+        left, right = ([self.variables.index(key[side]) for key in keys] for side in (1, 2))
+        mean = np.array([key[0] == "mean" for key in keys])
+        return scale[left] * np.where(mean, 1.0, scale[right]), np.where(mean, offset[left], 0.0)
 
     @cached_property
     def params(self) -> pd.Series:

@@ -34,10 +34,10 @@ def profile_limits(fit: MultigroupEstimates, level: float) -> pd.DataFrame:
     for k in np.flatnonzero(np.isfinite(se)):
         curve = _curve(fit.fit, int(k))
         step = normal_quantile(level) * se[k]
-        for side, stride in enumerate((-step, step)):
-            limits[k, side] = crossing(
-                curve, fit.fit.theta[k], stride, level, np.sign(stride) * np.inf
-            )
+        limits[k] = [
+            crossing(curve, fit.fit.theta[k], stride, level, np.sign(stride) * np.inf)
+            for stride in (-step, step)
+        ]
     limits = limits * times[:, None] + plus[:, None]
     return pd.DataFrame(limits, index=fit.params.index, columns=["lower", "upper"])
 

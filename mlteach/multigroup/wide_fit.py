@@ -148,9 +148,8 @@ def _rmsea_limits(chi2: float, df: int, level: float) -> tuple[float, float]:
 
 def _srmr(fit: MultigroupEstimates, k: int, mean: np.ndarray, S: np.ndarray) -> float:
     """Root mean square of the standardised residuals of covariances and means."""
-    scale = np.tile(fit.data.scale, len(mean) // len(fit.variables))
-    offset = np.tile(fit.data.offset, len(mean) // len(fit.variables))
     n = len(mean) // len(fit.variables)
+    scale, offset = np.tile(fit.data.scale, n), np.tile(fit.data.offset, n)
     implied = fit.implied(fit.groups[k], n).to_numpy() / np.outer(scale, scale)
     expected = (fit.implied_mean(fit.groups[k], n).to_numpy() - offset) / scale
     sd = np.sqrt(np.diag(S))

@@ -24,9 +24,8 @@ import pandas as pd
 from mlteach.core.arguments import checked
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
 from mlteach.core.nesting import fixed_nested, random_nested
-from mlteach.core.noted import NotedTable
 from mlteach.core.result import as_generator
-from mlteach.core.summary import format_table, notes_html
+from mlteach.core.summary import NotedTable, format_table, notes_html
 from mlteach.errors import ModelError
 from mlteach.location_scale import nesting
 from mlteach.location_scale.notes import boundary_notes

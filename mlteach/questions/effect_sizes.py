@@ -15,9 +15,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mlteach.core.arguments import checked
-from mlteach.core.noted import noted
 from mlteach.core.notes import convergence_notes, listed
-from mlteach.core.summary import INTERCEPT
+from mlteach.core.summary import INTERCEPT, noted
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 from mlteach.questions.design_effects import scalar

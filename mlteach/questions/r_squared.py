@@ -196,12 +196,8 @@ def _pseudo(m1: MixedResult, m0: MixedResult | None) -> pd.DataFrame:
     if m0 is None:
         return pd.DataFrame(columns=columns, dtype=float)
     shared = [name for name in (*m0.tau.index, RESIDUAL) if name in (*m1.tau.index, RESIDUAL)]
-    table = pd.DataFrame(
-        {
-            "baseline": m0.variances.loc[shared, "estimate"],
-            "model": m1.variances.loc[shared, "estimate"],
-        }
-    )
+    fits = {"baseline": m0, "model": m1}
+    table = pd.DataFrame({name: m.variances.loc[shared, "estimate"] for name, m in fits.items()})
     # Nothing can be explained of a variance of zero.
     some = table["baseline"].where(table["baseline"] > 0.0)
     return table.assign(r2=(some - table["model"]) / some)[columns]

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import mlteach as mt
-from mlteach.core.noted import noted
 from mlteach.core.notes import recurring_far_outside
+from mlteach.core.summary import noted
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ effects or more may exclude each other: where they do, the density is zero (Leck
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,9 +90,7 @@ def level_two_factor(xp, functions: LevelTwoFunctions, free) -> tuple[Entries, A
             left.append(rest)
             rest = xp.maximum(rest, LEAST_LEFT)
         C[a, a] = rest**0.5
-    smallest = None
-    for rest in left:
-        smallest = rest if smallest is None else xp.minimum(smallest, rest)
+    smallest = reduce(xp.minimum, left) if left else None
     return {(a, b): xp.exp(log_sd[a]) * x for (a, b), x in C.items()}, smallest
 
 

@@ -204,12 +204,8 @@ class RowProducts:
         weighted = inverse * residual
         c = [scale * self.sums(xp, weighted * rows.Z[:, a]) for a in q]
         s = scale * self.sums(xp, weighted * residual)
-        return Products(A, c, s, self.log_variance(alpha, v))
-
-    def log_variance(self, alpha, v: Vectors) -> Any:
-        """Sums of the log variances over the rows of each cluster."""
-        parts = [self.S_sum[:, k] * v[k] for k in range(len(v))]
-        return total([times(self.W_sum, alpha), *parts])
+        of_scale_effects = (self.S_sum[:, k] * v[k] for k in range(len(v)))
+        return Products(A, c, s, total([times(self.W_sum, alpha), *of_scale_effects]))
 
     def sums(self, xp, values) -> Any:
         """Sum over the rows of each cluster, along the last axis."""

@@ -161,7 +161,8 @@ def _coded(text: str, names: list[str]) -> str:
     """
     if text in names:
         return f"b{names.index(text)}"
-    by_length = sorted(filter(_is_word, names), key=len, reverse=True)
+    words = [name for name in names if name.strip() and not re.fullmatch(_NUMBER, name)]
+    by_length = sorted(words, key=len, reverse=True)
     name = "|".join(map(re.escape, by_length)) or r"(?!)"
     token = re.compile(
         rf"(?<![\w.:\]])(?P<name>{name})(?![\w.:\[(])"
@@ -179,10 +180,6 @@ def _coded(text: str, names: list[str]) -> str:
         return f" b{names.index(found)} "  # apart from what stands beside it, as in `a`2
 
     return token.sub(code, text)
-
-
-def _is_word(name: str) -> bool:
-    return bool(name.strip()) and not re.fullmatch(_NUMBER, name)
 
 
 def _unknown(name: str, names: list[str]) -> str:

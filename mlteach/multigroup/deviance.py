@@ -208,7 +208,7 @@ class GroupDeviance:
         F = self._classes_of(self._pull[:, None] * at.f)
         n = self._classes_of(self._pull * mom.coefficient)
         for c in range(mom.cells):
-            own, mu, W = mom.cell == c, self._means(c), self._triangle(c)
+            own, mu, W = mom.cell == c, slice(c * p, (c + 1) * p), self._triangle(c)
             P = at.P[own]
             X = P.reshape(-1, p * p).T @ M[own].reshape(-1, p * p)
             out[W, W] += self._fold_twice(X.reshape((p,) * 4).transpose(3, 0, 1, 2))
@@ -275,9 +275,6 @@ class GroupDeviance:
         cross = 2.0 * left @ (at.G[kind].swapaxes(1, 2) @ w).reshape(left.shape[1], -1)
         out[V, B] += cross
         out[B, V] += cross.T
-
-    def _means(self, c: int) -> slice:
-        return slice(c * self.moments.p, (c + 1) * self.moments.p)
 
     def _triangle(self, c: int) -> slice:
         start = self.moments.cells * self.moments.p + c * self.m

@@ -137,7 +137,8 @@ def parameter_labels(model: MultigroupModel) -> list[dict[tuple, str]]:
 
 def _wide(variables, members, labels, position: bool) -> list[str]:
     def modifier(*key) -> str:
-        return _modifier([group[key] for group in labels])
+        own = [group[key] for group in labels]
+        return own[0] if len(own) == 1 else f"c({', '.join(own)})"
 
     pairs = [(a, b) for k, b in enumerate(variables) for a in variables[: k + 1]]
     lines = ["# between clusters"]
@@ -168,10 +169,6 @@ def _two_level(labels) -> list[str]:
             ]
         lines += [f"{x} ~ {text}*1" for (part, x, *_), text in group.items() if part == "mean"]
     return lines
-
-
-def _modifier(labels: list[str]) -> str:
-    return labels[0] if len(labels) == 1 else f"c({', '.join(labels)})"
 
 
 def _call(groups: tuple, form: str) -> str:

@@ -198,15 +198,12 @@ def _check_fits(fits: Sequence[Fit], names: Sequence[str] | None) -> None:
         raise ModelError(f"compare needs at least two fitted models; got {len(fits)}.")
     if names is not None and (len(names) != len(fits) or len(set(names)) != len(names)):
         raise ModelError(f"names= needs {len(fits)} different names, one a model.")
+    is_multigroup = isinstance(fits[0], MultigroupResult)
+    not_comparable = different_rows if is_multigroup else nesting.not_comparable
     for other in fits[1:]:
-        problem = _not_comparable(fits[0], other)
+        problem = not_comparable(fits[0], other)
         if problem:
             raise ModelError(problem)
-
-
-def _not_comparable(a: Fit, b: Fit) -> str:
-    """Say why the likelihoods of two fits are not of the same thing; empty if they are."""
-    return (different_rows if isinstance(a, MultigroupResult) else nesting.not_comparable)(a, b)
 
 
 def _common_notes(fits: Sequence[Fit]) -> list[str]:
@@ -273,10 +270,6 @@ def _not_nested(m0: Fit, m1: Fit) -> str:
     return ""
 
 
-def _on_boundary(fit: TwoLevel) -> bool:
-    return fit.singular if isinstance(fit, MixedResult) else bool(boundary_notes(fit))
-
-
 def _test_notes(m0: TwoLevel, m1: TwoLevel, name: str, weights: tuple[float, ...]) -> list[str]:
     notes, mixed = [], isinstance(m1, MixedResult)
     or_ask = ", or ask for the parametric bootstrap: compare(..., bootstrap=1000)" if mixed else ""
@@ -291,7 +284,8 @@ def _test_notes(m0: TwoLevel, m1: TwoLevel, name: str, weights: tuple[float, ...
             f"'{name}' tests a variance, which cannot be negative: p_mixture is half χ²({df - 1}) "
             f"and half χ²({df}); p, from χ²({df}), is too large."
         )
-    if _on_boundary(m0) and nesting.n_effects(m1) > 1:
+    on_boundary = m0.singular if isinstance(m0, MixedResult) else boundary_notes(m0)
+    if on_boundary and nesting.n_effects(m1) > 1:
         notes.append(
             f"The model above '{name}' is itself on the boundary (singular fit), where neither "
             "reference is exact."

@@ -133,7 +133,9 @@ def compare_pooling(
     Gelman & Hill (2007), Data Analysis Using Regression and Multilevel/Hierarchical Models,
     chapter 12, doi:10.1017/CBO9780511790942.
     """
-    full = _design(formula, data, cluster, slopes)
+    data = as_table(data)
+    text = with_random(formula, cluster, effects_of(slopes, data.columns))
+    full = design(parse(text), data)
     deviance_of(full, reml)
     fold = _folds(full, leave, folds, seed)
     predictions = np.full((len(full.y), len(POOLINGS)), np.nan)
@@ -148,12 +150,6 @@ def compare_pooling(
         warn(dropped_note(full), DataWarning)
     notes = (*design_notes(full), *notes)
     return PoolingComparison(table, errors, full.formula.text, leave, folds, notes)
-
-
-def _design(formula: str, data: pd.DataFrame, cluster: str, slopes: Sequence[str]) -> Design:
-    data = as_table(data)
-    effects = effects_of(slopes, data.columns)
-    return design(parse(with_random(formula, cluster, effects)), data)
 
 
 def _folds(d: Design, leave: str, folds: int, seed: int) -> np.ndarray:

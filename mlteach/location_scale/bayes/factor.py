@@ -8,16 +8,14 @@ effects or more may exclude each other: where they do, the density is zero (Leck
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.graph import total
-
-if TYPE_CHECKING:
-    from mlteach.location_scale.bayes.effects import Effects
-    from mlteach.location_scale.bayes.priors import Prior, WeakPrior
-    from mlteach.location_scale.level_two import LevelTwoFunctions
+from mlteach.location_scale.bayes.priors import Prior, WeakPrior
+from mlteach.location_scale.level_two import LevelTwoFunctions
 
 Entries = dict[tuple[int, int], Any]
 

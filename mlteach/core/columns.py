@@ -333,10 +333,10 @@ def anova_variances(x: np.ndarray, codes: np.ndarray) -> tuple[float, float]:
     sums = np.bincount(codes, weights=x - x.mean())[n > 0]
     n = n[n > 0]
     N, J = n.sum(), len(n)
-    between = float((sums**2 / n).sum())
-    within = (float(((x - x.mean()) ** 2).sum()) - between) / (N - J)
+    between = (sums**2 / n).sum()
+    within = (((x - x.mean()) ** 2).sum() - between) / (N - J)
     n0 = (N - (n**2).sum() / N) / (J - 1)
-    return within, (between / (J - 1) - within) / n0
+    return float(within), float((between / (J - 1) - within) / n0)
 
 
 def cluster_codes(ids: pd.Series, column: str, *, sort: bool = True) -> tuple[np.ndarray, pd.Index]:

@@ -224,7 +224,7 @@ def _reasons(values: pd.Series, variable: str, header) -> tuple[np.ndarray, list
 
 def _table(raw: pd.DataFrame, variables: list[str], names: dict[str, str], header):
     """The table, and how often each variable is missing in each country, for which reasons."""
-    country, codes = raw["country"].map(names), pd.factorize(raw["country"])
+    country = raw["country"].map(names)
     data, counts = {"country": country}, {}
     for key in ("school", "student"):
         data[key] = _identifier(raw[key], raw["country"])
@@ -233,7 +233,7 @@ def _table(raw: pd.DataFrame, variables: list[str], names: dict[str, str], heade
         if name in variables:
             why = _reasons(data[name], name, header)
             data[name] = data[name].astype(float).where(why[0] < 0)
-            counts[name] = _counts(*why, codes[0], [names[code] for code in codes[1]])
+            counts[name] = _counts(pd.Series(pd.Categorical.from_codes(*why)), country)
     return pd.DataFrame(data), counts
 
 
@@ -264,15 +264,13 @@ def _check_identifiers(table: pd.DataFrame) -> None:
         )
 
 
-def _counts(number, told: list[str], country, names: list[str]) -> dict[str, dict[str, int]]:
-    """Students, missing values and each reason's share of them, by country."""
-    K, shape = len(told) + 1, (len(names), len(told) + 1)
-    table = np.bincount(country * K + number + 1, minlength=len(names) * K).reshape(shape)
+def _counts(reasons: pd.Series, country: pd.Series) -> dict[str, dict[str, int]]:
+    """Students, missing values and how many of them for each reason, by country."""
     counts = {}
-    for name, row in zip(names, table.tolist(), strict=True):
-        counts[name] = {"students": sum(row), "missing": sum(row[1:])}
-        reasons = sorted(zip(row[1:], told, strict=True), key=lambda pair: -pair[0])
-        counts[name] |= {reason: n for n, reason in reasons if n}
+    for name, own in reasons.groupby(country, sort=False):
+        found = own.value_counts()
+        missing = {"students": len(own), "missing": int(found.sum())}
+        counts[name] = missing | found[found > 0].to_dict()
     return counts
 
 

@@ -105,6 +105,15 @@ class IncompleteRows:
         here = ~np.isnan(self.y)
         return ~here[: len(here) - int(here.all(axis=1).sum())]
 
+    def seen(self, P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the observed values of cluster j say about t_j = mu + u_j: ``c_j' t - t' A_j t / 2``.
+
+        P are the inverses of the blocks of Within. A is a precision, shape (J, p, p), and c a
+        precision times a mean, shape (J, p).
+        """
+        A = (self.counts @ P.reshape(len(P), -1)).reshape(-1, *P.shape[1:])
+        return A, self.of_cluster @ each_times(P, self.pair, self.sums)
+
     @property
     def J(self) -> int:
         """Number of clusters."""
@@ -178,49 +187,26 @@ def gibbs_round(rows: IncompleteRows, prior: Prior, state: State, rng: np.random
     """Draw everything once, in place."""
     p = rows.p
     P = block_inverses(state.within, rows.masks)
-    seen = Seen.from_rows(rows, P)
-    state.mu, state.u = draw_means(seen, state.between, rng)
+    A, c = rows.seen(P)
+    state.mu, state.u = draw_means(A, c, state.between, rng)
     scale = np.diag(p * prior.between) + state.u.T @ state.u
     state.between = draw_inverse_wishart(p + rows.J, scale, rng)
     if rows.regressable:
-        draw_between_again(seen, prior, state, rng)
+        draw_between_again(A, c, prior, state, rng)
     state.e = rows.zeroed - (state.mu + state.u)[rows.codes]
     complete_residuals(rows, state.e, state.within, P, rng)
     scale = np.diag(p * prior.within) + state.e.T @ state.e
     state.within = draw_inverse_wishart(p + len(rows.y), scale, rng)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What the observed values of cluster j say about t_j = mu + u_j: ``c_j' t - t' A_j t / 2``.
-
-    Attributes
-    ----------
-    A : ndarray, shape (J, p, p)
-        Precision.
-    c : ndarray, shape (J, p)
-        Precision times mean.
-    """
-
-    A: np.ndarray
-    c: np.ndarray
-
-    @classmethod
-    def from_rows(cls, rows: IncompleteRows, P: np.ndarray) -> Seen:
-        """Add up the patterns of each cluster; P are the inverses of their blocks of Within."""
-        A = (rows.counts @ P.reshape(len(P), -1)).reshape(-1, *P.shape[1:])
-        return cls(A, rows.of_cluster @ each_times(P, rows.pair, rows.sums))
-
-
 def draw_means(
-    seen: Seen, between: np.ndarray, rng: np.random.Generator
+    A: np.ndarray, c: np.ndarray, between: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw mu and the u of all clusters given the observed values and both covariance matrices.
 
     u_j given mu is normal with precision H_j = A_j + Between^-1; mu without u has the precision
     sum_j (A_j - A_j H_j^-1 A_j).
     """
-    A, c = seen.A, seen.c
     p = len(between)
     L = np.linalg.cholesky(A + np.linalg.inv(between))
     half = batched_solve_lower(L, np.concatenate([A, c[:, :, None]], axis=2))
@@ -235,7 +221,9 @@ def draw_means(
     return mu, batched_solve_lower(upper, noise[:, ::-1, None])[:, ::-1, 0]
 
 
-def draw_between_again(seen: Seen, prior: Prior, state: State, rng: np.random.Generator) -> None:
+def draw_between_again(
+    A: np.ndarray, c: np.ndarray, prior: Prior, state: State, rng: np.random.Generator
+) -> None:
     """Draw L, and with it Between = L L' and u_j = L z_j, given the standardised effects z_j.
 
     The observed values say about the free elements of L what they say about coefficients of a
@@ -245,9 +233,9 @@ def draw_between_again(seen: Seen, prior: Prior, state: State, rng: np.random.Ge
     z = np.linalg.solve(old, state.u.T).T
     rows, cols = np.tril_indices(len(old))
     squares = (z[:, :, None] * z[:, None]).reshape(len(z), -1)
-    by_z = (seen.A.reshape(len(z), -1).T @ squares).reshape((len(old),) * 4)
+    by_z = (A.reshape(len(z), -1).T @ squares).reshape((len(old),) * 4)
     precision = by_z[rows[:, None], rows, cols[:, None], cols]
-    about_mu = seen.c - seen.A @ state.mu
+    about_mu = c - A @ state.mu
     new = np.zeros_like(old)
     new[rows, cols] = draw_normal(
         precision, np.einsum("ja,ja->a", z[:, cols], about_mu[:, rows]), rng

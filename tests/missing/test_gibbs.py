@@ -12,7 +12,6 @@ from mlteach.missing.chains import effective_size
 from mlteach.missing.gibbs import (
     IncompleteRows,
     Prior,
-    Seen,
     State,
     complete_residuals,
     default_prior,
@@ -91,8 +90,8 @@ def test_mu_and_u_have_the_mean_and_covariance_of_the_dense_model():
     cov_mu = np.linalg.inv(X.T @ Vi @ X)
     mu_hat = cov_mu @ X.T @ Vi @ y
     rng = np.random.default_rng(1)
-    seen = Seen.from_rows(rows, block_inverses(WITHIN, rows.masks))
-    draws = [draw_means(seen, BETWEEN, rng) for _ in range(8_000)]
+    seen = rows.seen(block_inverses(WITHIN, rows.masks))
+    draws = [draw_means(*seen, BETWEEN, rng) for _ in range(8_000)]
     mu = np.array([m for m, _ in draws])
     u = np.array([u.ravel() for _, u in draws])
     error = np.sqrt(np.diag(cov_mu) / len(mu))

@@ -106,7 +106,7 @@ class IncompleteRows:
         return ~here[: len(here) - int(here.all(axis=1).sum())]
 
     def seen(self, P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What the observed values of cluster j say about t_j = mu + u_j: ``c_j' t - t' A_j t / 2``.
+        """What the observed values of a cluster say about t = mu + u_j: A and c of c't - t'A t / 2.
 
         P are the inverses of the blocks of Within. A is a precision, shape (J, p, p), and c a
         precision times a mean, shape (J, p).

@@ -29,10 +29,10 @@ def read(table, variables=("x", "y"), **more):
 def test_groups_clusters_and_rows(table) -> None:
     got = read(table)
     assert got.groups == ("A", "B")
-    assert [list(ids) for ids in got.labels] == [[3, 8], [1, 5]]
-    assert list(got.index[1]) == [0, 1, 2, 9, 10, 11]
-    assert list(got.codes[1]) == [1, 1, 1, 0, 0, 0]
-    values = got.Y[0] * got.scale + got.offset
+    assert [list(part.labels) for part in got.parts] == [[3, 8], [1, 5]]
+    assert list(got.parts[1].index) == [0, 1, 2, 9, 10, 11]
+    assert list(got.parts[1].codes) == [1, 1, 1, 0, 0, 0]
+    values = got.parts[0].Y * got.scale + got.offset
     np.testing.assert_allclose(values, table.loc[3:8, ["x", "y"]])
     assert (got.N, got.J, got.notes) == (12, 4, ())
 
@@ -64,7 +64,7 @@ def test_rows_that_tell_nothing_are_counted(table) -> None:
 def test_nullable_columns_are_numbers_too(table) -> None:
     nullable = table.astype({"x": "Float64"})
     nullable.loc[4, "x"] = pd.NA
-    assert np.isnan(read(nullable).Y[0][1, 0])
+    assert np.isnan(read(nullable).parts[0].Y[1, 0])
 
 
 def edit(column, rows, value):

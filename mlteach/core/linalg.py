@@ -166,11 +166,6 @@ def dependent_columns(gram: np.ndarray, tol: float = 1e-13) -> list[int]:
     return dependent
 
 
-def stacked_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """``a @ b`` of stacks of small matrices, many times faster where they meet in one dimension."""
-    return a * b if a.shape[-1] == 1 else a @ b
-
-
 def batched_cholesky(H: np.ndarray) -> np.ndarray:
     """Cholesky factors of many small positive definite matrices, shape (J, q, q).
 
@@ -180,7 +175,8 @@ def batched_cholesky(H: np.ndarray) -> np.ndarray:
     L = np.zeros_like(H)
     for k in range(H.shape[-1]):
         row = L[:, k, :k]
-        L[:, k, k] = np.sqrt(H[:, k, k] - np.einsum("ja,ja->j", row, row))
+        done = np.einsum("ja,ja->j", row, row) if k else 0.0
+        L[:, k, k] = np.sqrt(H[:, k, k] - done)
         if k + 1 < H.shape[-1]:
             below = H[:, k + 1 :, k] - np.einsum("jra,ja->jr", L[:, k + 1 :, :k], row)
             L[:, k + 1 :, k] = below / L[:, k, k, None]

@@ -64,6 +64,10 @@ class AssociationMap:
         """Coefficients of u and u^2, shape (2,)."""
         return np.append(theta[self.r :], [0.0] * (2 - self.degree))
 
+    def part(self, clusters: slice) -> AssociationMap:
+        """The same for some of the clusters."""
+        return self
+
     def factors(self, theta: np.ndarray, J: int) -> np.ndarray:
         """What :class:`AssociationLikelihood` takes: the parameters themselves."""
         return theta
@@ -94,10 +98,10 @@ class AssociationLikelihood(AdaptiveNodes):
         shared = replace(rows, S=np.ones((len(rows.y), 1)))
         self.ways = weigher(shared) if ways is None else ways
 
-    def effects(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def effects(self, theta: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values of u and of gamma_1 u + gamma_2 u^2 + v at the nodes, both (J, K)."""
         g1, g2 = self.map.gamma(theta)
-        spread = self.T * theta[: self.r]
+        spread = T * theta[: self.r]
         u = spread[:, :, -1]
         v = spread[:, :, 0] if self.map.scale else 0.0
         return u, g1 * u + g2 * u**2 + v
@@ -111,19 +115,20 @@ class AssociationLikelihood(AdaptiveNodes):
         alpha : ndarray, shape (k,)
         theta : ndarray, shape (m,)
         """
-        u, eta = self.effects(theta)
+        T = self.T
+        u, eta = self.effects(theta, T)
         w = self.ways.weigh(beta, alpha, eta[..., None])
         A, c, s = w.G[..., 0, 0], w.G[..., 0, 1], w.G[..., 1, 1]
         squares = s - 2.0 * u * c + u**2 * A
         n = self.rows.n[:, None]
-        loglik, weight = self.integrate(-0.5 * (n * LOG_2PI + w.log_variance + squares))
+        loglik, weight = self.integrate(-0.5 * (n * LOG_2PI + w.log_variance + squares), T)
         minus_u = np.stack([-u, np.ones_like(u)], axis=-1)
-        score = self.ways.score(weight, w.G, minus_u[..., :, None] * minus_u[..., None, :])
+        score = self.ways.score(weight, w, minus_u[..., :, None] * minus_u[..., None, :])
         g1, g2 = self.map.gamma(theta)
         by_eta = score.by_v[:, :, 0]
         by_u = c - A * u + by_eta * (g1 + 2.0 * g2 * u)
-        parts = [by_eta * self.T[:, :, 0]] if self.map.scale else []
-        parts += [by_u * self.T[:, :, -1], by_eta * u, by_eta * u**2][: 1 + self.map.degree]
+        parts = [by_eta * T[:, :, 0]] if self.map.scale else []
+        parts += [by_u * T[:, :, -1], by_eta * u, by_eta * u**2][: 1 + self.map.degree]
         by_effects = np.stack([np.sum(weight * part, axis=1) for part in parts], axis=1)
         return Evaluation(loglik, score.by_beta, score.by_alpha, by_effects, weight)
 
@@ -136,7 +141,7 @@ class AssociationLikelihood(AdaptiveNodes):
         zero without a scale effect.
         """
         weight = self.evaluate(beta, alpha, theta).weight
-        u, eta = self.effects(theta)
+        u, eta = self.effects(theta, self.T)
         g1, g2 = self.map.gamma(theta)
         values = np.stack([u, eta - g1 * u - g2 * u**2, eta], axis=2)
         return node_moments(weight, values)

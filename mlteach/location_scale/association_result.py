@@ -103,8 +103,7 @@ class AssociationResult(LocationScaleResult):
     @cached_property
     def _moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Moments of u, v and their sum in the log variance given the data, (J, 3), (J, 3, 3)."""
-        likelihood = self.deviance_function.likelihood
-        mean, cov = likelihood.moments(*self.deviance_function.split(self.optimizer.end))
+        mean, cov = self.deviance_function.moments(self.optimizer.end)
         unit = np.array([self._unit, 1.0, 1.0])
         return mean * unit, cov * np.outer(unit, unit)
 

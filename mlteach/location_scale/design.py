@@ -6,7 +6,7 @@ with the same clusters; both are evaluated on the rows that are complete in all 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -54,8 +54,6 @@ class LocationScaleDesign:
         Coefficients that reproduce 1 in the variance function.
     T_s : ndarray, shape (r, r)
         ``v = T_s v_s``.
-    order : ndarray of int, shape (N,)
-        Positions in the table of the sorted rows.
     data : DataFrame
         The rows used.
     dropped_note : str
@@ -77,10 +75,14 @@ class LocationScaleDesign:
     A_w: np.ndarray
     ones: np.ndarray
     T_s: np.ndarray
-    order: np.ndarray
     data: pd.DataFrame = field(repr=False)
     dropped_note: str
     smushed_note: bool = True
+
+    @property
+    def order(self) -> np.ndarray:
+        """Positions in the table of the sorted rows, shape (N,)."""
+        return np.argsort(self.mean.codes, kind="stable")
 
     def new_variance_rows(self, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Evaluate the variance function's W and S on other rows.
@@ -101,11 +103,13 @@ def location_scale_design(
     centre: bool = True,
     most_scale_effects: int | None = MOST_SCALE_EFFECTS,
     smushed_note: bool = True,
+    by_column: bool = True,
 ) -> LocationScaleDesign:
     """Evaluate both formulas on the rows that both can use.
 
     ``centre`` moves the zeros of the random effects' predictors where that is only a
-    reparametrisation; ``most_scale_effects`` is what quadrature can afford, None for no limit.
+    reparametrisation; ``most_scale_effects`` is what quadrature can afford, None for no limit;
+    ``by_column`` says how the rows lie in memory, which their sums feel and the sampler's do not.
 
     Raises
     ------
@@ -121,6 +125,9 @@ def location_scale_design(
     if note:
         warn(note, DataWarning)
     mean, var = design(mean_formula, data), design(variance_formula, data)
+    if by_column:
+        W = _once(var.X, mean.X)
+        var = replace(var, y=mean.y, codes=mean.codes, labels=mean.labels, X=W, Z=_once(var.Z, W))
     S = var.Z if is_random else np.zeros((len(var.y), 0))
     s_names, s_blocks = (var.z_names, var.blocks) if is_random else ((), ())
     _check(mean, S, s_names, most_scale_effects)
@@ -132,22 +139,39 @@ def location_scale_design(
     T_s = np.zeros((0, 0))
     if S.shape[1]:
         T_s = standardise(S, s_names, "random effect of the variance", centre).matrix
-    order = np.argsort(mean.codes, kind="stable")
     n = np.bincount(mean.codes)
+    together = (mean.codes[1:] >= mean.codes[:-1]).all()
+    order = slice(None) if together else np.argsort(mean.codes, kind="stable")
+
+    def scaled(columns: np.ndarray, matrix: np.ndarray, like: np.ndarray | None = None):
+        values = (columns @ matrix)[order]
+        if not by_column:
+            return values
+        values = np.asfortranarray(values)
+        return values if like is None else _once(values, like)
+
+    X = scaled(mean.X, scaling.A)
+    W = scaled(var.X, W_standard.matrix, X)
     rows = Rows(
         y=((mean.y - mean.X @ scaling.b0) / scaling.scale)[order],
-        X=(mean.X @ scaling.A)[order],
-        Z=(mean.Z @ scaling.T)[order],
-        W=(var.X @ W_standard.matrix)[order],
-        S=(S @ T_s)[order],
-        starts=np.concatenate([[0], np.cumsum(n)[:-1]]),
+        X=X,
+        Z=scaled(mean.Z, scaling.T, X),
+        W=W,
+        S=scaled(S, T_s, W),
+        starts=np.cumsum(n) - n,
         n=n,
     )
     return LocationScaleDesign(
         mean, var.X, S, var.x_names, s_names, s_blocks, var,
         variance, rows, scaling,
-        W_standard.matrix, W_standard.constant, T_s, order, data, note, smushed_note,
+        W_standard.matrix, W_standard.constant, T_s, data, note, smushed_note,
     )  # fmt: skip
+
+
+def _once(columns: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The leading columns of others where these are the same numbers: many rows fill memory."""
+    leading = others[:, : columns.shape[1]]
+    return leading if np.array_equal(columns, leading) else columns
 
 
 def _variance_formula(variance: str, mean: ModelFormula) -> tuple[ModelFormula, bool]:

@@ -13,7 +13,7 @@ those of the variance function first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,10 @@ class CholeskyMap:
     def m(self) -> int:
         """Number of free elements."""
         return len(self.rows)
+
+    def part(self, clusters: slice) -> CholeskyMap:
+        """The same for some of the clusters."""
+        return self
 
     def L(self, theta: np.ndarray) -> np.ndarray:
         """Write theta into its places, shape (d, d)."""
@@ -106,6 +110,10 @@ class FunctionMap:
     def m(self) -> int:
         """Number of coefficients."""
         return sum(self.widths)
+
+    def part(self, clusters: slice) -> FunctionMap:
+        """The same functions for some of the clusters."""
+        return replace(self, designs=tuple(G[clusters] for G in self.designs))
 
     def pieces(self, theta: np.ndarray) -> list[np.ndarray]:
         """Coefficients of each function, from theta (..., m)."""

@@ -285,7 +285,7 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
     @cached_property
     def posterior(self) -> tuple[np.ndarray, np.ndarray]:
         """Means (J, d) and covariances (J, d, d) of the random effects given the data."""
-        mean, cov = self.deviance_function.likelihood.moments(*self.parts)
+        mean, cov = self.deviance_function.moments(self.optimizer.end)
         return mean @ self.units.T, self.units @ cov @ self.units.T
 
     def known_moments(

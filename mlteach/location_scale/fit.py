@@ -138,6 +138,7 @@ def fit_location_scale(
     d = location_scale_design(
         formula, variance, data, centre=between is None, smushed_note=smushed_note,
         most_scale_effects=None if method == "bayes" else MOST_SCALE_EFFECTS,
+        by_column=method != "bayes",
     )  # fmt: skip
     if method == "bayes":
         return _by_bayes(d, association, between, prior, sampling)
@@ -263,10 +264,15 @@ def _from_common(functions: LevelTwoFunctions, common: CholeskyMap, theta: np.nd
 
 def _start(d: LocationScaleDesign, cholesky: CholeskyMap):
     """Start values from the mixed model with one level-1 variance."""
+    return start_values(d.rows, cholesky, *_one_variance(d))
+
+
+def _one_variance(d: LocationScaleDesign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Beta, tau and the predicted u of that model; the rest of it is not kept."""
     mixed = fit_arrays(d.mean, reml=False)
     problem, state = mixed.problem, mixed.problem.state(mixed.theta)
     # The mixed model centres its random effects' columns; this model may not.
     to_mine = np.linalg.solve(d.scaling.T, problem.moments.scaling.T)
     tau = to_mine @ (state.sigma2 * state.Psi) @ to_mine.T
     u = state.t @ state.Psi @ to_mine.T
-    return start_values(d.rows, cholesky, state.beta, tau, u)
+    return state.beta, tau, u

@@ -19,19 +19,24 @@ How much the rows cost depends on the variance function. If it has no level-1 pr
 random slope, cluster cross-products are enough (:class:`ClusterConstant`); with level-1 predictors
 the rows are read once an evaluation (:class:`RowWeights`); with random slopes, once a node
 (:class:`RowNodes`). All three answer the same two questions, :meth:`weigh` and :meth:`score`.
+
+Arrays (J, K, ...) lie in memory with the clusters last: sums over nodes and products of matrices
+are then operations on long vectors (:func:`planes`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import itertools
+from dataclasses import dataclass
 
 import numpy as np
 
-from mlteach.core.linalg import batched_cholesky, batched_solve_lower, stacked_product
-
 LOG_2PI = float(np.log(2.0 * np.pi))
-# Nodes of all clusters worked on at a time: what stays in the processor's cache.
-NODES_AT_ONCE = 16_384
+
+
+def planes(*shape: int) -> np.ndarray:
+    """An array to be filled, its first axes last in memory: (J, K, a, b) lies as (a, b, K, J)."""
+    return np.empty((*shape[2:], shape[1], shape[0])).transpose(-1, -2, *range(len(shape) - 2))
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,26 @@ class Rows:
         """Sums over the rows of each cluster, along the first axis."""
         return np.add.reduceat(values, self.starts, axis=0)
 
+    def column_sums(self, columns: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Weighted sums of columns (N, k) over the rows of each cluster, shape (J, k)."""
+        return np.stack([self.sums(column * weight) for column in columns.T], axis=1)
+
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Repeat a value of each cluster for its rows."""
         return np.repeat(values, self.n, axis=0)
+
+    def part(self, clusters: slice) -> Rows:
+        """Some of the clusters; neighbours share memory with all rows."""
+        n = self.n[clusters]
+        if clusters.step is None:
+            first = self.starts[clusters.start]
+            at = slice(first, first + n.sum())
+        else:
+            chosen = np.zeros(len(self.n), bool)
+            chosen[clusters] = True
+            at = self.spread(chosen)
+        columns = (values[at] for values in (self.y, self.X, self.Z, self.W, self.S))
+        return Rows(*columns, np.cumsum(n) - n, n)
 
 
 @dataclass(frozen=True)
@@ -76,10 +98,13 @@ class Weighed:
     log_variance : ndarray, shape (J, K)
         Sum of the log variances of a cluster's rows.
     G : ndarray, shape (J, K, q + 1, q + 1)
+    kept : tuple
+        What the scores need of the same pass.
     """
 
     log_variance: np.ndarray
     G: np.ndarray
+    kept: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -96,31 +121,29 @@ class ClusterConstant:
 
     def __init__(self, rows: Rows) -> None:
         self.q, self.p = rows.Z.shape[1], rows.X.shape[1]
-        D = np.column_stack([rows.Z, rows.X, rows.y])
+        D = [*rows.Z.T, *rows.X.T, rows.y]
         self.G = products(rows, D)
         self.n, self.W = rows.n.astype(float), rows.W[rows.starts]
 
     def weigh(self, beta: np.ndarray, alpha: np.ndarray, v: np.ndarray) -> Weighed:
         """Cross-products at these coefficients and scale effects v (J, K, r)."""
         q, p = self.q, self.p
-        self._log_var = (self.W @ alpha)[:, None] + v.sum(axis=2)
+        log_var = (self.W @ alpha)[:, None] + np.einsum("jkr->jk", v)
         B = np.zeros((q + p + 1, q + 1))
         B[:q, :q] = np.eye(q)
         B[q:, q] = np.append(-beta, 1.0)
         half = self.G @ B
-        self._XD = half[:, q : q + p]
-        inverse = np.exp(-self._log_var)
-        return Weighed(
-            self.n[:, None] * self._log_var, inverse[:, :, None, None] * (B.T @ half)[:, None]
-        )
+        inverse = np.exp(-log_var)
+        kept = half[:, q : q + p], inverse
+        return Weighed(self.n[:, None] * log_var, each_times(inverse, B.T @ half), kept)
 
-    def score(self, weight: np.ndarray, G: np.ndarray, moment: np.ndarray) -> Score:
+    def score(self, weight: np.ndarray, w: Weighed, moment: np.ndarray) -> Score:
         """Scores from posterior node weights (J, K) and moments E[(-u, 1)(-u, 1)'] of the nodes."""
-        squares = np.einsum("jkab,jkab->jk", G, moment)
-        by_v = 0.5 * (squares - self.n[:, None])
-        tilted = (weight * np.exp(-self._log_var))[:, :, None] * moment[:, :, -1]
-        by_beta = np.einsum("jpa,ja->jp", self._XD, tilted.sum(axis=1))
-        by_alpha = self.W * np.sum(weight * by_v, axis=1)[:, None]
+        XD, inverse = w.kept
+        by_v = 0.5 * (np.einsum("jkab,jkab->jk", w.G, moment) - self.n[:, None])
+        tilted = np.einsum("jk,jka->ja", weight * inverse, moment[:, :, -1])
+        by_beta = np.einsum("jpa,ja->jp", XD, tilted)
+        by_alpha = self.W * np.einsum("jk,jk->j", weight, by_v)[:, None]
         return Score(by_beta, by_alpha, by_v[:, :, None])
 
 
@@ -132,25 +155,24 @@ class RowWeights:
 
     def weigh(self, beta: np.ndarray, alpha: np.ndarray, v: np.ndarray) -> Weighed:
         """See :class:`ClusterConstant`."""
-        rows = self.rows
-        self._inverse = np.exp(-(rows.W @ alpha))
-        self._D = np.column_stack([rows.Z, rows.y - rows.X @ beta])
-        G = products(rows, self._D, self._inverse)
-        self._v = v.sum(axis=2)
-        log_variance = rows.sums(rows.W @ alpha)[:, None] + self.n[:, None] * self._v
-        return Weighed(log_variance, np.exp(-self._v)[:, :, None, None] * G[:, None])
+        rows, v = self.rows, np.einsum("jkr->jk", v)
+        log_var = rows.W @ alpha
+        inverse, tilt = np.exp(-log_var), np.exp(-v)
+        D = [*rows.Z.T, rows.y - rows.X @ beta]
+        G = each_times(tilt, products(rows, D, inverse))
+        log_variance = rows.sums(log_var)[:, None] + self.n[:, None] * v
+        return Weighed(log_variance, G, (D, inverse, tilt))
 
-    def score(self, weight: np.ndarray, G: np.ndarray, moment: np.ndarray) -> Score:
+    def score(self, weight: np.ndarray, w: Weighed, moment: np.ndarray) -> Score:
         """See :class:`ClusterConstant`."""
-        rows = self.rows
-        by_v = 0.5 * (np.einsum("jkab,jkab->jk", G, moment) - self.n[:, None])
-        mean = np.einsum("jk,jkab->jab", weight * np.exp(-self._v), moment)
-        per_row = rows.spread(mean)
-        half = np.einsum("iab,ib->ia", per_row, self._D)
-        residual = self._inverse * half[:, -1]
-        squares = self._inverse * np.einsum("ia,ia->i", self._D, half)
-        by_beta = rows.sums(rows.X * residual[:, None])
-        by_alpha = rows.sums(rows.W * (0.5 * (squares - 1.0))[:, None])
+        rows, (D, inverse, tilt) = self.rows, w.kept
+        by_v = 0.5 * (np.einsum("jkab,jkab->jk", w.G, moment) - self.n[:, None])
+        mean = np.einsum("jk,jkab->jab", weight * tilt, moment)
+        half = [sum(d * rows.spread(mean[:, a, b]) for b, d in enumerate(D)) for a in range(len(D))]
+        residual = inverse * half[-1]
+        squares = inverse * sum(d * h for d, h in zip(D, half, strict=True))
+        by_beta = rows.column_sums(rows.X, residual)
+        by_alpha = rows.column_sums(rows.W, 0.5 * (squares - 1.0))
         return Score(by_beta, by_alpha, by_v[:, :, None])
 
 
@@ -163,54 +185,70 @@ class RowNodes:
     def weigh(self, beta: np.ndarray, alpha: np.ndarray, v: np.ndarray) -> Weighed:
         """See :class:`ClusterConstant`."""
         rows = self.rows
-        self._D = np.column_stack([rows.Z, rows.y - rows.X @ beta])
+        D = [*rows.Z.T, rows.y - rows.X @ beta]
         log_var = (rows.W @ alpha)[:, None] + np.einsum("ir,ikr->ik", rows.S, rows.spread(v))
-        self._inverse = np.exp(-log_var)
-        k = self._D.shape[1]
-        G = np.empty((*v.shape[:2], k, k))
+        k, inverse = len(D), np.exp(-log_var)
+        G = planes(*v.shape[:2], k, k)
         for a in range(k):
             for b in range(a + 1):
-                product = self._D[:, a] * self._D[:, b]
-                G[:, :, a, b] = G[:, :, b, a] = rows.sums(product[:, None] * self._inverse)
-        return Weighed(rows.sums(log_var), G)
+                product = D[a] * D[b]
+                G[:, :, a, b] = G[:, :, b, a] = rows.sums(product[:, None] * inverse)
+        return Weighed(rows.sums(log_var), G, (D, inverse))
 
-    def score(self, weight: np.ndarray, G: np.ndarray, moment: np.ndarray) -> Score:
+    def score(self, weight: np.ndarray, w: Weighed, moment: np.ndarray) -> Score:
         """See :class:`ClusterConstant`."""
-        rows, k = self.rows, self._D.shape[1]
+        rows, (D, inverse) = self.rows, w.kept
         residual = np.zeros(len(rows.y))
-        squares = np.zeros_like(self._inverse)
-        for a in range(k):
-            residual += self._D[:, a] * np.einsum(
-                "ik,ik->i", self._inverse, rows.spread(weight * moment[:, :, a, -1])
+        squares = np.zeros_like(inverse)
+        for a in range(len(D)):
+            residual += D[a] * np.einsum(
+                "ik,ik->i", inverse, rows.spread(weight * moment[:, :, a, -1])
             )
             for b in range(a + 1):
-                factor = (1.0 if a == b else 2.0) * self._D[:, a] * self._D[:, b]
+                factor = (1.0 if a == b else 2.0) * D[a] * D[b]
                 squares += factor[:, None] * rows.spread(moment[:, :, a, b])
-        excess = 0.5 * (squares * self._inverse - 1.0)
+        excess = 0.5 * (squares * inverse - 1.0)
         by_v = np.stack([rows.sums(s[:, None] * excess) for s in rows.S.T], axis=2)
         mean = np.einsum("ik,ik->i", excess, rows.spread(weight))
-        by_beta = rows.sums(rows.X * residual[:, None])
-        return Score(by_beta, rows.sums(rows.W * mean[:, None]), by_v)
+        return Score(rows.column_sums(rows.X, residual), rows.column_sums(rows.W, mean), by_v)
 
 
 def weigher(rows: Rows) -> ClusterConstant | RowWeights | RowNodes:
     """The cheapest way to weigh these rows."""
+    return _cheapest(rows)(rows)
+
+
+def _cheapest(rows: Rows) -> type:
     flat = rows.S.shape[1] == 0 or (rows.S.shape[1] == 1 and (rows.S == 1.0).all())
     if not flat:
-        return RowNodes(rows)
+        return RowNodes
     first = rows.spread(rows.W[rows.starts])
-    return ClusterConstant(rows) if np.array_equal(first, rows.W) else RowWeights(rows)
+    return ClusterConstant if np.array_equal(first, rows.W) else RowWeights
 
 
-def products(rows: Rows, D: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
-    """Cross-products of columns within clusters, shape (J, k, k)."""
-    k = D.shape[1]
-    left = D if weight is None else D * weight[:, None]
-    out = np.empty((len(rows.n), k, k))
+def blocks(rows: Rows, nodes: int, at_once: int) -> list[slice]:
+    """Neighbouring clusters to be worked on together, of about so many nodes or rows."""
+    kind = _cheapest(rows)
+    n = np.ones_like(rows.n) if kind is ClusterConstant else rows.n
+    work = np.cumsum(n * nodes if kind is RowNodes else np.maximum(n, nodes)) // at_once
+    cuts = [0, *np.flatnonzero(np.diff(work)) + 1, len(n)]
+    return [slice(first, last) for first, last in itertools.pairwise(cuts)]
+
+
+def products(rows: Rows, D: list[np.ndarray], weight: np.ndarray | float = 1.0) -> np.ndarray:
+    """Cross-products of k columns within clusters, shape (J, k, k)."""
+    k = len(D)
+    out = planes(len(rows.n), k, k)
     for a in range(k):
+        left = D[a] * weight
         for b in range(a + 1):
-            out[:, a, b] = out[:, b, a] = rows.sums(left[:, a] * D[:, b])
+            out[:, a, b] = out[:, b, a] = rows.sums(left * D[b])
     return out
+
+
+def each_times(factor: np.ndarray, G: np.ndarray) -> np.ndarray:
+    """A matrix a cluster (J, a, b) times a number a node (J, K), shape (J, K, a, b)."""
+    return (factor.T * G.transpose(1, 2, 0)[:, :, None]).transpose(3, 2, 0, 1)
 
 
 # ----------------------------------------------------------------------- the closed-form integral
@@ -245,38 +283,60 @@ def collapse(w: Weighed, n: np.ndarray, mu: np.ndarray, Lu: np.ndarray) -> Colla
     n : ndarray, shape (J,)
     mu : ndarray, shape (J, K, q)
         Mean of u given t.
-    Lu : ndarray, shape (J, q, q)
+    Lu : ndarray, shape (J, q, q) or (1, q, q)
     """
-    step = max(NODES_AT_ONCE // mu.shape[1], 1)
-    blocks = [slice(k, k + step) for k in range(0, len(mu), step)]
-    parts = [_collapse(w.log_variance[b], w.G[b], n[b], mu[b], Lu[b]) for b in blocks]
-    arrays = ([getattr(part, f.name) for part in parts] for f in fields(Collapsed))
-    return parts[0] if len(parts) == 1 else Collapsed(*map(np.concatenate, arrays))
-
-
-def _collapse(log_variance, G, n, mu, Lu) -> Collapsed:
     J, K, q = mu.shape
-    A, c, s = G[..., :q, :q], G[..., :q, q], G[..., q, q]
-    b = c - np.einsum("jkab,jkb->jka", A, mu)
-    rss = s - np.einsum("jka,jka->jk", mu, c + b)
-    ALu = stacked_product(A, Lu[:, None])
-    Lu_t = Lu.transpose(0, 2, 1)[:, None]
-    M = (stacked_product(Lu_t, ALu) + np.eye(q)).reshape(-1, q, q)
-    root = batched_cholesky(M)
-    half = batched_solve_lower(root, stacked_product(Lu_t, b[..., None]).reshape(-1, q, 1))
-    root_inv = batched_solve_lower(root, np.broadcast_to(np.eye(q), M.shape))
-    logdet = 2.0 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    quadratic = (half[:, :, 0] ** 2).sum(axis=1)
-    logf = -0.5 * (n[:, None] * LOG_2PI + log_variance + rss + (logdet - quadratic).reshape(J, K))
-    root_inv_t = root_inv.transpose(0, 2, 1)
-    V = stacked_product(root_inv_t, root_inv).reshape(J, K, q, q)
-    m = stacked_product(root_inv_t, half).reshape(J, K, q)
-    u = mu + np.einsum("jab,jkb->jka", Lu, m)
-    moment = np.empty((J, K, q + 1, q + 1))
-    spread = stacked_product(stacked_product(Lu[:, None], V), Lu_t)
-    moment[..., :q, :q] = u[..., :, None] * u[..., None, :] + spread
-    moment[..., :q, q] = moment[..., q, :q] = -u
-    moment[..., q, q] = 1.0
-    by_mu = c - np.einsum("jkab,jkb->jka", A, u)
-    by_Lu = by_mu[..., :, None] * m[..., None, :] - stacked_product(ALu, V)
-    return Collapsed(logf, moment, by_mu, by_Lu)
+    G, mu, Lu = w.G.transpose(2, 3, 1, 0), mu.transpose(2, 1, 0)[:, None], matrix_first(Lu)
+    A, c, s = G[:q, :q], G[:q, q:], G[q, q]
+    b = c - times(A, mu)
+    rss = s - times(mu.swapaxes(0, 1), c + b)[0, 0]
+    Lu_t, ALu, one = Lu.swapaxes(0, 1), times(A, Lu), np.eye(q)[:, :, None, None]
+    V, logdet = inverse(times(Lu_t, ALu) + one)
+    right = times(Lu_t, b)
+    m = times(V, right)
+    quadratic = times(right.swapaxes(0, 1), m)[0, 0]
+    logf = -0.5 * (n * LOG_2PI + w.log_variance.T + rss + (logdet - quadratic))
+    u = mu + times(Lu, m)
+    moment = np.empty((q + 1, q + 1, K, J))
+    moment[:q, :q] = u * u.swapaxes(0, 1) + times(times(Lu, V), Lu_t)
+    moment[:q, q] = moment[q, :q] = -u[:, 0]
+    moment[q, q] = 1.0
+    by_mu = c - times(A, u)
+    by_Lu = by_mu * m.swapaxes(0, 1) - times(ALu, V)
+    by_mu = by_mu[:, 0].transpose(2, 1, 0)
+    return Collapsed(logf.T, moment.transpose(3, 2, 0, 1), by_mu, by_Lu.transpose(3, 2, 0, 1))
+
+
+def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Products of matrices (a, b, K, J), the matrix first: a few operations on long vectors."""
+    out = a[:, :1] * b[:1]
+    for k in range(1, a.shape[1]):
+        out += a[:, k : k + 1] * b[k : k + 1]
+    return out
+
+
+def inverse(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inverses and log-determinants of positive definite M (q, q, K, J), which is overwritten."""
+    logdet = 0.0
+    for k, row in enumerate(M):
+        pivot = row[k].copy()
+        logdet = logdet + np.log(pivot)
+        row[k] = 1.0
+        row /= pivot
+        for other in (*M[:k], *M[k + 1 :]):
+            factor = other[k].copy()
+            other[k] = 0.0
+            other -= factor * row
+    return M, logdet
+
+
+def matrix_first(L: np.ndarray) -> np.ndarray:
+    """A matrix a cluster (J, a, b) as :func:`times` takes it; one where all share their memory."""
+    return (L[:1] if L.strides[0] == 0 else L).transpose(1, 2, 0)[:, :, None]
+
+
+def spread_by(L: np.ndarray, T: np.ndarray) -> np.ndarray:
+    """Values L t at the nodes, (J, K, a), from L (J, a, b) and t (J, K, b)."""
+    if not T.shape[2]:
+        return np.zeros((*T.shape[:2], L.shape[1]))
+    return times(matrix_first(L), T.transpose(2, 1, 0)[:, None])[:, 0].transpose(2, 1, 0)

@@ -9,18 +9,26 @@ optimisations, not within one, so that the deviance is one smooth function while
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mlteach.location_scale.likelihood import LOG_2PI, Collapsed, Rows, collapse, weigher
+from mlteach.location_scale.likelihood import (
+    LOG_2PI,
+    Collapsed,
+    Rows,
+    collapse,
+    spread_by,
+    weigher,
+)
 
 # A node whose weight underflows carries nothing; its log is kept finite.
 TINY = 1e-300
 # Corners of a grid in two dimensions of less weight are left out: they cost as much as the rest.
 NEGLIGIBLE = 1e-8
-# Nodes have settled when no centre moves by more than this part of its spread.
-SETTLED = 0.01
+# Nodes have settled when no centre moves by more than this part of its spread, or after so often.
+SETTLED, MOST_MOVES = 0.01, 8
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ def node_moments(weight: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np
     """Means (J, a) and covariances (J, a, a) of values at the nodes (J, K, a)."""
     mean = np.einsum("jk,jka->ja", weight, values)
     away = values - mean[:, None]
-    return mean, np.einsum("jk,jka,jkb->jab", weight, away, away)
+    return mean, np.einsum("jka,jkb->jab", weight[:, :, None] * away, away)
 
 
 class AdaptiveNodes:
@@ -74,45 +82,51 @@ class AdaptiveNodes:
     def __init__(self, points: int, r: int, J: int, negligible: float = NEGLIGIBLE) -> None:
         self.points, self.r = points, r
         self._x, self._log_w = _grid(points, r, negligible)
-        self._place(np.zeros((J, r)), np.broadcast_to(np.eye(r), (J, r, r)))
+        self._centre, self._spread = np.zeros((J, r)), np.broadcast_to(np.eye(r), (J, r, r))
 
-    def _place(self, centre: np.ndarray, spread: np.ndarray) -> None:
-        """Put the nodes at ``centre + spread x`` (J, r), (J, r, r); weights include phi(t)."""
-        self._centre, self._spread = centre, spread
-        self.T = centre[:, None] + np.einsum("jab,kb->jka", spread, self._x)
-        log_size = np.log(np.abs(np.diagonal(spread, axis1=1, axis2=2))).sum(axis=1)
-        self._log_weight = (
-            self._log_w
-            + 0.5 * (self._x**2).sum(axis=1)
-            - 0.5 * (self.T**2).sum(axis=2)
-            + log_size[:, None]
-        )
+    @property
+    def T(self) -> np.ndarray:
+        """The nodes ``centre + spread x``, shape (J, K, r); made anew, since they are many."""
+        return self._centre[:, None] + spread_by(self._spread, self._x[None])
 
-    def integrate(self, logf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def integrate(self, logf: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log of the integral (J,) and posterior probabilities of the nodes (J, K)."""
-        joint = logf + self._log_weight
+        # The weights include phi(t).
+        log_weight = self._log_w + 0.5 * (self._x**2).sum(axis=1)
+        squares = np.einsum("jkr,jkr->jk", T, T)
+        log_size = np.log(np.abs(np.diagonal(self._spread, axis1=1, axis2=2))).sum(axis=1)
+        joint = logf - 0.5 * squares + log_weight + log_size[:, None]
         top = joint.max(axis=1)
         relative = np.exp(joint - top[:, None])
         total = relative.sum(axis=1)
         return top + np.log(total), relative / total[:, None]
 
-    def settle(self, *parameters: np.ndarray, most: int = 8) -> None:
-        """Move the nodes to where the posterior of t is at these parameters."""
-        if not self.r:
-            return
-        for _ in range(most):
-            mean, cov = self.posterior_t(self.evaluate(*parameters).weight)
-            moved = np.abs(mean - self._centre).max(axis=1)
-            sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2)).min(axis=1)
-            self._place(mean, np.linalg.cholesky(cov))
-            if (moved <= SETTLED * sd).all():
-                return
+    def follow(self, *parameters: np.ndarray) -> bool:
+        """Move the nodes to the posterior of t at these parameters; whether they were there."""
+        mean, cov = self.posterior_t(self.evaluate(*parameters).weight)
+        moved = np.abs(mean - self._centre).max(axis=1)
+        sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2)).min(axis=1)
+        self._centre, self._spread = mean, np.linalg.cholesky(cov)
+        return bool((moved <= SETTLED * sd).all())
+
+    def settle(self, *parameters: np.ndarray) -> None:
+        """Move the nodes until they are where the posterior of t is at these parameters."""
+        settle([self], [parameters])
 
     def posterior_t(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean (J, r) and covariance (J, r, r) of t given the data."""
         mean, cov = node_moments(weight, self.T)
         # A node far from all others would leave its cluster no spread at all.
         return mean, cov + 1e-6 * np.eye(self.r)
+
+
+def settle(likelihoods: Sequence[AdaptiveNodes], parameters: Sequence[tuple]) -> bool:
+    """Move the nodes of all clusters until they stay; whether they were in place before."""
+    for move in range(MOST_MOVES if likelihoods[0].r else 0):
+        pairs = zip(likelihoods, parameters, strict=True)
+        if all([likelihood.follow(*own) for likelihood, own in pairs]):
+            return move == 0
+    return not likelihoods[0].r
 
 
 class MarginalLikelihood(AdaptiveNodes):
@@ -142,19 +156,17 @@ class MarginalLikelihood(AdaptiveNodes):
         L : ndarray, shape (J, d, d)
             Lower-triangular, scale effects first.
         """
-        r = self.r
-        Lv, Luv, Lu = L[:, :r, :r], L[:, r:, :r], L[:, r:, r:]
-        v = np.einsum("jab,jkb->jka", Lv, self.T)
-        mu = np.einsum("jab,jkb->jka", Luv, self.T)
+        r, T = self.r, self.T
+        v, mu = spread_by(L[:, :r, :r], T), spread_by(L[:, r:, :r], T)
         weighed = self.ways.weigh(beta, alpha, v)
-        inner = collapse(weighed, self.rows.n, mu, Lu)
-        loglik, weight = self.integrate(inner.logf)
-        score = self.ways.score(weight, weighed.G, inner.moment)
-        by_L = np.zeros_like(L)
-        by_L[:, :r, :r] = np.einsum("jk,jka,jkb->jab", weight, score.by_v, self.T)
-        by_L[:, r:, :r] = np.einsum("jk,jka,jkb->jab", weight, inner.by_mu, self.T)
+        inner = collapse(weighed, self.rows.n, mu, L[:, r:, r:])
+        loglik, weight = self.integrate(inner.logf, T)
+        score = self.ways.score(weight, weighed, inner.moment)
+        by_L, weighted = np.zeros(L.shape), weight[:, :, None] * T
+        by_L[:, :r, :r] = np.einsum("jka,jkb->jab", score.by_v, weighted)
+        by_L[:, r:, :r] = np.einsum("jka,jkb->jab", inner.by_mu, weighted)
         by_L[:, r:, r:] = np.einsum("jk,jkab->jab", weight, inner.by_Lu)
-        return Evaluation(loglik, score.by_beta, score.by_alpha, np.tril(by_L), weight, inner)
+        return Evaluation(loglik, score.by_beta, score.by_alpha, by_L, weight, inner)
 
     def moments(
         self, beta: np.ndarray, alpha: np.ndarray, L: np.ndarray
@@ -165,7 +177,7 @@ class MarginalLikelihood(AdaptiveNodes):
         """
         r, q, e = self.r, self.q, self.evaluate(beta, alpha, L)
         moment = e.inner.moment
-        v = self.T @ L[:, :r, :r].transpose(0, 2, 1)
+        v = spread_by(L[:, :r, :r], self.T)
         joint = np.concatenate([v, -moment[:, :, :q, q]], axis=2)
         mean, cov = node_moments(e.weight, joint)
         # Given t the location effects still vary: their conditional covariance comes on top.

@@ -156,7 +156,7 @@ class LocationScaleResult(LocationScaleEstimates, Result):
 
     @property
     def _method(self) -> str:
-        points = self.deviance_function.likelihood.points
+        points = self.deviance_function.points
         quadrature = f", {points} quadrature points" if self.deviance_function.map.r else ""
         return ("REML" if self.reml else "ML") + quadrature
 

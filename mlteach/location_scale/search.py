@@ -6,14 +6,15 @@ Newton steps on all of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import block_diag
 
+from mlteach.core.linalg import central_differences
 from mlteach.core.optim import OptRecord, minimize
 from mlteach.core.progress import Progress
-from mlteach.location_scale.deviance import EffectsMap, LocationScaleDeviance
+from mlteach.location_scale.deviance import STEP, EffectsMap, LocationScaleDeviance
 from mlteach.location_scale.effects import CholeskyMap
 from mlteach.location_scale.likelihood import Rows
 
@@ -21,6 +22,12 @@ from mlteach.location_scale.likelihood import Rows
 LOG_CHI2 = 1.2703628
 # So many searches with one curvature each, before it is found anew at every step.
 FIXED = 4
+# So many clusters are enough to search with, or twice as many at most.
+SAMPLE = 20_000
+# The gradient at which a first search ends.
+GTOL = 1e-3
+# What a round of moving nodes and searching gains when the nodes need not move again.
+SETTLED = 1e-6
 SEARCH_POINTS = {0: 1, 1: 7, 2: 5}
 
 
@@ -46,43 +53,71 @@ def maximise(
 
 
 def _maximise(rows, effects: EffectsMap, start, points: int, reml: bool, bar: Progress) -> tuple:
-    from scipy import optimize
-
-    coarse = LocationScaleDeviance(rows, effects, min(points, SEARCH_POINTS[effects.r]), reml)
-    theta = start
-    for _ in range(4):
-        coarse.settle(theta)
-        before = coarse.value_and_gradient(theta)[0]
-        theta = optimize.minimize(
-            _Counted(coarse, bar).value_and_gradient,
-            theta,
-            jac=True,
-            method="BFGS",
-            options={"hess_inv0": _curvature(coarse, theta), "gtol": 1e-3, "maxiter": 200},
-        ).x
-        if before - coarse.value_and_gradient(theta)[0] < 1e-4:
-            break
-    fine = coarse
-    if effects.r:
-        fine = LocationScaleDeviance(rows, effects, points, reml, coarse.likelihood.ways)
-        # Near the maximum the curvature hardly depends on the number of points.
-        curvature = coarse.hessian(theta)
-        for _ in range(3):
-            fine.settle(theta)
-            theta = minimize(_Counted(fine, bar, curvature), theta, max_iter=30).end
+    fine = LocationScaleDeviance(rows, effects, points, reml)
+    if fine.J < 2 * SAMPLE:
+        theta = _search(fine, start, bar)
+    else:
+        # Some of very many clusters lead nearly to the maximum of all.
+        some = slice(0, None, fine.J // SAMPLE)
+        first = _maximise(rows.part(some), effects.part(some), start, points, reml, bar)[1]
+        # A gradient in proportion to its sampling error: Newton steps follow.
+        gtol = GTOL * np.sqrt(fine.J)
+        theta = _bfgs(fine, first.end if first.converged else start, bar, 5.0 * gtol)
     # Where a variance is nearly zero the deviance is flat and its curvature keeps changing.
     for attempt in range(8):
-        hessian = fine.hessian(theta)
+        hessian = _Counted(fine, bar).hessian(theta)
         objective = _Counted(fine, bar, hessian if attempt < FIXED else None)
         record = minimize(objective, theta, max_iter=30)
         theta = record.end
         if record.converged:
             break
-        theta = _off_saddle(fine, theta)
-    return fine, record, hessian if attempt < FIXED else fine.hessian(theta)
+        theta = _off_saddle(_Counted(fine, bar), theta)
+    return fine, record, hessian if attempt < FIXED else _Counted(fine, bar).hessian(theta)
 
 
-def _off_saddle(deviance: LocationScaleDeviance, theta: np.ndarray) -> np.ndarray:
+def _search(fine: LocationScaleDeviance, start: np.ndarray, bar: Progress) -> np.ndarray:
+    """Near to the maximum: on few quadrature points, then on all."""
+    few = min(fine.points, SEARCH_POINTS[fine.map.r])
+    coarse = LocationScaleDeviance(fine.rows, fine.map, few, fine.reml, like=fine)
+    theta = _bfgs(coarse, start, bar)
+    if not fine.map.r:
+        return theta
+    # Near the maximum the curvature hardly depends on the number of points.
+    curvature = _Counted(coarse, bar).hessian(theta)
+    for _ in range(3):
+        fine.settle(theta)
+        record = minimize(_Counted(fine, bar, curvature), theta, max_iter=30)
+        theta = record.end
+        if record.f_start - record.f_end < SETTLED:
+            break
+    return theta
+
+
+def _bfgs(
+    deviance: LocationScaleDeviance, theta: np.ndarray, bar: Progress, gtol: float = GTOL
+) -> np.ndarray:
+    """Lower the deviance, and move the nodes along, until moving them makes no difference."""
+    from scipy import optimize
+
+    success = False
+    for _ in range(4):
+        if deviance.settle(theta) and success:
+            break
+        objective = _Counted(deviance, bar)
+        end = optimize.minimize(
+            objective.value_and_gradient,
+            theta,
+            jac=True,
+            method="BFGS",
+            options={"hess_inv0": _curvature(deviance, theta), "gtol": gtol, "maxiter": 200},
+        )
+        theta, success = end.x, end.success
+        if objective.values[0] - end.fun < 1e-4:
+            break
+    return theta
+
+
+def _off_saddle(deviance: _Counted, theta: np.ndarray) -> np.ndarray:
     """A lower point along the direction that curves down most, if there is one.
 
     A variance of zero is a saddle of the deviance where a small one is its minimum: the search
@@ -103,19 +138,25 @@ class _Counted:
     deviance: LocationScaleDeviance
     bar: Progress
     curvature: np.ndarray | None = None
+    values: list[float] = field(default_factory=list)
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         self.bar.update()
-        return self.deviance.value_and_gradient(theta)
+        value, gradient = self.deviance.value_and_gradient(theta)
+        self.values.append(value)
+        return value, gradient
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
-        return self.deviance.hessian(theta) if self.curvature is None else self.curvature
+        """As known, or central differences of the exact gradient."""
+        if self.curvature is not None:
+            return self.curvature
+        H = central_differences(lambda at: self.value_and_gradient(at)[1], theta, STEP)
+        return 0.5 * (H + H.T)
 
 
 def _curvature(deviance: LocationScaleDeviance, theta: np.ndarray) -> np.ndarray:
     """Inverse of the curvature that the outer products of the scores promise."""
-    score = deviance.scores(theta)[1]
-    information = 2.0 * score.T @ score
+    information = 2.0 * deviance.outer_products(theta)
     ridge = 1e-3 * np.trace(information) / len(information)
     inverse = np.linalg.inv(information + ridge * np.eye(len(information)))
     return 0.5 * (inverse + inverse.T)

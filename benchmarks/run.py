@@ -4,8 +4,8 @@
 named parts, prints them and puts them in place of their sections in ``results.md``; with
 ``--print`` before the names the file stays as it is. Parts: hsb_empty, hsb_cross_level,
 satterthwaite, kenward_roger, centering, cr2, bootstrap_test, bootstrap_interval, variance_by_group,
-multigroup_wide, multigroup_two_level, multigroup_missing, million, location_scale, bayes, brms,
-multigroup, moments, patterns, import, digits.
+multigroup_wide, multigroup_two_level, multigroup_missing, million, location_scale, very_many,
+bayes, brms, multigroup, moments, patterns, import, digits.
 
 Every package works in a fresh process on the same data, taking turns in three rounds of one run on
 one machine. Data are loaded and one call is made before the clock starts (a million rows get
@@ -334,6 +334,26 @@ def location_scale(r, folder):
     return [*lines, ""]
 
 
+def very_many(r, folder):
+    """Return the report on location-scale models of very many small clusters."""
+    lines = [
+        "### location-scale models, ML: very many clusters of three rows",
+        "",
+        "Peak memory (resident) is beyond the data frame, in sizes of the frame; each fit in a "
+        "fresh process.",
+        "",
+        "| variance function | clusters | whole fit | CPU | peak memory | log-likelihood |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for variance in ("~ x", "~ x + (1 | g)"):
+        for J in (100_000, 1_000_000):
+            a = call_python("mlteach", "very_many", 1, f"{variance},{J}")
+            cells = [f"`{variance}`", f"{J:,}", seconds(a["wall"]), seconds(a["cpu"])]
+            cells += [f"{a['memory']:.1f} ×", f"{a['llf']:.4f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, "", "Goal: 8 s and 5 times the frame for 1,000,000 clusters.", ""]
+
+
 def bayes(r, folder):
     """Return the report on the posterior of location-scale models, collapsed against plain."""
     lines = [
@@ -512,6 +532,7 @@ def main(arguments):
     parts = {name: lambda r, folder, n=name: timed(n, r, folder) for name in TIMED}
     parts |= {
         "location_scale": location_scale,
+        "very_many": very_many,
         "bayes": bayes,
         "brms": brms,
         "multigroup": multigroup,

@@ -64,6 +64,8 @@ def mlteach(task, repeats, file):
     cross = f"{CROSS} + (1 + ses_within | school)"
     if task == "million":
         return mlteach_million(mt, repeats, million(file))
+    if task == "very_many":
+        return very_many_clusters(mt, *file.split(","))
     if task == "location_scale":
         return {"models": location_scale_models(mt, repeats), "growth": location_scale_growth(mt)}
     if task == "multigroup":
@@ -188,6 +190,30 @@ def location_scale_growth(mt):
         out[1000 * n] = (time.perf_counter() - start, spent[-1])
     location_scale.maximise = maximise
     return out
+
+
+def very_many_clusters(mt, variance, clusters):
+    """Return times, peak memory and log-likelihood of a fit to clusters of three rows."""
+    J, rng = int(clusters), np.random.default_rng(2)
+    g, x = np.repeat(np.arange(J), 3), rng.normal(size=3 * J)
+    noise = rng.normal(size=J)[g] + rng.normal(size=3 * J) * np.exp(0.2 * x)
+    data = pd.DataFrame({"g": g, "x": x, "y": 1 + 0.5 * x + noise})
+
+    def fit(rows):
+        return mt.fit_location_scale("y ~ x + (1 | g)", variance, rows)
+
+    fit(data.head(3000))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = fit(data)
+    return {
+        "wall": time.perf_counter() - wall,
+        "cpu": time.process_time() - cpu,
+        "memory": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        * 1024
+        / float(data.memory_usage().sum()),
+        "llf": result.llf,
+    }
 
 
 def mlteach_multigroup(mt, task, repeats, data):

@@ -57,12 +57,14 @@ def _maximise(rows, effects: EffectsMap, start, points: int, reml: bool, bar: Pr
     if fine.J < 2 * SAMPLE:
         theta = _search(fine, start, bar)
     else:
-        # Some of very many clusters lead nearly to the maximum of all.
-        some = slice(0, None, fine.J // SAMPLE)
+        # Some of very many clusters tell both functions nearly as well as all. The random effects
+        # start as ever: some clusters may put a variance at zero, which is hard to leave.
+        some, theta = slice(0, None, fine.J // SAMPLE), np.array(start, float)
         first = _maximise(rows.part(some), effects.part(some), start, points, reml, bar)[1]
+        if first.converged:
+            theta[: fine.p + fine.k] = first.end[: fine.p + fine.k]
         # A gradient in proportion to its sampling error: Newton steps follow.
-        gtol = GTOL * np.sqrt(fine.J)
-        theta = _bfgs(fine, first.end if first.converged else start, bar, 5.0 * gtol)
+        theta = _bfgs(fine, theta, bar, 5.0 * GTOL * np.sqrt(fine.J))
     # Where a variance is nearly zero the deviance is flat and its curvature keeps changing.
     for attempt in range(8):
         hessian = _Counted(fine, bar).hessian(theta)

@@ -61,7 +61,7 @@ def plain_logf(rows, beta, alpha, L, t):
     return -0.5 * np.array(out)
 
 
-@pytest.mark.parametrize("q", [1, 2])
+@pytest.mark.parametrize("q", [1, 2, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_density_given_t(kind, q):
     rows, beta, alpha, L, expected = make(kind, q)

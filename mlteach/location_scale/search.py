@@ -1,7 +1,7 @@
 """Maximum likelihood of the location-scale model: start values and search.
 
-The search is BFGS from the curvature of the clusters' scores, on few quadrature points, and ends in
-Newton steps on all of them.
+The search is BFGS from the curvature of the clusters' scores, on few quadrature points (of very
+many clusters, first on some), and ends in Newton steps on all of them.
 """
 
 from __future__ import annotations

@@ -44,6 +44,8 @@ def test_shape_is_the_contract(ses, several):
         (x, effect) for x in ("ses", "minority", "female") for effect in EFFECTS
     ]
     assert several.table.to_numpy().dtype == float
+    # A mix of the levels is what the first of the models is there to show.
+    assert all(fit.notes == () for fit in ses.fits.values())
 
 
 @pytest.mark.parametrize("result", ["ses", "several"])

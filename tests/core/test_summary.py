@@ -27,8 +27,12 @@ def test_levels_lie_between_0_and_1(level):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(12.63697, "12.6370"), (0.0, "0.0000"), (1.2e-7, "1.2e-07"), (np.nan, ""), (np.inf, "∞")],
-)
+    [
+        (12.63697, "12.6370"), (0.0, "0.0000"), (1.2e-7, "1.2e-07"), (np.nan, ""), (np.inf, "∞"),
+        # From half of a thousandth to a million decimals show a number.
+        (-5e-4, "-0.0005"), (4.9e-4, "0.00049"), (999_999.0, "999999.0000"), (1e6, "1e+06"),
+    ],
+)  # fmt: skip
 def test_numbers_are_readable(value, text):
     assert format_number(value) == text
 

@@ -261,7 +261,10 @@ def test_negative_correlations_down_to_their_limit():
     ("arguments", "said"),
     [
         ((0.5, 0.1), "at least one row"),
+        (([5, 0.5], 0.1), "at least one row"),
         ((5, 18), "0.18"),
+        ((5, [0.1, 18]), "0.18"),
+        (([5, 2], -0.3), "no correlation of n rows"),
         ((5, np.nan), "missing"),
         (("five", 0.1), "must be a number"),
         ((5, None), "missing"),
@@ -331,6 +334,7 @@ def test_moulton_needs_no_correction_where_one_correlation_is_zero():
         (([], 0.1, 0.1), "one list"),
         ((np.ones((2, 2)), 0.1, 0.1), "one list"),
         ((20, -1.0, 1.0), "sign"),
+        ((20, [-1.0, 0.5], 1.0), "sign"),
     ],
 )
 def test_moulton_refuses(arguments, said):

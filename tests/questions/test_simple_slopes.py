@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import mlteach as mt
+from mlteach.core.design import design
+from mlteach.core.formula import parse
 from mlteach.errors import ModelError
+from mlteach.questions.slope_line import columns_with
 from tests.places import REFERENCE
 
 CASES = json.loads((REFERENCE / "slopes.json").read_text())["cases"]["slopes"]
@@ -292,6 +295,19 @@ def test_categories_and_curves_are_refused(data):
     fit = mt.fit_mixed("math ~ ses_within * log(size) + (1 | school)", data)
     with pytest.raises(ModelError, match=r"'size' has no column of its own.*at=\[\.\.\.\]"):
         mt.simple_slopes(fit, "ses_within", "size")
+
+
+@pytest.mark.parametrize(
+    "random", ["(1 + x + z | g)", "(1 | g) + (0 + x + z | g)", "(1 + x || g) + (0 + z | g)"]
+)
+def test_the_columns_of_a_predictor_are_those_that_bear_its_name(random):
+    rows = np.random.default_rng(3).normal(size=(40, 3))
+    data = pd.DataFrame(rows, columns=["y", "x", "z"]).assign(g=np.arange(40) % 5)
+    d = design(parse(f"y ~ x * z + {random}"), data)
+    for name in ("x", "z"):
+        in_x, in_z = columns_with(d, name)
+        assert [d.x_names[k] for k in in_x] == [name, "x:z"]
+        assert [d.z_names[k] for k in in_z] == [name]
 
 
 def test_a_centred_moderator_is_held_at_zero_and_not_at_its_rounding(data):

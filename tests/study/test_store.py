@@ -12,7 +12,8 @@ import pytest
 
 import mlteach as mt
 from mlteach.published.spurious_precision import draw_schools, fit_models
-from mlteach.study.store import HEAD, open_store
+from mlteach.study.batches import Batch
+from mlteach.study.store import HEAD, _check_accounts, open_store
 from mlteach.study.study import _plan, run_study
 from tests.places import ROOT
 
@@ -283,6 +284,23 @@ def test_damaged_batches_are_named_and_run_again(tmp_path):
             same(plain, run(folder=folder))
         path.write_bytes(contents[k % len(paths)])
     assert found > 200
+
+
+@pytest.mark.parametrize(
+    ("replications", "rows", "failures"),
+    [((0, 1), [0], {}), ((0,), [0, 1], {}), ((0,), [], {0: "no", 1: "no"}), ((), [], {})],
+)
+def test_each_replication_of_a_batch_has_rows_or_a_reason(replications, rows, failures):
+    def batch(rows, failures):
+        index = pd.Index(rows, name="replication")
+        return Batch(
+            None, replications, pd.DataFrame({"a": 1.0}, index) if rows else None, failures
+        )
+
+    with pytest.raises(ValueError, match="account"):
+        _check_accounts(batch(rows, failures))
+    if replications:
+        _check_accounts(batch([0], dict.fromkeys(replications[1:], "no")))
 
 
 @pytest.mark.parametrize(

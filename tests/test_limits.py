@@ -81,24 +81,39 @@ def test_components_on_the_bound():
     assert table.drop(columns="estimate").iloc[:2].isna().all(axis=None)
 
 
+def columns(table, estimate, limits=""):
+    """A quantity and its limits under the usual names."""
+    own = [estimate, f"{limits}lower", f"{limits}upper"]
+    return table[own].set_axis(["estimate", "lower", "upper"], axis=1)
+
+
+SECTORS = pd.DataFrame({"catholic": [0, 1]})
 TABLES = {
     "variances of effects": ("sloped", np.log, lambda f: f.components.loc[f.effects]),
+    "association": ("sloped", np.asarray, lambda f: f.association.iloc[:-1]),
+    "what an association leaves": ("sloped", np.log, lambda f: f.association.iloc[-1:]),
+    "log variances": ("sloped", np.asarray, lambda f: f.log_variance),
+    "predicted means": ("sloped", np.asarray, lambda f: columns(f.predict(), "mean", "mean_")),
+    "predicted SDs": ("sloped", np.log, lambda f: columns(f.predict(), "sd", "sd_")),
     "variances of rows": (
-        "hsb_scale",
-        np.log,
-        lambda f: f.variance_ratios(pd.DataFrame({"catholic": [0, 1]})).rename(
-            columns={"variance": "estimate"}
-        ),
+        "hsb_scale", np.log, lambda f: columns(f.variance_ratios(SECTORS), "variance")
     ),
-    "icc of rows": (
-        "hsb_scale",
-        logit,
-        lambda f: f.icc_at(pd.DataFrame({"catholic": [0, 1]})),
+    "ratios of rows": (
+        "hsb_scale", np.log, lambda f: columns(f.variance_ratios(SECTORS), "ratio", "ratio_")[1:]
     ),
+    "icc of rows": ("hsb_scale", logit, lambda f: f.icc_at(SECTORS)),
+    "variances of clusters": (
+        "hsb_scale", np.log, lambda f: columns(f.cluster_variances(), "variance")
+    ),
+    "icc of clusters": (
+        "hsb_scale", logit, lambda f: columns(f.cluster_variances(), "icc", "icc_")
+    ),
+    "SDs and correlations": ("hsb_slopes", np.asarray, lambda f: f.confint("wald", "random")),
+    "means and (co)variances": ("hsb_groups", np.asarray, lambda f: f.parameters),
     "icc of groups": ("hsb_groups", log_rest, lambda f: f.icc_table),
     "ratios of groups": ("hsb_groups", np.log, lambda f: f.variance_ratios),
     "correlations of groups": ("hsb_groups", np.arctanh, lambda f: f.correlations),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -106,14 +121,13 @@ def test_limits_are_symmetric_on_their_scale(name, request):
     which, scale, table_of = TABLES[name]
     table = table_of(request.getfixturevalue(which))
     known = table[["estimate", "lower", "upper"]].dropna().astype(float)
-    assert len(known) >= 2
+    assert len(known)
     assert (known["lower"] < known["estimate"]).all()
     assert (known["estimate"] < known["upper"]).all()
-    centre, lower, upper = (scale(known[c]) for c in known)
-    assert (upper - centre).to_numpy() == pytest.approx((centre - lower).to_numpy(), rel=1e-6)
+    centre, lower, upper = (scale(known[c].to_numpy()) for c in known)
+    assert upper - centre == pytest.approx(centre - lower, rel=1e-6)
     if "se" in table:
         se = table.loc[known.index, "se"].to_numpy(float)
-        slope = (scale(known["estimate"] + STEP * se) - scale(known["estimate"] - STEP * se)) / (
-            2 * STEP * se
-        )
-        assert (upper - centre).to_numpy() == pytest.approx((Z * slope * se).to_numpy(), rel=1e-4)
+        ends = (scale(known["estimate"].to_numpy() + side * STEP * se) for side in (1, -1))
+        slope = np.subtract(*ends) / (2 * STEP * se)
+        assert upper - centre == pytest.approx(Z * slope * se, rel=1e-4)

@@ -145,8 +145,9 @@ def test_predict_checks_its_rows():
     with pytest.raises(DataError, match="Column 'g'"):
         fit.predict(data[["x", "w"]])
     assert len(fit.predict(data[["x", "w"]], random=False)) == len(data)
-    with pytest.raises(DataError, match="'g' has missing values"):
-        fit.predict(data.assign(g=np.nan))
+    for ids in (np.nan, data["g"].where(data.index > 0)):
+        with pytest.raises(DataError, match="'g' has missing values"):
+            fit.predict(data.assign(g=ids))
     with pytest.raises(DataError, match="Column 'w'"):
         fit.predict(data[["x", "g"]])
 

@@ -8,6 +8,7 @@ import pytest
 
 import mlteach as mt
 from mlteach.errors import ModelError
+from mlteach.multigroup.result import _negative_note
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,20 @@ def test_matrices_and_parameters_agree(fit) -> None:
     assert fit.means.loc["Catholic", "ses"] == fit.params["mean.ses[Catholic]"]
     share = fit.between["Public"] / (fit.between["Public"] + fit.within["Public"])
     np.testing.assert_allclose(fit.icc.loc["Public"], np.diag(share))
+
+
+def test_tables_keep_the_order_of_variables(hsb) -> None:
+    other = mt.fit_multigroup(["ses", "math"], hsb, cluster="school")
+    assert list(other.icc) == list(other.means) == list(other.between["all"]) == ["ses", "math"]
+
+
+@pytest.mark.parametrize("names", [["between.x~~x"], ["within.x~~x@1"], "both"])
+def test_a_negative_variance_is_explained_on_its_level(names) -> None:
+    names = ["between.x~~x", "within.x~~x@1"] if names == "both" else names
+    note = _negative_note(names)
+    assert note.startswith(f"Negative variance: {', '.join(names)}.")
+    assert ("zero is usually inside the interval" in note) == ("between.x~~x" in names)
+    assert ("A position's variance" in note) == ("within.x~~x@1" in names)
 
 
 def test_units_scale_as_they_should(hsb, fit) -> None:

@@ -1,6 +1,7 @@
 """fit_centering: the effects are what they are called, in every model, on real and on odd data."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -196,6 +197,13 @@ def test_random_slopes_differ_by_centering(sloped, hsb):
     assert np.isclose(
         contextual["estimate"], alone.params["ses_between"] - alone.params["ses_within"]
     )
+
+
+def test_it_has_converged_if_all_its_models_have(ses):
+    assert ses.converged
+    for name, fit in ses.fits.items():
+        stopped = replace(fit, optimizer=replace(fit.optimizer, converged=False))
+        assert not replace(ses, fits={**ses.fits, name: stopped}).converged
 
 
 def test_a_category_is_its_dummies(hsb):

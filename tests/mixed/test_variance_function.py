@@ -207,6 +207,18 @@ def test_along_a_column_that_stands_in_functions_or_is_a_category(random, x, val
     ]
 
 
+def test_along_a_column_the_others_are_held_where_asked(london):
+    formula = "score16 ~ score11 + (1 + I(score11**2) + girl | school)"
+    fit = mt.fit_mixed(formula, london, smushed_note=False)
+    table = fit.variance_function("score11", [0.0, 1.0], others={"girl": 1})
+    rows = pd.DataFrame({"score11": [0.0, 1.0], "girl": 1, "school": 1})
+    expected = np.diag(fit.implied_covariance(rows))
+    np.testing.assert_allclose(table["variance"], expected, rtol=1e-12)
+    for name in ("score11", "vr"):
+        with pytest.raises(ModelError, match=f"names '{name}'; the other columns there are: girl"):
+            fit.variance_function("score11", others={name: 1})
+
+
 # ------------------------------------------------------------------------------------- between rows
 
 

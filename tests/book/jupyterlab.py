@@ -19,6 +19,8 @@ import pytest
 CHAPTER = "03_empty_model.ipynb"
 #: What a Lab elsewhere does not have.
 PLAIN = '{"disabledExtensions": {"jupyterlab-myst": true}}'
+#: A question about news would lie over what is clicked.
+NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false}'
 SECONDS_TO_START = 90  # JupyterLab takes 5 to 15 s, more on a busy machine
 
 
@@ -73,6 +75,8 @@ def running(folder: Path) -> Iterator[str]:
     }
     (home / "config" / "labconfig").mkdir(parents=True)
     (home / "config" / "labconfig" / "page_config.json").write_text(PLAIN)
+    (settings := home / "settings" / "@jupyterlab" / "apputils-extension").mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text(NO_NEWS)
     options = ["--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--port={port}"]
     options += ["--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password="]
     options += ["--LabApp.extension_manager=readonly", f"--ServerApp.root_dir={folder}"]

@@ -21,6 +21,8 @@ from mlteach.core.linalg import block_pattern
 
 # SD of a log variance, scaled units: one that runs beyond follows a likelihood without maximum.
 LARGEST_SD = 20.0
+# SD of an effect, scaled units, from which a search gets away from zero.
+LEAST_SD = 0.1
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ class CholeskyMap:
     def part(self, clusters: slice) -> CholeskyMap:
         """The same for some of the clusters."""
         return self
+
+    def off_edges(self, theta: np.ndarray) -> np.ndarray:
+        """Near to theta, where no search is caught: no effect near zero, the functions apart."""
+        apart = np.where((self.rows >= self.r) & (self.cols < self.r), 0.0, theta)
+        diagonal = self.rows == self.cols
+        return np.where(diagonal, np.maximum(np.abs(apart), LEAST_SD), apart)
 
     def L(self, theta: np.ndarray) -> np.ndarray:
         """Write theta into its places, shape (d, d)."""

@@ -57,12 +57,13 @@ def _maximise(rows, effects: EffectsMap, start, points: int, reml: bool, bar: Pr
     if fine.J < 2 * SAMPLE:
         theta = _search(fine, start, bar)
     else:
-        # Some of very many clusters tell both functions nearly as well as all. The random effects
-        # start as ever: some clusters may put a variance at zero, which is hard to leave.
-        some, theta = slice(0, None, fine.J // SAMPLE), np.array(start, float)
+        # Some of very many clusters tell nearly as much as all, but may put a variance at zero.
+        some, theta, at = slice(0, None, fine.J // SAMPLE), np.array(start, float), fine.p + fine.k
         first = _maximise(rows.part(some), effects.part(some), start, points, reml, bar)[1]
         if first.converged:
-            theta[: fine.p + fine.k] = first.end[: fine.p + fine.k]
+            theta[:at] = first.end[:at]
+            if isinstance(effects, CholeskyMap):
+                theta[at:] = effects.off_edges(first.end[at:])
         # A gradient in proportion to its sampling error: Newton steps follow.
         theta = _bfgs(fine, theta, bar, 5.0 * GTOL * np.sqrt(fine.J))
     # Where a variance is nearly zero the deviance is flat and its curvature keeps changing.

@@ -81,3 +81,11 @@ def test_constant_functions_are_one_matrix():
 
 def common_theta(map_, L):
     return L[map_.rows, map_.cols]
+
+
+def test_off_edges():
+    """An estimate at the boundary becomes a start: variances above zero, no correlation across."""
+    map_ = CholeskyMap.from_blocks([(0,)], [(0, 1)], True)
+    L = np.array([[1e-9, 0.0, 0.0], [0.4, -0.7, 0.0], [0.2, 0.3, 0.0]])
+    expected = [[0.1, 0.0, 0.0], [0.0, 0.7, 0.0], [0.0, 0.3, 0.1]]
+    assert np.allclose(map_.L(map_.off_edges(common_theta(map_, L))), expected)

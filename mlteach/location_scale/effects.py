@@ -60,9 +60,12 @@ class CholeskyMap:
 
     def off_edges(self, theta: np.ndarray) -> np.ndarray:
         """Near to theta, where no search is caught: no effect near zero, the functions apart."""
-        apart = np.where((self.rows >= self.r) & (self.cols < self.r), 0.0, theta)
-        diagonal = self.rows == self.cols
-        return np.where(diagonal, np.maximum(np.abs(apart), LEAST_SD), apart)
+        r, L = self.r, self.L(theta)
+        omega = L @ L.T
+        omega[:r, r:] = omega[r:, :r] = 0.0
+        values, vectors = np.linalg.eigh(omega)
+        root = np.linalg.cholesky((vectors * np.maximum(values, LEAST_SD**2)) @ vectors.T)
+        return root[self.rows, self.cols]
 
     def L(self, theta: np.ndarray) -> np.ndarray:
         """Write theta into its places, shape (d, d)."""

@@ -86,6 +86,10 @@ def common_theta(map_, L):
 def test_off_edges():
     """An estimate at the boundary becomes a start: variances above zero, no correlation across."""
     map_ = CholeskyMap.from_blocks([(0,)], [(0, 1)], True)
-    L = np.array([[1e-9, 0.0, 0.0], [0.4, -0.7, 0.0], [0.2, 0.3, 0.0]])
-    expected = [[0.1, 0.0, 0.0], [0.0, 0.7, 0.0], [0.0, 0.3, 0.1]]
-    assert np.allclose(map_.L(map_.off_edges(common_theta(map_, L))), expected)
+    L = np.array([[1e-9, 0.0, 0.0], [0.6, -0.5, 0.0], [0.8, 0.3, 0.0]])
+    start = map_.L(map_.off_edges(common_theta(map_, L)))
+    expected = L @ L.T
+    expected[0] = expected[:, 0] = [0.01, 0.0, 0.0]
+    assert np.allclose(start @ start.T, expected)
+    flat = map_.off_edges(np.zeros(map_.m))
+    assert np.allclose(map_.L(flat), 0.1 * np.eye(3))

@@ -39,7 +39,7 @@ SLOW = (
     "tests/widgets/test_lessons",
 )  # fmt: skip
 #: Variables that others set for themselves: pytest, PyTensor, the memory of packages in Rust.
-THEIRS = ("PYTEST_CURRENT_TEST", "PATH", "_RJEM_MALLOC_CONF")
+THEIRS = ("PYTEST_CURRENT_TEST", "PATH", "KMP_DUPLICATE_LIB_OK", "_RJEM_MALLOC_CONF")
 #: Fixtures that start a browser, or build the website.
 BROWSER = {"browser", "site", "lab"}
 

@@ -1,5 +1,7 @@
 """What all results share: one vocabulary, one long table, one look."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,6 +99,24 @@ def test_long_table_has_every_estimate(fits):
     assert (association["part"] == "association").sum() == 2
     between = fits["between"].tidy().set_index("part").loc["between"]
     assert between["term"].tolist()[0] == "scale:Intercept:Intercept"
+
+
+@pytest.mark.parametrize("kind", MAXIMA)
+def test_errors_and_limits_are_known_at_a_maximum_only(fits, kind):
+    fit = fits[kind]
+    record = replace(fit.optimizer, converged=False)
+    if kind == "multigroup":
+        stopped = replace(fit, fit=replace(fit.fit, record=record))
+    else:
+        stopped = replace(fit, optimizer=record)
+    tables = [lambda fit: fit.tidy()[["se", "p", "lower", "upper"]]]
+    if kind == "mixed":
+        tables.append(lambda fit: fit.prediction_interval()[["se", "lower", "upper"]])
+    elif kind != "multigroup":
+        tables.append(lambda fit: fit.predict().filter(regex="se|lower|upper"))
+    for table in tables:
+        assert table(fit).notna().any().all()
+        assert table(stopped).isna().all(axis=None)
 
 
 @pytest.mark.parametrize("kind", MAXIMA)

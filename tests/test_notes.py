@@ -3,6 +3,8 @@
 The tests of each module show that a note comes where it is due; here, that it stays away elsewhere.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,6 +78,28 @@ ANALYSES = {
 @pytest.mark.parametrize("name", ANALYSES)
 def test_a_clean_analysis_has_no_notes(name, clean, fits):
     assert list(ANALYSES[name](clean, fits)) == []
+
+
+ASKED = {
+    "icc": lambda fit: mt.icc(fit).notes,
+    "effect sizes": lambda fit: mt.effect_sizes(fit).attrs["notes"],
+    "r_squared": lambda fit: mt.r_squared(fit).notes,
+    "shrinkage": lambda fit: mt.shrinkage(fit).attrs["notes"],
+    "variance function": lambda fit: fit.variance_function("x").attrs["notes"],
+    "simple slopes": lambda fit: mt.simple_slopes(fit, "x", "w").attrs["notes"],
+    "intervals": lambda fit: fit.confint("wald").attrs["notes"],
+    "test": lambda fit: fit.test("x").notes,
+    "compare": lambda fit: mt.compare(fit, fit).attrs["notes"],
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_answers_of_a_fit_that_has_not_converged_say_so(name, clean):
+    crossed = mt.fit_mixed("y ~ x * w + (1 + x | g)", clean)
+    record = replace(crossed.optimizer, converged=False, status="did not converge: asked")
+    for fit, told in ((crossed, False), (replace(crossed, optimizer=record), True)):
+        notes = ASKED[name](fit)
+        assert any("converge" in note.casefold() for note in notes) == told
 
 
 def test_a_boundary_of_the_smaller_model_matters_to_tests_of_random_effects_only(clean):

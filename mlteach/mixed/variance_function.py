@@ -18,6 +18,7 @@ from mlteach.core.arguments import checked
 from mlteach.core.columns import cluster_codes, table_with
 from mlteach.core.design import new_random_rows
 from mlteach.core.intervals import log_limits
+from mlteach.core.notes import convergence_notes
 from mlteach.core.summary import INTERCEPT
 from mlteach.errors import DataError, ModelError
 from mlteach.mixed.estimates import MixedEstimates
@@ -226,7 +227,7 @@ def _said(value: object) -> str:
 
 
 def _notes(fit: MixedEstimates, held: Mapping[str, float]) -> tuple[str, ...]:
-    notes = []
+    notes = list(convergence_notes(fit))
     if held:
         where = ", ".join(f"{name} = {_said(value)}" for name, value in held.items())
         notes.append(f"The other predictors with random slopes are held at {where}.")

@@ -21,6 +21,7 @@ from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import anova_variances, cluster_codes, numbers, table_with
 from mlteach.core.crossing import crossing
 from mlteach.core.distributions import normal_quantile
+from mlteach.core.notes import convergence_notes
 from mlteach.core.summary import INTERCEPT, format_number
 from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.location_scale.result import LocationScaleResult
@@ -48,7 +49,7 @@ class ICC(float):
         Standard error by the delta method; NaN where the variance is estimated as zero.
     lower, upper : float
         Confidence limits, computed when first asked for: a simulation that needs only the number
-        does not wait for them.
+        does not wait for them. NaN where the fit has not converged.
     level : float
         Confidence level.
     notes : tuple of str
@@ -96,7 +97,7 @@ class ICC(float):
 
     def __repr__(self) -> str:
         se = format_number(self.se) or "undetermined"
-        low, high = map(format_number, self._limits())
+        low, high = (format_number(limit) or "undetermined" for limit in self._limits())
         text = f"ICC = {float(self):.4f} (SE {se}, {self.level:.0%} CI {low} to {high})"
         return "\n".join([text, *(f"Note: {note}" for note in self.notes)])
 
@@ -179,7 +180,7 @@ def _location_scale_icc(
         table = fit.cluster_variances(level)[["icc", "icc_lower", "icc_upper"]]
         return table.set_axis(["estimate", "lower", "upper"], axis=1)
     row = fit.icc_at(pd.DataFrame([dict(at)]), level=level).iloc[0]
-    notes = () if row["estimate"] > 0.0 else (NO_VARIANCE,)
+    notes = (*convergence_notes(fit), *(() if row["estimate"] > 0.0 else (NO_VARIANCE,)))
     return ICC(row["estimate"], row["se"], lambda: (row["lower"], row["upper"]), level, notes)
 
 
@@ -225,6 +226,8 @@ def _profile_limits(
 
     Searched on the scale of the SD ratio ``s = sqrt(icc / (1 - icc))``.
     """
+    if not fit.converged:
+        return np.nan, np.nan
     best = float(np.sqrt(share / (1.0 - share)))
     width = 0.5 * se * (1.0 + best**2) ** 2 / best if best > 0.0 else np.nan
     if not np.isfinite(width) or width <= 0.0:
@@ -289,7 +292,7 @@ def _starts(fit: MixedResult) -> list[np.ndarray]:
 
 
 def _notes(fit: MixedResult, z: np.ndarray, between: float) -> tuple[str, ...]:
-    notes = []
+    notes = list(convergence_notes(fit))
     if any(name != INTERCEPT for name in fit.tau.index):
         where = ", ".join(
             f"{name} = {value:g}"

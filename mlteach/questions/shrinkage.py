@@ -23,6 +23,7 @@ from mlteach.core.arguments import checked
 from mlteach.core.columns import first_rows
 from mlteach.core.design import varies_within
 from mlteach.core.moments import ClusterMoments, solve_within
+from mlteach.core.notes import convergence_notes
 from mlteach.core.summary import INTERCEPT
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
@@ -173,7 +174,7 @@ def _in_terms_of_Z(m: ClusterMoments) -> tuple[np.ndarray, np.ndarray]:
 def _notes(fit: MixedResult, tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
     first = next(iter(tables.values()))
     unknown = first.index[first["weight"].isna()]
-    notes = []
+    notes = list(convergence_notes(fit))
     if len(unknown):
         which = ", ".join(str(label) for label in unknown[:5])
         notes.append(

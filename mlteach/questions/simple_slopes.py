@@ -15,6 +15,7 @@ import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.distributions import t_quantile
+from mlteach.core.notes import convergence_notes
 from mlteach.core.result import Shown
 from mlteach.core.summary import Summary, coefficient_table, format_number
 from mlteach.errors import ModelError
@@ -86,7 +87,7 @@ def simple_slopes(
     values = line.default_values() if at is None else list(np.atleast_1d(np.asarray(at)).tolist())
     table = contrast_table(fit, line.contrasts(values), ddf, level)
     table.index = pd.Index(values, name=by)
-    table.attrs = {"held": line.held, "notes": line.notes}
+    table.attrs = {"held": line.held, "notes": (*convergence_notes(fit), *line.notes)}
     return table
 
 

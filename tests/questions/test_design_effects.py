@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -173,6 +174,13 @@ def test_coverage_of_the_limits():
         icc = mt.icc(mt.fit_empty("y", pd.DataFrame({"y": y, "g": g}), cluster="g"))
         hits += icc.lower <= rho <= icc.upper
     assert abs(hits / 100 - 0.95) < 3.3 * np.sqrt(0.95 * 0.05 / 100)
+
+
+def test_no_limits_without_a_maximum(hsb_empty):
+    record = replace(hsb_empty.optimizer, converged=False)
+    icc = mt.icc(replace(hsb_empty, optimizer=record))
+    assert np.isnan([icc.se, icc.lower, icc.upper]).all()
+    assert "SE undetermined, 95% CI undetermined to undetermined" in repr(icc)
 
 
 def test_is_a_number(hsb_empty):

@@ -9,6 +9,7 @@ from itertools import product
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from mlteach.widgets import Choice, Slider, Widget, find, look, table
@@ -27,6 +28,8 @@ MOVES = 3
 #: For all figures of the website.
 CALLS_TO_DRAW = 900_000_000
 LEAST_FONT = 11.5
+#: Pixels above and below its letters that a line of text takes.
+ROOM_OF_A_LINE = 5
 RAW_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
 
 LESSONS = pytest.mark.parametrize("name", names())
@@ -126,6 +129,27 @@ def test_letters_are_large_and_plain(name: str) -> None:
             if text.get_text().strip() and text.get_visible():
                 assert text.get_fontsize() >= LEAST_FONT, (values, text)
                 assert "$" not in text.get_text(), (values, text)
+
+
+@LESSONS
+def test_no_text_is_cut_at_the_edge(name: str) -> None:
+    """A picture that stands alone shows nothing beyond its edges."""
+    widget = find(name)
+    ends = [widget.start, *({c.name: c.values[k] for c in widget.controls} for k in (0, -1))]
+    for values in ends:
+        with look.style():
+            figure = widget.panel(**values).figure
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+            texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible()]
+            boxes = [t.get_window_extent(canvas.get_renderer()) for t in texts]
+        edge = figure.bbox.padded(ROOM_OF_A_LINE)
+        cut = [
+            t.get_text()
+            for t, box in zip(texts, boxes, strict=True)
+            if not (edge.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and edge.y0 <= box.y0)
+        ]
+        assert cut == [], values
 
 
 @LESSONS

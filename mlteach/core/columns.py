@@ -115,6 +115,12 @@ def table_with(data: object, columns: Sequence[str], where: str) -> pd.DataFrame
     DataError
     """
     data = as_table(data)
+    check_there(data, columns, where)
+    return data
+
+
+def check_there(data: pd.DataFrame, columns: Sequence[str], where: str) -> None:
+    """Refuse a table without some columns, or with one of them twice."""
     have = list(data.columns)
     for column in columns:
         count = have.count(column)
@@ -122,7 +128,6 @@ def table_with(data: object, columns: Sequence[str], where: str) -> pd.DataFrame
             raise not_there(data, column, where)
         if count > 1:
             raise DataError(f"The data have more than one column named '{column}'.")
-    return data
 
 
 def names_of(given: object, argument: str) -> list[str]:

@@ -15,6 +15,7 @@ import pandas as pd
 from mlteach.core.coded import Coded, coded
 from mlteach.core.columns import (
     as_table,
+    check_there,
     cluster_codes,
     examples,
     first_rows,
@@ -225,7 +226,7 @@ def _needed(
     """Columns the model uses, the outcome first."""
     own = [formula.outcome] if outcome is None else outcome.columns
     cluster = [formula.cluster] if formula.random else []
-    table_with(data, [*own, *cluster], f"the formula '{formula.text}'")
+    check_there(data, [*own, *cluster], f"the formula '{formula.text}'")
     predictors = sorted(set().union(*(part.columns for part in parts)) - set(own))
     if set(cluster) & {*own, *predictors}:
         raise FormulaError(

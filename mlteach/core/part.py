@@ -15,7 +15,7 @@ import formulaic
 import pandas as pd
 
 from mlteach.core import expression
-from mlteach.core.columns import category, kind_of, not_there, numbers, table_with
+from mlteach.core.columns import category, check_there, kind_of, not_there, numbers
 from mlteach.core.expression import SAFE, Expression, UnknownName
 from mlteach.core.formula import at, name_of, written
 from mlteach.errors import DataError, FormulaError, MLTeachError, shown
@@ -101,8 +101,8 @@ class Part:
 
         return _SHOWN.sub(name, str(text))
 
-    def frame(self, data: pd.DataFrame) -> pd.DataFrame:
-        """Columns in safe words, each converted to what its role needs; rows by position.
+    def values(self, data: pd.DataFrame) -> dict:
+        """Arrays by safe words, each converted to what its role needs.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Part:
             name, values = self.names[number], data[self.names[number]]
             self._check_kind(values, name, self.kinds[number])
             made[f"ǀ{number}{role}"] = _converted(values, name, self.kinds[number], role)
-        return pd.DataFrame(made, index=range(len(data)), copy=False)
+        return made
 
     def _check_kind(self, values: pd.Series, name: str, kind: str) -> None:
         here = kind_of(values, name)
@@ -206,7 +206,7 @@ class _Reader:
         return self._column(name) + method + rest if method and name in self.position else match[0]
 
     def _column(self, name: str) -> str:
-        table_with(self.data, [name], f"the formula '{self.model}'")
+        check_there(self.data, [name], f"the formula '{self.model}'")
         number = self.position[name]
         self.names[number] = name
         if number not in self.kinds:

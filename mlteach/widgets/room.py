@@ -18,6 +18,8 @@ from mlteach.widgets.stage import stage
 #: Places to be asked, those of them along a control, and for how many seconds they are asked: who
 #: draws slowly must not wait long for the panel.
 PLACES, ALONG, SECONDS = 32, 5, 1.0
+#: What a readout, and a description, may be longer by where nobody asked.
+SPARE = "00", " 00000 00000"
 
 
 def texts(panel: Panel) -> tuple[str, ...]:
@@ -62,4 +64,7 @@ def room(widget: Widget) -> tuple[str, ...]:
                 continue
             if time.monotonic() - begin > SECONDS:
                 break
-    return longest(rows)
+    if not rows:
+        return ()
+    *readouts, description = longest(rows)
+    return (*(text + SPARE[0] for text in readouts), description + SPARE[1])

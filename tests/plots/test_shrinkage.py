@@ -17,23 +17,8 @@ EXACT = {"rtol": 1e-12, "atol": 1e-12}  # the same numbers, only drawn
 
 
 @pytest.fixture(scope="module")
-def data(hsb):
-    return mt.center(hsb, "ses", cluster="school")
-
-
-@pytest.fixture(scope="module")
-def empty(data):
-    return mt.fit_empty("math", data, cluster="school")
-
-
-@pytest.fixture(scope="module")
-def slopes(data):
-    return mt.fit_mixed("math ~ ses_within + (1 + ses_within | school)", data)
-
-
-@pytest.fixture(scope="module")
-def crossed(data):
-    return mt.fit_mixed("math ~ ses_within * catholic + (1 + ses_within | school)", data)
+def crossed(hsb_centred):
+    return mt.fit_mixed("math ~ ses_within * catholic + (1 + ses_within | school)", hsb_centred)
 
 
 def dots(ax, gid):
@@ -46,9 +31,9 @@ def arrows(ax):
     return found
 
 
-def test_one_effect_stands_over_the_sizes(empty):
-    ax = plots.shrinkage(empty)
-    table = mt.shrinkage(empty)
+def test_one_effect_stands_over_the_sizes(hsb_empty):
+    ax = plots.shrinkage(hsb_empty)
+    table = mt.shrinkage(hsb_empty)
     np.testing.assert_allclose(dots(ax, "none")[:, 1], table["none"], **EXACT)
     np.testing.assert_allclose(dots(ax, "partial")[:, 1], table["partial"], **EXACT)
     x = dots(ax, "none")[:, 0]
@@ -58,7 +43,7 @@ def test_one_effect_stands_over_the_sizes(empty):
         assert tick == pytest.approx(own.mean())
     np.testing.assert_allclose(dots(ax, "none")[:, 0], dots(ax, "partial")[:, 0], **EXACT)
     (line,) = ax.lines
-    assert line.get_ydata()[0] == pytest.approx(empty.params["Intercept"])
+    assert line.get_ydata()[0] == pytest.approx(hsb_empty.params["Intercept"])
     quiver = arrows(ax)
     np.testing.assert_allclose(quiver.V, table["partial"] - table["none"], **EXACT)
     np.testing.assert_allclose(quiver.U, 0.0, **EXACT)
@@ -75,18 +60,18 @@ def test_clusters_have_equal_room_whatever_their_sizes(sizes):
     assert [text.get_text() for text in ax.get_xticklabels()] == [str(n) for n in sorted({*sizes})]
 
 
-def test_two_effects_are_a_plane_with_an_ellipse(slopes):
-    ax = plots.shrinkage(slopes)
-    table = mt.shrinkage(slopes)
-    for k, name in enumerate(slopes.tau):
+def test_two_effects_are_a_plane_with_an_ellipse(hsb_slopes):
+    ax = plots.shrinkage(hsb_slopes)
+    table = mt.shrinkage(hsb_slopes)
+    for k, name in enumerate(hsb_slopes.tau):
         np.testing.assert_allclose(dots(ax, "none")[:, k], table[name]["none"], **EXACT)
         np.testing.assert_allclose(dots(ax, "partial")[:, k], table[name]["partial"], **EXACT)
     (cross,) = ax.lines
-    assert cross.get_xydata()[0] == pytest.approx(slopes.params.to_numpy())
+    assert cross.get_xydata()[0] == pytest.approx(hsb_slopes.params.to_numpy())
     (ellipse,) = [patch for patch in ax.patches if isinstance(patch, Ellipse)]
     edge = ellipse.get_patch_transform().transform(ellipse.get_path().vertices)
-    d = edge - slopes.params.to_numpy()
-    distance = np.einsum("ia,ab,ib->i", d, np.linalg.inv(slopes.tau.to_numpy()), d)
+    d = edge - hsb_slopes.params.to_numpy()
+    distance = np.einsum("ia,ab,ib->i", d, np.linalg.inv(hsb_slopes.tau.to_numpy()), d)
     # vertices of a spline lie on the ellipse, its control points a little outside
     assert distance.min() == pytest.approx(stats.chi2.ppf(0.95, 2), rel=1e-3)
 
@@ -100,22 +85,22 @@ def test_differences_are_drawn_where_fixed_parts_differ(crossed):
     assert ax.lines[0].get_xydata()[0] == pytest.approx([0, 0])
 
 
-def test_one_of_two_effects_and_other_order(slopes):
-    table = mt.shrinkage(slopes)
-    ax = plots.shrinkage(slopes, "ses_within")
+def test_one_of_two_effects_and_other_order(hsb_slopes):
+    table = mt.shrinkage(hsb_slopes)
+    ax = plots.shrinkage(hsb_slopes, "ses_within")
     np.testing.assert_allclose(dots(ax, "partial")[:, 1], table["ses_within"]["partial"], **EXACT)
-    ax = plots.shrinkage(slopes, ["ses_within", "Intercept"])
+    ax = plots.shrinkage(hsb_slopes, ["ses_within", "Intercept"])
     np.testing.assert_allclose(dots(ax, "partial")[:, 0], table["ses_within"]["partial"], **EXACT)
 
 
-def test_sample_of_clusters(slopes):
-    ax = plots.shrinkage(slopes, n_clusters=20, seed=3)
+def test_sample_of_clusters(hsb_slopes):
+    ax = plots.shrinkage(hsb_slopes, n_clusters=20, seed=3)
     assert len(dots(ax, "none")) == 20
     assert ax.get_xlabel() == "Intercept of math; 20 of 160 clusters (school)"
-    again = plots.shrinkage(slopes, n_clusters=20, seed=3)
+    again = plots.shrinkage(hsb_slopes, n_clusters=20, seed=3)
     np.testing.assert_array_equal(dots(ax, "none"), dots(again, "none"))
     with pytest.raises(ModelError, match="n_clusters=0"):
-        plots.shrinkage(slopes, n_clusters=0)
+        plots.shrinkage(hsb_slopes, n_clusters=0)
 
 
 def test_clusters_without_an_own_estimate_have_no_arrow():
@@ -129,19 +114,19 @@ def test_clusters_without_an_own_estimate_have_no_arrow():
     ax.figure.canvas.draw()
 
 
-def test_words(empty):
-    table = mt.shrinkage(empty)
+def test_words(hsb_empty):
+    table = mt.shrinkage(hsb_empty)
     longest = (table["partial"] - table["none"]).abs().idxmax()
-    text = plots.describe(plots.shrinkage(empty))
+    text = plots.describe(plots.shrinkage(hsb_empty))
     assert "160 clusters (school) with 14 to 67 rows each" in text
     assert f"in cluster {longest} with {table.loc[longest, 'n']} rows" in text
-    ax = plots.shrinkage(empty, labels={"Intercept": "School mean of math (points)"})
+    ax = plots.shrinkage(hsb_empty, labels={"Intercept": "School mean of math (points)"})
     assert ax.get_ylabel() == "School mean of math (points)"
 
 
-def test_draws_into_given_axes(empty):
+def test_draws_into_given_axes(hsb_empty):
     _, axes = plt.subplots(1, 2)
-    assert plots.shrinkage(empty, ax=axes[1]) is axes[1]
+    assert plots.shrinkage(hsb_empty, ax=axes[1]) is axes[1]
 
 
 @pytest.mark.parametrize(
@@ -152,9 +137,9 @@ def test_draws_into_given_axes(empty):
         (["Intercept", "Intercept"], "one or two different effects"),
     ],
 )
-def test_refuses(slopes, effects, words):
+def test_refuses(hsb_slopes, effects, words):
     with pytest.raises(ModelError, match=words):
-        plots.shrinkage(slopes, effects)
+        plots.shrinkage(hsb_slopes, effects)
 
 
 def test_refuses_data(hsb):

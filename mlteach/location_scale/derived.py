@@ -20,7 +20,7 @@ from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import fisher_limits, log_limits, logit_limits
 from mlteach.core.notes import convergence_notes
 from mlteach.core.result import effects_table
-from mlteach.core.summary import check_level, coefficient_table, pair_name
+from mlteach.core.summary import coefficient_table, pair_name
 from mlteach.errors import ModelError
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.mixed.hypotheses import HypothesisTest, linear_test
@@ -200,7 +200,6 @@ def variance_ratios(
     >>> fit.variance_ratios(sectors)[["variance", "ratio"]].round(2).loc["Catholic"].tolist()
     [33.96, 0.77]
     """
-    check_level(level)
     data = as_table(data)
     W, S = fit.design.new_variance_rows(data)
 
@@ -244,7 +243,6 @@ def icc_at(
     >>> fit.icc_at(pd.DataFrame({"catholic": [0, 1]}))["estimate"].round(3).tolist()
     [0.129, 0.162]
     """
-    check_level(level)
     data = as_table(data)
     Z = new_random_rows(fit.design.mean, data)
     W, S = fit.design.new_variance_rows(data)
@@ -303,7 +301,6 @@ def cluster_variances(fit: LocationScaleEstimates, level: float = 0.95) -> pd.Da
         n, variance (at the cluster's mean of w'alpha and of s, the median of its posterior),
         lower, upper, icc (variance between at those rows over the sum), icc_lower, icc_upper.
     """
-    check_level(level)
     d, p = fit.design, len(fit.design.mean.x_names)
     n = np.bincount(d.mean.codes)
     columns = np.column_stack([d.W @ fit.coefficients[p:], d.mean.Z, d.S])

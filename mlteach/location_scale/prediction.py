@@ -24,7 +24,6 @@ from mlteach.core.arguments import checked, whole
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import normal_cdf, normal_quantile, t_quantile
 from mlteach.core.result import as_generator, drawn_table
-from mlteach.core.summary import check_level
 from mlteach.location_scale.design import LocationScaleDesign
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.mixed.ranef import places
@@ -121,7 +120,6 @@ def predict(
     Booth & Hobert (1998), Journal of the American Statistical Association 93(441),
     doi:10.1080/01621459.1998.10474121.
     """
-    check_level(level)
     rows, index, new = _rows(fit, data, random)
     centre, cov, df = _with_parameters(fit, rows)
     se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))

@@ -12,7 +12,7 @@ import pandas as pd
 from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import as_table
 from mlteach.core.result import Result, chosen_parts, split_components
-from mlteach.core.summary import Summary, check_level
+from mlteach.core.summary import Summary
 from mlteach.errors import ModelError
 from mlteach.location_scale import derived, nesting, prediction
 from mlteach.location_scale.estimates import LocationScaleEstimates
@@ -50,7 +50,6 @@ class LocationScaleResult(LocationScaleEstimates, Result):
             For an unknown part, or "random" of a model with level-2 functions.
         """
         one_of("which", which, ("fixed", "random", "all"))
-        check_level(level)
         tables = (lambda: self.table(level), lambda: self._components(level))
         return chosen_parts(which, *tables)[["lower", "upper"]]
 

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from mlteach.core.arguments import checked
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.palette import PALETTE
-from mlteach.core.summary import check_level
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
@@ -79,7 +78,6 @@ def caterpillar(
     """
     need_random_effects(fit, "caterpillar")
     need_effect(fit, effect, "caterpillar")
-    check_level(level)
     table = _effects(fit, effect, level)
     groups = cluster_groups(fit, color_by, data, "caterpillar")[table.index]
     ax = axes_or_new(ax)

@@ -14,7 +14,6 @@ from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import cluster_means
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.palette import PALETTE
-from mlteach.core.summary import check_level
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
@@ -97,7 +96,6 @@ def cluster_variances(
     'average (0.85)'
     """
     need_location_scale(fit, "cluster_variances")
-    check_level(level)
     one_of("of", of, QUANTITIES)
     table = cluster_quantities(fit, of, level)
     groups = cluster_groups(fit, color_by, data, "cluster_variances")
@@ -258,7 +256,6 @@ def effects_pairs(
     '95% ellipse, r = 0.39'
     """
     need_random_effects(fit, "effects_pairs")
-    check_level(level)
     for effect in (a, b):
         need_effect(fit, effect, "effects_pairs")
     if a == b:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import whole
+from mlteach.core.arguments import check_level, whole
 from mlteach.core.columns import as_table, first_rows
 from mlteach.core.result import Result, as_generator, does_not_apply
-from mlteach.core.summary import Summary, check_level
+from mlteach.core.summary import Summary
 from mlteach.location_scale.bayes.checks import DIC, diagnose, dic, entered, with_log_likelihood
 from mlteach.location_scale.bayes.estimates import PosteriorEstimates, described, tails
 from mlteach.location_scale.derived import RATIOS

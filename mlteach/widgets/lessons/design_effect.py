@@ -42,8 +42,6 @@ def draw(n: int, clusters: int, icc: float, price: int) -> Panel:
     right.barh(list(gain), [v - 1 for v in gain.values()], left=1, height=0.55, color=colors)
     for k, (what, factor) in enumerate(gain.items()):
         right.text(1.05, k + 0.36, f"more {what}: × {factor:.2f}")
-    for ax in (left, right):
-        ax.minorticks_off()
     better = f"more {max(gain, key=gain.get)} pay more"
     if round(gain["members"], 2) == gain["clusters"]:
         better = "it makes no difference"

@@ -17,7 +17,7 @@ from mlteach.core.intervals import fisher_limits, log_limits
 from mlteach.core.result import as_generator, effects_table
 from mlteach.errors import ModelError
 from mlteach.multigroup.estimates import MultigroupEstimates
-from mlteach.multigroup.sandwich import precisions, sums, times
+from mlteach.multigroup.sandwich import given_the_rows
 
 # A correlation this close to 1 is on the boundary, where a bound has stopped it.
 ONE = 1e-5
@@ -161,20 +161,15 @@ def ranef(fit: MultigroupEstimates, group: str | None = None) -> pd.DataFrame:
 def _cluster_effects(fit: MultigroupEstimates, k: int) -> pd.DataFrame:
     """Conditional means and SDs of u for the clusters of group k.
 
-    Given the data, u_j has covariance matrix K_j = (Between^-1 + A_j)^-1 and mean K_j b_j, in the
-    notation of :mod:`mlteach.multigroup.deviance`.
+    Given the data, u_j has covariance matrix K_j = Between G_j and mean K_j b_j, in the notation
+    of :mod:`mlteach.multigroup.sandwich`.
     """
-    Y, codes, cells, labels, _ = fit.data.parts[k]
+    *rows, labels, _ = fit.data.parts[k]
     mu, within, between = fit.fit.deviance.groups[k].unpack(fit.fit.theta[fit.model.index[k]])
-    J, p = len(labels), Y.shape[1]
-    here = ~np.isnan(Y)
-    P = precisions(here, cells, within)
-    A = sums(P, codes, J)
-    b = sums(times(P, np.where(here, Y - mu[cells], 0.0)), codes, J)
-    K = np.linalg.solve(np.eye(p) + between @ A, np.broadcast_to(between, A.shape))
-    variance = np.einsum("jaa->ja", K)
+    *_, G, g = given_the_rows(*rows, mu, within, between)
+    variance = np.einsum("ab,jba->ja", between, G)
     sd = np.sqrt(np.where(variance >= 0, variance, np.nan)) * fit.data.scale
-    u = times(K, b) * fit.data.scale
+    u = g @ between * fit.data.scale
     return effects_table(u, sd, labels, [str(name) for name in fit.variables])
 
 

@@ -94,11 +94,13 @@ class GroupDeviance:
         self._observed = moments.observed[klass]
         self._weight = moments.weight[unit] / moments.n
         self._pull = moments.coefficient * self._weight
-        self._by_unit = _sparse(np.ones(K), unit, np.arange(K), (U, K))
+        # Sparse matrices whose rows are sums over some of their columns.
+        self._by_unit = sparse.csr_array((np.ones(K), (unit, np.arange(K))), shape=(U, K))
         # The first unit of a type has all its classes, with their rows in each cluster.
         leads = np.diff(moments.type, prepend=-1) > 0
         at = np.flatnonzero(leads[unit])
-        self.by_type = _sparse(moments.n[at], moments.type[unit[at]], klass[at], (T, R))
+        places = moments.type[unit[at]], klass[at]
+        self.by_type = sparse.csr_array((moments.n[at], places), shape=(T, R))
         values, vectors = np.linalg.eigh(moments.scatter)
         roots = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
         self._roots = np.where(moments.observed[..., None], roots, 0.0)
@@ -112,23 +114,12 @@ class GroupDeviance:
         matrices[:, self.cols, self.rows] = triangles
         return theta[: C * p].reshape(C, p), matrices[:C], matrices[C]
 
-    def value(self, theta: np.ndarray) -> float:
-        """Deviance; infinite where a covariance matrix is not possible."""
-        return self.value_and_gradient(theta)[0]
-
-    def gradient(self, theta: np.ndarray) -> np.ndarray:
-        """First derivatives, shape (size,)."""
-        return self._gradient(self._point(theta))
-
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
-        """Both; infinite and zero where a covariance matrix is not possible."""
-        _, within, between = self.unpack(theta)
-        ordinary = np.linalg.eigvalsh(within)[:, 0].min() > 0
-        if ordinary or self._types_possible(within, between):
-            at = self._point(theta)
-            if not ordinary or self._between_possible(at):
-                return self._value(at), self._gradient(at)
-        return np.inf, np.zeros(self.size)
+        """Deviance and its derivative; infinite where a covariance matrix is not possible."""
+        if not self._is_possible(theta):
+            return np.inf, np.zeros(self.size)
+        at = self._point(theta)
+        return self._value(at), self._gradient(at)
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """Second derivatives, shape (size, size)."""
@@ -143,6 +134,7 @@ class GroupDeviance:
             units = slice(*np.searchsorted(mom.type, [types.start, types.stop]))
             self._add_determinants(at, types, units, out)
             self._add_effects(at, units, out)
+        # Blocks beside the diagonal were added on one side of it only, twice.
         return 0.5 * (out + out.T)
 
     # ------------------------------------------------------------------------- value and gradient
@@ -213,9 +205,7 @@ class GroupDeviance:
             X = P.reshape(-1, p * p).T @ M[own].reshape(-1, p * p)
             out[W, W] += self._fold_twice(X.reshape((p,) * 4).transpose(3, 0, 1, 2))
             out[mu, mu] += 2.0 * np.tensordot(n[own], P, 1)
-            cross = self._fold(2.0 * np.einsum("rlj,ri->lij", P, F[own]))
-            out[mu, W] += cross
-            out[W, mu] += cross.T
+            out[mu, W] += self._fold(4.0 * np.einsum("rlj,ri->lij", P, F[own]))
 
     def _add_determinants(self, at: _Point, types: slice, units: slice, out: np.ndarray) -> None:
         """What log|I + A Between| gives, and u where only Between moves."""
@@ -234,9 +224,7 @@ class GroupDeviance:
         flat = KdA.transpose(1, 0, 3, 2).reshape(dA.shape[1], -1)
         out[W, W] -= weighted.transpose(1, 0, 2, 3).reshape(dA.shape[1], -1) @ flat.T
         turned = (count[:, None, None] * G)[:, None] @ dA @ G.transpose(0, 2, 1)[:, None]
-        cross = self._fold(turned.sum(axis=0))
-        out[W, B] += cross
-        out[B, W] += cross.T
+        out[W, B] += 2.0 * self._fold(turned.sum(axis=0))
 
     def _moved_types(self, P: np.ndarray, types: slice) -> np.ndarray:
         """Derivatives of A by the elements of each Within, shape (types, C m, p, p)."""
@@ -272,9 +260,7 @@ class GroupDeviance:
         left = (weight * v).reshape(-1, v.shape[2]).T
         V = slice(0, B.start)
         out[V, V] -= 2.0 * left @ (at.K[kind] @ v).reshape(left.shape[1], -1)
-        cross = 2.0 * left @ (at.G[kind].swapaxes(1, 2) @ w).reshape(left.shape[1], -1)
-        out[V, B] += cross
-        out[B, V] += cross.T
+        out[V, B] += 4.0 * left @ (at.G[kind].swapaxes(1, 2) @ w).reshape(left.shape[1], -1)
 
     def _triangle(self, c: int) -> slice:
         start = self.moments.cells * self.moments.p + c * self.m
@@ -292,47 +278,28 @@ class GroupDeviance:
 
     # ------------------------------------------------------------------------------ what may be
 
-    def _between_possible(self, at: _Point) -> bool:
-        """Whether the covariance matrix of every cluster is positive definite, if Within is."""
-        if np.linalg.eigvalsh(at.between)[0] >= 0:
+    def _is_possible(self, theta: np.ndarray) -> bool:
+        """Whether the covariance matrix of every cluster is positive definite.
+
+        That of the means of its classes is D + Z Between Z', D with blocks Within_rr / n_jr. With
+        Between = R s R', s of ones and minus ones, Sylvester's law of inertia says that all its
+        eigenvalues are positive where s + R'A_j R has as many negative ones as D and s together.
+        """
+        mom, (_, within, between) = self.moments, self.unpack(theta)
+        ordinary = np.linalg.eigvalsh(within)[:, 0].min() > 0
+        values, vectors = np.linalg.eigh(between)
+        if ordinary and values[0] >= 0:
             return True
-        seen = (self.by_type @ self.moments.observed.astype(float) > 0)[..., None]
-        identity = np.eye(self.moments.p)
-        try:
-            half = np.linalg.cholesky(np.where(seen, at.A, identity)) * seen
-            np.linalg.cholesky(identity + half.swapaxes(1, 2) @ at.between @ half)
-        except np.linalg.LinAlgError:
-            return False
-        return True
-
-    def _types_possible(self, within: np.ndarray, between: np.ndarray) -> bool:
-        """The same for any Within, a type of cluster at a time."""
-        ends = self.by_type.indptr
-        return all(
-            self._type_possible(self.by_type.indices[a:b], self.by_type.data[a:b], within, between)
-            for a, b in pairwise(ends)
-        )
-
-    def _type_possible(self, classes, n, within: np.ndarray, between: np.ndarray) -> bool:
-        """One type, with the means of its classes for their rows."""
-        seen = [np.flatnonzero(self.moments.observed[r]) for r in classes]
-        cells = self.moments.cell[classes]
-        blocks = [within[c][np.ix_(at, at)] for c, at in zip(cells, seen, strict=True)]
-        # Differences of rows of one class have covariance matrix 2 Within.
-        if any(m > 1 and np.linalg.eigvalsh(W)[0] <= 0 for m, W in zip(n, blocks, strict=True)):
-            return False
-        V = between[np.ix_(np.concatenate(seen), np.concatenate(seen))].copy()
-        start = 0
-        for m, W in zip(n, blocks, strict=True):
-            stop = start + len(W)
-            V[start:stop, start:stop] += W / m
-            start = stop
-        return bool(np.linalg.eigvalsh(V)[0] > 0)
-
-
-def _sparse(values: np.ndarray, rows: np.ndarray, cols: np.ndarray, shape: tuple):
-    """Sparse matrix whose rows are sums over some of its columns."""
-    return sparse.csr_array((values, (rows, cols)), shape=shape)
+        negative = np.zeros(len(mom.rows), int)
+        if not ordinary:
+            blocks = padded(within[mom.cell], mom.observed)
+            negative = (np.linalg.eigvalsh(blocks) <= 0).sum(axis=1)
+            # Differences of rows of one class have covariance matrix 2 Within.
+            if negative[mom.klass[mom.n > 1]].any():
+                return False
+        R, s = vectors * np.sqrt(np.abs(values)), np.where(values < 0, -1.0, 1.0)
+        found = (np.linalg.eigvalsh(np.diag(s) + R.T @ self._point(theta).A @ R) < 0).sum(axis=1)
+        return bool((found == (s < 0).sum() + self.by_type.astype(bool) @ negative).all())
 
 
 class MultigroupDeviance:

@@ -26,6 +26,8 @@ from mlteach.errors import ModelError
 from mlteach.multigroup.result import MultigroupResult
 from mlteach.multigroup.two_level_normal import TwoLevelNormal
 
+EFFECTS = ("within", "between", "contextual")
+
 
 @dataclass(frozen=True, repr=False)
 class LatentRegression:
@@ -39,8 +41,8 @@ class LatentRegression:
         ``between`` is NaN for predictors without variance between clusters, which have no latent
         means to regress on, and for all where those of the others are collinear. Both are if the
         model did not converge.
-    cov : ndarray, shape (2 k, 2 k)
-        Covariance matrix of ``within``, then ``between``.
+    cov : ndarray, shape (3 k, 3 k)
+        Covariance matrix of ``within``, then ``between``, then ``contextual``.
     reliability : ndarray, shape (k,)
         Share of the true variance in the variance of the observed cluster means,
         ``b / (b + w / n_j)``, averaged over clusters; NaN where b is not positive.
@@ -55,7 +57,7 @@ class LatentRegression:
     def __repr__(self) -> str:
         columns = {
             f"{level}{end}": values
-            for level in ("within", "between", "contextual")
+            for level in EFFECTS
             for end, values in (("", getattr(self, level)), ("_se", self.se[level]))
         }
         outcome, *names = self.model.names
@@ -70,10 +72,7 @@ class LatentRegression:
     @property
     def se(self) -> dict[str, np.ndarray]:
         """Standard errors of within, between and contextual, each of shape (k,)."""
-        k = len(self.within)
-        ww, wb, bb = self.cov[:k, :k], self.cov[:k, k:], self.cov[k:, k:]
-        covs = {"within": ww, "between": bb, "contextual": ww + bb - wb - wb.T}
-        return {name: np.sqrt(np.diag(cov)) for name, cov in covs.items()}
+        return dict(zip(EFFECTS, np.sqrt(np.diag(self.cov)).reshape(3, -1), strict=True))
 
 
 def regress_first(model: TwoLevelNormal) -> LatentRegression:
@@ -93,18 +92,14 @@ def regress_first(model: TwoLevelNormal) -> LatentRegression:
     Ludtke, Marsh, Robitzsch, Trautwein, Asparouhov & Muthen (2008), Psychological Methods 13(3),
     doi:10.1037/a0012869.
     """
-    within, by_within = _regression(model.within)
-    between, by_between = _regression(model.between)
-    m = by_within.shape[1]
-    jacobian = np.zeros((2 * len(within), 2 * m))
-    jacobian[: len(within), :m], jacobian[len(within) :, m:] = by_within, by_between
+    effects, cov = _effects(model.within, model.between, model.cov_within_between)
     # Where the search stopped short there is no estimate: the likelihood may have no maximum.
     known = 1.0 if model.optimizer.converged else np.nan
     return LatentRegression(
         model=model,
-        within=known * within,
-        between=known * between,
-        cov=known * (jacobian @ model.cov_within_between @ jacobian.T),
+        within=known * effects[0],
+        between=known * effects[1],
+        cov=known * cov,
         reliability=known * _reliability(model),
     )
 
@@ -185,29 +180,31 @@ def _chosen(fit: MultigroupResult, outcome: str, predictors: Sequence[str] | Non
 
 
 def _group_regression(fit: MultigroupResult, group, names: list[str], level: float) -> pd.DataFrame:
-    rows, cols = np.tril_indices(len(names))
-    pairs = [
-        tuple(sorted((names[r], names[c]), key=fit.variables.index))
-        for r, c in zip(rows, cols, strict=True)
+    pairs = [(a, b) for k, a in enumerate(names) for b in names[: k + 1]]
+    at = [
+        fit.elements[kind, *sorted(pair, key=fit.variables.index), None, group][1]
+        for kind in EFFECTS[:2]
+        for pair in pairs
     ]
-    at = {
-        kind: [fit.elements[kind, *pair, None, group][1] for pair in pairs]
-        for kind in ("within", "between")
-    }
-    within, by_within = _regression(fit.within[group].loc[names, names].to_numpy())
-    between, by_between = _regression(fit.between[group].loc[names, names].to_numpy())
-    jacobian = np.zeros((2 * len(within), fit.n_parameters))
-    jacobian[: len(within), at["within"]] = by_within
-    jacobian[len(within) :, at["between"]] += by_between
-    jacobian = np.vstack([jacobian, jacobian[len(within) :] - jacobian[: len(within)]])
-    used = np.unique([*at["within"], *at["between"]])
-    cov = fit.cov_params().to_numpy()[np.ix_(used, used)]
-    estimate = np.concatenate([within, between, between - within])
-    index = pd.MultiIndex.from_product([["within", "between", "contextual"], names[1:]])
-    J = jacobian[:, used]
-    return (
-        z_table(estimate, J @ cov @ J.T, index, level).drop(columns="df").rename(columns={"t": "z"})
+    within, between = (
+        part[group].loc[names, names].to_numpy() for part in (fit.within, fit.between)
     )
+    effects, cov = _effects(within, between, fit.cov[np.ix_(at, at)])
+    index = pd.MultiIndex.from_product([EFFECTS, names[1:]])
+    table = z_table(effects.ravel(), cov, index, level)
+    return table.drop(columns="df").rename(columns={"t": "z"})
+
+
+def _effects(
+    within: np.ndarray, between: np.ndarray, cov: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Within, between and contextual coefficients (3, k) and their covariance matrix (3 k, 3 k).
+
+    ``cov`` is that of the lower triangles of both matrices, shape (2 m, 2 m).
+    """
+    (w, by_w), (b, by_b) = _regression(within), _regression(between)
+    jacobian = np.block([[by_w, np.zeros_like(by_w)], [np.zeros_like(by_b), by_b], [-by_w, by_b]])
+    return np.stack([w, b, b - w]), jacobian @ cov @ jacobian.T
 
 
 def _reliability(model: TwoLevelNormal) -> np.ndarray:

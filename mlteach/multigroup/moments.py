@@ -81,9 +81,8 @@ def group_moments(Y: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> GroupM
         Cell of each row, 0 ... C - 1.
     """
     here = ~np.isnan(Y)
-    masks, pattern = patterns_of(here)
-    kinds, klass = numbered(cells * len(masks) + pattern)
-    cell, observed, R = kinds // len(masks), masks[kinds % len(masks)], len(kinds)
+    cell, observed, klass = classes(here, cells)
+    R = len(cell)
     pairs, at = numbered(codes * R + klass)
     n = np.bincount(at).astype(float)
     filled = np.where(here, Y, 0.0)
@@ -92,6 +91,13 @@ def group_moments(Y: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> GroupM
     units = _units(pairs // R, pairs % R, n, sums)
     rows = np.bincount(klass, minlength=R).astype(float)
     return GroupMoments(cell, observed, rows, scatters(deviation, klass, R), *units)
+
+
+def classes(here: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cell (R,) and observed variables (R, p) of each class, and the class of each row (N,)."""
+    masks, pattern = patterns_of(here)
+    kinds, klass = numbered(cells * len(masks) + pattern)
+    return kinds // len(masks), masks[kinds % len(masks)], klass
 
 
 def scatters(deviation: np.ndarray, klass: np.ndarray, R: int) -> np.ndarray:

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.core.patterns import block_inverses
 from mlteach.multigroup.design import MultigroupData
 from mlteach.multigroup.model import MultigroupModel
+from mlteach.multigroup.moments import classes
 from mlteach.multigroup.search import MultigroupFit
 
 
@@ -64,14 +66,8 @@ def group_scores(
         Means cell by cell, lower triangle of Within cell by cell, that of Between.
     """
     C, p = mu.shape
-    J = int(codes.max()) + 1
-    here = ~np.isnan(Y)
-    P = precisions(here, cells, within)
-    d = np.where(here, Y - mu[cells], 0.0)
-    A = sums(P, codes, J)
-    G = np.linalg.inv(np.eye(p) + A @ between)
-    g = (G @ sums(times(P, d), codes, J)[..., None])[..., 0]
-    left = times(P, d - (g @ between)[codes])
+    P, d, A, G, g = given_the_rows(Y, codes, cells, mu, within, between)
+    J, left = len(A), times(P, d - (g @ between)[codes])
     expected = left[:, :, None] * left[:, None] + P @ (between @ G)[codes] @ P
     at = codes * C + cells
     by_mu = sums(left, at, J * C).reshape(J, C * p)
@@ -83,14 +79,22 @@ def group_scores(
     return np.hstack([by_mu, matrices.reshape(J, -1)])
 
 
-def precisions(here: np.ndarray, cells: np.ndarray, within: np.ndarray) -> np.ndarray:
-    """P of each row, shape (N, p, p), inverted once for each cell and pattern."""
-    kinds, kind = np.unique(np.column_stack([cells, here]), axis=0, return_inverse=True)
-    P = np.zeros((len(kinds), *within.shape[1:]))
-    for out, (cell, *observed) in zip(P, kinds, strict=True):
-        block = np.ix_(*(np.flatnonzero(observed),) * 2)
-        out[block] = np.linalg.inv(within[cell][block])
-    return P[kind.ravel()]
+def given_the_rows(
+    Y: np.ndarray,
+    codes: np.ndarray,
+    cells: np.ndarray,
+    mu: np.ndarray,
+    within: np.ndarray,
+    between: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """P and d of each row, A, G and g = G b of each cluster; its effects are u = Between g."""
+    here = ~np.isnan(Y)
+    cell, observed, klass = classes(here, cells)
+    P = block_inverses(within[cell], observed)[klass]
+    d, J = np.where(here, Y - mu[cells], 0.0), int(codes.max()) + 1
+    A = sums(P, codes, J)
+    G = np.linalg.inv(np.eye(len(between)) + A @ between)
+    return P, d, A, G, times(G, sums(times(P, d), codes, J))
 
 
 def times(P: np.ndarray, d: np.ndarray) -> np.ndarray:

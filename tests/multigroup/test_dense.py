@@ -157,7 +157,7 @@ def test_value_of_a_group(p, missing, C, indefinite):
     for _ in range(3):
         rows = one_group(rng, p, J=12, C=C, missing=missing)
         truth = parameters(rng, p, C, indefinite)
-        ours = GroupDeviance(group_moments(*rows)).value(packed(*truth))
+        ours = GroupDeviance(group_moments(*rows)).value_and_gradient(packed(*truth))[0]
         assert np.isclose(ours, by_cluster(*rows, *truth), rtol=DENSE)
         assert np.isclose(ours, by_wide_row(*rows, *truth), rtol=DENSE)
 
@@ -171,7 +171,7 @@ def test_value_on_balanced_data_from_the_wide_moments(p, n):
         rows = tuple(part[1:] for part in rows)
         rows = (rows[0], rows[1] - rows[1].min(), rows[2])
     truth = parameters(rng, p, 1)
-    ours = GroupDeviance(group_moments(*rows)).value(packed(*truth))
+    ours = GroupDeviance(group_moments(*rows)).value_and_gradient(packed(*truth))[0]
     assert np.isclose(ours, by_moments(*rows, *truth), rtol=DENSE)
 
 
@@ -186,7 +186,7 @@ def test_each_pattern_of_missing_values_alone(p):
         first = np.r_[True, np.diff(codes) > 0] | (codes == 1)
         Y = np.where(first[:, None] & np.array(pattern), np.nan, Y)
         truth = parameters(rng, p, 1)
-        ours = GroupDeviance(group_moments(Y, codes, cells)).value(packed(*truth))
+        ours = GroupDeviance(group_moments(Y, codes, cells)).value_and_gradient(packed(*truth))[0]
         assert np.isclose(ours, by_cluster(Y, codes, cells, *truth), rtol=DENSE)
 
 
@@ -198,12 +198,13 @@ def test_impossible_matrices_have_no_likelihood():
     for share, possible in ((0.98, True), (1.02, False)):
         # The largest cluster's covariance matrix is singular at -Within / n; complete rows only.
         n = np.bincount(rows[1][~np.isnan(rows[0]).any(axis=1)]).max()
-        value = deviance.value(packed(mu, within, -share * within[0] / n))
+        theta = packed(mu, within, -share * within[0] / n)
+        value, _ = deviance.value_and_gradient(theta)
         complete = [part[~np.isnan(rows[0]).any(axis=1)] for part in rows]
         alone = GroupDeviance(group_moments(complete[0], pd.factorize(complete[1])[0], complete[2]))
-        assert np.isfinite(alone.value(packed(mu, within, -share * within[0] / n))) == possible
+        assert np.isfinite(alone.value_and_gradient(theta)[0]) == possible
         assert possible or value == np.inf
-    assert deviance.value(packed(mu, -within, within[0])) == np.inf
+    assert deviance.value_and_gradient(packed(mu, -within, within[0]))[0] == np.inf
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -217,7 +218,7 @@ def test_within_of_a_position_may_be_indefinite(p, missing):
         mu, within, between = parameters(rng, p, 3)
         within[1] = within[1] - rng.uniform(0, 2) * between
         deviance = GroupDeviance(group_moments(*rows))
-        ours = deviance.value(packed(mu, within, between))
+        ours = deviance.value_and_gradient(packed(mu, within, between))[0]
         everyone = [normal_matrix(*rows, j, within, between) for j in range(6)]
         possible.append(min(np.linalg.eigvalsh(V)[0] for V in everyone) > 0)
         assert np.isfinite(ours) == possible[-1]
@@ -225,7 +226,7 @@ def test_within_of_a_position_may_be_indefinite(p, missing):
             assert np.isclose(ours, by_cluster(*rows, mu, within, between), rtol=DENSE)
             theta = packed(mu, within, between)
             expected = dense_gradient(rows, theta, 3)
-            away = np.abs(deviance.gradient(theta) - expected).max()
+            away = np.abs(deviance.value_and_gradient(theta)[1] - expected).max()
             assert away < DENSE * np.abs(expected).max()
     assert {True, False} == set(possible)
 

@@ -80,7 +80,7 @@ def test_delta_method_numerically():
                 parts[level][r, c] += step
                 parts[level][c, r] = parts[level][r, c]
                 moved = regress_first(model(*parts))
-                effects.append(np.concatenate([moved.within, moved.between]))
+                effects.append(np.concatenate([moved.within, moved.between, moved.contextual]))
             columns.append((effects[0] - effects[1]) / 2e-6)
     jacobian = np.array(columns).T
     assert np.allclose(fit.cov, jacobian @ jacobian.T, rtol=1e-6, atol=1e-8)

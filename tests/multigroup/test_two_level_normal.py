@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlteach as mt
-from mlteach.multigroup.two_level_normal import TwoLevelDeviance, fit_two_level_normal, size_moments
+from mlteach.multigroup.two_level_normal import TwoLevelDeviance, fit_two_level_normal
 from tests.places import REFERENCE
 
 CASES = json.loads((REFERENCE / "lavaan.json").read_text())["cases"]
@@ -30,7 +30,7 @@ def problem(seed=0, J=12, p=3):
     codes = np.repeat(np.arange(J), rng.integers(1, 6, J))
     Y = rng.normal(size=(J, p))[codes] + rng.normal(size=(len(codes), p)) @ rng.normal(size=(p, p))
     W = np.column_stack([np.ones(J), rng.normal(size=J)])
-    deviance = TwoLevelDeviance(size_moments(Y, W, codes))
+    deviance = TwoLevelDeviance(Y, W, codes)
     root = rng.normal(size=(2, p, p))
     within, between = root @ root.transpose(0, 2, 1) + 0.3 * np.eye(p)
     theta = deviance.pack(rng.normal(size=(p, 2)), within, between)

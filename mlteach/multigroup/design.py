@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mlteach.core.columns import check_labels, cluster_codes, names_of, table_with
+from mlteach.core.columns import check_labels, cluster_codes, cluster_means, names_of, table_with
+from mlteach.core.linalg import dependent_columns
 from mlteach.core.long_table import group_of_clusters, numeric_values
 from mlteach.core.notes import left_out_note
-from mlteach.core.patterns import patterns_of
-from mlteach.errors import DataError, DataWarning, ModelError, warn
+from mlteach.core.patterns import numbered, patterns_of
+from mlteach.errors import DataError, DataWarning, shown, warn
 
 # Differences of standardised values that are rounding, and a share of variance that is.
 ROUNDING, COLLINEAR = 1e-9, 1e-10
@@ -124,32 +125,31 @@ def multigroup_data(
     DataError
         Names the column, the clusters or the rows.
     """
-    variables = _names(variables)
-    others = [cluster, *(name for name in (group, position) if name is not None)]
-    data = table_with(data, [*variables, *others], "the multigroup model")
-    twice = [name for name in (*variables, *others) if (*variables, *others).count(name) > 1]
-    if twice:
-        raise ModelError(f"Column '{twice[0]}' has two roles in the model; it can have one.")
-    for name in others:
-        check_labels(data[name], name)
-    columns = list(numeric_values(data, variables).T)
-    table, columns, notes = _rows_that_count(data[others], columns, variables)
-    Y, offset, scale = _standardised(columns, variables)
-    of_group, groups = (np.zeros(len(Y), int), (ALL,)) if group is None else _factor(table[group])
-    cells, positions = (
-        (np.zeros(len(Y), int), ()) if position is None else _factor(table[position], in_order=True)
-    )
+    ids = [cluster, *(name for name in (group, position) if name is not None)]
+    variables, data = open_table(variables, data, ids, "the multigroup model")
+    table, Y, notes = _rows_that_count(data[ids], numeric_values(data, variables), variables)
+    offset, scale = _units(Y, variables)
+    Y = (Y - offset) / scale
+    of_group = cells = np.zeros(len(Y), int)
+    groups, positions = (ALL,), ()
+    if group is not None:
+        of_group, labels = pd.factorize(table[group], sort=True)
+        groups = tuple(labels.tolist())
+    if position is not None:
+        cells, positions = position_codes(table[position])
     codes, labels = cluster_codes(table[cluster], cluster)
     of_cluster = group_of_clusters(codes, labels, of_group, cluster, group)
     if position is not None:
-        _check_positions(codes, labels, cells, positions, cluster, position)
+        refuse_twice(table, codes, cells, cluster, position)
+        if len(positions) < 2:
+            raise DataError(f"Column '{position}' has one value only; positions need two or more.")
     parts = []
     for k in range(len(groups)):
         at, own = np.flatnonzero(of_group == k), np.flatnonzero(of_cluster == k)
         number = np.searchsorted(own, codes[at])
         parts.append(GroupRows(Y[at], number, cells[at], labels[own], table.index[at]))
     result = MultigroupData(
-        variables, cluster, group, position, groups, positions, offset, scale,
+        tuple(variables), cluster, group, position, groups, positions, offset, scale,
         tuple(parts), tuple(notes),
     )  # fmt: skip
     for part, name in zip(parts, groups, strict=True):
@@ -160,24 +160,36 @@ def multigroup_data(
 # ------------------------------------------------------------------------------------------ columns
 
 
-def _names(variables: Sequence[str]) -> tuple:
-    variables = tuple(names_of(variables, "variables"))
+def open_table(
+    variables: str | Sequence[str], data: object, ids: Sequence[str], where: str
+) -> tuple[list[str], pd.DataFrame]:
+    """Names of the variables, and the table, which has them and the columns that say who is where.
+
+    Raises
+    ------
+    DataError
+    """
+    variables = names_of(variables, "variables")
     if not variables:
-        raise ModelError("variables= is empty; name at least one column.")
-    return variables
+        raise DataError(f"{where} needs at least one variable: name a column.")
+    columns = [*variables, *ids]
+    data = table_with(data, columns, where)
+    twice = [name for name in columns if columns.count(name) > 1]
+    if twice:
+        raise DataError(f"Column '{twice[0]}' has two roles in {where}; it can have one.")
+    for name in ids:
+        check_labels(data[name], name)
+    return variables, data
 
 
-def _rows_that_count(ids: pd.DataFrame, columns: list, variables: tuple):
-    """Ids and columns of the rows that have an id and a value, and notes on the rest."""
-    missing = [np.isnan(y) for y in columns]
-    empty = np.logical_and.reduce(missing)
-    no_id = {name: ids[name].isna().to_numpy() for name in ids}
-    unknown = np.logical_or.reduce(list(no_id.values()))
+def _rows_that_count(ids: pd.DataFrame, Y: np.ndarray, variables: Sequence[str]) -> tuple:
+    """Ids and values of the rows that have an id and a value, and notes on the rest."""
+    missing, no_id = np.isnan(Y), ids.isna()
+    empty, unknown = missing.all(axis=1), no_id.any(axis=1).to_numpy()
     keep = ~(empty | unknown)
     notes = []
     if unknown.any():
-        counts = {name: int(mask.sum()) for name, mask in no_id.items()}
-        notes.append(left_out_note(int(unknown.sum()), len(ids), counts))
+        notes.append(left_out_note(int(unknown.sum()), len(ids), no_id.sum().to_dict()))
         warn(notes[0], DataWarning)
     if empty.any():
         notes.append(
@@ -185,63 +197,64 @@ def _rows_that_count(ids: pd.DataFrame, columns: list, variables: tuple):
         )
     if not keep.any():
         raise DataError("No row has a value of a variable, a cluster and a group.")
-    counts = [f"{name} ({m[keep].sum()})" for name, m in zip(variables, missing, strict=True)]
-    counts = [text for text in counts if not text.endswith("(0)")]
-    if counts:
+    missing = missing[keep]
+    counts = zip(variables, missing.sum(axis=0), strict=True)
+    if missing.any():
+        lacking = ", ".join(f"{name} ({count})" for name, count in counts if count)
         notes.append(
-            f"Missing values in the rows that count: {', '.join(counts)}. They are taken as "
+            f"Missing values in the rows that count: {lacking}. They are taken as "
             "missing at random (full information maximum likelihood)."
         )
-        patterns = len(patterns_of(~np.column_stack(missing)[keep])[0])
+        patterns = len(patterns_of(~missing)[0])
         if patterns > MANY_PATTERNS:
             notes.append(f"The rows have {patterns:,} patterns of missing values.")
-    if keep.all():
-        return ids, columns, notes
-    return ids[keep], [y[keep] for y in columns], notes
+    return ids[keep], Y[keep], notes
 
 
-def _standardised(columns: list, variables: tuple) -> tuple[np.ndarray, ...]:
-    """Columns with mean 0 and standard deviation 1 (N, p), and what their units were."""
-    offset, scale = np.empty(len(columns)), np.empty(len(columns))
-    for v, y in enumerate(columns):
-        here = y if np.isfinite(y.sum()) else y[~np.isnan(y)]
-        if not len(here):
-            raise DataError(
-                f"Variable '{variables[v]}' has no value at all. Leave it out of the model."
-            )
-        offset[v], scale[v] = here.mean(), here.std() or 1.0
-    return (np.column_stack(columns) - offset) / scale, offset, scale
+def _units(Y: np.ndarray, variables: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column; 1 where nothing varies."""
+    for name, y in zip(variables, Y.T, strict=True):
+        if np.isnan(y).all():
+            raise DataError(f"Variable '{name}' has no value at all. Leave it out of the model.")
+    scale = np.nanstd(Y, axis=0)
+    return np.nanmean(Y, axis=0), np.where(scale > 0, scale, 1.0)
 
 
-def _factor(values: pd.Series, *, in_order: bool = False) -> tuple[np.ndarray, tuple]:
-    """Codes and labels; sorted, or words in their order of appearance (pre, post)."""
-    words = in_order and not pd.api.types.is_numeric_dtype(values.dtype)
-    ordered = isinstance(values.dtype, pd.CategoricalDtype)
-    codes, labels = pd.factorize(values, sort=not words or ordered)
+def position_codes(values: pd.Series) -> tuple[np.ndarray, tuple]:
+    """Codes and labels: numbers sorted, categories in order, words as they appear (pre, post)."""
+    numeric = pd.api.types.is_numeric_dtype(values.dtype)
+    ordered = numeric or isinstance(values.dtype, pd.CategoricalDtype)
+    codes, labels = pd.factorize(values, sort=ordered)
     return codes, tuple(labels.tolist())
+
+
+def refuse_twice(
+    data: pd.DataFrame, codes: np.ndarray, cells: np.ndarray, cluster: str, position: str
+) -> None:
+    """Refuse two rows of a cluster at one position.
+
+    Raises
+    ------
+    DataError
+        Names the first.
+    """
+    twice = pd.DataFrame({"cluster": codes, "cell": cells}).duplicated().to_numpy()
+    if twice.any():
+        row = data[twice].iloc[0]
+        raise DataError(
+            f"{twice.sum()} row(s) repeat a {position} of their {cluster}; the first is "
+            f"{position} {shown(row[position])} of {cluster} {shown(row[cluster])} (row "
+            f"{data.index[twice][0]}). A member stands in one row."
+        )
 
 
 # ----------------------------------------------------------------------------------- the structure
 
 
-def _check_positions(codes, labels, cells, positions, cluster: str, position: str) -> None:
-    seen, count = np.unique(codes * len(positions) + cells, return_counts=True)
-    if (count > 1).any():
-        at = int(seen[count > 1][0])
-        where = labels.tolist()[at // len(positions)]
-        raise DataError(
-            f"Cluster {where!r} of '{cluster}' has {count.max()} rows at {position} ="
-            f" {positions[at % len(positions)]!r}; a position is taken once a cluster."
-        )
-    if len(positions) < 2:
-        raise DataError(f"Column '{position}' has one value only; positions need two or more.")
-
-
 def _check_group(data: MultigroupData, part: GroupRows, where: str) -> None:
     """Refuse data that cannot tell Within from Between, or one variable from others."""
     Y, codes, cells, labels, _ = part
-    J = len(labels)
-    if J < 2:
+    if len(labels) < 2:
         raise DataError(
             f"There is one cluster only{where} ({labels.tolist()[0]!r}): a variance between "
             "clusters needs at least two."
@@ -255,7 +268,7 @@ def _check_group(data: MultigroupData, part: GroupRows, where: str) -> None:
             raise DataError(f"Variable '{name}' is constant{where}: it has no variance.")
         if data.positions:
             _check_at_positions(name, values, own, data, where)
-        _check_separable(name, values, codes[here[:, v]], J, where, bool(data.positions))
+        _check_separable(name, values, codes[here[:, v]], where, bool(data.positions))
     for a in range(len(data.variables)):
         for b in range(a):
             if not (here[:, a] & here[:, b]).any():
@@ -278,8 +291,9 @@ def _check_at_positions(name, values, cells, data: MultigroupData, where: str) -
             )
 
 
-def _check_separable(name, values, codes, J: int, where: str, by_position: bool) -> None:
-    n = np.bincount(codes, minlength=J)
+def _check_separable(name, values, codes, where: str, by_position: bool) -> None:
+    _, codes = numbered(codes)
+    n = np.bincount(codes)
     if n.max() < 2:
         raise DataError(
             f"No cluster{where} has two values of '{name}': the variances within and between "
@@ -287,9 +301,8 @@ def _check_separable(name, values, codes, J: int, where: str, by_position: bool)
         )
     if by_position:
         return
-    means = (np.bincount(codes, values, J) / np.maximum(n, 1))[n > 0]
-    of_cluster = np.cumsum(n > 0) - 1
-    if np.abs(values - means[of_cluster[codes]]).max() <= ROUNDING:
+    means = np.bincount(codes, values) / n
+    if np.abs(values - means[codes]).max() <= ROUNDING:
         raise DataError(
             f"Variable '{name}' does not vary within clusters{where}: it belongs to the cluster "
             "and has no variance within."
@@ -299,7 +312,7 @@ def _check_separable(name, values, codes, J: int, where: str, by_position: bool)
             f"Variable '{name}' is observed in one cluster only{where}: its variance between "
             "clusters is unknown."
         )
-    if means.max() - means.min() <= ROUNDING:
+    if np.ptp(means) <= ROUNDING:
         raise DataError(
             f"Variable '{name}' has the same mean in every cluster{where}: it was centred within "
             "clusters and has no part between. Take the variable as it was."
@@ -309,18 +322,17 @@ def _check_separable(name, values, codes, J: int, where: str, by_position: bool)
 def _check_collinear(Y: np.ndarray, codes: np.ndarray, variables: tuple, where: str) -> None:
     """Refuse a variable that is a combination of others inside clusters (or positions)."""
     rows = ~np.isnan(Y).any(axis=1)
-    Y, codes = Y[rows], codes[rows]
-    n = np.maximum(np.bincount(codes), 1)
-    means = np.stack([np.bincount(codes, y) / n for y in Y.T], axis=1)
-    deviation = Y - means[codes]
-    S = deviation.T @ deviation
-    if len(variables) < 2 or len(Y) - np.sum(n > 0) <= len(variables) or (np.diag(S) <= 0).any():
+    if rows.sum() <= len(variables):
         return
-    R = S / np.sqrt(np.outer(np.diag(S), np.diag(S)))
-    for v in range(1, len(variables)):
-        left = 1.0 - R[v, :v] @ np.linalg.lstsq(R[:v, :v], R[:v, v], rcond=None)[0]
-        if left < COLLINEAR:
-            raise DataError(
-                f"Variable '{variables[v]}' is a linear combination of "
-                f"{', '.join(map(repr, variables[:v]))} within clusters{where}. Leave it out."
-            )
+    Y, (_, codes) = Y[rows], numbered(codes[rows])
+    deviation = Y - cluster_means(Y, codes)[codes]
+    S = deviation.T @ deviation
+    if len(Y) - codes.max() - 1 <= len(variables) or (np.diag(S) <= 0).any():
+        return
+    dependent = dependent_columns(S / np.sqrt(np.outer(np.diag(S), np.diag(S))), COLLINEAR)
+    if dependent:
+        raise DataError(
+            f"Variable '{variables[dependent[0]]}' is a linear combination of "
+            f"{', '.join(map(repr, variables[: dependent[0]]))} within clusters{where}. "
+            "Leave it out."
+        )

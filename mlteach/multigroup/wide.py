@@ -21,19 +21,10 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.columns import (
-    as_table,
-    check_labels,
-    cluster_codes,
-    first_rows,
-    names_of,
-    table_with,
-)
+from mlteach.core.columns import as_table, cluster_codes, first_rows, names_of, table_with
 from mlteach.core.long_table import check_one_group, first_few, numeric_values
-from mlteach.errors import DataError, shown
-
-# The one group of a table without a column that says the group.
-ONE_GROUP = "all"
+from mlteach.errors import DataError
+from mlteach.multigroup.design import ALL, open_table, position_codes, refuse_twice
 
 # --------------------------------------------------------------------------------- long to wide
 
@@ -95,8 +86,7 @@ def to_wide(
     ----------
     Mehta & Neale (2005), Psychological Methods 10(3), doi:10.1037/1082-989X.10.3.259.
     """
-    variables = names_of(variables, "variables")
-    data = check_long(data, variables, cluster, group, position, "to_wide")
+    variables, data = check_long(data, variables, cluster, group, position, "to_wide")
     codes, clusters = cluster_codes(data[cluster], cluster, sort=False)
     members, positions = _members(data, codes, cluster, position)
     values = np.full((len(clusters), len(positions), len(variables)), np.nan)
@@ -105,8 +95,7 @@ def to_wide(
     index = pd.Index(clusters, name=cluster)
     wide = pd.DataFrame(values.reshape(len(clusters), -1), index=index, columns=columns)
     if group is not None:
-        first = first_rows(codes)
-        wide.insert(0, group, data[group].to_numpy()[first])
+        wide.insert(0, group, data[group].to_numpy()[first_rows(codes)])
     wide.attrs = {
         "variables": tuple(variables),
         "n": len(positions),
@@ -123,36 +112,22 @@ def _members(data, codes: np.ndarray, cluster: str, position: str | None) -> tup
     if position is None:
         number = pd.Series(codes).groupby(codes).cumcount().to_numpy()
         return number, list(range(1, number.max() + 2))
-    values = data[position]
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.cat.remove_unused_categories()
-        number, positions = values.cat.codes.to_numpy(), values.cat.categories
-    else:
-        number, positions = pd.factorize(values, sort=pd.api.types.is_numeric_dtype(values.dtype))
-    _refuse_twice(data, codes, number, cluster, position)
-    return number, [_plain(value) for value in positions]
-
-
-def _plain(value: object) -> object:
-    """A position as a reader writes it: 1 and not ``np.float64(1.0)``."""
-    value = value.item() if hasattr(value, "item") else value
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    number, positions = position_codes(data[position])
+    refuse_twice(data, codes, number, cluster, position)
+    # As a reader writes them: 1 and not 1.0.
+    return number, [int(v) if isinstance(v, float) and v.is_integer() else v for v in positions]
 
 
 def _columns(variables: Sequence[str], positions: Sequence, group: str | None) -> list[str]:
     """Names of the wide columns, member by member."""
     names = [f"{x}_{i}" for i in positions for x in variables]
-    taken = names if group is None else [*names, group]
-    if _clash(taken):
-        twice = next(name for name in taken if taken.count(name) > 1)
+    taken = pd.Index(names if group is None else [*names, group])
+    if taken.has_duplicates:
         raise DataError(
-            f"Two columns of the wide table would be called '{twice}'; rename a variable."
+            f"Two columns of the wide table would be called '{taken[taken.duplicated()][0]}'; "
+            "rename a variable."
         )
     return names
-
-
-def _clash(names: list[str]) -> bool:
-    return len(set(names)) < len(names)
 
 
 # --------------------------------------------------------------------------------- wide to long
@@ -267,36 +242,28 @@ def _positions_of(wide: pd.DataFrame, variables: Sequence[str], attrs: dict) -> 
 
 def check_long(
     data: pd.DataFrame,
-    variables: Sequence[str],
+    variables: str | Sequence[str],
     cluster: str,
     group: str | None,
     position: str | None,
     where: str,
-) -> pd.DataFrame:
-    """The long table as a DataFrame, refused if its columns cannot be spread out over clusters.
+) -> tuple[list[str], pd.DataFrame]:
+    """Names and long table, refused if its columns cannot be spread out over clusters.
 
     Raises
     ------
     DataError
     """
-    roles = [cluster, *(name for name in (group, position) if name is not None)]
-    if not variables:
-        raise DataError(f"{where} needs at least one variable.")
-    data = table_with(data, [*variables, *roles], where)
-    if _clash([*variables, *roles]):
-        raise DataError(
-            f"{where} needs different columns as variables, cluster, group and position; it got "
-            f"{', '.join(map(str, [*variables, *roles]))}."
-        )
+    ids = [cluster, *(name for name in (group, position) if name is not None)]
+    variables, data = open_table(variables, data, ids, where)
     if data.empty:
         raise DataError(f"{where}: the data have no rows.")
-    for name in roles:
-        check_labels(data[name], name)
+    for name in ids:
         _check_present(data[name], name)
     numeric_values(data, variables)
     if group is not None:
         check_one_group(data, cluster, group)
-    return data
+    return variables, data
 
 
 def _check_present(values: pd.Series, name: str) -> None:
@@ -309,25 +276,8 @@ def _check_present(values: pd.Series, name: str) -> None:
         )
 
 
-def _refuse_twice(data, codes, number, cluster: str, position: str) -> None:
-    twice = pd.DataFrame({"cluster": codes, "number": number}).duplicated().to_numpy()
-    if twice.any():
-        row = data[twice].iloc[0]
-        raise DataError(
-            f"{twice.sum()} row(s) repeat a {position} of their {cluster}; the first is "
-            f"{position} {shown(row[position])} of {cluster} {shown(row[cluster])} (row "
-            f"{data.index[twice][0]}). A member stands in one row."
-        )
-
-
-def cluster_sizes(ids: pd.Series) -> pd.Series:
-    """Rows of each cluster; a category may have clusters that only other groups have."""
-    sizes = ids.value_counts()
-    return sizes[sizes > 0]
-
-
 def by_group(data: pd.DataFrame, group: str | None) -> list[tuple[object, pd.DataFrame]]:
     """The only group of a table, or its groups, with their rows."""
     if group is None:
-        return [(ONE_GROUP, data)]
+        return [(ALL, data)]
     return [(name, data[data[group] == name]) for name in data[group].unique()]

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.columns import names_of
 from mlteach.errors import DataError, shown
-from mlteach.multigroup.wide import by_group, check_long, cluster_sizes, to_wide
+from mlteach.multigroup.wide import by_group, check_long, to_wide
 
 
 @dataclass(frozen=True)
@@ -80,27 +79,20 @@ def wide_moments(
     math_1    49.4     8.9
     math_2     8.9    51.2
     """
-    variables = names_of(variables, "variables")
-    data = check_long(data, variables, cluster, group, position, "wide_moments")
+    variables, data = check_long(data, variables, cluster, group, position, "wide_moments")
     moments = {}
     for name, rows in by_group(data, group):
         wide = to_wide(rows, variables, cluster=cluster, position=position)
         _check_balanced(wide, rows, variables, name, cluster)
-        values = wide.to_numpy()
-        mean = values.mean(axis=0)
-        deviation = values - mean
+        mean = wide.mean()
+        deviation = wide - mean
         cov = deviation.T @ deviation / len(wide)
-        moments[name] = WideMoments(
-            mean=pd.Series(mean, wide.columns),
-            cov=pd.DataFrame(cov, wide.columns, wide.columns),
-            g=len(wide),
-            n=wide.attrs["n"],
-        )
+        moments[name] = WideMoments(mean, cov, g=len(wide), n=wide.attrs["n"])
     return moments
 
 
 def _check_balanced(wide, rows, variables, name: object, cluster: str) -> None:
-    sizes = cluster_sizes(rows[cluster])
+    sizes = rows.groupby(cluster, observed=True, sort=False).size()
     if sizes.min() < wide.attrs["n"]:
         raise DataError(
             f"Group {shown(name)}: its clusters have {sizes.min()} to {sizes.max()} rows, and "

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.columns import names_of
-from mlteach.multigroup.wide import by_group, check_long, cluster_sizes
+from mlteach.multigroup.wide import by_group, check_long
 
 
 @checked
@@ -60,13 +59,12 @@ def wide_requirement(
     Public    2  61      122    90   False
     Catholic  2  67      134    70   False
     """
-    variables = names_of(variables, "variables")
-    data = check_long(data, variables, cluster, group, None, "wide_requirement")
+    variables, data = check_long(data, variables, cluster, group, None, "wide_requirement")
     rows = []
     for name, part in by_group(data, group):
-        n = cluster_sizes(part[cluster])
-        columns = len(variables) * int(n.max())
-        rows.append((name, len(variables), int(n.max()), columns, len(n), columns < len(n)))
+        sizes = part.groupby(cluster, observed=True, sort=False).size()
+        p, n, g = len(variables), int(sizes.max()), len(sizes)
+        rows.append((name, p, n, p * n, g, p * n < g))
     table = pd.DataFrame(rows, columns=["group", "p", "n", "columns", "rows", "enough"])
     table = table.set_index("group").rename_axis(group)
     table.attrs["notes"] = tuple(_requirement_note(row) for row in table.itertuples())

@@ -9,7 +9,7 @@ these numbers: not on the order of the batches, on their size, or on the process
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -64,6 +64,11 @@ class Batch:
     estimates: pd.DataFrame | None = None
     failures: Mapping[int, str] | None = None
 
+    @property
+    def keys(self) -> set[tuple]:
+        """Condition and number of each replication."""
+        return {(self.condition, k) for k in self.replications}
+
     def only(self, wanted: set[int]) -> Batch:
         """The part of a batch that has run with these replications."""
         kept = tuple(k for k in self.replications if k in wanted)
@@ -88,14 +93,11 @@ def replication_rng(
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def to_do(
-    plan: Plan, replications: int, done: Mapping[int | None, set[int]], size: int
-) -> list[Batch]:
-    """Batches of at most ``size`` replications that are not done yet."""
+def to_do(plan: Plan, replications: int, done: set[tuple], size: int) -> list[Batch]:
+    """Batches of at most ``size`` replications that are not among the ``keys`` that are done."""
     batches = []
     for condition in plan.conditions:
-        finished = done.get(condition, set())
-        left = [k for k in range(replications) if k not in finished]
+        left = [k for k in range(replications) if (condition, k) not in done]
         parts = (tuple(left[i : i + size]) for i in range(0, len(left), size))
         batches += [Batch(condition, part) for part in parts]
     return batches
@@ -160,13 +162,19 @@ def _replicate(draw, analyse, rng: np.random.Generator) -> pd.DataFrame:
 
 def where(plan: Plan, condition: int | None, k: int) -> str:
     """Which replication it was, and how to draw its data again."""
-    part, key = ("", f"{plan.seed}, {k}")
-    if condition is not None:
-        part, key = f" of condition {condition}", f"{key}, {condition}"
+    numbers = [plan.seed, k] if condition is None else [plan.seed, k, condition]
+    rng = f"replication_rng({', '.join(map(str, numbers))})"
+    settings = [f"{name}={value!r}" for name, value in plan.conditions[condition].items()]
     return (
-        f"This happened in replication {k}{part}; draw(mlteach.study.replication_rng({key})) draws "
-        "its data again."
+        f"This happened in replication {k}{of_condition(condition)}; "
+        f"draw({', '.join([rng, *settings])}) draws its data again, after `from {__name__} import "
+        "replication_rng`."
     )
+
+
+def of_condition(condition: int | None) -> str:
+    """Which condition, behind the number of a replication."""
+    return "" if condition is None else f" of condition {condition}"
 
 
 def _stack(tables: Mapping[int, pd.DataFrame]) -> pd.DataFrame | None:
@@ -212,8 +220,13 @@ def _check_table(table, first: pd.DataFrame, place: str) -> None:
             f"The table of analyse has more than one row {twice!r}: its index must name each "
             f"parameter once. {place}"
         )
-    if list(table.index.names) != list(first.index.names):
+    check_levels(table.index.names, first.index.names, place)
+
+
+def check_levels(names: Sequence, before: Sequence, place: str) -> None:
+    """The index of all tables must have the same names."""
+    if list(names) != list(before):
         raise ModelError(
-            f"The table of analyse has an index with the names {list(table.index.names)} here and "
-            f"{list(first.index.names)} in a replication before. {place}"
+            f"The table of analyse has an index with the names {list(names)} here and "
+            f"{list(before)} in a replication before. {place}"
         )

@@ -13,11 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import time
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.errors import ModelError
-from mlteach.study.batches import Batch, Plan, is_too_long, run_batch
+from mlteach.study.batches import Batch, Plan, is_too_long, of_condition, run_batch
 
 HEAD = "study.json"
 DRAFT = ".part"
@@ -39,12 +35,6 @@ SAME = 1e-6
 # Seconds after which a draft is no longer being written.
 STALE = 3600.0
 ABSENT = "\N{NULL}missing"
-# Damaged bytes end in whatever a reader of zip files and arrays trips over.
-DAMAGE = (
-    OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError,
-    MemoryError, OverflowError, SyntaxError, AssertionError, zipfile.BadZipFile, zlib.error,
-    struct.error, tokenize.TokenError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -86,25 +76,17 @@ class Store:
 
     def batches(self) -> Iterator[Batch]:
         """All batches of the folder, in the order of their names; each replication once."""
-        seen: dict[int | None, set[int]] = {}
+        seen: set[tuple] = set()
         for path in sorted(self.path.glob("*.npz")):
             batch = self._read(path)
-            known = seen.setdefault(batch.condition, set())
             # Two runs at once may have done the same work twice.
-            new = batch.only(set(batch.replications) - known)
-            known |= set(new.replications)
+            new = batch.only({k for c, k in batch.keys - seen})
+            seen |= new.keys
             if new.replications:
                 yield new
 
     def _read(self, path: Path) -> Batch:
-        try:
-            batch, mark = _from_file(path)
-            _check_accounts(batch)
-        except DAMAGE as error:
-            raise ModelError(
-                f"{path} is damaged, or no batch of a study ({type(error).__name__}: {error}). "
-                "Delete it, and its replications run again."
-            ) from error
+        batch, mark = _from_file(path)
         conditions = {None} if not self.head["conditions"] else {*map(int, self.head["conditions"])}
         # Batches of older versions bear no mark.
         if mark not in ("", _mark(self.head)) or batch.condition not in conditions:
@@ -125,11 +107,10 @@ class Store:
         for k, batch in first.values():
             new = run_batch(self.plan, Batch(batch.condition, (k,)))
             if not _agree(batch.only({k}), new):
-                where = "" if batch.condition is None else f" of condition {batch.condition}"
                 raise ModelError(
-                    f"Replication {k}{where} of the study in {self.path} gives another result now "
-                    "than when it was stored: draw, analyse or what they call has changed since. "
-                    "Use another folder, or the functions as they were."
+                    f"Replication {k}{of_condition(batch.condition)} of the study in {self.path} "
+                    "gives another result now than when it was stored: draw, analyse or what they "
+                    "call has changed since. Use another folder, or the functions as they were."
                 )
 
 
@@ -290,17 +271,35 @@ def _plain(values: pd.Index | pd.Series, name: str) -> np.ndarray:
 
 
 def _from_file(path: Path) -> tuple[Batch, str]:
-    """A batch as it was stored, and the mark of its study ("" if it has none)."""
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        condition = arrays["condition"].tolist()
-        failed = zip(arrays["failed"].tolist(), arrays["failures"].tolist(), strict=True)
-        batch = Batch(
-            condition[0] if condition else None,
-            tuple(arrays["replications"].tolist()),
-            _table(arrays) if "columns" in arrays else None,
-            dict(failed),
-        )
-        return batch, str(arrays["study"]) if "study" in arrays else ""
+    """A batch as it was stored, and the mark of its study ("" if it has none).
+
+    Raises
+    ------
+    ModelError
+        If the file is none of ours, or damaged.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            batch = _to_batch(arrays)
+            mark = str(arrays["study"]) if "study" in arrays else ""
+        _check_accounts(batch)
+    except Exception as error:  # readers of zip files and arrays trip over bytes in many ways
+        raise ModelError(
+            f"{path} is damaged, or no batch of a study ({type(error).__name__}: {error}). "
+            "Take it away, and its replications run again."
+        ) from error
+    return batch, mark
+
+
+def _to_batch(arrays) -> Batch:
+    condition = arrays["condition"].tolist()
+    failed = zip(arrays["failed"].tolist(), arrays["failures"].tolist(), strict=True)
+    return Batch(
+        condition[0] if condition else None,
+        tuple(arrays["replications"].tolist()),
+        _table(arrays) if "columns" in arrays else None,
+        dict(failed),
+    )
 
 
 def _check_accounts(batch: Batch) -> None:

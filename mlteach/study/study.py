@@ -21,7 +21,15 @@ import pandas as pd
 from mlteach.core.arguments import checked, is_whole, whole
 from mlteach.core.progress import Progress
 from mlteach.errors import ModelError
-from mlteach.study.batches import Batch, Plan, plain_columns, replication_rng, to_do, where
+from mlteach.study.batches import (
+    Batch,
+    Plan,
+    check_levels,
+    plain_columns,
+    replication_rng,
+    to_do,
+    where,
+)
 from mlteach.study.store import open_store
 from mlteach.study.summary import in_order, summarise
 from mlteach.study.workers import check_cluster, run_batches
@@ -183,12 +191,13 @@ def run_study(
     stored = [] if store is None else _wanted(list(store.batches()), plan, replications)
     if stored:
         store.check_same_code(stored)
-    missing = to_do(plan, replications, _done(stored), _size(plan, replications, batch, workers))
+    total, done = len(plan.conditions) * replications, set().union(*(b.keys for b in stored))
+    size = batch or max(1, min(MOST_IN_A_BATCH, total // (4 * workers)))
+    missing = to_do(plan, replications, done, size)
     if store is not None and missing:
         store.prepare()
     ran = run_batches(plan, missing, workers=workers, client=client, limit=time_limit)
-    total, done = len(plan.conditions) * replications, sum(len(b.replications) for b in stored)
-    with Progress("study", total, done, progress) as bar, closing(ran):
+    with Progress("study", total, len(done), progress) as bar, closing(ran):
         for piece in ran:
             stored.append(piece if store is None else store.write(piece))
             bar.update(len(piece.replications))
@@ -234,51 +243,23 @@ def _wanted(batches: list[Batch], plan: Plan, replications: int) -> list[Batch]:
     return [b for b in kept if b.replications]
 
 
-def _done(batches: list[Batch]) -> dict[int | None, set[int]]:
-    done: dict[int | None, set[int]] = {}
-    for batch in batches:
-        done.setdefault(batch.condition, set()).update(batch.replications)
-    return done
-
-
-def _size(plan: Plan, replications: int, batch: int | None, workers: int) -> int:
-    total = len(plan.conditions) * replications
-    return batch or max(1, min(MOST_IN_A_BATCH, total // (4 * workers)))
-
-
 def _collect(batches: list[Batch], plan: Plan, replications: int, conditions) -> Study:
     failures = _failures(batches, plan)
-    tables = [
-        _with_condition(batch.estimates, batch.condition)
-        for batch in batches
-        if batch.estimates is not None
-    ]
-    if not tables:
+    full = [batch for batch in batches if batch.estimates is not None]
+    if not full:
         raise ModelError(
             f"All {len(failures)} replications failed; the first one said: {failures.iloc[0]}"
         )
-    _check_same_levels(batches, plan)
+    tables = []
+    for batch in full:
+        table = batch.estimates
+        place = where(plan, batch.condition, int(table.index.get_level_values("replication")[0]))
+        check_levels(table.index.names[1:], full[0].estimates.index.names[1:], place)
+        many = batch.condition is not None
+        tables.append(pd.concat({batch.condition: table}, names=["condition"]) if many else table)
     estimates = plain_columns(_sorted(pd.concat(tables), plan))
     estimates.index = in_order(estimates.index)
     return Study(estimates, failures, replications, plan.seed, conditions)
-
-
-def _check_same_levels(batches: list[Batch], plan: Plan) -> None:
-    """The index of all tables must have the same names."""
-    tables = [batch for batch in batches if batch.estimates is not None]
-    names = list(tables[0].estimates.index.names)
-    for batch in tables:
-        own = list(batch.estimates.index.names)
-        if own != names:
-            k = int(batch.estimates.index.get_level_values("replication")[0])
-            raise ModelError(
-                f"The table of analyse has an index with the names {own[1:]} here and {names[1:]} "
-                f"in a replication before. {where(plan, batch.condition, k)}"
-            )
-
-
-def _with_condition(table: pd.DataFrame, condition: int | None) -> pd.DataFrame:
-    return table if condition is None else pd.concat({condition: table}, names=["condition"])
 
 
 def _sorted(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
 from mlteach.errors import ModelError
-from mlteach.study.batches import Batch, Plan, run_batch, too_long, where
+from mlteach.study.batches import Batch, Plan, of_condition, run_batch, too_long, where
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -240,11 +240,10 @@ def _check_alone(plan: Plan, batch: Batch, client: Client, limit: float | None) 
 
 
 def _short_of_memory(batch: Batch) -> str:
-    part = "" if batch.condition is None else f" of condition {batch.condition}"
     return (
         f"Workers ended twice while they ran replications {batch.replications[0]} to "
-        f"{batch.replications[-1]}{part}, of which each runs alone: perhaps memory was short. Run "
-        "the study again; what is done is kept where it has a folder."
+        f"{batch.replications[-1]}{of_condition(batch.condition)}, of which each runs alone: "
+        "perhaps memory was short. Run the study again; what is done is kept where it has a folder."
     )
 
 

@@ -136,10 +136,10 @@ def test_a_member_without_any_value_is_left_out_and_counted():
     [
         ({"variables": []}, "at least one variable"),
         ({"variables": ["x", "z"]}, "'z', needed by to_wide, is not in the data"),
-        ({"variables": ["x", "x"]}, "different columns"),
-        ({"variables": ["x", "school"]}, "different columns"),
+        ({"variables": ["x", "x"]}, "has two roles"),
+        ({"variables": ["x", "school"]}, "has two roles"),
         ({"variables": ["x", "sector"]}, "'sector' is not numeric"),
-        ({"group": "school"}, "different columns"),
+        ({"group": "school"}, "has two roles"),
         ({"cluster": "class"}, "'class'"),
         ({"position": "sector"}, "repeat a sector of their school"),
     ],

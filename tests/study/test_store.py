@@ -286,6 +286,22 @@ def test_damaged_batches_are_named_and_run_again(tmp_path):
     assert found > 200
 
 
+def test_without_a_head_a_damaged_batch_or_another_file_of_arrays_is_named(tmp_path):
+    run = partial(run_study, draw, analyse, 4, seed=4, folder=tmp_path)
+    np.savez(tmp_path / "mine.npz", x=1.0)
+    with pytest.raises(mt.ModelError, match=r"mine.npz is damaged, or no batch .*Take it away"):
+        run()
+    (tmp_path / "mine.npz").unlink()
+    plain = run()
+    (tmp_path / HEAD).unlink()
+    (path,) = tmp_path.glob("*.npz")
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(mt.ModelError, match="is damaged"):
+        run()
+    path.unlink()
+    same(plain, run())
+
+
 @pytest.mark.parametrize(
     ("replications", "rows", "failures"),
     [((0, 1), [0], {}), ((0,), [0, 1], {}), ((0,), [], {0: "no", 1: "no"}), ((), [], {})],

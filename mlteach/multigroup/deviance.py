@@ -20,6 +20,8 @@ p x p. Between may have negative eigenvalues, and so may Within of a position th
 once, as long as the covariance matrix of every cluster is positive definite; determinants then
 count by their absolute value.
 
+The mean may depend on predictors w_j of the cluster, the first of them 1: mu = Gamma' w_j.
+
 Classes, types and units are those of :mod:`mlteach.multigroup.moments`. With f_jr = P_r e_jr,
 g_j = Between^-1 u_j, G_j = (I + A_j Between)^-1 and H_j = G_j A_j, the second derivative in the
 directions (dmu, dW, dB) is that of the deviance at fixed u, less what the u give back:
@@ -78,8 +80,8 @@ class _Point:
 class GroupDeviance:
     """Deviance of one group and its exact derivatives.
 
-    Its parameters: the means cell by cell (C p), the lower triangle of Within cell by cell, the
-    lower triangle of Between.
+    Its parameters: the means cell by cell (C p; with k predictors of them C k p, one after
+    another), the lower triangle of Within cell by cell, the lower triangle of Between.
     """
 
     def __init__(self, moments: GroupMoments) -> None:
@@ -87,13 +89,14 @@ class GroupDeviance:
         p, R, T, U = moments.p, len(moments.rows), len(moments.count), len(moments.weight)
         self.rows, self.cols = np.tril_indices(p)
         self.m = len(self.rows)
-        self.size = moments.cells * (p + self.m) + self.m
+        self.means = moments.cells * moments.k * p
+        self.size = self.means + (moments.cells + 1) * self.m
         self.constant = float(moments.rows @ moments.observed.sum(axis=1)) * np.log(2.0 * np.pi)
         unit, klass, K = moments.unit, moments.klass, len(moments.unit)
         self._ends = np.searchsorted(klass, np.arange(R + 1))
         self._observed = moments.observed[klass]
         self._weight = moments.weight[unit] / moments.n
-        self._pull = moments.coefficient * self._weight
+        self._pull = moments.coefficient * self._weight[:, None]
         # Sparse matrices whose rows are sums over some of their columns.
         self._by_unit = sparse.csr_array((np.ones(K), (unit, np.arange(K))), shape=(U, K))
         # The first unit of a type has all its classes, with their rows in each cluster.
@@ -106,13 +109,13 @@ class GroupDeviance:
         self._roots = np.where(moments.observed[..., None], roots, 0.0)
 
     def unpack(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Means (C, p), Within (C, p, p), Between (p, p)."""
+        """Means (C k, p), Within (C, p, p), Between (p, p)."""
         C, p = self.moments.cells, self.moments.p
-        triangles = theta[C * p :].reshape(C + 1, self.m)
+        triangles = theta[self.means :].reshape(C + 1, self.m)
         matrices = np.empty((C + 1, p, p))
         matrices[:, self.rows, self.cols] = triangles
         matrices[:, self.cols, self.rows] = triangles
-        return theta[: C * p].reshape(C, p), matrices[:C], matrices[C]
+        return theta[: self.means].reshape(-1, p), matrices[:C], matrices[C]
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Deviance and its derivative; infinite where a covariance matrix is not possible."""
@@ -148,8 +151,8 @@ class GroupDeviance:
         A = self._types_of(P)
         G = np.linalg.inv(np.eye(mom.p) + A @ between)
         K = between @ G
-        d = mom.sums - mom.coefficient[:, None] * mu[mom.cell[mom.klass]]
-        d = np.where(self._observed, d, 0.0)
+        mu = mu.reshape(mom.cells, mom.k, mom.p)[mom.cell[mom.klass]]
+        d = np.where(self._observed, mom.sums - np.einsum("nk,nkp->np", mom.coefficient, mu), 0.0)
         b = (self._by_unit @ each_times(P, mom.klass, d))[..., None]
         u, g = (K[mom.type] @ b)[..., 0], (G[mom.type] @ b)[..., 0]
         e = np.where(self._observed, d - mom.n[:, None] * u[mom.unit], 0.0)
@@ -167,9 +170,10 @@ class GroupDeviance:
         mom, p = self.moments, self.moments.p
         by_between = np.tensordot(mom.count, at.G @ at.A, 1) - (at.g.T * mom.weight) @ at.g
         by_P = mom.rows[:, None, None] * at.P - at.P @ self._expected(at) @ at.P
-        by_mu = np.zeros((mom.cells, p))
+        by_mu = np.zeros((mom.cells, mom.k, p))
         matrices = np.zeros((mom.cells + 1, p, p))
-        np.add.at(by_mu, mom.cell, -2.0 * self._classes_of(self._pull[:, None] * at.f))
+        pulled = self._classes_of(self._pull[:, :, None] * at.f[:, None])
+        np.add.at(by_mu, mom.cell, -2.0 * pulled)
         np.add.at(matrices, mom.cell, by_P)
         matrices[-1] = by_between
         twice = np.where(self.rows == self.cols, 1.0, 2.0)
@@ -195,22 +199,23 @@ class GroupDeviance:
 
     def _add_classes(self, at: _Point, out: np.ndarray) -> None:
         """What classes give at fixed effects of the clusters."""
-        mom, p = self.moments, self.moments.p
+        mom, p, kp = self.moments, self.moments.p, self.moments.k * self.moments.p
         M = 2.0 * at.P @ self._expected(at) @ at.P - mom.rows[:, None, None] * at.P
-        F = self._classes_of(self._pull[:, None] * at.f)
-        n = self._classes_of(self._pull * mom.coefficient)
+        F = self._classes_of(self._pull[:, :, None] * at.f[:, None])
+        n = self._classes_of(self._pull[:, :, None] * mom.coefficient[:, None])
         for c in range(mom.cells):
-            own, mu, W = mom.cell == c, slice(c * p, (c + 1) * p), self._triangle(c)
+            own, mu, W = mom.cell == c, slice(c * kp, (c + 1) * kp), self._triangle(c)
             P = at.P[own]
             X = P.reshape(-1, p * p).T @ M[own].reshape(-1, p * p)
             out[W, W] += self._fold_twice(X.reshape((p,) * 4).transpose(3, 0, 1, 2))
-            out[mu, mu] += 2.0 * np.tensordot(n[own], P, 1)
-            out[mu, W] += self._fold(4.0 * np.einsum("rlj,ri->lij", P, F[own]))
+            out[mu, mu] += 2.0 * np.einsum("rkl,rij->kilj", n[own], P).reshape(kp, kp)
+            cross = np.einsum("rlj,rki->klij", P, F[own]).reshape(kp, p, p)
+            out[mu, W] += self._fold(4.0 * cross)
 
     def _add_determinants(self, at: _Point, types: slice, units: slice, out: np.ndarray) -> None:
         """What log|I + A Between| gives, and u where only Between moves."""
         mom, p, B = self.moments, self.moments.p, self._triangle(self.moments.cells)
-        W = slice(mom.cells * p, B.start)
+        W = slice(self.means, B.start)
         count, G, K = mom.count[types], at.G[types], at.K[types]
         H, g = G @ at.A[types], at.g[units]
         squares = (mom.weight[units, None] * g)[:, :, None] * g[:, None]
@@ -246,7 +251,7 @@ class GroupDeviance:
         own = _rows(self._by_unit, units)
         k = own.indices
         P, f = at.P[mom.klass[k]], at.f[k, None, :]
-        by_mu = (mom.coefficient[k, None, None] * P).reshape(len(k), -1)
+        by_mu = np.einsum("nk,nij->nikj", mom.coefficient[k], P).reshape(len(k), -1)
         by_W = P[:, :, self.rows] * f[:, :, self.cols]
         by_W += np.where(self.rows != self.cols, P[:, :, self.cols] * f[:, :, self.rows], 0.0)
         sides = []
@@ -263,7 +268,7 @@ class GroupDeviance:
         out[V, B] += 4.0 * left @ (at.G[kind].swapaxes(1, 2) @ w).reshape(left.shape[1], -1)
 
     def _triangle(self, c: int) -> slice:
-        start = self.moments.cells * self.moments.p + c * self.m
+        start = self.means + c * self.m
         return slice(start, start + self.m)
 
     def _fold(self, X: np.ndarray) -> np.ndarray:

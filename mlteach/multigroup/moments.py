@@ -38,8 +38,8 @@ class GroupMoments:
         Of each piece; sorted by class.
     n : ndarray, shape (K,)
         Rows that a cluster of the unit's type has in the class.
-    coefficient : ndarray, shape (K,)
-        How many times mu is in the sums.
+    coefficient : ndarray, shape (K, k)
+        How many times mu is in the sums; with predictors of the means, sums of these, the first 1.
     sums : ndarray, shape (K, p)
         Sums of y over the rows of the class.
     """
@@ -63,12 +63,19 @@ class GroupMoments:
         return self.observed.shape[1]
 
     @property
+    def k(self) -> int:
+        """Number of predictors of the means, the constant included."""
+        return self.coefficient.shape[1]
+
+    @property
     def cells(self) -> int:
         """Number of cells."""
         return int(self.cell.max()) + 1
 
 
-def group_moments(Y: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> GroupMoments:
+def group_moments(
+    Y: np.ndarray, codes: np.ndarray, cells: np.ndarray, predictors: np.ndarray | None = None
+) -> GroupMoments:
     """Reduce the rows of one group to their statistics.
 
     Parameters
@@ -79,6 +86,8 @@ def group_moments(Y: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> GroupM
         Cluster of each row, 0 ... J - 1.
     cells : ndarray of int, shape (N,)
         Cell of each row, 0 ... C - 1.
+    predictors : ndarray, shape (J, k - 1), optional
+        What the means depend on beside a constant.
     """
     here = ~np.isnan(Y)
     cell, observed, klass = classes(here, cells)
@@ -88,8 +97,11 @@ def group_moments(Y: np.ndarray, codes: np.ndarray, cells: np.ndarray) -> GroupM
     filled = np.where(here, Y, 0.0)
     sums = np.stack([np.bincount(at, y, len(n)) for y in filled.T], axis=1)
     deviation = np.where(here, filled - (sums / n[:, None])[at], 0.0)
-    units = _units(pairs // R, pairs % R, n, sums)
-    rows = np.bincount(klass, minlength=R).astype(float)
+    if predictors is not None:
+        sums = np.hstack([sums, n[:, None] * predictors[pairs // R]])
+    *units, times, sums = _units(pairs // R, pairs % R, n, sums)
+    p, rows = Y.shape[1], np.bincount(klass, minlength=R).astype(float)
+    units += [np.column_stack([times, sums[:, p:]]), sums[:, :p]]
     return GroupMoments(cell, observed, rows, scatters(deviation, klass, R), *units)
 
 

@@ -99,7 +99,7 @@ def start_values(deviance: MultigroupDeviance) -> np.ndarray:
     total, weight = np.zeros(deviance.size), np.zeros(deviance.size)
     for group, at in zip(deviance.groups, deviance.index, strict=True):
         rows = group.moments.rows.sum()
-        np.add.at(total, at, rows * _own_start(group))
+        np.add.at(total, at, rows * own_start(group))
         np.add.at(weight, at, rows)
     start = total / weight
     # Single equal elements of different groups need not fit together: then without covariances.
@@ -114,22 +114,25 @@ def _is_covariance(deviance: MultigroupDeviance) -> np.ndarray:
     """Which free parameters are covariances, shape (m,)."""
     out = np.zeros(deviance.size, bool)
     for group, at in zip(deviance.groups, deviance.index, strict=True):
-        means = group.moments.cells * group.moments.p
         off = np.tile(group.rows != group.cols, group.moments.cells + 1)
-        out[at[means:][off]] = True
+        out[at[group.means :][off]] = True
     return out
 
 
-def _own_start(group: GroupDeviance) -> np.ndarray:
-    """Mean squares from the sums of rows and of clusters; exact where nothing is missing."""
+def own_start(group: GroupDeviance) -> np.ndarray:
+    """Mean squares from the sums of rows and of clusters; exact where nothing is missing.
+
+    Predictors of the means start at no effect.
+    """
     mom = group.moments
+    times = mom.coefficient[:, :1]
     seen = mom.rows[:, None] * mom.observed
     weight, of_cell = mom.weight[mom.unit], mom.cell[mom.klass]
     sums, known = np.zeros((mom.cells, mom.p)), np.zeros((mom.cells, mom.p))
-    np.add.at(sums, of_cell, (weight * (mom.coefficient > 0))[:, None] * mom.sums)
+    np.add.at(sums, of_cell, weight[:, None] * (times > 0) * mom.sums)
     np.add.at(known, mom.cell, seen)
     mu = sums / np.maximum(known, 1.0)
-    gap = mom.sums - mom.coefficient[:, None] * mu[of_cell]
+    gap = mom.sums - times * mu[of_cell]
     gap = np.where(mom.observed[mom.klass], gap, 0.0)
     n = group.by_type @ mom.observed.astype(float)
     total = np.zeros((len(mom.weight), mom.p))
@@ -148,7 +151,9 @@ def _own_start(group: GroupDeviance) -> np.ndarray:
     between = weighted.T @ weighted / np.sqrt(np.outer(J, J)) - within * typical
     between = _positive(between, 0.02 * typical * within)
     at = (group.rows, group.cols)
-    return np.concatenate([mu.ravel(), np.tile(within[at], mom.cells), between[at]])
+    means = np.zeros((mom.cells, mom.k, mom.p))
+    means[:, 0] = mu
+    return np.concatenate([means.ravel(), np.tile(within[at], mom.cells), between[at]])
 
 
 def _positive(S: np.ndarray, floor: np.ndarray) -> np.ndarray:

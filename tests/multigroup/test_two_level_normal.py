@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlteach as mt
-from mlteach.multigroup.two_level_normal import TwoLevelDeviance, fit_two_level_normal
+from mlteach.multigroup.deviance import GroupDeviance
+from mlteach.multigroup.moments import group_moments
+from mlteach.multigroup.two_level_normal import fit_two_level_normal
 from tests.places import REFERENCE
 
 CASES = json.loads((REFERENCE / "lavaan.json").read_text())["cases"]
@@ -30,11 +32,17 @@ def problem(seed=0, J=12, p=3):
     codes = np.repeat(np.arange(J), rng.integers(1, 6, J))
     Y = rng.normal(size=(J, p))[codes] + rng.normal(size=(len(codes), p)) @ rng.normal(size=(p, p))
     W = np.column_stack([np.ones(J), rng.normal(size=J)])
-    deviance = TwoLevelDeviance(Y, W, codes)
+    deviance = GroupDeviance(group_moments(Y, codes, np.zeros(len(Y), int), W[:, 1:]))
     root = rng.normal(size=(2, p, p))
     within, between = root @ root.transpose(0, 2, 1) + 0.3 * np.eye(p)
-    theta = deviance.pack(rng.normal(size=(p, 2)), within, between)
+    theta = packed(rng.normal(size=(2, p)), within, between)
     return Y, W, codes, deviance, theta
+
+
+def packed(Gamma, within, between):
+    """Write the three matrices into one vector."""
+    at = np.tril_indices(len(within))
+    return np.concatenate([Gamma.ravel(), within[at], between[at]])
 
 
 def plain_deviance(Y, W, codes, Gamma, within, between):
@@ -44,7 +52,7 @@ def plain_deviance(Y, W, codes, Gamma, within, between):
         rows = Y[codes == j]
         n, p = rows.shape
         V = np.kron(np.eye(n), within) + np.kron(np.ones((n, n)), between)
-        d = (rows - Gamma @ W[j]).ravel()
+        d = (rows - W[j] @ Gamma).ravel()
         total += n * p * np.log(2 * np.pi) + np.linalg.slogdet(V)[1] + d @ np.linalg.solve(V, d)
     return total
 
@@ -52,18 +60,19 @@ def plain_deviance(Y, W, codes, Gamma, within, between):
 @pytest.mark.parametrize("seed", range(5))
 def test_deviance_is_the_plain_one(seed):
     Y, W, codes, deviance, theta = problem(seed)
-    expected = plain_deviance(Y, W, codes, *deviance.unpack(theta))
+    Gamma, (within,), between = deviance.unpack(theta)
+    expected = plain_deviance(Y, W, codes, Gamma, within, between)
     assert np.isclose(deviance.value_and_gradient(theta)[0], expected, rtol=PLAIN)
 
 
 def test_deviance_allows_a_negative_variance_between():
     Y, W, codes, deviance, theta = problem(1)
-    Gamma, within, _ = deviance.unpack(theta)
+    Gamma, (within,), _ = deviance.unpack(theta)
     between = -0.02 * np.eye(3)
-    theta = deviance.pack(Gamma, within, between)
+    theta = packed(Gamma, within, between)
     expected = plain_deviance(Y, W, codes, Gamma, within, between)
     assert np.isclose(deviance.value_and_gradient(theta)[0], expected, rtol=PLAIN)
-    impossible = deviance.pack(Gamma, within, -10 * np.eye(3) - 10 * within)
+    impossible = packed(Gamma, within, -10 * np.eye(3) - 10 * within)
     assert deviance.value_and_gradient(impossible)[0] == np.inf
 
 

@@ -294,7 +294,7 @@ def test_without_a_head_a_damaged_batch_or_another_file_of_arrays_is_named(tmp_p
     (tmp_path / "mine.npz").unlink()
     plain = run()
     (tmp_path / HEAD).unlink()
-    (path,) = tmp_path.glob("*.npz")
+    path, *_ = tmp_path.glob("*.npz")
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(mt.ModelError, match="is damaged"):
         run()

@@ -54,7 +54,7 @@ class Parameters:
     def label(self, group: int, level: str, a: int, b: int) -> str:
         """Label of an element of Within or Between; variables and groups counted from 0."""
         left, right = self.variables[min(a, b)], self.variables[max(a, b)]
-        return self.labels[group][level, left, right, ""]
+        return self.labels[group][level, left, right, None]
 
     def symbol(self, group: int, level: str, a: int, b: int) -> str:
         """LaTeX of an element, without dollar signs."""

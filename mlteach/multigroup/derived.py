@@ -26,44 +26,34 @@ NEGATIVE = 1e-9
 COLUMNS = ["estimate", "se", "lower", "upper"]
 
 
-def icc_table(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFrame:
+def icc_table(fit: MultigroupEstimates) -> pd.DataFrame:
     """ICC = Between / (Between + Within) of each variable in each group.
-
-    Parameters
-    ----------
-    parameters : dict
-        From (level, left, right, position, group) to (estimate, number of the free parameter).
-    cov : ndarray, shape (m, m)
-        Covariance matrix of the free parameters.
-    level : float
 
     Returns
     -------
     DataFrame
-        Indexed by variable and group; columns estimate, se, lower, upper.
+        Indexed by variable and group; columns estimate, se (delta method), lower, upper (95%).
     """
     rows = {}
-    for key, (w, at_w) in parameters.items():
-        kind, left, right, position, group = key
-        if kind != "within" or left != right:
-            continue
-        b, at_b = parameters["between", left, left, None, group]
-        total = b + w
-        se = _delta(cov, {at_b: w / total**2, at_w: -b / total**2})
-        name = left if position is None else f"{left}@{position}"
-        rows[name, group] = (b / total, se, *_icc_limits(b / total, se, level))
+    for (kind, x, other, position, group), (w, at_w) in fit.elements.items():
+        if kind == "within" and x == other:
+            b, at_b = fit.elements["between", x, x, None, group]
+            total = b + w
+            se = _delta(fit.cov, {at_b: w / total**2, at_w: -b / total**2})
+            limits = _icc_limits(b / total, se)
+            rows[_at(x, position), group] = (b / total, se, *limits)
     return _table(rows, ["variable", "group"])
 
 
-def _icc_limits(icc: float, se: float, level: float) -> tuple[float, float]:
+def _icc_limits(icc: float, se: float) -> tuple[float, float]:
     if icc >= 1.0:  # a negative Within, as a position may have
-        half = normal_quantile(level) * se
+        half = normal_quantile(0.95) * se
         return icc - half, icc + half
-    low, high = log_limits(1.0 - icc, se, level)
+    low, high = log_limits(1.0 - icc, se)
     return 1.0 - high, 1.0 - low
 
 
-def variance_ratios(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFrame:
+def variance_ratios(fit: MultigroupEstimates) -> pd.DataFrame:
     """Variance of one group over that of another, where the model lets them differ.
 
     Returns
@@ -73,26 +63,24 @@ def variance_ratios(parameters: dict, cov: np.ndarray, level: float) -> pd.DataF
         a variance is not positive.
     """
     rows = {}
-    groups = list(dict.fromkeys(key[4] for key in parameters))
-    for key, (top, at_top) in parameters.items():
-        kind, left, right, position, first = key
-        if kind == "mean" or left != right:
+    groups = list(dict.fromkeys(key[4] for key in fit.elements))
+    for (kind, x, other, position, first), (top, at_top) in fit.elements.items():
+        if kind == "mean" or x != other:
             continue
-        name = left if position is None else f"{left}@{position}"
         for second in groups[groups.index(first) + 1 :]:
-            bottom, at_bottom = parameters[kind, left, left, position, second]
+            bottom, at_bottom = fit.elements[kind, x, x, position, second]
             if at_top == at_bottom:
                 continue
             row = (np.nan,) * 4
             if top > 0 and bottom > 0:
                 ratio = top / bottom
-                se = ratio * _delta(cov, {at_top: 1.0 / top, at_bottom: -1.0 / bottom})
-                row = (ratio, se, *log_limits(ratio, se, level))
-            rows[kind, name, f"{first} / {second}"] = row
+                se = ratio * _delta(fit.cov, {at_top: 1.0 / top, at_bottom: -1.0 / bottom})
+                row = (ratio, se, *log_limits(ratio, se))
+            rows[kind, _at(x, position), f"{first} / {second}"] = row
     return _table(rows, ["level", "variable", "groups"])
 
 
-def correlations(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFrame:
+def correlations(fit: MultigroupEstimates) -> pd.DataFrame:
     """Correlations of the variables within and between clusters.
 
     Returns
@@ -102,17 +90,15 @@ def correlations(parameters: dict, cov: np.ndarray, level: float) -> pd.DataFram
         variance is not positive or the correlation is beyond 1.
     """
     rows = {}
-    for key, (c, at_c) in parameters.items():
-        kind, left, right, position, group = key
-        if kind == "mean" or left == right:
-            continue
-        ends = [parameters[kind, name, name, position, group] for name in (left, right)]
-        name = f"{left}~~{right}" + ("" if position is None else f"@{position}")
-        rows[kind, name, group] = _correlation(c, at_c, *ends, cov, level)
+    for (kind, left, right, position, group), (c, at_c) in fit.elements.items():
+        if kind != "mean" and left != right:
+            ends = [fit.elements[kind, x, x, position, group] for x in (left, right)]
+            row = _correlation(c, at_c, *ends, fit.cov)
+            rows[kind, _at(f"{left}~~{right}", position), group] = row
     return _table(rows, ["level", "pair", "group"])
 
 
-def _correlation(c, at_c, left, right, cov: np.ndarray, level: float) -> tuple:
+def _correlation(c, at_c, left, right, cov: np.ndarray) -> tuple:
     (a, at_a), (b, at_b) = left, right
     if a <= 0 or b <= 0 or abs(c) > np.sqrt(a * b):
         return (np.nan,) * 4
@@ -121,7 +107,7 @@ def _correlation(c, at_c, left, right, cov: np.ndarray, level: float) -> tuple:
     if abs(r) > 1.0 - ONE:
         return np.sign(r), np.nan, np.nan, np.nan
     se = _delta(cov, {at_c: 1.0 / size, at_a: -0.5 * r / a, at_b: -0.5 * r / b})
-    return r, se, *fisher_limits(r, se, level)
+    return r, se, *fisher_limits(r, se)
 
 
 def _delta(cov: np.ndarray, slopes: dict[int, float]) -> float:
@@ -130,9 +116,12 @@ def _delta(cov: np.ndarray, slopes: dict[int, float]) -> float:
     return float(np.sqrt(c @ cov[np.ix_(at, at)] @ c))
 
 
+def _at(name: str, position) -> str:
+    return name if position is None else f"{name}@{position}"
+
+
 def _table(rows: dict, names: list[str]) -> pd.DataFrame:
-    keys = [list(key) for key in zip(*rows, strict=True)] or [[] for _ in names]
-    index = pd.MultiIndex.from_arrays(keys, names=names)
+    index = pd.MultiIndex.from_tuples(list(rows), names=names)
     return pd.DataFrame(list(rows.values()), index=index, columns=COLUMNS, dtype=float)
 
 
@@ -154,8 +143,8 @@ def ranef(fit: MultigroupEstimates, group: str | None = None) -> pd.DataFrame:
         One row a cluster; a column a variable, its conditional SD in ``<name>_sd`` (NaN where a
         negative variance leaves none).
     """
-    chosen = fit.groups if group is None else (fit.groups[fit.group_number(group)],)
-    return pd.concat([_cluster_effects(fit, fit.groups.index(g)) for g in chosen])
+    chosen = range(len(fit.groups)) if group is None else [fit.group_number(group)]
+    return pd.concat([_cluster_effects(fit, k) for k in chosen])
 
 
 def _cluster_effects(fit: MultigroupEstimates, k: int) -> pd.DataFrame:

@@ -84,16 +84,6 @@ class MultigroupData:
     notes: tuple[str, ...] = ()
 
     @property
-    def N(self) -> int:
-        """Rows that count."""
-        return sum(len(part.codes) for part in self.parts)
-
-    @property
-    def J(self) -> int:
-        """Clusters."""
-        return sum(len(part.labels) for part in self.parts)
-
-    @property
     def values(self) -> np.ndarray:
         """All rows in the units of the data, group by group, shape (N, p)."""
         return np.concatenate([part.Y for part in self.parts]) * self.scale + self.offset

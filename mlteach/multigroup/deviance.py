@@ -43,6 +43,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
+from mlteach.core.linalg import symmetric_basis
 from mlteach.core.optim import remembered
 from mlteach.core.patterns import clipped, each_times, padded
 from mlteach.multigroup.moments import GroupMoments
@@ -89,6 +90,7 @@ class GroupDeviance:
         p, R, T, U = moments.p, len(moments.rows), len(moments.count), len(moments.weight)
         self.rows, self.cols = np.tril_indices(p)
         self.m = len(self.rows)
+        self.basis = symmetric_basis(p)
         self.means = moments.cells * moments.k * p
         self.size = self.means + (moments.cells + 1) * self.m
         self.constant = float(moments.rows @ moments.observed.sum(axis=1)) * np.log(2.0 * np.pi)
@@ -98,7 +100,7 @@ class GroupDeviance:
         self._weight = moments.weight[unit] / moments.n
         self._pull = moments.coefficient * self._weight[:, None]
         # Sparse matrices whose rows are sums over some of their columns.
-        self._by_unit = sparse.csr_array((np.ones(K), (unit, np.arange(K))), shape=(U, K))
+        self.by_unit = sparse.csr_array((np.ones(K), (unit, np.arange(K))), shape=(U, K))
         # The first unit of a type has all its classes, with their rows in each cluster.
         leads = np.diff(moments.type, prepend=-1) > 0
         at = np.flatnonzero(leads[unit])
@@ -111,10 +113,7 @@ class GroupDeviance:
     def unpack(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means (C k, p), Within (C, p, p), Between (p, p)."""
         C, p = self.moments.cells, self.moments.p
-        triangles = theta[self.means :].reshape(C + 1, self.m)
-        matrices = np.empty((C + 1, p, p))
-        matrices[:, self.rows, self.cols] = triangles
-        matrices[:, self.cols, self.rows] = triangles
+        matrices = np.tensordot(theta[self.means :].reshape(C + 1, -1), self.basis, 1)
         return theta[: self.means].reshape(-1, p), matrices[:C], matrices[C]
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -153,7 +152,7 @@ class GroupDeviance:
         K = between @ G
         mu = mu.reshape(mom.cells, mom.k, mom.p)[mom.cell[mom.klass]]
         d = np.where(self._observed, mom.sums - np.einsum("nk,nkp->np", mom.coefficient, mu), 0.0)
-        b = (self._by_unit @ each_times(P, mom.klass, d))[..., None]
+        b = (self.by_unit @ each_times(P, mom.klass, d))[..., None]
         u, g = (K[mom.type] @ b)[..., 0], (G[mom.type] @ b)[..., 0]
         e = np.where(self._observed, d - mom.n[:, None] * u[mom.unit], 0.0)
         return _Point(between, block, P, A, G, K, u, g, e, each_times(P, mom.klass, e))
@@ -176,8 +175,7 @@ class GroupDeviance:
         np.add.at(by_mu, mom.cell, -2.0 * pulled)
         np.add.at(matrices, mom.cell, by_P)
         matrices[-1] = by_between
-        twice = np.where(self.rows == self.cols, 1.0, 2.0)
-        return np.concatenate([by_mu.ravel(), (matrices[:, self.rows, self.cols] * twice).ravel()])
+        return np.concatenate([by_mu.ravel(), self._fold(matrices).ravel()])
 
     def _expected(self, at: _Point) -> np.ndarray:
         """T: expected cross-products of the residuals of each class, given the data (R, p, p)."""
@@ -248,12 +246,11 @@ class GroupDeviance:
         """What the effects of the clusters give back by following the parameters."""
         mom, p = self.moments, self.moments.p
         B = self._triangle(mom.cells)
-        own = _rows(self._by_unit, units)
+        own = _rows(self.by_unit, units)
         k = own.indices
         P, f = at.P[mom.klass[k]], at.f[k, None, :]
         by_mu = np.einsum("nk,nij->nikj", mom.coefficient[k], P).reshape(len(k), -1)
-        by_W = P[:, :, self.rows] * f[:, :, self.cols]
-        by_W += np.where(self.rows != self.cols, P[:, :, self.cols] * f[:, :, self.rows], 0.0)
+        by_W = self._fold(P[..., None] * f[:, :, None])
         sides = []
         for values in (by_mu, by_W.reshape(len(k), -1)):
             for c in range(mom.cells):
@@ -273,9 +270,7 @@ class GroupDeviance:
 
     def _fold(self, X: np.ndarray) -> np.ndarray:
         """Contract the last two axes with the derivatives of a symmetric matrix by its triangle."""
-        return X[..., self.rows, self.cols] + np.where(
-            self.rows != self.cols, X[..., self.cols, self.rows], 0.0
-        )
+        return X.reshape(*X.shape[:-2], -1) @ self.basis.reshape(self.m, -1).T
 
     def _fold_twice(self, X: np.ndarray) -> np.ndarray:
         """The same for the first two axes too, shape (m, m)."""

@@ -68,12 +68,12 @@ class MultigroupEstimates(Estimates):
     @property
     def nobs(self) -> int:
         """Rows that have a value of any variable."""
-        return self.data.N
+        return sum(len(part.Y) for part in self.data.parts)
 
     @property
     def n_clusters(self) -> int:
         """Clusters in all groups."""
-        return self.data.J
+        return sum(len(part.labels) for part in self.data.parts)
 
     @property
     def n_parameters(self) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from mlteach.core.arguments import checked, one_of
 from mlteach.errors import ModelError, shown
-from mlteach.multigroup.model import MultigroupModel, multigroup_model
+from mlteach.multigroup.model import MultigroupModel, elements, multigroup_model
 
 # What lavaan reads as one name; a first dot would pass too, a first digit or underscore not.
 _NAME = re.compile(r"[^\W\d_][\w.]*")
@@ -99,15 +99,8 @@ def lavaan_syntax(
     one_of("form", form, FORMS)
     members = _members(n, form, position)
     _check_names(variables, groups, members)
-    model = multigroup_model(
-        variables,
-        groups,
-        members if position else (),
-        within=within,
-        between=between,
-        means=means,
-        equal=equal,
-    )
+    settings = {"within": within, "between": between, "means": means, "equal": equal}
+    model = multigroup_model(variables, groups, members if position else (), **settings)
     labels = parameter_labels(model)
     lines = _wide(variables, members, labels, position) if form == "wide" else _two_level(labels)
     return "\n".join([_call(groups, form), *lines])
@@ -119,20 +112,19 @@ def parameter_labels(model: MultigroupModel) -> list[dict[tuple, str]]:
     Equal labels are equal parameters. A parameter that differs between groups carries the number
     of its group at the end, one that differs between positions the name of the position.
     """
-    shared = set.intersection(*(set(index.tolist()) for index in model.index))
-    keys, labels = [], []
-    for k, row in enumerate(model.table.itertuples(index=False)):
-        position = getattr(row, "position", "")
-        keys.append((row.level, row.left, row.right, position))
-        number = next(g for g, index in enumerate(model.index, start=1) if k in index)
-        parts = [row.level[0].upper(), row.left, row.right, str(position)]
-        parts.append("" if k in shared else f"g{number}")
+    labels = []
+    for level, left, right, position, group in model.keys:
+        number = "" if group is None else f"g{model.groups.index(group) + 1}"
+        second = "" if level == "mean" else right
+        at = "" if position is None else str(position)
+        parts = (level[0].upper(), left, second, at, number)
         labels.append(".".join(part for part in parts if part))
     if len(set(labels)) < len(labels):
         raise ModelError(
             "Two parameters would have the same label; take the dots out of the names."
         )
-    return [{keys[k]: labels[k] for k in index} for index in model.index]
+    own = list(elements(model.variables, model.positions))
+    return [dict(zip(own, (labels[k] for k in index), strict=True)) for index in model.index]
 
 
 def _wide(variables, members, labels, position: bool) -> list[str]:
@@ -142,19 +134,18 @@ def _wide(variables, members, labels, position: bool) -> list[str]:
 
     pairs = [(a, b) for k, b in enumerate(variables) for a in variables[: k + 1]]
     lines = ["# between clusters"]
-    for x in variables:
-        lines.append(f"u_{x} =~ " + " + ".join(f"1*{x}_{i}" for i in members))
-    lines += [f"u_{a} ~~ {modifier('between', a, b, '')}*u_{b}" for a, b in pairs]
+    lines += [f"u_{x} =~ " + " + ".join(f"1*{x}_{i}" for i in members) for x in variables]
+    lines += [f"u_{a} ~~ {modifier('between', a, b, None)}*u_{b}" for a, b in pairs]
     lines.append("# within clusters")
     for i in members:
-        at = i if position else ""
+        at = i if position else None
         lines += [f"{a}_{i} ~~ {modifier('within', a, b, at)}*{b}_{i}" for a, b in pairs]
     lines.append("# means")
     for i in members:
         for x in variables:
-            lines.append(f"{x}_{i} ~ {modifier('mean', x, '', i) if position else 0}*1")
+            lines.append(f"{x}_{i} ~ {modifier('mean', x, x, i) if position else 0}*1")
     return lines + [
-        f"u_{x} ~ {0 if position else modifier('mean', x, '', '')}*1" for x in variables
+        f"u_{x} ~ {0 if position else modifier('mean', x, x, None)}*1" for x in variables
     ]
 
 
@@ -193,24 +184,26 @@ def _members(n, form: str, position: bool) -> tuple:
         return ()
     if n is None:
         raise ModelError("The wide form needs n: how many members, or the names of the positions.")
-    if isinstance(n, Iterable) and not isinstance(n, str):
-        n = list(n)
-        if not n or len(set(n)) < len(n):
-            raise ModelError(
-                f"n={n!r}: the names of the positions are missing or not all different."
-            )
-        return tuple(map(str, n))
-    if isinstance(n, bool | str) or int(n) != n or n < 2:
+    if isinstance(n, Iterable):
+        n = tuple(map(str, n))
+        _check_distinct("n", n)
+        return n
+    if n < 2:
         raise ModelError(
             f"n={n!r} is not a number of members, 2, 3, 4, ... (one member a cluster cannot tell "
             "the variance within from that between)."
         )
-    return tuple(str(i) for i in range(1, int(n) + 1))
+    return tuple(str(i) for i in range(1, n + 1))
+
+
+def _check_distinct(argument: str, names: tuple) -> None:
+    if not names or len(set(names)) < len(names):
+        raise ModelError(f"{argument}={names!r}: name at least one, and none of them twice.")
 
 
 def _check_names(variables: tuple, groups: tuple, members: tuple) -> None:
-    if not variables or len(set(variables)) < len(variables):
-        raise ModelError(f"variables={variables!r}: name at least one, and none of them twice.")
+    _check_distinct("variables", variables)
+    _check_distinct("groups", groups)
     for name in variables:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or _RESERVED.fullmatch(name):
             raise ModelError(
@@ -230,7 +223,5 @@ def _check_names(variables: tuple, groups: tuple, members: tuple) -> None:
             "Two columns, or a column and a factor u_..., would have the same name; rename a "
             "variable."
         )
-    if not groups or len(set(groups)) < len(groups):
-        raise ModelError(f"groups={groups!r}: name at least one, and none of them twice.")
     if any('"' in str(group) or "\n" in str(group) for group in groups):
         raise ModelError("The name of a group has a quotation mark or a new line in it; rename it.")

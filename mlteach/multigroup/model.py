@@ -57,7 +57,12 @@ class MultigroupModel:
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row a free parameter, by name; columns level, left, right, (position,) group."""
-        return _table(self.keys, self.positions)
+        columns = ["level", "left", "right", "position", "group"]
+        table = pd.DataFrame(list(self.keys), columns=columns, index=self.names, dtype=object)
+        table.loc[table["level"] == "mean", "right"] = ""
+        table["group"] = ["all" if group is None else group for *_, group in self.keys]
+        table["position"] = ["" if at is None else at for *_, at, _ in self.keys]
+        return table if self.positions else table.drop(columns="position")
 
 
 def multigroup_model(
@@ -93,7 +98,8 @@ def multigroup_model(
     kinds = {"mean": means, "within": within, "between": between}
     for name, value in kinds.items():
         one_of("means" if name == "mean" else name, value, ("free", "equal"), " across groups")
-    shared = {_entry(text, variables) for text in names_of(equal, "equal")}
+    equal = names_of(equal, "equal")
+    shared = {_entry(text, variables) for text in equal}
     own = list(elements(variables, positions))
     number = {}
     for kind in kinds:
@@ -105,7 +111,7 @@ def multigroup_model(
         for group in groups
     ]
     title = f"within {within}, between {between}, means {means}"
-    title += "".join(f", {text} equal" for text in names_of(equal, "equal"))
+    title += "".join(f", {text} equal" for text in equal)
     names = (tuple(variables), tuple(groups), tuple(positions))
     return MultigroupModel(
         title + (", by position" if positions else ""), *names, tuple(number), tuple(index)
@@ -128,17 +134,6 @@ def elements(variables: Sequence[str], positions: Sequence):
     for cell in cells:
         yield from (("within", b, a, cell) for a, b in pairs)
     yield from (("between", b, a, None) for a, b in pairs)
-
-
-def _table(rows: Sequence[tuple], positions: Sequence) -> pd.DataFrame:
-    columns = ["level", "left", "right", "position", "group"]
-    table = pd.DataFrame(
-        list(rows), columns=columns, index=[_name(*row) for row in rows], dtype=object
-    )
-    table.loc[table["level"] == "mean", "right"] = ""
-    table["group"] = ["all" if group is None else group for *_, group in rows]
-    table["position"] = ["" if position is None else position for *_, position, _ in rows]
-    return table if positions else table.drop(columns="position")
 
 
 def _name(level: str, left: str, right: str, position, group) -> str:

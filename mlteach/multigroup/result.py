@@ -79,10 +79,7 @@ class MultigroupResult(MultigroupEstimates, Result):
 
     # -------------------------------------------------------------------------------- derived ones
 
-    @cached_property
-    def icc_table(self) -> pd.DataFrame:
-        """ICC of each variable and group with standard error and 95% interval (delta method)."""
-        return derived.icc_table(self.elements, self.cov, 0.95)
+    icc_table = cached_property(derived.icc_table)
 
     @cached_property
     def icc(self) -> pd.DataFrame:
@@ -90,16 +87,8 @@ class MultigroupResult(MultigroupEstimates, Result):
         table = self.icc_table["estimate"].unstack("variable", sort=False)
         return table.rename_axis(index=self.data.group, columns=None)
 
-    @cached_property
-    def variance_ratios(self) -> pd.DataFrame:
-        """Variances of one group over those of another where the model lets them differ."""
-        return derived.variance_ratios(self.elements, self.cov, 0.95)
-
-    @cached_property
-    def correlations(self) -> pd.DataFrame:
-        """Correlations within and between clusters, group by group."""
-        return derived.correlations(self.elements, self.cov, 0.95)
-
+    variance_ratios = cached_property(derived.variance_ratios)
+    correlations = cached_property(derived.correlations)
     wide_fit = wide_fit
 
     # ------------------------------------------------------------------------------------ clusters

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlteach.core.linalg import symmetric_basis
 from mlteach.core.patterns import block_inverses
 from mlteach.multigroup.design import MultigroupData
 from mlteach.multigroup.model import MultigroupModel
@@ -73,10 +74,9 @@ def group_scores(
     by_mu = sums(left, at, J * C).reshape(J, C * p)
     by_within = sums(0.5 * (expected - P), at, J * C).reshape(J, C, p, p)
     by_between = 0.5 * (g[:, :, None] * g[:, None] - G @ A)
-    rows, cols = np.tril_indices(p)
-    twice = np.where(rows == cols, 1.0, 2.0)
-    matrices = np.concatenate([by_within, by_between[:, None]], axis=1)[..., rows, cols] * twice
-    return np.hstack([by_mu, matrices.reshape(J, -1)])
+    matrices = np.concatenate([by_within, by_between[:, None]], axis=1)
+    triangles = np.tensordot(matrices, symmetric_basis(p), ([2, 3], [1, 2]))
+    return np.hstack([by_mu, triangles.reshape(J, -1)])
 
 
 def given_the_rows(

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlteach.core.linalg import symmetric_basis
 from mlteach.core.optim import Along, Objective, OptRecord, minimize
 from mlteach.core.progress import Progress
 from mlteach.multigroup.design import MultigroupData
@@ -126,21 +125,17 @@ def own_start(group: GroupDeviance) -> np.ndarray:
     """
     mom = group.moments
     times = mom.coefficient[:, :1]
-    seen = mom.rows[:, None] * mom.observed
+    seen, here = mom.rows[:, None] * mom.observed, mom.observed[mom.klass]
     weight, of_cell = mom.weight[mom.unit], mom.cell[mom.klass]
     sums, known = np.zeros((mom.cells, mom.p)), np.zeros((mom.cells, mom.p))
     np.add.at(sums, of_cell, weight[:, None] * (times > 0) * mom.sums)
     np.add.at(known, mom.cell, seen)
     mu = sums / np.maximum(known, 1.0)
-    gap = mom.sums - times * mu[of_cell]
-    gap = np.where(mom.observed[mom.klass], gap, 0.0)
+    gap = here * (mom.sums - times * mu[of_cell])
     n = group.by_type @ mom.observed.astype(float)
-    total = np.zeros((len(mom.weight), mom.p))
-    np.add.at(total, mom.unit, gap)
-    total /= np.maximum(n, 1.0)[mom.type]
+    total = (group.by_unit @ gap) / np.maximum(n, 1.0)[mom.type]
     # Rows of a class around the mean of their cluster: around that of the class, and its own.
-    apart = gap / mom.n[:, None] - total[mom.unit]
-    apart = np.where(mom.observed[mom.klass], apart, 0.0)
+    apart = here * (gap / mom.n[:, None] - total[mom.unit])
     weighted = np.sqrt(weight * mom.n)[:, None] * apart
     inside = mom.scatter.sum(axis=0) + weighted.T @ weighted
     J = (mom.count[:, None] * (n > 0)).sum(axis=0)
@@ -174,9 +169,7 @@ class Barrier:
     """The deviance plus ``-kappa log|Between|`` for each group's matrix."""
 
     def __init__(self, deviance: MultigroupDeviance, kappa: float) -> None:
-        self.deviance, self.kappa = deviance, kappa
-        group = deviance.groups[0]
-        self.basis = symmetric_basis(group.moments.p)
+        self.deviance, self.kappa, self.basis = deviance, kappa, deviance.groups[0].basis
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Both; infinite outside of the cone too."""

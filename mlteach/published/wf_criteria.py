@@ -18,8 +18,6 @@ of errors d that is (d^2 - q^2) / (2 q), for a mean the deviation from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
@@ -189,13 +187,9 @@ def _judged(values: dict, true: np.ndarray, replications: int) -> dict[str, tupl
 
 def _errors(d: np.ndarray, true: np.ndarray, sets: dict) -> dict[str, tuple[float, float]]:
     """Bias and RMSE of sets of parameters from their errors, absolute and relative."""
-    rmse = np.sqrt((d**2).mean(axis=0))
-    quantities: dict[str, tuple[np.ndarray, Callable]] = {
-        "RMSE": (rmse, (d**2 - rmse**2) / (2.0 * rmse)),
-        "Bias": (d.mean(axis=0), d - d.mean(axis=0)),
-    }
-    out = {}
-    for name, (value, added) in quantities.items():
+    rmse, bias = np.sqrt((d**2).mean(axis=0)), d.mean(axis=0)
+    rmse_added, out = (d**2 - rmse**2) / (2.0 * rmse), {}
+    for name, value, added in (("RMSE", rmse, rmse_added), ("Bias", bias, d - bias)):
         for kind, unit in ((name, 1.0), (f"rel{name}", 100.0 / true)):
             scaled, parts = value * unit, added * unit
             for where, at in sets.items():

@@ -217,6 +217,8 @@ def _grid(conditions) -> dict[int, dict[str, Any]]:
     """Settings by number of the condition, as plain numbers and texts."""
     if not isinstance(conditions, pd.DataFrame) or not len(conditions):
         raise ModelError("conditions must be a DataFrame with one row a condition.")
+    if not conditions.columns.is_unique:
+        raise ModelError("conditions has two columns of one name; each names an argument of draw.")
     labels = conditions.index.tolist()
     odd = [label for label in labels if not is_whole(label) or label < 0]
     if odd or len(set(labels)) < len(labels):
@@ -224,17 +226,13 @@ def _grid(conditions) -> dict[int, dict[str, Any]]:
             "The index of conditions must number them: whole numbers of 0 or more, each once; it "
             f"is {labels[:5]}."
         )
-    columns = {str(name): conditions[name].tolist() for name in conditions.columns}
-    for name, values in columns.items():
-        bad = [v for v in values if not isinstance(v, int | float | str) or v != v]
-        if bad:
+    settings = conditions.rename(columns=str).to_dict("records")
+    for name, value in (item for one in settings for item in one.items()):
+        if not isinstance(value, int | float | str) or value != value:
             raise ModelError(
-                f"conditions has {bad[0]!r} in column {name!r}; settings are numbers or texts."
+                f"conditions has {value!r} in column {name!r}; settings are numbers or texts."
             )
-    return {
-        label: dict(zip(columns, row, strict=True))
-        for label, row in zip(labels, zip(*columns.values(), strict=True), strict=True)
-    }
+    return dict(zip(labels, settings, strict=True))
 
 
 def _wanted(batches: list[Batch], plan: Plan, replications: int) -> list[Batch]:

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
 from mlteach.errors import ModelError
-from mlteach.study.batches import Batch, Plan, of_condition, run_batch, too_long, where
+from mlteach.study.batches import Batch, Plan, run_batch, too_long, where
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -203,48 +203,33 @@ def _on_cluster(
     # Pure tasks of the same name would be shared with another study of the same cluster.
     futures = client.map(one, batches, pure=False, key="mlteach-study")
     asked = dict(zip((future.key for future in futures), batches, strict=True))
-    waiting, again = as_completed(futures), set()
     try:
-        for future in waiting:
-            batch = asked[future.key]
+        for future in as_completed(futures):
             try:
-                done = future.result()
-            except KilledWorker as error:
-                _check_alone(plan, batch, client, limit)
-                # Each runs alone: they only waited at a worker that another one ended.
-                if batch in again:
-                    raise ModelError(_short_of_memory(batch)) from error
-                again.add(batch)
-                second = client.submit(one, batch, pure=False)
-                futures.append(second)
-                asked[second.key] = batch
-                waiting.add(second)
-                continue
-            yield done
+                done = [future.result()]
+            except KilledWorker:
+                done = _one_by_one(plan, asked[future.key], client, limit)
+            yield from done
             future.release()
     finally:
         client.cancel(futures)
 
 
-def _check_alone(plan: Plan, batch: Batch, client: Client, limit: float | None) -> None:
-    """Run the replications of a batch one by one; name the one that ends its process."""
+def _one_by_one(plan: Plan, batch: Batch, client: Client, limit: float | None) -> Iterator[Batch]:
+    """The replications of a batch whose worker has ended; the one that ends its worker is named.
+
+    If there is none, they only waited at a worker that another batch ended.
+    """
     from distributed import KilledWorker
 
     for k in batch.replications:
         alone = Batch(batch.condition, (k,))
         try:
-            client.submit(run_batch, plan, alone, limit, pure=False).result()
+            done = client.submit(run_batch, plan, alone, limit, pure=False).result()
         except KilledWorker as error:
             named = f"A replication ended its worker. {where(plan, batch.condition, k)}"
             raise ModelError(named) from error
-
-
-def _short_of_memory(batch: Batch) -> str:
-    return (
-        f"Workers ended twice while they ran replications {batch.replications[0]} to "
-        f"{batch.replications[-1]}{of_condition(batch.condition)}, of which each runs alone: "
-        "perhaps memory was short. Run the study again; what is done is kept where it has a folder."
-    )
+        yield done
 
 
 def check_cluster(client: Client) -> None:

@@ -1,5 +1,7 @@
 """Delta-method errors of ICCs, ratios and correlations, against numerical differentiation."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,11 @@ from mlteach.multigroup.derived import correlations, icc_table, variance_ratios
 
 Z = 1.959963984540054
 RELATIVE = 1e-6  # a central difference of a smooth function
+
+
+def known(elements: dict, cov: np.ndarray) -> SimpleNamespace:
+    """Return what is asked of estimates."""
+    return SimpleNamespace(elements=elements, cov=cov)
 
 
 def numeric_se(fit, function) -> float:
@@ -62,7 +69,7 @@ def test_a_ratio_of_estimates_that_covary() -> None:
     parameters = {
         ("between", "y", "y", None, g): (v, k) for k, (g, v) in enumerate([("a", 2.0), ("b", 3.0)])
     }
-    row = variance_ratios(parameters, np.array([[0.04, 0.01], [0.01, 0.09]]), 0.95).iloc[0]
+    row = variance_ratios(known(parameters, np.array([[0.04, 0.01], [0.01, 0.09]]))).iloc[0]
     log_se = np.sqrt(0.04 / 4 + 0.09 / 9 - 2 * 0.01 / 6)
     expected = [2 / 3, 2 / 3 * log_se, *(2 / 3 * np.exp([-Z * log_se, Z * log_se]))]
     np.testing.assert_allclose(row, expected, rtol=1e-12)
@@ -81,10 +88,10 @@ def test_impossible_values_give_nan() -> None:
     negative = {("a", "a"): (-0.1, 3), ("a", "b"): (0.1, 4), ("b", "b"): (0.2, 5)}
     elements = {("within", *pair, None, "all"): value for pair, value in matrix.items()}
     elements |= {("between", *pair, None, "all"): value for pair, value in negative.items()}
-    assert correlations(elements, cov, 0.95).isna().all(axis=None)
-    assert icc_table(elements, cov, 0.95).loc["a", "all"]["estimate"] == pytest.approx(-0.1 / 0.9)
+    assert correlations(known(elements, cov)).isna().all(axis=None)
+    assert icc_table(known(elements, cov)).loc["a", "all"]["estimate"] == pytest.approx(-0.1 / 0.9)
     two = {(*key[:4], g): value for key, value in elements.items() for g in ("all",)}
-    assert variance_ratios(two, cov, 0.95).empty
+    assert variance_ratios(known(two, cov)).empty
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -94,7 +101,7 @@ def test_a_correlation_is_on_the_boundary_where_five_digits_are_one(sign) -> Non
     def row(r):
         values = {("a", "a"): (1.0, 0), ("a", "b"): (sign * r, 1), ("b", "b"): (1.0, 2)}
         elements = {("between", *pair, None, "all"): value for pair, value in values.items()}
-        return correlations(elements, np.eye(3) * 1e-4, 0.95).iloc[0].to_numpy()
+        return correlations(known(elements, np.eye(3) * 1e-4)).iloc[0].to_numpy()
 
     np.testing.assert_array_equal(row(1.0 - 5e-6), [sign, np.nan, np.nan, np.nan])
     r = 1.0 - 2e-5
@@ -110,7 +117,7 @@ def test_limits_of_an_icc_above_one_are_those_of_the_estimate_itself() -> None:
         ("within", "y", "y", None, "a"): (-0.1, 0),
         ("between", "y", "y", None, "a"): (1.1, 1),
     }
-    row = icc_table(parameters, np.diag([0.01, 0.02]), 0.95).loc["y", "a"]
+    row = icc_table(known(parameters, np.diag([0.01, 0.02]))).loc["y", "a"]
     se = np.sqrt(1.1**2 * 0.01 + 0.1**2 * 0.02)
     assert row["estimate"] == pytest.approx(1.1)
     assert row["se"] == pytest.approx(se)

@@ -34,7 +34,7 @@ def test_groups_clusters_and_rows(table) -> None:
     assert list(got.parts[1].codes) == [1, 1, 1, 0, 0, 0]
     values = got.parts[0].Y * got.scale + got.offset
     np.testing.assert_allclose(values, table.loc[3:8, ["x", "y"]])
-    assert (got.N, got.J, got.notes) == (12, 4, ())
+    assert (len(got.values), got.notes) == (12, ())
 
 
 def test_positions_keep_their_order(table) -> None:
@@ -52,7 +52,7 @@ def test_rows_that_tell_nothing_are_counted(table) -> None:
     table.loc[11, "land"] = None
     with pytest.warns(DataWarning, match=r"1 of 12 rows are left out .* land \(1\)"):
         got = read(table)
-    assert got.N == 10
+    assert len(got.values) == 10
     assert got.notes == (
         "1 of 12 rows are left out for missing values: land (1).",
         "1 of 12 rows have no value of any variable and tell nothing.",

@@ -136,7 +136,7 @@ def test_a_group_called_all_is_a_group_like_another():
         ({"n": None}, "needs n"),
         ({"n": 0}, "not a number of members"),
         ({"n": 2.5}, "not a whole number"),
-        ({"n": ("pre", "pre")}, "not all different"),
+        ({"n": ("pre", "pre")}, "n=.*none of them twice"),
         ({"n": ("pre", "a b")}, "cannot read the position 'a b'"),
         ({"groups": ("a", "a")}, "none of them twice"),
         ({"groups": ('a"b', "c")}, "quotation mark"),

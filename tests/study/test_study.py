@@ -267,6 +267,7 @@ def test_failures_name_their_condition():
         (GRID.set_axis([1, 1, 2]), r"each once; it is \[1, 1, 2\]"),
         (GRID.set_axis(list("abc")), "must number them"),
         (pd.DataFrame({"n": [5, None]}), "has nan in column 'n'"),
+        (pd.DataFrame([[5, 6]], columns=["n", "n"]), "two columns of one name"),
     ],
 )
 def test_bad_conditions_are_named(conditions, message):

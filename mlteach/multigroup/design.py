@@ -252,12 +252,10 @@ def _check_group(data: MultigroupData, part: GroupRows, where: str) -> None:
     here = ~np.isnan(Y)
     for v, name in enumerate(data.variables):
         values, own = Y[here[:, v], v], cells[here[:, v]]
-        if not len(values):
-            raise DataError(f"Variable '{name}' has no value{where}. Leave the group out.")
-        if values.min() == values.max():
-            raise DataError(f"Variable '{name}' is constant{where}: it has no variance.")
-        if data.positions:
-            _check_at_positions(name, values, own, data, where)
+        _check_varies(name, values, where, "group" if data.group else "variable")
+        for c, position in enumerate(data.positions):
+            at = f" at {data.position} = {position!r}{where}"
+            _check_varies(name, values[own == c], at, "position")
         _check_separable(name, values, codes[here[:, v]], where, bool(data.positions))
     for a in range(len(data.variables)):
         for b in range(a):
@@ -269,16 +267,13 @@ def _check_group(data: MultigroupData, part: GroupRows, where: str) -> None:
     _check_collinear(Y, cells if data.positions else codes, data.variables, where)
 
 
-def _check_at_positions(name, values, cells, data: MultigroupData, where: str) -> None:
-    """Each position has a mean and a variance of its own: it must have values that differ."""
-    for c, position in enumerate(data.positions):
-        own = values[cells == c]
-        if not len(own) or own.min() == own.max():
-            what = "is constant" if len(own) else "has no value"
-            raise DataError(
-                f"Variable '{name}' {what} at {data.position} = {position!r}{where}: its mean and "
-                "variance there are unknown. Leave the position out."
-            )
+def _check_varies(name, values: np.ndarray, where: str, what: str) -> None:
+    if not len(values) or values.min() == values.max():
+        problem = "is constant" if len(values) else "has no value"
+        raise DataError(
+            f"Variable '{name}' {problem}{where}: there is no variance to estimate. Leave the "
+            f"{what} out."
+        )
 
 
 def _check_separable(name, values, codes, where: str, by_position: bool) -> None:

@@ -45,11 +45,8 @@ from scipy import sparse
 
 from mlteach.core.linalg import symmetric_basis
 from mlteach.core.optim import remembered
-from mlteach.core.patterns import clipped, each_times, padded
+from mlteach.core.patterns import CHUNK, clipped, each_times, padded
 from mlteach.multigroup.moments import GroupMoments
-
-# Numbers in an array of second derivatives of clusters that are worked on at once.
-CHUNK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,7 @@ class GroupDeviance:
         mu, within, between = self.unpack(theta)
         block = padded(within[mom.cell], mom.observed)
         P = clipped(np.linalg.inv(block), mom.observed)
-        A = self._types_of(P)
+        A = (self.by_type @ P.reshape(len(P), -1)).reshape(-1, mom.p, mom.p)
         G = np.linalg.inv(np.eye(mom.p) + A @ between)
         K = between @ G
         mu = mu.reshape(mom.cells, mom.k, mom.p)[mom.cell[mom.klass]]
@@ -188,10 +185,6 @@ class GroupDeviance:
     def _classes_of(self, values: np.ndarray) -> np.ndarray:
         """Sums over the pieces of each class, shape (R, ...)."""
         return np.add.reduceat(values, self._ends[:-1])
-
-    def _types_of(self, P: np.ndarray) -> np.ndarray:
-        """Sums of n P over the classes of each type, shape (T, p, p)."""
-        return (self.by_type @ P.reshape(len(P), -1)).reshape(-1, *P.shape[1:])
 
     # ------------------------------------------------------------------------- second derivatives
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
+from mlteach.core.columns import names_of
 from mlteach.core.linalg import symmetric_basis
 from mlteach.core.result import z_table
 from mlteach.errors import ModelError
@@ -167,8 +168,7 @@ def _chosen(fit: MultigroupResult, outcome: str, predictors: Sequence[str] | Non
     if fit.model.positions:
         raise ModelError("A latent regression needs a model without position=.")
     others = [name for name in fit.variables if name != outcome]
-    chosen = others if predictors is None else predictors
-    names = [outcome, *([chosen] if isinstance(chosen, str) else chosen)]
+    names = [outcome, *(others if predictors is None else names_of(predictors, "predictors"))]
     unknown = [name for name in names if name not in fit.variables]
     if unknown or len(names) < 2 or len(set(names)) < len(names):
         what = f"{unknown[0]!r} is not in the model" if unknown else f"got {names}"

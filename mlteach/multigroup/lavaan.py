@@ -24,7 +24,6 @@ _RESERVED = re.compile(
     "if|else|repeat|while|function|for|next|break|in|TRUE|FALSE|NULL|Inf|NaN|NA|NA_integer_|"
     "NA_real_|NA_character_|NA_complex_"
 )
-FORMS = ("wide", "two-level")
 
 
 @checked
@@ -96,7 +95,7 @@ def lavaan_syntax(
     """
     variables = (variables,) if isinstance(variables, str) else tuple(variables)
     groups = ("all",) if groups is None else (groups,) if isinstance(groups, str) else tuple(groups)
-    one_of("form", form, FORMS)
+    one_of("form", form, ("wide", "two-level"))
     members = _members(n, form, position)
     _check_names(variables, groups, members)
     settings = {"within": within, "between": between, "means": means, "equal": equal}

@@ -23,7 +23,6 @@ from mlteach.study.limit import TooLong, limited
 REQUIRED = ("estimate", "se", "lower", "upper")
 # What counts as a failed fit. Any other error is a mistake in the study and ends it.
 FAILURES = (MLTeachError, ConvergenceWarning, np.linalg.LinAlgError)
-EMPTY = "analyse returned a table without rows"
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,9 @@ def run_batch(
         rng = replication_rng(plan.seed, k, batch.condition)
         tell(k)
         try:
-            with limited(limit):
-                tables[k] = _replicate(draw, plan.analyse, rng)
+            with limited(limit), warnings.catch_warnings():
+                warnings.simplefilter("error", ConvergenceWarning)
+                table = plan.analyse(draw(rng))
         except FAILURES as failure:
             failures[k] = f"{type(failure).__name__}: {failure}"
         except TooLong:
@@ -136,11 +136,11 @@ def run_batch(
             error.add_note(where(plan, batch.condition, k))
             raise
         else:
-            if isinstance(tables[k], pd.DataFrame) and tables[k].empty:
-                failures[k] = EMPTY
-                del tables[k]
-                continue
-            _check_table(tables[k], next(iter(tables.values())), where(plan, batch.condition, k))
+            if isinstance(table, pd.DataFrame) and table.empty:
+                failures[k] = "analyse returned a table without rows"
+            else:
+                tables[k] = table
+                _check_table(table, next(iter(tables.values())), where(plan, batch.condition, k))
     return Batch(batch.condition, batch.replications, _stack(tables), failures)
 
 
@@ -152,12 +152,6 @@ def too_long(limit: float) -> str:
 def is_too_long(failure: str) -> bool:
     """Whether that was said."""
     return failure.startswith(f"{TooLong.__name__}:")
-
-
-def _replicate(draw, analyse, rng: np.random.Generator) -> pd.DataFrame:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        return analyse(draw(rng))
 
 
 def where(plan: Plan, condition: int | None, k: int) -> str:
@@ -183,10 +177,31 @@ def _stack(tables: Mapping[int, pd.DataFrame]) -> pd.DataFrame | None:
     first = next(iter(tables.values())).index
     default = ["parameter"] if first.nlevels == 1 else [f"level_{k}" for k in range(first.nlevels)]
     names = [a or b for a, b in zip(first.names, default, strict=True)]
-    return plain_columns(pd.concat(tables, names=["replication", *names]))
+    return _plain_columns(pd.concat(tables, names=["replication", *names]))
 
 
-def plain_columns(table: pd.DataFrame) -> pd.DataFrame:
+def all_estimates(plan: Plan, batches: Sequence[Batch]) -> pd.DataFrame | None:
+    """Rows by condition and replication, parameters as they are: batches end in any order."""
+    full = [batch for batch in batches if batch.estimates is not None]
+    for batch in full:
+        index = batch.estimates.index
+        place = where(plan, batch.condition, int(index.get_level_values("replication")[0]))
+        _check_levels(index.names[1:], full[0].estimates.index.names[1:], place)
+    tables = {}
+    for condition in plan.conditions:
+        own = [batch.estimates for batch in full if batch.condition == condition]
+        if own:
+            table = pd.concat(own)
+            order = np.argsort(table.index.get_level_values("replication"), kind="stable")
+            tables[condition] = table.iloc[order]
+    if not tables:
+        return None
+    return _plain_columns(
+        tables[None] if None in tables else pd.concat(tables, names=["condition"])
+    )
+
+
+def _plain_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Numbers as numbers, where a column that some tables lack has become one of objects."""
     for name in table.columns:
         if pd.api.types.is_object_dtype(table[name]) and all(
@@ -220,10 +235,10 @@ def _check_table(table, first: pd.DataFrame, place: str) -> None:
             f"The table of analyse has more than one row {twice!r}: its index must name each "
             f"parameter once. {place}"
         )
-    check_levels(table.index.names, first.index.names, place)
+    _check_levels(table.index.names, first.index.names, place)
 
 
-def check_levels(names: Sequence, before: Sequence, place: str) -> None:
+def _check_levels(names: Sequence, before: Sequence, place: str) -> None:
     """The index of all tables must have the same names."""
     if list(names) != list(before):
         raise ModelError(

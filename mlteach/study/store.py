@@ -137,14 +137,13 @@ def open_store(folder: str | os.PathLike, plan: Plan) -> Store:
         wanted["conditions"] = found["conditions"] | wanted["conditions"]
         wanted["begun_with"] = found["begun_with"]
         return Store(path, plan, wanted, wanted != found)
-    store = Store(path, plan, wanted, True)
     files = [file for file in path.iterdir() if file.suffix != DRAFT]
     # Without its head a folder of marked batches still says whose they are.
     if any(file.suffix != ".npz" or _from_file(file)[1] != _mark(wanted) for file in files):
         raise ModelError(
             f"The folder {path} holds other files and no {HEAD}; give a study a folder of its own."
         )
-    return store
+    return Store(path, plan, wanted, True)
 
 
 # ---------------------------------------------------------------------------------- whose study

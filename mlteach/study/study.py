@@ -21,15 +21,7 @@ import pandas as pd
 from mlteach.core.arguments import checked, is_whole, whole
 from mlteach.core.progress import Progress
 from mlteach.errors import ModelError
-from mlteach.study.batches import (
-    Batch,
-    Plan,
-    check_levels,
-    plain_columns,
-    replication_rng,
-    to_do,
-    where,
-)
+from mlteach.study.batches import Batch, Plan, all_estimates, replication_rng, to_do
 from mlteach.study.store import open_store
 from mlteach.study.summary import in_order, summarise
 from mlteach.study.workers import check_cluster, run_batches
@@ -242,31 +234,13 @@ def _wanted(batches: list[Batch], plan: Plan, replications: int) -> list[Batch]:
 
 
 def _collect(batches: list[Batch], plan: Plan, replications: int, conditions) -> Study:
-    failures = _failures(batches, plan)
-    full = [batch for batch in batches if batch.estimates is not None]
-    if not full:
+    failures, estimates = _failures(batches, plan), all_estimates(plan, batches)
+    if estimates is None:
         raise ModelError(
             f"All {len(failures)} replications failed; the first one said: {failures.iloc[0]}"
         )
-    tables = []
-    for batch in full:
-        table = batch.estimates
-        place = where(plan, batch.condition, int(table.index.get_level_values("replication")[0]))
-        check_levels(table.index.names[1:], full[0].estimates.index.names[1:], place)
-        many = batch.condition is not None
-        tables.append(pd.concat({batch.condition: table}, names=["condition"]) if many else table)
-    estimates = plain_columns(_sorted(pd.concat(tables), plan))
     estimates.index = in_order(estimates.index)
     return Study(estimates, failures, replications, plan.seed, conditions)
-
-
-def _sorted(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """Rows by condition and replication, parameters as they are: batches end in any order."""
-    keys = [table.index.get_level_values("replication").to_numpy()]
-    if "condition" in table.index.names:
-        place = {condition: k for k, condition in enumerate(plan.conditions)}
-        keys.append(table.index.get_level_values("condition").map(place).to_numpy())
-    return table.iloc[np.lexsort(keys)]
 
 
 def _failures(batches: list[Batch], plan: Plan) -> pd.Series:

@@ -166,7 +166,7 @@ def _answer(plan: Plan, worker: _Worker) -> Batch | None:
 
 def _ended(plan: Plan, worker: _Worker) -> str:
     code = worker.process.exitcode
-    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
     if worker.replication is None:
         return (
             f"A process of the study ended ({how}) before its first replication: run the study with"

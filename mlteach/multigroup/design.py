@@ -175,7 +175,7 @@ def open_table(
 def _rows_that_count(ids: pd.DataFrame, Y: np.ndarray, variables: Sequence[str]) -> tuple:
     """Ids and values of the rows that have an id and a value, and notes on the rest."""
     missing, no_id = np.isnan(Y), ids.isna()
-    empty, unknown = missing.all(axis=1), no_id.any(axis=1).to_numpy()
+    empty, unknown = np.logical_and.reduce(missing.T), no_id.any(axis=1).to_numpy()
     keep = ~(empty | unknown)
     notes = []
     if unknown.any():
@@ -187,10 +187,11 @@ def _rows_that_count(ids: pd.DataFrame, Y: np.ndarray, variables: Sequence[str])
         )
     if not keep.any():
         raise DataError("No row has a value of a variable, a cluster and a group.")
-    missing = missing[keep]
-    counts = zip(variables, missing.sum(axis=0), strict=True)
+    if not keep.all():
+        ids, Y, missing = ids[keep], Y[keep], missing[keep]
     if missing.any():
-        lacking = ", ".join(f"{name} ({count})" for name, count in counts if count)
+        counts = {name: np.count_nonzero(m) for name, m in zip(variables, missing.T, strict=True)}
+        lacking = ", ".join(f"{name} ({count})" for name, count in counts.items() if count)
         notes.append(
             f"Missing values in the rows that count: {lacking}. They are taken as "
             "missing at random (full information maximum likelihood)."
@@ -198,16 +199,18 @@ def _rows_that_count(ids: pd.DataFrame, Y: np.ndarray, variables: Sequence[str])
         patterns = len(patterns_of(~missing)[0])
         if patterns > MANY_PATTERNS:
             notes.append(f"The rows have {patterns:,} patterns of missing values.")
-    return ids[keep], Y[keep], notes
+    return ids, Y, notes
 
 
 def _units(Y: np.ndarray, variables: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each column; 1 where nothing varies."""
-    for name, y in zip(variables, Y.T, strict=True):
-        if np.isnan(y).all():
+    units = np.empty((2, len(variables)))
+    for name, y, unit in zip(variables, Y.T, units.T, strict=True):
+        here = y if np.isfinite(y.sum()) else y[~np.isnan(y)]
+        if not len(here):
             raise DataError(f"Variable '{name}' has no value at all. Leave it out of the model.")
-    scale = np.nanstd(Y, axis=0)
-    return np.nanmean(Y, axis=0), np.where(scale > 0, scale, 1.0)
+        unit[:] = here.mean(), here.std() or 1.0
+    return units[0], units[1]
 
 
 def position_codes(values: pd.Series) -> tuple[np.ndarray, tuple]:

@@ -17,6 +17,9 @@ import numpy as np
 
 from mlteach.core.patterns import numbered, patterns_of
 
+# Clusters for each unit that would take their place, from which on that saves time.
+MANY = 4
+
 
 @dataclass(frozen=True)
 class GroupMoments:
@@ -130,7 +133,7 @@ def _units(cluster, klass, n, sums) -> tuple[np.ndarray, ...]:
     member, count = _types(klass, n, first, width)
     active = np.zeros(len(count), int)
     active[member] = width
-    few = count <= active * sums.shape[1] + 1
+    few = count <= MANY * (active * sums.shape[1] + 1)
     parts = []
     if few.any():
         at = np.flatnonzero(few[member][cluster])

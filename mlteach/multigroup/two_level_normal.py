@@ -84,17 +84,19 @@ def fit_two_level_normal(
             f"{J} clusters with {len(Y)} rows cannot determine {p} variances and their covariances "
             "on both levels; use fewer variables."
         )
-    offset, size = Y.mean(axis=0), Y.std(axis=0)
     spread = np.where(W.std(axis=0) > 0, W.std(axis=0), 1.0)
-    scaled, one_cell = (Y - offset) / size, np.zeros(len(Y), int)
+    # From the regression on the predictors, at which the search begins, to what is left of it.
+    offset = np.linalg.lstsq(W[codes], Y)[0]
+    scaled, one_cell = Y - (W @ offset)[codes], np.zeros(len(Y), int)
+    size = scaled.std(axis=0)
+    scaled /= size
     objective = GroupDeviance(group_moments(scaled, codes, one_cell, (W / spread)[:, 1:]))
     record = minimize(objective, own_start(objective))
     Gamma, (within,), between = objective.unpack(record.end)
     unit = np.outer(size, size)
     cov = 2.0 * np.linalg.inv(objective.hessian(record.end))[Gamma.size :, Gamma.size :]
     triangle = np.tile(unit[objective.rows, objective.cols], 2)
-    Gamma = Gamma.T * size[:, None] / spread
-    Gamma[:, 0] += offset
+    Gamma = (Gamma * size / spread[:, None] + offset).T
     return TwoLevelNormal(
         names=tuple(names),
         Gamma=Gamma,

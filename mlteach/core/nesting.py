@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.core.design import Design
-from mlteach.core.linalg import block_pattern, symmetric_basis
+from mlteach.core.linalg import symmetric_basis
 
 # A column is a combination of others if this part of its length, or less, is left over.
 SPAN_TOLERANCE = 1e-9
@@ -83,17 +83,6 @@ def different_methods(reml: tuple[bool, bool], a: Design, b: Design) -> str:
             "if only the coding differs). Fit both with reml=False to compare them."
         )
     return ""
-
-
-def fixed_nested(small: Design, big: Design) -> bool:
-    """Whether the fixed part of one model is a special case of the other's."""
-    return columns_nested(small.X, big.X)
-
-
-def random_nested(small: Design, big: Design) -> bool:
-    """Whether the random part of one model is a special case of the other's."""
-    patterns = block_pattern(small.blocks), block_pattern(big.blocks)
-    return covariances_nested(small.Z, patterns[0], big.Z, patterns[1])
 
 
 def covariances_nested(

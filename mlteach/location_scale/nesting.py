@@ -21,7 +21,6 @@ from mlteach.core.nesting import (
     covariances_nested,
     different_data,
     different_methods,
-    fixed_nested,
 )
 from mlteach.errors import ModelError
 from mlteach.location_scale.effects import free_pattern
@@ -96,8 +95,8 @@ def not_comparable(a: Fit, b: Fit) -> str:
 def not_nested(small: Fit, big: Fit) -> str:
     """Say why the first is no special case of the second; empty if it is."""
     a, b = _Reach.of(small), _Reach.of(big)
-    if not fixed_nested(a.mean, b.mean):
-        return "it has predictors in the mean that are no combination of the other's."
+    if not columns_nested(a.mean.X, b.mean.X):
+        return "it has fixed effects that are no combination of the other's."
     if not columns_nested(a.W, b.W):
         return "it has predictors of the variance that are no combination of the other's."
     if a.degree > b.degree:

@@ -12,7 +12,7 @@ import pandas as pd
 from mlteach.multigroup.estimates import MultigroupEstimates
 
 
-def different_rows(a: MultigroupEstimates, b: MultigroupEstimates) -> str:
+def not_comparable(a: MultigroupEstimates, b: MultigroupEstimates) -> str:
     """Say in what way two models were not fitted to the same values; empty if they were."""
     if set(a.variables) != set(b.variables):
         return (

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
-from mlteach.core.nesting import fixed_nested, random_nested
 from mlteach.core.result import as_generator
 from mlteach.core.summary import NotedTable, format_table, notes_html
 from mlteach.errors import ModelError
@@ -32,7 +32,7 @@ from mlteach.location_scale.notes import boundary_notes
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.bootstrap import null_drops, p_value
 from mlteach.mixed.result import MixedResult
-from mlteach.multigroup.nesting import different_rows, not_nested
+from mlteach.multigroup import nesting as multigroup_nesting
 from mlteach.multigroup.result import MultigroupResult
 
 # Models of one outcome: mixed ones are location-scale models whose variance is a constant.
@@ -198,12 +198,15 @@ def _check_fits(fits: Sequence[Fit], names: Sequence[str] | None) -> None:
         raise ModelError(f"compare needs at least two fitted models; got {len(fits)}.")
     if names is not None and (len(names) != len(fits) or len(set(names)) != len(names)):
         raise ModelError(f"names= needs {len(fits)} different names, one a model.")
-    is_multigroup = isinstance(fits[0], MultigroupResult)
-    not_comparable = different_rows if is_multigroup else nesting.not_comparable
     for other in fits[1:]:
-        problem = not_comparable(fits[0], other)
+        problem = _rules(fits[0]).not_comparable(fits[0], other)
         if problem:
             raise ModelError(problem)
+
+
+def _rules(fit: Fit) -> ModuleType:
+    """What says whether models of this kind can be compared, and are nested."""
+    return multigroup_nesting if isinstance(fit, MultigroupResult) else nesting
 
 
 def _common_notes(fits: Sequence[Fit]) -> list[str]:
@@ -231,7 +234,7 @@ def _test(
 ) -> tuple[LikelihoodRatioTest | None, list[str]]:
     """Test a model against the next larger one; None with a note if they are not nested."""
     (small_name, m0), (big_name, m1) = small, big
-    problem = _not_nested(m0, m1)
+    problem = _rules(m0).not_nested(m0, m1)
     if problem:
         text = f"'{small_name}' is not nested in '{big_name}': {problem}"
         if nested:
@@ -256,18 +259,6 @@ def _test(
             "not at its maximum, and the test is void."
         )
     return likelihood_ratio_test(drop, df, weights), notes
-
-
-def _not_nested(m0: Fit, m1: Fit) -> str:
-    if isinstance(m0, MultigroupResult):
-        return not_nested(m0, m1)
-    if not (isinstance(m0, MixedResult) and isinstance(m1, MixedResult)):
-        return nesting.not_nested(m0, m1)
-    if not fixed_nested(m0.design, m1.design):
-        return "it has fixed effects that are no combination of the other's."
-    if not random_nested(m0.design, m1.design):
-        return "it has random effects (or covariances) that the other cannot produce."
-    return ""
 
 
 def _test_notes(m0: TwoLevel, m1: TwoLevel, name: str, weights: tuple[float, ...]) -> list[str]:

@@ -22,7 +22,7 @@ import pandas as pd
 
 from mlteach.core.arguments import checked
 from mlteach.core.columns import cluster_means
-from mlteach.core.nesting import different_data, fixed_nested
+from mlteach.core.nesting import columns_nested, different_data
 from mlteach.core.notes import convergence_notes
 from mlteach.core.result import Shown
 from mlteach.core.summary import RESIDUAL, Summary
@@ -147,7 +147,7 @@ def r_squared(m1: MixedResult, m0: MixedResult | None = None) -> RSquared:
         total_baseline=np.nan if m0 is None else _total(m0),
         pseudo=pseudo,
         decomposition=decomposition,
-        measures=_measures(decomposition["variance"]),
+        measures=_measures(decomposition),
         formula=m1.formula,
         baseline="" if m0 is None else m0.formula,
         notes=(*convergence_notes(m1), *_notes(pseudo, m1, m0)),
@@ -169,7 +169,7 @@ def _check_fits(m1: MixedResult, m0: MixedResult | None) -> None:
             "One model is fitted by REML and the other by ML: their variances differ for that "
             "reason alone. Fit both the same way."
         )
-    if not fixed_nested(m0.design, m1.design):
+    if not columns_nested(m0.design.X, m1.design.X):
         raise ModelError(
             f"'{m0.formula}' has fixed effects that '{m1.formula}' has not, so it is no baseline "
             "for it. The order is r_squared(model, baseline)."
@@ -253,13 +253,10 @@ def _decomposition(fit: MixedResult) -> pd.DataFrame:
     )
     # What is zero but for the rounding of cluster means is shown as zero.
     variance = variance.where(variance > 1e-20 * variance.sum(), 0.0)
-    shares = {of: _share(variance[list(parts)]) for of, parts in LEVELS.items()}
+    # No share where the sum is zero: no variance between clusters at all.
+    parts = {of: variance[list(names)] for of, names in LEVELS.items()}
+    shares = {of: part / part.sum() for of, part in parts.items()}
     return pd.DataFrame({"variance": variance, **shares}).loc[list(PARTS)]
-
-
-def _share(variance: pd.Series) -> pd.Series:
-    """Shares of a sum; missing where the sum is zero (no variance between clusters at all)."""
-    return variance / variance.sum()
 
 
 def _split(columns: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -268,19 +265,12 @@ def _split(columns: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return columns - means, means
 
 
-def _measures(variance: pd.Series) -> pd.DataFrame:
-    """Rights and Sterba's R²: the explained parts of a level over all parts of that level."""
-    rows = {
-        source: {of: _measure(variance, explained, parts) for of, parts in LEVELS.items()}
-        for source, explained in SOURCES.items()
-    }
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(LEVELS))
+def _measures(decomposition: pd.DataFrame) -> pd.DataFrame:
+    """Rights and Sterba's R²: the explained parts' shares of a level; NaN if one lies elsewhere."""
+    shares = decomposition[list(LEVELS)]
+    table = pd.DataFrame(
+        {name: shares.loc[list(of)].sum(skipna=False) for name, of in SOURCES.items()}
+    ).T
     # f1 and v are the two sources inside clusters; of the total, they go with f2.
     table.loc["f1v", "total"] = np.nan
     return table
-
-
-def _measure(variance: pd.Series, explained: tuple[str, ...], of: tuple[str, ...]) -> float:
-    if not set(explained) <= set(of):
-        return np.nan
-    return float(_share(variance[list(of)])[list(explained)].sum(skipna=False))

@@ -6,7 +6,13 @@ import pytest
 
 from mlteach.core.design import design
 from mlteach.core.formula import parse
-from mlteach.core.nesting import different_data, fixed_nested, random_nested, same_columns
+from mlteach.core.linalg import block_pattern
+from mlteach.core.nesting import (
+    columns_nested,
+    covariances_nested,
+    different_data,
+    same_columns,
+)
 
 RNG = np.random.default_rng(9)
 TABLE = pd.DataFrame(
@@ -40,7 +46,8 @@ def made(right, table=TABLE):
     ],
 )
 def test_fixed(small, big, nested):
-    assert fixed_nested(made(f"{small} + (1 | g)"), made(f"{big} + (1 | g)")) is nested
+    X = [made(f"{fixed} + (1 | g)").X for fixed in (small, big)]
+    assert columns_nested(*X) is nested
 
 
 @pytest.mark.parametrize(
@@ -63,7 +70,9 @@ def test_fixed(small, big, nested):
     ],
 )
 def test_random(small, big, nested):
-    assert random_nested(made(f"x + ({small})"), made(f"x + ({big})")) is nested
+    a, b = made(f"x + ({small})"), made(f"x + ({big})")
+    free = block_pattern(a.blocks), block_pattern(b.blocks)
+    assert covariances_nested(a.Z, free[0], b.Z, free[1]) is nested
 
 
 def test_same_columns_in_any_order_but_not_in_any_coding():

@@ -39,7 +39,7 @@ def test_lr_tests(model1, some):
 @pytest.mark.parametrize(
     ("mean", "variance", "why"),
     [
-        ("math ~ ses + (1 | school)", "~ catholic", "predictors in the mean"),
+        ("math ~ ses + (1 | school)", "~ catholic", "fixed effects that are no combination"),
         ("math ~ catholic + (1 | school)", "~ ses", "predictors of the variance"),
         ("math ~ 1 + (0 + ses | school)", "~ 1", "random effects"),
         ("math ~ 1 + (1 | other)", "~ 1", "clusters differ"),

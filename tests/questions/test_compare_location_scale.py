@@ -60,7 +60,7 @@ def test_several_variances_have_no_closed_form(fits, some):
 @pytest.mark.parametrize(
     ("mean", "variance", "why"),
     [
-        ("math ~ ses + (1 | school)", "~ 1", "predictors in the mean"),
+        ("math ~ ses + (1 | school)", "~ 1", "fixed effects that are no combination"),
         (MEAN, "~ ses", "predictors of the variance"),
         ("math ~ catholic + (0 + ses | school)", "~ catholic", "random effects"),
     ],

@@ -301,3 +301,28 @@ PUBLIC |= {
 def test_an_argument_that_there_is_not_is_refused_by_name(name):
     with pytest.raises(mt.MLTeachError, match="zzz|missing a required argument"):
         PUBLIC[name](zzz=1)
+
+
+def wants_a_fit(function):
+    """Whether the first argument is a fit of some kind, and nothing else will do."""
+    parameters = [str(p.annotation) for p in inspect.signature(function).parameters.values()]
+    kinds = parameters[0].split(" | ") if parameters else [""]
+    return all(kind.endswith(("Result", "Posterior")) for kind in kinds)
+
+
+@pytest.mark.parametrize("name", [name for name, f in sorted(PUBLIC.items()) if wants_a_fit(f)])
+def test_what_is_no_fit_is_refused_whoever_is_asked(name):
+    parameters = inspect.signature(PUBLIC[name]).parameters
+    fit, *others = (key for key, p in parameters.items() if p.default is p.empty)
+    another = fitted("empty" if parameters[fit].annotation == "MultigroupResult" else "groups")
+    for value, shown in (
+        (3, "3"),
+        (data(), "<DataFrame>"),
+        (another, f"<{type(another).__name__}>"),
+    ):
+        with pytest.raises(mt.ModelError, match=f": {fit}={shown} is not a fit of mt.fit_"):
+            PUBLIC[name](**dict.fromkeys(others), **{fit: value})
+
+
+def test_every_function_that_wants_a_fit_is_found():
+    assert sum(map(wants_a_fit, PUBLIC.values())) >= 22

@@ -19,7 +19,7 @@ SEVERAL = "its rows are from several models; each is in fits, by name."
 
 
 @dataclass(frozen=True, repr=False)
-class CenteringResult(Result):
+class CenteringResult(Result, made_by="mt.fit_centering(...)"):
     """One predictor, every meaning of its slope; shows as text and as HTML.
 
     Attributes

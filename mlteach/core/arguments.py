@@ -136,6 +136,11 @@ KINDS = {
     ),
     "np.random.Generator": ("a numpy Generator", lambda v: isinstance(v, np.random.Generator)),
 }
+# What some are asked in vain, and who answers it.
+_INSTEAD = {
+    ("icc", "fit"): "; for a column of a table use column_icc(data, column, cluster=...)",
+    ("effect_sizes", "fit"): "; for a t statistic use cohens_d(t, df) or partial_r(t, df)",
+}
 GATHERING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # Beside a list of names a single one is told from it by being text.
 ONE_OR_MANY = ("a name", lambda v: isinstance(v, str))
@@ -190,8 +195,9 @@ def checked(function: Function) -> Function:
                 raise ModelError(f"{function.__name__}: {name} is too large a number, beyond 2^63.")
             if name in given and not any(accepts(given[name]) for _, accepts in kind):
                 takes = " or ".join(words for words, _ in kind)
+                instead = _INSTEAD.get((function.__name__, name), "")
                 raise ModelError(
-                    f"{function.__name__}: {name}={_short(given[name])} is not {takes}."
+                    f"{function.__name__}: {name}={_short(given[name])} is not {takes}{instead}."
                 )
         if "level" in given and kinds.get("level") == [KINDS["float"]]:
             check_level(given["level"])
@@ -230,5 +236,7 @@ def refuse_unknown(function: str, given: Iterable[str], known: Sequence[str]) ->
 
 
 def _short(value: object) -> str:
+    if hasattr(value, "_repr_html_"):
+        return f"<{type(value).__name__}>"  # a table, or a fit
     text = repr(value).splitlines()[0] if repr(value) else type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import checked
+from mlteach.core.arguments import KINDS, checked
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import log_limits
 from mlteach.core.summary import coefficient_table
@@ -105,7 +105,12 @@ class Shown:
 
 
 class Result(Estimates, Shown):
-    """A fitted model as the reader holds it."""
+    """A fitted model as the reader holds it; functions that are annotated with it take no other."""
+
+    def __init_subclass__(cls, made_by: str = "", **options: object) -> None:
+        super().__init_subclass__(**options)
+        if made_by:
+            KINDS[cls.__name__] = (f"a fit of {made_by}", lambda value: isinstance(value, cls))
 
     @checked
     def tidy(self, level: float = 0.95) -> pd.DataFrame:

@@ -22,7 +22,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True, repr=False)
-class LocationScaleResult(LocationScaleEstimates, Result):
+class LocationScaleResult(LocationScaleEstimates, Result, made_by="mt.fit_location_scale(...)"):
     """A location-scale model fitted by maximum likelihood; see :class:`LocationScaleEstimates`."""
 
     # ------------------------------------------------------------------------- tests and intervals

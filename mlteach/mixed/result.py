@@ -26,7 +26,7 @@ from mlteach.mixed.estimates import MixedEstimates
 
 
 @dataclass(frozen=True, repr=False)
-class MixedResult(MixedEstimates, Result):
+class MixedResult(MixedEstimates, Result, made_by="mt.fit_mixed(...)"):
     """A fitted two-level model; see :class:`MixedEstimates` too.
 
     Attributes

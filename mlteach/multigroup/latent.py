@@ -155,10 +155,6 @@ def latent_regression(
     Ludtke, Marsh, Robitzsch, Trautwein, Asparouhov & Muthen (2008), Psychological Methods 13(3),
     doi:10.1037/a0012869.
     """
-    if not isinstance(fit, MultigroupResult):
-        raise ModelError(
-            f"latent_regression needs a fit of fit_multigroup, not {type(fit).__name__}."
-        )
     names = _chosen(fit, outcome, predictors)
     tables = {group: _group_regression(fit, group, names, level) for group in fit.groups}
     return pd.concat(tables, names=[fit.data.group or "group", "effect", "predictor"])

@@ -29,7 +29,7 @@ HELD = "on the boundary"
 
 
 @dataclass(frozen=True, repr=False)
-class MultigroupResult(MultigroupEstimates, Result):
+class MultigroupResult(MultigroupEstimates, Result, made_by="mt.fit_multigroup(...)"):
     """A fitted multigroup model of means and (co)variances; see :class:`MultigroupEstimates`."""
 
     # --------------------------------------------------------------------------------- parameters

@@ -13,7 +13,7 @@ from mlteach.core.palette import PALETTE
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.checks import need_effect, need_random_effects
+from mlteach.plots.checks import need_effect
 from mlteach.plots.groups import cluster_groups, group_title, name_of
 from mlteach.plots.marks import axes_or_new
 from mlteach.plots.ranked import draw_about, draw_intervals, finish_ranked, leaves_out, ranked
@@ -76,7 +76,6 @@ def caterpillar(
     >>> sorted(text.get_text() for text in ax.texts)
     ['28', '53', '59', '6']
     """
-    need_random_effects(fit, "caterpillar")
     need_effect(fit, effect, "caterpillar")
     table = _effects(fit, effect, level)
     groups = cluster_groups(fit, color_by, data, "caterpillar")[table.index]

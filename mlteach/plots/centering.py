@@ -14,7 +14,6 @@ from mlteach.centering.result import CenteringResult
 from mlteach.core.arguments import checked
 from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
-from mlteach.plots.checks import need
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import axes_or_new, beside
 from mlteach.plots.words import described, number
@@ -196,9 +195,8 @@ def _draw_weights(ax: Axes, within: float, smushed: float, between: float) -> No
 # -------------------------------------------------------------------------------------------- input
 
 
-def _rows(result: object, predictor: str | None, where: str) -> tuple[str, pd.DataFrame]:
+def _rows(result: CenteringResult, predictor: str | None, where: str) -> tuple[str, pd.DataFrame]:
     """Name of the predictor, and its rows of the result's table."""
-    need(result, CenteringResult, where, "what mt.fit_centering(...) returns")
     names = list(result.phi.index)
     if predictor is None and len(names) > 1:
         raise ModelError(f"{where}: name one of the predictors {', '.join(names)}.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import UnionType
 
 import numpy as np
 import pandas as pd
@@ -15,27 +16,14 @@ from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
 
 
-def need(fit: object, kind: type, where: str, what: str) -> object:
-    """Refuse anything but a fit of a kind; ``what`` says what returns one."""
+def need_fit(fit: object, where: str, kind: type | UnionType = MixedResult) -> object:
+    """Refuse anything but a fitted mixed model, or one of the kinds that are told."""
     if not isinstance(fit, kind):
-        raise ModelError(f"{where} needs {what}; it got {type(fit).__name__}.")
+        raise ModelError(
+            f"{where} needs a fitted model, such as mt.fit_mixed(...) returns; it got "
+            f"{type(fit).__name__}."
+        )
     return fit
-
-
-def need_fit(fit: object, where: str) -> MixedResult:
-    """Refuse anything but a fitted mixed model."""
-    return need(fit, MixedResult, where, "a fitted model, such as mt.fit_empty(...) returns")
-
-
-def need_random_effects(fit: object, where: str) -> MixedResult | LocationScaleResult:
-    """Refuse anything but a fitted mixed or location-scale model."""
-    return fit if isinstance(fit, LocationScaleResult) else need_fit(fit, where)
-
-
-def need_location_scale(fit: object, where: str) -> LocationScaleResult:
-    """Refuse anything but a fitted location-scale model."""
-    what = "a location-scale model, such as mt.fit_location_scale(...) returns"
-    return need(fit, LocationScaleResult, where, what)
 
 
 def effect_names(fit: MixedResult | LocationScaleResult) -> list[str]:
@@ -55,9 +43,9 @@ def need_effect(fit: MixedResult | LocationScaleResult, effect: str, where: str)
 
 
 def named_fits(
-    fits: object, where: str, need: Callable[[object, str], object] = need_fit
+    fits: object, where: str, kind: type | UnionType = MixedResult
 ) -> dict[str, MixedResult | LocationScaleResult]:
-    """One fit, a list or a dict of fits, as a dict from name to fit; ``need`` refuses others."""
+    """One fit, a list or a dict of fits of a kind, as a dict from name to fit."""
     if isinstance(fits, MixedResult | LocationScaleResult):
         fits = {"": fits}
     elif isinstance(fits, Sequence) and not isinstance(fits, str):
@@ -69,7 +57,7 @@ def named_fits(
         )
     if not fits:
         raise ModelError(f"{where} got no fit at all.")
-    return {str(name): need(fit, where) for name, fit in fits.items()}
+    return {str(name): need_fit(fit, where, kind) for name, fit in fits.items()}
 
 
 def complete_rows(

@@ -14,7 +14,7 @@ from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.checks import effect_names, need_effect, need_fit, need_random_effects
+from mlteach.plots.checks import effect_names, need_effect
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import axes_or_new, row_cloud
 from mlteach.plots.words import described, label, number
@@ -76,7 +76,6 @@ def qq(
     >>> ax.get_ylabel()
     'Standardised BLUP of Intercept'
     """
-    need_random_effects(fit, "qq")
     if level not in (1, 2):
         raise ModelError(f"level={level!r}: a two-level model has level=1 and level=2.")
     if level == 1:
@@ -216,7 +215,6 @@ def residual_spread(
     >>> plots.residual_spread(fit).get_xlabel()
     'Fitted value of math'
     """
-    need_fit(fit, "residual_spread")
     bins = min(10, max(1, fit.nobs // 6)) if bins is None else bins
     if bins not in range(1, fit.nobs // 2 + 1):
         raise ModelError(

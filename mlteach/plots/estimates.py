@@ -14,7 +14,7 @@ from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.checks import named_fits, need_fit, need_random_effects
+from mlteach.plots.checks import named_fits
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import Fill, axes_or_new, stacked_bars
 from mlteach.plots.style import SERIES
@@ -58,7 +58,6 @@ def variance_parts(fit: MixedResult) -> pd.Series:
     >>> variance_parts(fit).round(2).tolist()
     [8.61, 0.0, 39.15, 0.0]
     """
-    need_fit(fit, "variance_parts")
     T, Z = fit.tau.to_numpy(), fit.design.Z
     mean = Z.mean(axis=0)
     spread = (Z - mean).T @ (Z - mean) / (len(Z) - 1)
@@ -185,7 +184,7 @@ def coefficients(
     >>> [tick.get_text() for tick in plots.coefficients(fit).get_yticklabels()]
     ['ses', 'sector[T.Public]']
     """
-    fits = named_fits(fits, "coefficients", need_random_effects)
+    fits = named_fits(fits, "coefficients", MixedResult | LocationScaleResult)
     if len(fits) > len(SERIES):
         raise ModelError(f"coefficients can show {len(SERIES)} models at once; it got {len(fits)}.")
     tables = {

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.checks import need_fit, sample_clusters
+from mlteach.plots.checks import sample_clusters
 from mlteach.plots.groups import cluster_groups, line_looks
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import axes_or_new, bold_line, thin_lines
@@ -77,7 +77,6 @@ def cluster_lines(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['cluster line', 'average: slope 0.56']
     """
-    need_fit(fit, "cluster_lines")
     lines = predicted_lines(fit, x)
     chosen = sample_clusters(lines.index, n_clusters, seed)
     groups = cluster_groups(fit, color_by, data, "cluster_lines")

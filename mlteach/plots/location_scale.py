@@ -18,7 +18,7 @@ from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.checks import need_effect, need_location_scale, need_random_effects
+from mlteach.plots.checks import need_effect
 from mlteach.plots.groups import cluster_groups, group_title
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import axes_or_new
@@ -95,7 +95,6 @@ def cluster_variances(
     >>> [text.get_text() for text in ax.get_legend().get_texts()][-1]
     'average (0.85)'
     """
-    need_location_scale(fit, "cluster_variances")
     one_of("of", of, QUANTITIES)
     table = cluster_quantities(fit, of, level)
     groups = cluster_groups(fit, color_by, data, "cluster_variances")
@@ -255,7 +254,6 @@ def effects_pairs(
     >>> ax.get_legend().get_texts()[-1].get_text()
     '95% ellipse, r = 0.39'
     """
-    need_random_effects(fit, "effects_pairs")
     for effect in (a, b):
         need_effect(fit, effect, "effects_pairs")
     if a == b:

@@ -12,7 +12,6 @@ from mlteach.core.arguments import checked, one_of
 from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.multigroup.result import MultigroupResult
-from mlteach.plots.checks import need
 from mlteach.plots.marks import axes_or_new, names_downwards
 from mlteach.plots.style import SERIES
 from mlteach.plots.words import described, number
@@ -59,8 +58,6 @@ def group_quantities(
     >>> [text.get_text() for text in ax.get_yticklabels()]
     ['math', 'ses']
     """
-    wanted = "a multigroup model, such as mt.fit_multigroup(...) returns"
-    need(fit, MultigroupResult, "group_quantities", wanted)
     one_of("what", what, TABLES)
     table = fit.icc_table if what == "icc" else getattr(fit, what)
     table = table.dropna(subset="estimate")

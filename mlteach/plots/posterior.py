@@ -17,7 +17,6 @@ from mlteach.errors import DataError, ModelError
 from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.posterior import LocationScalePosterior
 from mlteach.location_scale.bayes.priors import FlatPrior
-from mlteach.plots.checks import need
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import axes_or_new
 from mlteach.plots.style import DASHES, SERIES
@@ -65,7 +64,7 @@ def chains(
     DataError
         If ``ax`` is not a pair of Axes.
     """
-    draws = _need_posterior(fit, "chains").draws_of(parameter)
+    draws = fit.draws_of(parameter)
     paths, densities = _pair_of_axes(ax)
     support = _support(fit, parameter)
     at = np.linspace(draws.min(), draws.max(), POINTS)
@@ -159,7 +158,7 @@ def prior_posterior(
     ModelError
         If the model has no such variance or correlation, or its prior is flat.
     """
-    draws = _need_posterior(fit, "prior_posterior").draws_of(parameter).ravel()
+    draws = fit.draws_of(parameter).ravel()
     variance, density = _prior_density(fit, parameter)
     if upper is not None and not (variance and 0.0 < upper < np.inf):
         raise ModelError(f"upper={upper} is no end of an axis of variances; it is above zero.")
@@ -209,8 +208,3 @@ def _prior_density(fit: LocationScalePosterior, parameter: str):
         f"'{parameter}' is no variance or correlation of this model. There are: "
         f"{', '.join(fit.components.index)}."
     )
-
-
-def _need_posterior(fit: object, where: str) -> LocationScalePosterior:
-    what = "a model fitted by Bayes, mt.fit_location_scale(..., method='bayes')"
-    return need(fit, LocationScalePosterior, where, what)

@@ -15,7 +15,7 @@ from mlteach.core.distributions import chi2_quantile
 from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.checks import need_effect, need_fit, sample_clusters
+from mlteach.plots.checks import need_effect, sample_clusters
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import axes_or_new, dot
 from mlteach.plots.words import counted, described, label, number, span
@@ -82,7 +82,6 @@ def shrinkage(
     ----------
     After Bates (2010), lme4: Mixed-effects modeling with R, chapter 3 (shrinkage plot).
     """
-    need_fit(fit, "shrinkage")
     names = _names(fit, effects)
     table = pooled(fit)
     parts = {name: table[name] if isinstance(table.columns, pd.MultiIndex) else table

@@ -13,7 +13,6 @@ from mlteach.core.arguments import checked
 from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.checks import need_fit
 from mlteach.plots.legend import legend_with_headroom
 from mlteach.plots.marks import axes_or_new, beside
 from mlteach.plots.style import DASHES, SERIES
@@ -82,7 +81,6 @@ def simple_slopes(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['Catholic: slope 1.46', 'Public: slope 2.80']
     """
-    need_fit(fit, "simple_slopes")
     table = slopes_of(fit, x, by, at=at, hold=hold, level=level)
     if len(table) > len(SERIES):
         raise ModelError(f"simple_slopes can show {len(SERIES)} lines; at= has {len(table)}.")
@@ -172,7 +170,6 @@ def johnson_neyman(
     >>> [text.get_text() for text in ax.texts]
     ['-0.69']
     """
-    need_fit(fit, "johnson_neyman")
     found = bounds_of(fit, x, by, hold=hold, level=level)
     along = _window(found)
     band = slopes_of(fit, x, by, at=along, hold=hold, level=level)
@@ -274,7 +271,6 @@ def variance_function(
     >>> plots.describe(plots.variance_function(fit, "score11"))[:46]
     'Variance of score16 given score11, with a 95% '
     """
-    need_fit(fit, "variance_function")
     table = fit.variance_function(x, others=others, level=level)
     numeric = pd.api.types.is_numeric_dtype(table.index.dtype)
     if numeric:

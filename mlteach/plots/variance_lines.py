@@ -15,7 +15,6 @@ from mlteach.core.columns import cluster_means
 from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
-from mlteach.plots.checks import need_location_scale
 from mlteach.plots.fan import lines_along
 from mlteach.plots.groups import cluster_groups, line_looks
 from mlteach.plots.legend import legend_with_headroom
@@ -84,7 +83,6 @@ def variance_lines(
     >>> ax.get_ylabel()
     'Level-1 SD of score16'
     """
-    need_location_scale(fit, "variance_lines")
     one_of("of", of, ("variance", "sd"))
     places, curves = variance_curves(fit, x)
     groups = cluster_groups(fit, color_by, data, "variance_lines")

@@ -131,11 +131,6 @@ def effect_sizes(fit: MixedResult, *, ddf: str | None = None) -> pd.DataFrame:
               estimate     t     df     d     r
     catholic       2.8  6.39  153.5  1.03  0.46
     """
-    if not isinstance(fit, MixedResult):
-        raise ModelError(
-            f"effect_sizes needs a fitted model, not {type(fit).__name__}; for a t statistic use "
-            "cohens_d(t, df) or partial_r(t, df)."
-        )
     table, notes = fit.tests(ddf), list(convergence_notes(fit))
     varying = [name for name in fit.design.z_names if name in table.index and name != INTERCEPT]
     if ddf is None and fit.ddf in APPROXIMATE and varying:

@@ -162,7 +162,6 @@ def icc(
     """
     if isinstance(fit, LocationScaleResult):
         return _location_scale_icc(fit, at, level)
-    _check_fit(fit)
     z = _position(fit, at)
     weights = np.append(component_weights(fit, z[None]), 0.0)
     components = fit.variances["estimate"].to_numpy()
@@ -182,14 +181,6 @@ def _location_scale_icc(
     row = fit.icc_at(pd.DataFrame([dict(at)]), level=level).iloc[0]
     notes = (*convergence_notes(fit), *(() if row["estimate"] > 0.0 else (NO_VARIANCE,)))
     return ICC(row["estimate"], row["se"], lambda: (row["lower"], row["upper"]), level, notes)
-
-
-def _check_fit(fit: MixedResult) -> None:
-    if not isinstance(fit, MixedResult):
-        raise ModelError(
-            f"icc needs a fitted model, for example fit_empty(...), not {type(fit).__name__}; for "
-            "a column of a table use column_icc(data, column, cluster=...)."
-        )
 
 
 def _position(fit: MixedResult, at: Mapping[str, float] | None) -> np.ndarray:

@@ -139,7 +139,8 @@ def r_squared(m1: MixedResult, m0: MixedResult | None = None) -> RSquared:
     Rights & Sterba (2019), Psychological Methods 24(3), doi:10.1037/met0000184, for the
     decomposition and its 12 measures.
     """
-    _check_fits(m1, m0)
+    if m0 is not None:
+        _check_baseline(m1, m0)
     decomposition = _decomposition(m1)
     pseudo = _pseudo(m1, m0)
     return RSquared(
@@ -155,12 +156,7 @@ def r_squared(m1: MixedResult, m0: MixedResult | None = None) -> RSquared:
     )
 
 
-def _check_fits(m1: MixedResult, m0: MixedResult | None) -> None:
-    for fit in (m1,) if m0 is None else (m1, m0):
-        if not isinstance(fit, MixedResult):
-            raise ModelError(f"r_squared needs fitted models, not {type(fit).__name__}.")
-    if m0 is None:
-        return
+def _check_baseline(m1: MixedResult, m0: MixedResult) -> None:
     problem = different_data(m0.design, m1.design)
     if problem:
         raise ModelError(problem)

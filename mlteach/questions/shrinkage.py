@@ -25,7 +25,6 @@ from mlteach.core.design import varies_within
 from mlteach.core.moments import ClusterMoments, solve_within
 from mlteach.core.notes import convergence_notes
 from mlteach.core.summary import INTERCEPT
-from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 
 # A column lies in the span of Z_j if less than this part of its size is left outside.
@@ -85,10 +84,6 @@ def shrinkage(fit: MixedResult) -> pd.DataFrame:
     coefficients, reliability). Efron & Morris (1975), Journal of the American Statistical
     Association 70(350), doi:10.1080/01621459.1975.10479864.
     """
-    if not isinstance(fit, MixedResult):
-        raise ModelError(
-            f"shrinkage needs a fitted model, for example fit_empty(...), not {type(fit).__name__}."
-        )
     names, labels = list(fit.tau.index), fit.design.labels
     complete, own = fixed_lines(fit), own_effects(fit)
     parts = {

@@ -83,7 +83,7 @@ def simple_slopes(
     Bauer & Curran (2005), Multivariate Behavioral Research 40(3),
     doi:10.1207/s15327906mbr4003_5.
     """
-    line = SlopeLine(_need_fit(fit, "simple_slopes"), x, by, dict(hold or {}))
+    line = SlopeLine(fit, x, by, dict(hold or {}))
     values = line.default_values() if at is None else list(np.atleast_1d(np.asarray(at)).tolist())
     table = contrast_table(fit, line.contrasts(values), ddf, level)
     table.index = pd.Index(values, name=by)
@@ -205,7 +205,7 @@ def johnson_neyman(
     Johnson & Neyman (1936), Statistical Research Memoirs 1. Bauer & Curran (2005), Multivariate
     Behavioral Research 40(3), doi:10.1207/s15327906mbr4003_5.
     """
-    line = SlopeLine(_need_fit(fit, "johnson_neyman"), x, by, dict(hold or {}))
+    line = SlopeLine(fit, x, by, dict(hold or {}))
     c0, c1 = line.straight()
     seen = line.observed(by)
     centre, scale = float(seen.mean()), float(seen.std()) or 1.0
@@ -309,12 +309,3 @@ def _where(by: str, low: float, high: float) -> str:
     if np.isinf(high):
         return f"where {by} is above {format_number(low)}"
     return f"where {by} is between {format_number(low)} and {format_number(high)}"
-
-
-def _need_fit(fit: object, where: str) -> MixedResult:
-    if not isinstance(fit, MixedResult):
-        raise ModelError(
-            f"{where} needs a fitted model, such as mt.fit_mixed(...) returns; it got "
-            f"{type(fit).__name__}."
-        )
-    return fit

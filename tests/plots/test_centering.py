@@ -146,8 +146,3 @@ def test_asks_for_a_predictor_of_the_result(draw, two):
         draw(two)
     with pytest.raises(ModelError, match="'female' is not a predictor of this result"):
         draw(two, "female")
-
-
-def test_smushing_refuses_what_is_not_a_result():
-    with pytest.raises(ModelError, match=r"needs what mt.fit_centering\(...\) returns; it got int"):
-        plots.smushing(1)

@@ -265,7 +265,6 @@ def test_standardised_values_have_variance_one_under_the_model():
 @pytest.mark.parametrize(
     ("draw", "error", "words"),
     [
-        (lambda f, d: plots.cluster_variances("fit"), ModelError, "needs a location-scale model"),
         (lambda f, d: plots.cluster_variances(f, "sd"), ModelError, "of='sd' is not known"),
         (lambda f, d: plots.cluster_variances(f, level=2), ModelError, "confidence level .* got 2"),
         (lambda f, d: plots.cluster_variances(f, color_by="vr"), DataError, "which table"),
@@ -273,7 +272,6 @@ def test_standardised_values_have_variance_one_under_the_model():
         (lambda f, d: plots.variance_lines(f, "score11", "log"), ModelError, "'variance' or 'sd'"),
         (lambda f, d: plots.effects_pairs(f, "girl"), ModelError, "'girl' is not a random effect"),
         (lambda f, d: plots.effects_pairs(f, "score11", "score11"), ModelError, "two different"),
-        (lambda f, d: plots.effects_pairs(d), ModelError, "needs a fitted model"),
         (lambda f, d: plots.qq(f, 2, "girl"), ModelError, "'girl' is not a random effect"),
         (lambda f, d: plots.caterpillar(f, color_by="girl", data=d), DataError, "varies within"),
     ],

@@ -140,8 +140,3 @@ def test_draws_into_given_axes(hsb_empty):
 def test_refuses(hsb_slopes, effects, words):
     with pytest.raises(ModelError, match=words):
         plots.shrinkage(hsb_slopes, effects)
-
-
-def test_refuses_data(hsb):
-    with pytest.raises(ModelError, match="shrinkage needs a fitted model"):
-        plots.shrinkage(hsb)

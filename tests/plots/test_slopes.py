@@ -235,17 +235,3 @@ def test_cluster_lines_refuse(slope, x, options, error, words):
 def test_a_level_2_predictor_has_no_lines(cross):
     with pytest.raises(ModelError, match="'mean_ses' is constant in every cluster"):
         plots.cluster_lines(cross, "mean_ses")
-
-
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda fit: plots.simple_slopes(fit, "x", "m"),
-        lambda fit: plots.johnson_neyman(fit, "x", "m"),
-        lambda fit: plots.variance_function(fit, "x"),
-        lambda fit: plots.cluster_lines(fit, "x"),
-    ],
-)
-def test_a_fit_is_needed(draw):
-    with pytest.raises(ModelError, match="needs a fitted model"):
-        draw("a fit")

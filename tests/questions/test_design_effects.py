@@ -197,7 +197,7 @@ def test_is_a_number(hsb_empty):
 
 
 def test_icc_refuses(hsb_slopes, hsb_empty):
-    with pytest.raises(mt.ModelError, match="fitted model"):
+    with pytest.raises(mt.ModelError, match="for a column of a table use column_icc"):
         mt.icc(0.3)
     with pytest.raises(mt.ModelError, match="'ses'.*ses_within"):
         mt.icc(hsb_slopes, at={"ses": 1})

@@ -98,5 +98,7 @@ def test_table_refuses(hsb):
     fit = mt.fit_random_intercept("math ~ catholic", hsb, cluster="school")
     with pytest.raises(mt.ModelError, match="those of z are infinite"):
         mt.effect_sizes(fit, ddf="z")
-    with pytest.raises(mt.ModelError, match="fitted model"):
+    with pytest.raises(
+        mt.ModelError, match=r"fit of mt.fit_mixed\(...\); for a t statistic use cohens_d"
+    ):
         mt.effect_sizes(6.4)

@@ -276,13 +276,9 @@ def test_refuses_what_cannot_be_compared(data, hsb_empty, full):
         mt.r_squared(full, mt.fit_empty("math", data, cluster="school", reml=False))
     with pytest.raises(mt.ModelError, match=r"r_squared\(model, baseline\)"):
         mt.r_squared(hsb_empty, full)
-    with pytest.raises(mt.ModelError, match="fitted models"):
-        mt.r_squared(0.5)
 
 
-def test_refuses_what_is_no_model_and_says_what_has_not_converged(hsb_empty):
-    with pytest.raises(mt.ModelError, match="needs fitted models, not NoneType"):
-        mt.r_squared(None)
+def test_says_what_has_not_converged(hsb_empty):
     assert "NOT CONVERGED" not in repr(mt.r_squared(hsb_empty))
     record = dataclasses.replace(
         hsb_empty.optimizer, converged=False, status="did not converge: asked"

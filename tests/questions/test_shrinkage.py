@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlteach as mt
-from mlteach.errors import ModelError
 from mlteach.questions.shrinkage import shrinkage
 from tests.dense import covariance
 from tests.places import REFERENCE
@@ -238,8 +237,3 @@ def test_shift_and_unit_of_the_outcome(london, shift, scale):
     parts = ["complete", "none", "partial"]
     np.testing.assert_allclose(got[parts], shift + scale * wanted[parts], **close)
     np.testing.assert_allclose(got["weight"], wanted["weight"], **close)
-
-
-def test_refuses_what_is_no_fit(hsb):
-    with pytest.raises(ModelError, match="needs a fitted model"):
-        mt.shrinkage(hsb)

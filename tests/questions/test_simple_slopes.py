@@ -324,8 +324,6 @@ def test_hold_is_a_dict(ask, cross):
 
 
 @pytest.mark.parametrize("ask", [mt.simple_slopes, mt.johnson_neyman])
-def test_need_a_fit_and_a_level(ask, cross):
-    with pytest.raises(ModelError, match="needs a fitted model"):
-        ask("fit", "ses_within", "mean_ses")
+def test_need_a_level(ask, cross):
     with pytest.raises(ValueError, match="between 0 and 1"):
         ask(cross, "ses_within", "mean_ses", level=95)

@@ -35,7 +35,9 @@ NO_MAXIMUM = (
 
 
 @dataclass(frozen=True, repr=False)
-class LocationScalePosterior(PosteriorEstimates, Result):
+class LocationScalePosterior(
+    PosteriorEstimates, Result, made_by="mt.fit_location_scale(..., method='bayes')"
+):
     """A location-scale model fitted by Bayes; see :class:`PosteriorEstimates`."""
 
     # ---------------------------------------------------------------------------- what was fitted

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.centering.center import varies_between_clusters
+from mlteach.core.arguments import refuse_others
 from mlteach.core.columns import category, kind_of, table_with
 from mlteach.core.design import columns_of, complete_in
 from mlteach.core.formula import fixed_only, with_random, written
@@ -87,12 +88,8 @@ def centering_formula(
             f"'{text}' has no predictor that varies within '{cluster}': there is nothing to "
             "split. Level-2 predictors have a between effect only; use fit_mixed."
         )
-    unknown = [name for name in slopes if name not in predictors]
-    if unknown:
-        raise FormulaError(
-            f"slopes names '{unknown[0]}', which is not among the level-1 predictors of "
-            f"'{text}': {', '.join(predictors)}."
-        )
+    what = f"in slopes is not among the level-1 predictors of '{text}'"
+    refuse_others(slopes, predictors, what, "They are", FormulaError)
     return CenteringFormula(
         text, model.left, tuple(predictors), tuple(level2), columns, cluster, tuple(slopes)
     )

@@ -75,6 +75,28 @@ def one_of(name: str, value: object, known: Iterable, meaning: str = "") -> None
         )
 
 
+def refuse_others(
+    given: Iterable, known: Iterable, what: str, others: str, error: type[Exception] = ModelError
+) -> None:
+    """Refuse a name that is not among the known ones, and say which ones there are.
+
+    Raises
+    ------
+    ModelError, or the error that is told
+
+    Examples
+    --------
+    >>> refuse_others(["sex"], ["ses"], "is no random slope", "Random slopes")
+    Traceback (most recent call last):
+    mlteach.errors.ModelError: 'sex' is no random slope. Did you mean 'ses'? Random slopes: ses.
+    """
+    known = list(known)
+    for name in given:
+        if name not in known:
+            names = ", ".join(map(str, known)) or "none"
+            raise error(f"'{name}' {what}.{did_you_mean(name, known)} {others}: {names}.")
+
+
 def check_level(level: float) -> None:
     """Refuse a confidence level outside (0, 1).
 

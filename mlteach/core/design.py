@@ -244,8 +244,10 @@ def complete_in(data: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFram
     Raises
     ------
     DataError
-        If no row is complete.
+        If there is no row, or none is complete.
     """
+    if not len(data):
+        raise DataError("The data have no rows.")
     missing = data[list(columns)].isna()
     left_out = missing.any(axis=1).to_numpy()
     if not left_out.any():

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import block_diag
 
+from mlteach.core.arguments import refuse_others
 from mlteach.core.columns import first_rows
 from mlteach.core.design import Design, design, new_rows, varies_within
 from mlteach.core.formula import parse, with_random
@@ -171,12 +172,8 @@ def _formulas(between: str | Mapping[str, str], names: tuple[str, ...]) -> dict[
         return dict.fromkeys(names, between)
     if not isinstance(between, Mapping):
         raise FormulaError(f"between= is a formula or a dict of formulas, not {between!r}.")
-    for name in between:
-        if name not in names:
-            raise FormulaError(
-                f"between= names '{name}', which is no element of Omega here. Elements: "
-                f"{', '.join(names)}."
-            )
+    what = "in between= is no element of Omega here"
+    refuse_others(between, names, what, "Elements", FormulaError)
     return {name: between.get(name, "~ 1") for name in names}
 
 

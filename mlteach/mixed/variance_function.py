@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import checked
+from mlteach.core.arguments import checked, refuse_others
 from mlteach.core.columns import cluster_codes, table_with
 from mlteach.core.design import new_random_rows
 from mlteach.core.intervals import log_limits
@@ -143,18 +143,12 @@ def component_weights(fit: MixedEstimates, Z: np.ndarray) -> np.ndarray:
 def _held(fit: MixedEstimates, x: str, others: Mapping[str, float] | None) -> dict[str, float]:
     """Values of the other predictors with random slopes, zero unless told otherwise."""
     slopes = [name for name in fit.tau.index if name != INTERCEPT]
-    if x not in slopes:
-        known = ", ".join(slopes) or "none"
-        raise ModelError(
-            f"'{x}' has no random slope in '{fit.formula}', so the variance does not depend on it. "
-            f"Random slopes: {known}."
-        )
+    what = f"has no random slope in '{fit.formula}', so the variance does not depend on it"
+    refuse_others([x], slopes, what, "Random slopes")
+    slopes.remove(x)
     others = dict(others or {})
-    unknown = [name for name in others if name not in slopes or name == x]
-    if unknown:
-        rest = ", ".join(name for name in slopes if name != x) or "none"
-        raise ModelError(f"others= names {unknown[0]!r}; the other random slopes are: {rest}.")
-    held = {name: float(others.get(name, 0.0)) for name in slopes if name != x}
+    refuse_others(others, slopes, "in others= is no other random slope", "The others are")
+    held = {name: float(others.get(name, 0.0)) for name in slopes}
     if not np.isfinite(list(held.values())).all():
         raise ModelError(f"others= needs finite numbers; got {others}.")
     return held
@@ -178,12 +172,9 @@ def _along_column(fit: MixedEstimates, x: str, at, others, level: float) -> pd.D
         for factor, (known, _) in part.levels().items():
             if part.is_column(factor):
                 levels |= {name: list(known) for name in part.columns_of(factor)}
-    unknown = [name for name in others or {} if name not in columns or name == x]
-    if unknown:
-        rest = ", ".join(name for name in columns if name != x) or "none"
-        raise ModelError(f"others= names {unknown[0]!r}; the other columns there are: {rest}.")
-    held = {name: levels[name][0] if name in levels else 0.0 for name in columns if name != x}
-    held |= others or {}
+    columns.remove(x)
+    refuse_others(others or {}, columns, "in others= is no other column here", "The others are")
+    held = {name: levels[name][0] if name in levels else 0.0 for name in columns} | (others or {})
     d = fit.design
     if x in levels:
         values = levels[x] if at is None else list(at)

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mlteach.centering.result import CenteringResult
-from mlteach.core.arguments import checked
+from mlteach.core.arguments import checked, refuse_others
 from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.plots.legend import legend_with_headroom
@@ -200,11 +200,8 @@ def _rows(result: CenteringResult, predictor: str | None, where: str) -> tuple[s
     names = list(result.phi.index)
     if predictor is None and len(names) > 1:
         raise ModelError(f"{where}: name one of the predictors {', '.join(names)}.")
-    if predictor not in (None, *names):
-        raise ModelError(
-            f"{where}: '{predictor}' is not a predictor of this result; it has {', '.join(names)}."
-        )
-    name = predictor or names[0]
+    name = names[0] if predictor is None else predictor
+    refuse_others([name], names, f"in {where} is not a predictor of this result", "It has")
     return name, result.table if len(names) == 1 else result.table.loc[name]
 
 

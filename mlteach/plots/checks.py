@@ -8,8 +8,9 @@ from types import UnionType
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import whole
+from mlteach.core.arguments import refuse_others, whole
 from mlteach.core.columns import check_labels, numbers, table_with
+from mlteach.core.design import complete_in
 from mlteach.core.result import as_generator
 from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.location_scale.result import LocationScaleResult
@@ -33,12 +34,8 @@ def effect_names(fit: MixedResult | LocationScaleResult) -> list[str]:
 
 def need_effect(fit: MixedResult | LocationScaleResult, effect: str, where: str) -> str:
     """Refuse an effect that does not vary over clusters in this model."""
-    names = effect_names(fit)
-    if effect not in names:
-        raise ModelError(
-            f"{where}: '{effect}' is not a random effect of '{fit.formula}'. "
-            f"It has: {', '.join(names)}."
-        )
+    what = f"in {where} is not a random effect of '{fit.formula}'"
+    refuse_others([effect], effect_names(fit), what, "It has")
     return effect
 
 
@@ -75,17 +72,10 @@ def complete_rows(
     if len(set(columns)) < len(columns):
         raise DataError(f"{where} needs different columns; it got {', '.join(map(str, columns))}.")
     check_labels(data[cluster], cluster)
-    rows = data[columns].dropna().copy()
-    if rows.empty:
-        raise DataError(f"{where}: no row has values in all of {', '.join(map(repr, columns))}.")
-    if len(rows) < len(data):
-        warn(
-            f"{where} leaves out {len(data) - len(rows)} of {len(data)} rows with a missing value.",
-            DataWarning,
-        )
-    for column in numeric:
-        rows[column] = numbers(rows[column], column)
-    return rows
+    rows, note = complete_in(data, columns)
+    if note:
+        warn(f"{where}: {note}", DataWarning)
+    return rows[columns].assign(**{column: numbers(rows[column], column) for column in numeric})
 
 
 def sample_clusters(ids: pd.Index, n_clusters: int | None, seed: int) -> pd.Index:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mlteach.core.arguments import checked
+from mlteach.core.arguments import checked, refuse_others
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
 from mlteach.plots.checks import sample_clusters
@@ -108,9 +108,8 @@ def predicted_lines(fit: MixedResult, x: str) -> pd.DataFrame:
         **dict(zip(d.z_names, d.Z.T, strict=True)),
         **dict(zip(d.x_names, d.X.T, strict=True)),
     }
-    if x not in columns:
-        known = ", ".join(name for name in columns if name != "Intercept")
-        raise ModelError(f"'{x}' is no column of '{fit.formula}'. It has: {known}.")
+    known = [name for name in columns if name != "Intercept"]
+    refuse_others([x], known, f"is no column of '{fit.formula}'", "It has")
     in_x, in_z = columns_with(d, x)
     fixed = d.X[:, in_x] @ fit.params.to_numpy()[in_x]
     blups = fit.ranef()[list(d.z_names)].to_numpy()

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mlteach.core.arguments import checked, one_of
+from mlteach.core.arguments import checked, one_of, refuse_others
 from mlteach.core.columns import cluster_means
-from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.plots.fan import lines_along
@@ -157,12 +156,9 @@ class _Lines:
     @classmethod
     def of(cls, fit: LocationScaleResult, x: str) -> _Lines:
         d, codes = fit.design, fit.design.mean.codes
-        if x not in d.w_names or x == "Intercept":
-            known = ", ".join(name for name in d.w_names if name != "Intercept") or "no predictor"
-            raise ModelError(
-                f"'{x}' is no column of the variance function '{d.variance_text.strip()}'. It has: "
-                f"{known}."
-            )
+        known = [name for name in d.w_names if name != "Intercept"]
+        what = f"is no column of the variance function '{d.variance_text.strip()}'"
+        refuse_others([x], known, what, "It has")
         values = d.W[:, d.w_names.index(x)]
         table, slope_of = lines_along(values, codes, x, fit.cluster)
         columns, k = np.hstack([d.W, d.S]), len(d.w_names)

@@ -21,13 +21,14 @@ from mlteach.core.arguments import checked, one_of, whole
 from mlteach.core.columns import as_table
 from mlteach.core.design import Design, design
 from mlteach.core.formula import effects_of, parse, with_random
-from mlteach.core.moments import ClusterMoments, solve_within
+from mlteach.core.moments import ClusterMoments
 from mlteach.core.result import Shown, as_generator
 from mlteach.core.summary import Summary
 from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.mixed.fit import deviance_of, fit_arrays
 from mlteach.mixed.notes import design_notes, dropped_note
 from mlteach.mixed.ranef import at_rows, blups
+from mlteach.questions.shrinkage import own_effects
 
 LEAVE = ("rows", "clusters")
 POOLINGS = ("complete", "none", "partial")
@@ -210,8 +211,7 @@ def _no_pooling(m: ClusterMoments) -> tuple[np.ndarray, np.ndarray]:
     inside = values > RANK_TOLERANCE * m.N
     basis = vectors[:, inside]
     b = basis @ ((basis.T @ m.E[:-1, -1]) / values[inside])
-    own = solve_within(m, (m.B[:, :, -1] - m.B[:, :, :-1] @ b)[:, :, None])[:, :, 0]
-    return m.scaling.beta(b), m.scaling.scale * own @ m.scaling.T.T
+    return m.scaling.beta(b), own_effects(m, b)
 
 
 # ----------------------------------------------------------------------------------- the comparison
@@ -251,15 +251,14 @@ def _se(a: np.ndarray, b: np.ndarray, codes: np.ndarray) -> float:
 
 
 def _notes(used: np.ndarray, leave: str) -> tuple[str, ...]:
-    notes = []
     if leave == "clusters":
-        notes.append(
+        return (
             "No pooling has no coefficients for a cluster that was left out, so it predicts "
-            "nothing there; partial pooling predicts by its fixed part."
+            "nothing there; partial pooling predicts by its fixed part.",
         )
-    elif not used.all():
-        notes.append(
-            f"{int((~used).sum())} of {len(used)} rows are not compared: without them their "
-            "cluster has too few rows for a regression of its own."
-        )
-    return tuple(notes)
+    if used.all():
+        return ()
+    return (
+        f"{int((~used).sum())} of {len(used)} rows are not compared: without them their "
+        "cluster has too few rows for a regression of its own.",
+    )

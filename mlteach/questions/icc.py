@@ -17,9 +17,10 @@ from functools import cache, partial
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import checked, one_of
+from mlteach.core.arguments import checked, one_of, refuse_others
 from mlteach.core.columns import anova_variances, cluster_codes, numbers, table_with
 from mlteach.core.crossing import crossing
+from mlteach.core.design import complete_in
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.notes import convergence_notes
 from mlteach.core.summary import INTERCEPT, format_number
@@ -187,10 +188,8 @@ def _position(fit: MixedResult, at: Mapping[str, float] | None) -> np.ndarray:
     """Values of the random-effects design at which the correlation is asked for, shape (q,)."""
     names = list(fit.tau.index)
     at = dict(at or {})
-    unknown = [name for name in at if name not in names or name == INTERCEPT]
-    if unknown:
-        slopes = ", ".join(name for name in names if name != INTERCEPT) or "none"
-        raise ModelError(f"at= names {unknown[0]!r}, but the random slopes are: {slopes}.")
+    slopes = [name for name in names if name != INTERCEPT]
+    refuse_others(at, slopes, "in at= is no random slope", "The random slopes are")
     z = as_numbers("at", [1.0 if name == INTERCEPT else at.get(name, 0.0) for name in names])
     if not z.any():
         raise ModelError(
@@ -365,15 +364,9 @@ def _column_and_codes(
     data = table_with(data, [column, cluster], "column_icc")
     if column == cluster:
         raise DataError(f"column_icc needs a column beside the cluster; it got '{cluster}' twice.")
-    used = data[[column, cluster]].dropna()
-    if used.empty:
-        raise DataError(f"No row has both a value of '{column}' and of '{cluster}'.")
-    if len(used) < len(data):
-        warn(
-            f"{len(data) - len(used)} of {len(data)} rows are left out for missing values in "
-            f"'{column}' or '{cluster}'.",
-            DataWarning,
-        )
+    used, note = complete_in(data, [column, cluster])
+    if note:
+        warn(note, DataWarning)
     x = numbers(used[column], column)
     codes, labels = cluster_codes(used[cluster], cluster)
     if not 2 <= len(labels) < len(x):

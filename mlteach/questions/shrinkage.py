@@ -85,7 +85,8 @@ def shrinkage(fit: MixedResult) -> pd.DataFrame:
     Association 70(350), doi:10.1080/01621459.1975.10479864.
     """
     names, labels = list(fit.tau.index), fit.design.labels
-    complete, own = fixed_lines(fit), own_effects(fit)
+    m = fit.problem.moments
+    complete, own = fixed_lines(fit), own_effects(m, fit.problem.state(fit.theta).beta)
     parts = {
         "complete": complete,
         "none": complete + own,
@@ -114,12 +115,12 @@ def _joined(n: pd.Series, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 # ----------------------------------------------------------------------------- the three estimates
 
 
-def own_effects(fit: MixedResult) -> np.ndarray:
+def own_effects(m: ClusterMoments, beta: np.ndarray) -> np.ndarray:
     """What each cluster's own residuals say of its effects, shape (J, q): least squares.
 
-    ``(Z_j'Z_j)^-1 Z_j' (y_j - X_j beta)``; NaN in clusters whose rows do not determine it.
+    ``(Z_j'Z_j)^-1 Z_j' (y_j - X_j beta)`` from scaled coefficients, in the user's units; NaN in
+    clusters whose rows do not determine it.
     """
-    m, beta = fit.problem.moments, fit.problem.state(fit.theta).beta
     right = m.B[:, :, -1] - m.B[:, :, :-1] @ beta
     u = solve_within(m, right[:, :, None])[:, :, 0]
     return m.scaling.scale * u @ m.scaling.T.T

@@ -84,7 +84,7 @@ def simple_slopes(
     doi:10.1207/s15327906mbr4003_5.
     """
     line = SlopeLine(fit, x, by, dict(hold or {}))
-    values = line.default_values() if at is None else list(np.atleast_1d(np.asarray(at)).tolist())
+    values = line.default_values() if at is None else np.atleast_1d(np.asarray(at)).tolist()
     table = contrast_table(fit, line.contrasts(values), ddf, level)
     table.index = pd.Index(values, name=by)
     table.attrs = {"held": line.held, "notes": (*convergence_notes(fit), *line.notes)}
@@ -209,9 +209,13 @@ def johnson_neyman(
     c0, c1 = line.straight()
     seen = line.observed(by)
     centre, scale = float(seen.mean()), float(seen.std()) or 1.0
-    angles = _crossings(fit, c0 + centre * c1, scale * c1, ddf, level)
-    bounds = tuple(float(centre + scale * np.tan(a)) for a in angles)
-    table = _regions(fit, c0, c1, bounds, seen, ddf, level)
+    a, b = c0 + centre * c1, scale * c1
+    angles = _crossings(fit, a, b, ddf, level)
+    bounds = tuple(float(centre + scale * np.tan(angle)) for angle in angles)
+    # Between two neighbouring bounds the answer is the same everywhere, so one place decides.
+    edges = np.array([-0.5 * np.pi, *angles, 0.5 * np.pi])
+    between = _along(a, b, 0.5 * (edges[1:] + edges[:-1]))
+    table = _regions(contrast_table(fit, between, ddf, level), bounds, seen)
     table.attrs["unit"] = line.unit(by)
     observed = (float(seen.min()), float(seen.max()))
     return JohnsonNeyman(x, by, level, bounds, table, observed, line.held, line.notes)
@@ -251,8 +255,7 @@ def _crossings(
     from scipy import optimize
 
     def excess(angles: np.ndarray) -> np.ndarray:
-        angles = np.atleast_1d(angles)
-        table = contrast_table(fit, np.outer(np.cos(angles), a) + np.outer(np.sin(angles), b), ddf)
+        table = contrast_table(fit, _along(a, b, angles), ddf)
         return (table["t"].abs() - t_quantile(level, table["df"])).to_numpy()
 
     angles = np.linspace(-0.5 * np.pi, 0.5 * np.pi, DIRECTIONS + 1)
@@ -265,22 +268,14 @@ def _crossings(
     return np.array(roots)
 
 
-def _regions(
-    fit: MixedResult,
-    c0: np.ndarray,
-    c1: np.ndarray,
-    bounds: tuple[float, ...],
-    seen: np.ndarray,
-    ddf: str | None,
-    level: float,
-) -> pd.DataFrame:
+def _along(a: np.ndarray, b: np.ndarray, angles: np.ndarray | float) -> np.ndarray:
+    """Contrasts ``cos a + sin b`` at some angles, shape (r, p)."""
+    return np.outer(np.cos(angles), a) + np.outer(np.sin(angles), b)
+
+
+def _regions(tests: pd.DataFrame, bounds: tuple[float, ...], seen: np.ndarray) -> pd.DataFrame:
     """One row a region between bounds: what the slope is there, and how many values lie in it."""
     edges = np.array([-np.inf, *bounds, np.inf])
-    inner = np.array(bounds) if bounds else np.array([seen.mean()])
-    step = max(float(np.ptp(inner)), 1.0)
-    # Between two neighbouring bounds the answer is the same everywhere, so one place decides.
-    points = np.concatenate([[inner[0] - step], 0.5 * (inner[1:] + inner[:-1]), [inner[-1] + step]])
-    tests = contrast_table(fit, c0 + points[: len(edges) - 1, None] * c1, ddf, level)
     sign = np.where(tests["estimate"] > 0.0, "positive", "negative")
     differs = tests["lower"] * tests["upper"] > 0.0
     count = np.array([np.sum((seen >= a) & (seen < b)) for a, b in pairwise(edges)])

@@ -13,11 +13,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from mlteach.core.arguments import refuse_others
 from mlteach.core.coded import Coded
 from mlteach.core.columns import first_rows
 from mlteach.core.design import Design, categories, varies_within
 from mlteach.core.summary import format_number
-from mlteach.errors import ModelError, did_you_mean, shown
+from mlteach.errors import ModelError, shown
 from mlteach.mixed.result import MixedResult
 
 # A second difference this small beside the first is rounding.
@@ -50,12 +51,7 @@ class SlopeLine:
         formula = self.fit.formula
         predictors = self._coded.part.columns
         for role, name in (("x", self.x), ("by", self.by)):
-            if name not in predictors:
-                hint = did_you_mean(name, predictors)
-                raise ModelError(
-                    f"{role}='{name}' is not a predictor of '{formula}'.{hint} "
-                    f"It has: {', '.join(predictors)}."
-                )
+            refuse_others([name], predictors, f"as {role} is no predictor of '{formula}'", "It has")
         if categories(self.fit.design, self.x):
             raise ModelError(
                 f"'{self.x}' is a category and has no slope. Give the numeric predictor as x, and "
@@ -72,12 +68,8 @@ class SlopeLine:
                 f"'{self.x}' and '{self.by}' do not interact in '{formula}': the slope is the same "
                 f"at every value. Fit '{self.x} * {self.by}'. Moderators of '{self.x}': {found}."
             )
-        unknown = [name for name in self.hold if name not in self._others]
-        if unknown:
-            rest = ", ".join(self._others) or "none"
-            raise ModelError(
-                f"hold= names '{unknown[0]}'; the other moderators of '{self.x}' are: {rest}."
-            )
+        what = f"in hold= is no other moderator of '{self.x}'"
+        refuse_others(self.hold, self._others, what, "The others are")
 
     # ------------------------------------------------------------------------------- contrasts
 

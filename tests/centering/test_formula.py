@@ -47,7 +47,7 @@ def test_five_models(name, expected, hsb):
         ("math ~ 1", {}, mt.ModelError, "no predictor that varies"),
         ("math ~ sess", {}, mt.DataError, "Did you mean 'ses'"),
         ("math ~ ses", {"cluster": "schol"}, mt.DataError, "Did you mean 'school'"),
-        ("math ~ ses", {"slopes": ["female"]}, mt.FormulaError, "slopes names 'female'"),
+        ("math ~ ses", {"slopes": ["female"]}, mt.FormulaError, "'female' in slopes is not among"),
         ("math ~ ses", {"slopes": 3}, mt.ModelError, "slopes=3 is not a name or a list"),
         ("math ~ ses", {"cluster": None}, mt.DataError, "Column 'None'"),
         ("math ~ ses + mean_ses", {}, mt.ModelError, "'mean_ses' is the school mean of 'ses'"),

@@ -415,7 +415,7 @@ def test_units_and_words_for_the_axes(hsb):
 def test_rows_with_missing_values_are_left_out_aloud(hsb):
     data = hsb.copy()
     data.loc[[3, 5], "ses"] = np.nan
-    with pytest.warns(DataWarning, match="leaves out 2 of 7185 rows") as caught:
+    with pytest.warns(DataWarning, match="2 of 7185 rows are left out") as caught:
         ax = plots.within_between(data, "ses", "math", "school")
     assert caught[0].filename == __file__
     assert "7,183 rows" in plots.describe(ax)
@@ -436,7 +436,7 @@ def test_within_between_refuses(hsb, change, x, words):
 
 
 def test_a_table_without_complete_rows_is_refused(hsb):
-    with pytest.raises(DataError, match="no row has values in all of"):
+    with pytest.raises(DataError, match="No row is complete"):
         plots.within_between(hsb.assign(ses=np.nan), "ses", "math", "school")
 
 

@@ -262,14 +262,19 @@ def test_units_of_the_moderator_do_not_matter(cross, data):
 @pytest.mark.parametrize(
     ("x", "by", "options", "words"),
     [
-        ("ses_withn", "mean_ses", {}, "x='ses_withn' is not a predictor .* mean 'ses_within'"),
-        ("ses_within", "size", {}, "by='size' is not a predictor"),
+        ("ses_withn", "mean_ses", {}, "'ses_withn' as x is no predictor .* mean 'ses_within'"),
+        ("ses_within", "size", {}, "'size' as by is no predictor"),
         ("mean_ses", "catholic", {}, "do not interact in .* Fit 'mean_ses \\* catholic'"),
         ("ses_within", "ses_within", {}, "x and by are both 'ses_within'"),
         ("ses_within", "mean_ses", {"at": []}, "at= is empty"),
         ("ses_within", "mean_ses", {"at": ["high"]}, "'mean_ses' is numeric; 'high' is not"),
         ("ses_within", "mean_ses", {"at": [np.nan]}, "is not a finite number"),
-        ("ses_within", "mean_ses", {"hold": {"sector": 1}}, "hold= names 'sector'"),
+        (
+            "ses_within",
+            "mean_ses",
+            {"hold": {"sector": 1}},
+            "'sector' in hold= is no other moderator",
+        ),
         ("ses_within", "mean_ses", {"hold": {"catholic": "yes"}}, "'catholic' is numeric"),
         ("ses_within", "mean_ses", {"ddf": "anova"}, "ddf='anova' is not known"),
     ],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from mlteach.core.arguments import refuse_others
 from mlteach.core.result import effects_table
 from mlteach.core.summary import pair_name
 from mlteach.errors import ModelError
@@ -117,8 +118,7 @@ class PosteriorEstimates(LocationScaleModel):
                 found |= {x: post[name].to_numpy()[..., k] for k, x in enumerate(labels)}
         if "nu" in post:
             found["nu"] = post["nu"].to_numpy()
-        if parameter not in found:
-            raise ModelError(f"'{parameter}' is no parameter here. There are: {', '.join(found)}.")
+        refuse_others([parameter], found, "is no parameter here", "There are")
         return found[parameter]
 
     def component_draws(self) -> dict[str, np.ndarray]:

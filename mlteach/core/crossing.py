@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 from scipy import optimize
 
-from mlteach.core.distributions import chi2_quantile
+from mlteach.core.distributions import chi2_quantile, normal_quantile
 from mlteach.core.progress import Progress
 
 # Where a limit is searched before it is declared infinite: this many times the distance that a
@@ -56,3 +57,20 @@ def crossing(
                 break
             inner, outer = outer, outer + 2.0 * (outer - best)
     return float(bound)
+
+
+def both_crossings(
+    curve: Callable[[float], float],
+    best: float,
+    se: float,
+    level: float,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> tuple[float, float]:
+    """Both ends of a profile interval; an estimate on a bound has the bound for its end.
+
+    ``se`` is the standard error of the estimate, which says how far a first stride goes.
+    """
+    low, high = bounds
+    stride = se * normal_quantile(level)
+    lower = low if best <= low else crossing(curve, best, -stride, level, low)
+    return lower, high if best >= high else crossing(curve, best, stride, level, high)

@@ -92,6 +92,18 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def said_values(values: Mapping[str, object]) -> str:
+    """Values of columns as in a sentence.
+
+    Examples
+    --------
+    >>> said_values({"ses": -0.5, "sector": "Public"})
+    'ses = -0.5, sector = Public'
+    """
+    said = {name: v if isinstance(v, str) else f"{v:g}" for name, v in values.items()}
+    return ", ".join(f"{name} = {text}" for name, text in said.items())
+
+
 # ------------------------------------------------------------------------ codes for missing values
 
 

@@ -15,8 +15,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import optimize
 
-from mlteach.core.crossing import crossing
-from mlteach.core.distributions import normal_quantile
+from mlteach.core.crossing import both_crossings
 from mlteach.core.linalg import ThetaMap, block_pattern
 from mlteach.core.moments import ClusterMoments
 from mlteach.mixed.deviance import ProfiledDeviance
@@ -45,9 +44,7 @@ def coefficient_limits(
         fixed = ProfiledDeviance(_with_fixed(moments, c, value), theta_map, reml=False)
         return global_minimum(fixed).f_end - record.f_end
 
-    step = se * normal_quantile(level)
-    lower = crossing(curve, best, -step, level, -np.inf)
-    return lower, crossing(curve, best, step, level, np.inf)
+    return both_crossings(curve, best, se, level)
 
 
 def _with_fixed(moments: ClusterMoments, c: np.ndarray, value: float) -> ClusterMoments:
@@ -79,15 +76,11 @@ def variance_limits(
     limits = {}
     for key, best in curve_of.best.items():
         kind = key[0]
-        low, high = (-1.0, 1.0) if kind == "corr" else (0.0, np.inf)
+        bounds = (-1.0, 1.0) if kind == "corr" else (0.0, np.inf)
         width = sd_se.get(key, np.nan)
         if not np.isfinite(width) or width <= 0:
             width = 0.1 if kind == "corr" else 0.25 * max(best, 0.1 * curve_of.sigma)
-        stride = width * normal_quantile(level)
-        curve = curve_of(key)
-        lower = low if best <= low else crossing(curve, best, -stride, level, low)
-        upper = high if best >= high else crossing(curve, best, stride, level, high)
-        limits[key] = (lower, upper)
+        limits[key] = both_crossings(curve_of(key), best, width, level, bounds)
     return limits
 
 

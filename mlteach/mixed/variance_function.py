@@ -18,7 +18,7 @@ from mlteach.core.arguments import checked, refuse_others
 from mlteach.core.columns import cluster_codes, table_with
 from mlteach.core.design import new_random_rows
 from mlteach.core.intervals import log_limits
-from mlteach.core.notes import convergence_notes
+from mlteach.core.notes import convergence_notes, said_values
 from mlteach.core.summary import INTERCEPT
 from mlteach.errors import DataError, ModelError
 from mlteach.mixed.estimates import MixedEstimates
@@ -213,14 +213,10 @@ def _lowest(fit: MixedEstimates, k: int, z: np.ndarray) -> dict[str, float]:
     return {"lowest_at": place, "lowest": max(float(z @ tau @ z), 0.0) + fit.sigma2}
 
 
-def _said(value: object) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
-
-
 def _notes(fit: MixedEstimates, held: Mapping[str, float]) -> tuple[str, ...]:
     notes = list(convergence_notes(fit))
     if held:
-        where = ", ".join(f"{name} = {_said(value)}" for name, value in held.items())
+        where = said_values(held)
         notes.append(f"The other predictors with random slopes are held at {where}.")
     if boundary_notes(fit):
         notes.append(

@@ -11,8 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from mlteach.core.crossing import crossing
-from mlteach.core.distributions import normal_quantile
+from mlteach.core.crossing import both_crossings
 from mlteach.core.optim import Along, minimize
 from mlteach.multigroup.estimates import MultigroupEstimates
 from mlteach.multigroup.search import MultigroupFit
@@ -32,12 +31,7 @@ def profile_limits(fit: MultigroupEstimates, level: float) -> pd.DataFrame:
     se = fit.bse.to_numpy() / times
     limits = np.full((len(se), 2), np.nan)
     for k in np.flatnonzero(np.isfinite(se)):
-        curve = _curve(fit.fit, int(k))
-        step = normal_quantile(level) * se[k]
-        limits[k] = [
-            crossing(curve, fit.fit.theta[k], stride, level, np.sign(stride) * np.inf)
-            for stride in (-step, step)
-        ]
+        limits[k] = both_crossings(_curve(fit.fit, int(k)), fit.fit.theta[k], se[k], level)
     limits = limits * times[:, None] + plus[:, None]
     return pd.DataFrame(limits, index=fit.params.index, columns=["lower", "upper"])
 

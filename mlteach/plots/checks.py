@@ -34,7 +34,7 @@ def effect_names(fit: MixedResult | LocationScaleResult) -> list[str]:
 
 def need_effect(fit: MixedResult | LocationScaleResult, effect: str, where: str) -> str:
     """Refuse an effect that does not vary over clusters in this model."""
-    what = f"in {where} is not a random effect of '{fit.formula}'"
+    what = f"is not a random effect of '{fit.formula}', as {where} needs"
     refuse_others([effect], effect_names(fit), what, "It has")
     return effect
 

@@ -121,9 +121,8 @@ def compare(
         test, more = _test(*pair, nested)
         tests.append(test)
         notes += more
-    rows = {name: _row(fit, test) for (name, fit), test in zip(named, tests, strict=True)}
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
-    table = Comparison(table.astype({"parameters": int}))
+    rows = [_row(fit, test) for (_, fit), test in zip(named, tests, strict=True)]
+    table = Comparison(rows, index=[name for name, _ in named], columns=list(COLUMNS))
     if bootstrap is not None:
         if not all(isinstance(fit, MixedResult) for fit in fits):
             raise ModelError(

@@ -19,10 +19,9 @@ import pandas as pd
 
 from mlteach.core.arguments import checked, one_of, refuse_others
 from mlteach.core.columns import anova_variances, cluster_codes, numbers, table_with
-from mlteach.core.crossing import crossing
+from mlteach.core.crossing import both_crossings
 from mlteach.core.design import complete_in
-from mlteach.core.distributions import normal_quantile
-from mlteach.core.notes import convergence_notes
+from mlteach.core.notes import convergence_notes, said_values
 from mlteach.core.summary import INTERCEPT, format_number
 from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.location_scale.result import LocationScaleResult
@@ -222,10 +221,7 @@ def _profile_limits(
     width = 0.5 * se * (1.0 + best**2) ** 2 / best if best > 0.0 else np.nan
     if not np.isfinite(width) or width <= 0.0:
         width = max(0.25 * best, FIRST_WIDTH)
-    stride = width * normal_quantile(level)
-    curve = _ratio_curve(fit, z)
-    low = crossing(curve, best, -stride, level, 0.0) if best > 0.0 else 0.0
-    ratio = np.array([low, crossing(curve, best, stride, level, np.inf)])
+    ratio = np.array(both_crossings(_ratio_curve(fit, z), best, width, level, (0.0, np.inf)))
     low, high = 1.0 - 1.0 / (1.0 + ratio**2)
     return float(low), float(high)
 
@@ -283,12 +279,9 @@ def _starts(fit: MixedResult) -> list[np.ndarray]:
 
 def _notes(fit: MixedResult, z: np.ndarray, between: float) -> tuple[str, ...]:
     notes = list(convergence_notes(fit))
-    if any(name != INTERCEPT for name in fit.tau.index):
-        where = ", ".join(
-            f"{name} = {value:g}"
-            for name, value in zip(fit.tau.index, z, strict=True)
-            if name != INTERCEPT
-        )
+    held = {name: x for name, x in zip(fit.tau.index, z, strict=True) if name != INTERCEPT}
+    if held:
+        where = said_values(held)
         notes.append(f"With random slopes the ICC depends on the predictors; this is at {where}.")
     if between == 0.0:
         notes.append("The variance between clusters is estimated as zero, so it has no SE.")

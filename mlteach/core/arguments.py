@@ -93,8 +93,9 @@ def refuse_others(
     known = list(known)
     for name in given:
         if name not in known:
-            names = ", ".join(map(str, known)) or "none"
-            raise error(f"'{name}' {what}.{did_you_mean(name, known)} {others}: {names}.")
+            names = list(map(str, known))
+            hint = did_you_mean(name, names)
+            raise error(f"'{name}' {what}.{hint} {others}: {', '.join(names) or 'none'}.")
 
 
 def check_level(level: float) -> None:

@@ -166,8 +166,12 @@ def icc(
     weights = np.append(component_weights(fit, z[None]), 0.0)
     components = fit.variances["estimate"].to_numpy()
     between = max(float(weights @ components), 0.0)
-    share = between / (between + fit.sigma2)
-    se = _delta_se(fit, weights, between)
+    total = between + fit.sigma2
+    gradient = weights * fit.sigma2
+    gradient[-1] = -between
+    share, se = between / total, np.nan
+    if between > 0.0:
+        se = float(fit.delta_se(gradient[None] / total**2)[0])
     limits = partial(_profile_limits, fit, z, share, se, level)
     return ICC(share, se, limits, level, _notes(fit, z, between))
 
@@ -196,16 +200,6 @@ def _position(fit: MixedResult, at: Mapping[str, float] | None) -> np.ndarray:
             f"predictors are zero. Say where to look, as in at={{{names[0]!r}: 1}}."
         )
     return z
-
-
-def _delta_se(fit: MixedResult, weights: np.ndarray, between: float) -> float:
-    if between == 0.0:
-        return np.nan
-    sigma2 = fit.sigma2
-    gradient = weights * sigma2
-    gradient[-1] = -between
-    gradient = gradient / (between + sigma2) ** 2
-    return float(fit.delta_se(gradient[None])[0])
 
 
 def _profile_limits(

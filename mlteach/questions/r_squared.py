@@ -200,20 +200,7 @@ def _pseudo(m1: MixedResult, m0: MixedResult | None) -> pd.DataFrame:
 
 
 def _notes(pseudo: pd.DataFrame, m1: MixedResult, m0: MixedResult | None) -> tuple[str, ...]:
-    notes = [
-        f"The variance of {name} is larger than in the baseline, so its R² is negative. That is no "
-        "mistake: a variance component is what the other parts of the model leave over. A level-1 "
-        "predictor that lowers the residual variance raises the estimate of the variance between "
-        "clusters, because cluster means then owe less of their spread to sampling within clusters."
-        for name in pseudo.index[pseudo["r2"] < 0.0]
-        if name != RESIDUAL
-    ]
-    if RESIDUAL in pseudo.index and pseudo.loc[RESIDUAL, "r2"] < 0.0:
-        notes.append(
-            "The residual variance is larger than in the baseline, so its R² is negative: the "
-            "predictors added explain nothing inside clusters, and the two fits divide the "
-            "variance between the levels a little differently."
-        )
+    notes = [_on_negative(name) for name in pseudo.index[pseudo["r2"] < 0.0]]
     for name in pseudo.index[pseudo["baseline"] == 0.0]:
         notes.append(f"The variance of {name} is zero in the baseline: nothing to explain.")
     if m0 is not None and list(m0.tau.index) != list(m1.tau.index):
@@ -222,6 +209,22 @@ def _notes(pseudo: pd.DataFrame, m1: MixedResult, m0: MixedResult | None) -> tup
             "the predictors with random slopes are zero; compare it only if that is the same place."
         )
     return tuple(notes)
+
+
+def _on_negative(name: str) -> str:
+    """What it means that a variance is larger than in the baseline."""
+    if name == RESIDUAL:
+        return (
+            "The residual variance is larger than in the baseline, so its R² is negative: the "
+            "predictors added explain nothing inside clusters, and the two fits divide the "
+            "variance between the levels a little differently."
+        )
+    return (
+        f"The variance of {name} is larger than in the baseline, so its R² is negative. That is no "
+        "mistake: a variance component is what the other parts of the model leave over. A level-1 "
+        "predictor that lowers the residual variance raises the estimate of the variance between "
+        "clusters, because cluster means then owe less of their spread to sampling within clusters."
+    )
 
 
 # ------------------------------------------------------------------------------------ decomposition

@@ -85,7 +85,7 @@ class SlopeLine:
         if not values:
             raise ModelError(f"at= is empty; give at least one value of '{self.by}'.")
         places, columns = self._evaluated(
-            self._terms, PROBES * len(values), np.repeat(np.array(values), len(PROBES))
+            self._terms_with(self.x), PROBES * len(values), np.repeat(np.array(values), len(PROBES))
         )
         low, middle, high = columns.reshape(len(values), len(PROBES), -1).transpose(1, 0, 2)
         if not _straight(low, middle, high):
@@ -144,12 +144,8 @@ class SlopeLine:
 
     # ------------------------------------------------------------------------------ moderators
 
-    @cached_property
-    def _terms(self) -> list:
-        """Terms of the fixed part in which x takes part."""
-        return self._terms_with(self.x)
-
     def _terms_with(self, *names: str) -> list:
+        """Terms of the fixed part in which some predictors take part."""
         return [t for t in self._coded.terms if self._coded.columns_of(t) & set(names)]
 
     def _columns_of(self, terms: list) -> set[str]:
@@ -161,7 +157,7 @@ class SlopeLine:
 
     @cached_property
     def _moderators(self) -> set[str]:
-        return self._columns_of(self._terms) - {self.x}
+        return self._columns_of(self._terms_with(self.x)) - {self.x}
 
     @property
     def _others(self) -> list[str]:

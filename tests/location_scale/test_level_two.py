@@ -103,7 +103,7 @@ def test_boundary_is_told(hsb):
     [
         ("~ ses", mt.ModelError, "'ses' varies within 'school'"),
         ("catholic", mt.FormulaError, "is a formula such as '~ sector'"),
-        ({"ses": "~ catholic"}, mt.FormulaError, "'ses', which is no element of Omega"),
+        ({"ses": "~ catholic"}, mt.FormulaError, "'ses' in between= is no element of Omega"),
         ("~ catholic + (1 | school)", mt.FormulaError, "has a random part"),
         ("~ 0 + catholic", mt.FormulaError, "needs its intercept"),
         ("~ cathlic", mt.DataError, "Did you mean 'catholic'"),

@@ -170,7 +170,11 @@ def test_a_slope_variance_of_zero_has_no_lowest_place():
         ("score11", {"at": []}, "list of finite numbers"),
         ("score11", {"at": [np.inf]}, "list of finite numbers"),
         ("score11", {"at": ["low"]}, "at= needs numbers"),
-        ("score11", {"others": {"girl": 1}}, "names 'girl'; the other random slopes are: none"),
+        (
+            "score11",
+            {"others": {"girl": 1}},
+            "'girl' in others= is no other random slope. The others are: none",
+        ),
     ],
 )
 def test_refuses(slope, x, options, words):
@@ -215,7 +219,9 @@ def test_along_a_column_the_others_are_held_where_asked(london):
     expected = np.diag(fit.implied_covariance(rows))
     np.testing.assert_allclose(table["variance"], expected, rtol=1e-12)
     for name in ("score11", "vr"):
-        with pytest.raises(ModelError, match=f"names '{name}'; the other columns there are: girl"):
+        with pytest.raises(
+            ModelError, match=f"'{name}' in others= is no other column here. The others are: girl"
+        ):
             fit.variance_function("score11", others={name: 1})
 
 

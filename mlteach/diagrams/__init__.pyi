@@ -1,13 +1,13 @@
 from mlteach.diagrams.base import INK as INK
 from mlteach.diagrams.base import NEUTRAL as NEUTRAL
 from mlteach.diagrams.base import OKABE_ITO as OKABE_ITO
-from mlteach.diagrams.classifications import classification_diagram as classification_diagram
-from mlteach.diagrams.classifications import structure_diagram as structure_diagram
 from mlteach.diagrams.maps import area_map as area_map
 from mlteach.diagrams.maps import neighbours as neighbours
 from mlteach.diagrams.maps import network_diagram as network_diagram
 from mlteach.diagrams.matrices import matrix_diagram as matrix_diagram
+from mlteach.diagrams.structures import classification_diagram as classification_diagram
 from mlteach.diagrams.structures import relations as relations
+from mlteach.diagrams.units import structure_diagram as structure_diagram
 from mlteach.diagrams.units import unit_diagram as unit_diagram
 from mlteach.diagrams.wide import covariance_pattern as covariance_pattern
 from mlteach.diagrams.wide import format_diagram as format_diagram

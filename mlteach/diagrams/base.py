@@ -1,4 +1,4 @@
-"""What the diagrams share: colours, the mark of a unit, an arrow.
+"""What the diagrams share: colours, words, the mark of a unit, an arrow.
 
 Colours are Okabe and Ito's, which readers with any colour vision can tell apart, and no meaning
 hangs on colour alone.
@@ -23,12 +23,17 @@ def draw_unit(ax: Axes, x: float, y: float, text: str, color: str, is_finest: bo
     shape = "circle,pad=0.35" if is_finest and len(text) <= 2 else "round,pad=0.45"
     fill = "white" if color == NEUTRAL else tint(color)
     box = {"boxstyle": shape, "facecolor": fill, "edgecolor": color, "linewidth": 1.4}
-    ax.text(x, y, text, ha="center", va="center", fontsize=10, color=INK, bbox=box, zorder=3)
+    write(ax, x, y, text, 10, bbox=box, zorder=3)
 
 
-def tint(color: str) -> np.ndarray:
-    """Mix a colour with white; red, green and blue between 0 and 1."""
-    return 1.0 - TINT * (1.0 - np.array(to_rgb(color)))
+def write(ax: Axes, x: float, y: float, text: str, size: float, **look) -> None:
+    """Write a text with its middle at a place."""
+    ax.text(x, y, text, fontsize=size, **{"ha": "center", "va": "center", "color": INK} | look)
+
+
+def tint(color: str, share: float = TINT) -> np.ndarray:
+    """Mix a share of a colour with white; red, green and blue between 0 and 1."""
+    return 1.0 - share * (1.0 - np.array(to_rgb(color)))
 
 
 def draw_arrow(ax: Axes, start: np.ndarray, end: np.ndarray, **style) -> None:

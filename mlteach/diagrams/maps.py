@@ -48,13 +48,9 @@ def neighbours(rows: Sequence[str]) -> pd.DataFrame:
     5    C         B     0.5
     """
     grid = _grid(rows)
-    borders = np.vstack(
-        [
-            np.column_stack([grid[:, :-1].ravel(), grid[:, 1:].ravel()]),
-            np.column_stack([grid[:-1].ravel(), grid[1:].ravel()]),
-        ]
-    )
-    pairs = {(a, b) for a, b in borders.tolist() if a != b}
+    sides = [(grid[:, :-1], grid[:, 1:]), (grid[:-1], grid[1:])]
+    borders = np.hstack([np.reshape(both, (2, -1)) for both in sides])
+    pairs = {(a, b) for a, b in borders.T.tolist() if a != b}
     pairs |= {(b, a) for a, b in pairs}
     table = pd.DataFrame(sorted(pairs), columns=["area", "neighbour"])
     table["weight"] = 1.0 / table.groupby("area")["area"].transform("size")

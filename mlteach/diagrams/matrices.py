@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from mlteach.core.arguments import checked
-from mlteach.diagrams.base import INK
+from mlteach.diagrams.base import write
 from mlteach.errors import DataError
 
 
@@ -62,21 +62,15 @@ def matrix_diagram(
     ax.imshow(matrix, cmap="Blues", vmin=0.0, vmax=top / 0.55)
     for (row, col), value in np.ndenumerate(matrix):
         text = f"{value:.{digits}f}" if entries is None else entries[row][col]
-        ax.text(col, row, text, ha="center", va="center", fontsize=10, color=INK)
+        write(ax, col, row, text, 10)
     if labels is None and isinstance(values, pd.DataFrame):
         labels = [str(name) for name in values.index]
-    _matrix_axes(ax, matrix.shape, labels)
-    return ax
-
-
-def _matrix_axes(ax: Axes, shape: tuple[int, int], labels: Sequence[str] | None) -> None:
-    rows, columns = shape
-    ax.set_yticks(range(rows), labels if labels is not None else [""] * rows)
-    ax.set_xticks(range(columns), labels if labels is not None else [""] * columns)
+    for axis, length in zip((ax.yaxis, ax.xaxis), matrix.shape, strict=True):
+        axis.set_ticks(range(length), [""] * length if labels is None else labels)
+        axis.set_ticks(np.arange(0.5, length - 1), minor=True)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
-    ax.set_xticks(np.arange(0.5, columns - 1), minor=True)
-    ax.set_yticks(np.arange(0.5, rows - 1), minor=True)
     ax.grid(which="minor", color="white", linewidth=2)
     ax.tick_params(which="minor", length=0, top=False)
     ax.spines[:].set_color("#BBBBBB")
+    return ax

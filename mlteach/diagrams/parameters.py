@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from matplotlib.colors import to_rgb
 
 from mlteach.core.arguments import whole
-from mlteach.diagrams.base import OKABE_ITO
+from mlteach.diagrams.base import OKABE_ITO, tint
 from mlteach.errors import ModelError
 from mlteach.multigroup.lavaan import parameter_labels
 from mlteach.multigroup.model import multigroup_model
@@ -48,13 +47,12 @@ class Parameters:
         return len(self.variables)
 
     def is_own(self, level: str, a: int, b: int) -> bool:
-        """Whether groups have this element of Within or Between for themselves."""
-        return len({self.label(k, level, a, b) for k in range(len(self.groups))}) > 1
+        """Whether groups have this element of Within or Between for themselves.
 
-    def label(self, group: int, level: str, a: int, b: int) -> str:
-        """Label of an element of Within or Between; variables and groups counted from 0."""
+        Variables and groups are counted from 0, in all methods.
+        """
         left, right = self.variables[min(a, b)], self.variables[max(a, b)]
-        return self.labels[group][level, left, right, None]
+        return len({labels[level, left, right, None] for labels in self.labels}) > 1
 
     def symbol(self, group: int, level: str, a: int, b: int) -> str:
         """LaTeX of an element, without dollar signs."""
@@ -72,20 +70,13 @@ class Parameters:
     def color(self, a: int, b: int, share: float) -> np.ndarray:
         """Colour of a pair of variables, mixed with white."""
         pairs = [(k, k) for k in range(self.p)] + list(combinations(range(self.p), 2))
-        color = OKABE_ITO[pairs.index((min(a, b), max(a, b)))]
-        return 1.0 - share * (1.0 - np.array(to_rgb(color)))
+        return tint(OKABE_ITO[pairs.index((min(a, b), max(a, b)))], share)
 
 
 def parameters_of(
-    variables: str | Sequence[str],
-    n: int,
-    groups: Sequence | None,
-    *,
-    within: str,
-    between: str,
-    equal: str | Sequence[str],
+    variables: str | Sequence[str], n: int, groups: Sequence | None, **restrictions
 ) -> Parameters:
-    """Settle which parameters are equal.
+    """Settle which parameters are equal; restrictions are those of the multigroup model.
 
     Raises
     ------
@@ -100,5 +91,5 @@ def parameters_of(
             f"{len(HATCHES)} groups; got {len(variables)} and {len(groups)}."
         )
     n = whole("n", n, least=1)
-    model = multigroup_model(variables, groups, within=within, between=between, equal=equal)
+    model = multigroup_model(variables, groups, **restrictions)
     return Parameters(variables, groups, n, parameter_labels(model))

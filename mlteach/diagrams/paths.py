@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from mlteach.diagrams.base import INK
+from mlteach.diagrams.base import INK, write
 from mlteach.diagrams.parameters import Parameters
 
 # Units of the picture: half a box, radius of a circle, from one column to the next.
 HALF, RADIUS, STEP, GAP = 0.34, 0.36, 1.0, 0.45
 TOP, MIDDLE, BOTTOM = 2.3, 0.0, -2.3
 FULL, PALE = 0.62, 0.26
+OUTLINE = {"edgecolor": INK, "linewidth": 1.1, "zorder": 3}
 
 
 def draw_paths(ax: Axes, parameters: Parameters, group: int = 0) -> None:
@@ -28,8 +31,7 @@ def draw_paths(ax: Axes, parameters: Parameters, group: int = 0) -> None:
     for i in range(n):
         _boxes(ax, parameters, columns[i], [f"{x}_{i + 1}" for x in parameters.variables])
         _variances(ax, parameters, group, "within", columns[i], MIDDLE - HALF, -1.0)
-    room = RADIUS + _height(p - 1) + 0.35
-    _frame(ax, columns.min() - 0.75, columns.max() + 0.75, MIDDLE - room, TOP + room)
+    _frame(ax, p, (columns.min() - 0.75, columns.max() + 0.75), MIDDLE, TOP)
 
 
 def draw_two_levels(ax: Axes, parameters: Parameters) -> None:
@@ -42,20 +44,16 @@ def draw_two_levels(ax: Axes, parameters: Parameters) -> None:
     _circles(ax, parameters, 0, "between", columns, TOP)
     _circles(ax, parameters, 0, "within", columns, BOTTOM)
     for y, text in ((TOP, "between\nclusters"), (BOTTOM, "within\nclusters")):
-        ax.text(columns[0] - 0.75, y, text, ha="right", va="center", fontsize=9, color=INK)
-    room = RADIUS + _height(parameters.p - 1) + 0.35
-    _frame(ax, columns[0] - 2.3, columns[-1] + 0.75, BOTTOM - room, TOP + room)
+        write(ax, columns[0] - 0.75, y, text, 9, ha="right")
+    _frame(ax, parameters.p, (columns[0] - 2.3, columns[-1] + 0.75), BOTTOM, TOP)
 
 
 def _circles(ax, parameters, group, level: str, xs, y: float) -> None:
-    letter, share = {"between": ("u", PALE), "within": ("e", FULL)}[level]
-    side = 1.0 if level == "between" else -1.0
+    letter, share, side = {"between": ("u", PALE, 1.0), "within": ("e", FULL, -1.0)}[level]
     for k, x in enumerate(xs):
         fill = parameters.color(k, k, share)
-        circle = Circle((x, y), RADIUS, facecolor=fill, edgecolor=INK, linewidth=1.1, zorder=3)
-        ax.add_patch(circle)
-        name = f"${letter}$" if parameters.p == 1 else f"${letter}_{k + 1}$"
-        ax.text(x, y, name, ha="center", va="center", fontsize=11, color=INK, zorder=4)
+        ax.add_patch(Circle((x, y), RADIUS, facecolor=fill, **OUTLINE))
+        write(ax, x, y, f"${letter}$" if parameters.p == 1 else f"${letter}_{k + 1}$", 11, zorder=4)
     _variances(ax, parameters, group, level, xs, y + side * RADIUS, side)
 
 
@@ -63,10 +61,9 @@ def _boxes(ax, parameters, xs, names) -> None:
     size = 9 if max(map(len, names)) <= 5 else 7
     for k, (x, name) in enumerate(zip(xs, names, strict=True)):
         fill = parameters.color(k, k, PALE)
-        box = Rectangle((x - HALF, MIDDLE - HALF), 2 * HALF, 2 * HALF, facecolor=fill)
-        box.set(edgecolor=INK, linewidth=1.1, zorder=3)
-        ax.add_patch(box)
-        ax.text(x, MIDDLE, name, ha="center", va="center", fontsize=size, color=INK, zorder=4)
+        corner = (x - HALF, MIDDLE - HALF)
+        ax.add_patch(Rectangle(corner, 2 * HALF, 2 * HALF, facecolor=fill, **OUTLINE))
+        write(ax, x, MIDDLE, name, size, zorder=4)
 
 
 def _variances(ax, parameters, group, level: str, xs, y: float, side: float) -> None:
@@ -74,16 +71,14 @@ def _variances(ax, parameters, group, level: str, xs, y: float, side: float) -> 
     for k, x in enumerate(xs):
         _bend(ax, (x - 0.13, y), (x + 0.13, y), side * 2.1)
         text = f"${parameters.symbol(group, level, k, k)}$"
-        ax.text(x, y + side * _height(0), text, ha="center", va="center", fontsize=10, color=INK)
-    for a in range(len(xs)):
-        for b in range(a + 1, len(xs)):
-            height, left, right = _height(b - a), xs[a] + 0.2, xs[b] - 0.2
-            # A quadratic Bezier curve reaches half of the height of its control point.
-            _bend(ax, (left, y), (right, y), 2.0 * side * height / (right - left))
-            text = f"${parameters.symbol(group, level, a, b)}$"
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
-            at = ((xs[a] + xs[b]) / 2, y + side * height)
-            ax.text(*at, text, ha="center", va="center", fontsize=10, color=INK, bbox=box)
+        write(ax, x, y + side * _height(0), text, 10)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+    for a, b in combinations(range(len(xs)), 2):
+        height, left, right = _height(b - a), xs[a] + 0.2, xs[b] - 0.2
+        # A quadratic Bezier curve reaches half of the height of its control point.
+        _bend(ax, (left, y), (right, y), 2.0 * side * height / (right - left))
+        text = f"${parameters.symbol(group, level, a, b)}$"
+        write(ax, (xs[a] + xs[b]) / 2, y + side * height, text, 10, bbox=box)
 
 
 def _height(steps: int) -> float:
@@ -102,6 +97,8 @@ def _arrow(ax, start, end, **look) -> None:
     ax.add_patch(FancyArrowPatch(start, end, color=INK, shrinkA=0, **usual | look))
 
 
-def _frame(ax, left, right, low, high) -> None:
-    ax.set(xlim=(left, right), ylim=(low, high), aspect="equal")
+def _frame(ax, p: int, ends: tuple[float, float], low: float, high: float) -> None:
+    """Limits that leave room for the highest arc below and above."""
+    room = RADIUS + _height(p - 1) + 0.35
+    ax.set(xlim=ends, ylim=(low - room, high + room), aspect="equal")
     ax.set_axis_off()

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from mlteach.core.arguments import checked, one_of
-from mlteach.diagrams.base import INK
+from mlteach.diagrams.base import write
 from mlteach.diagrams.parameters import Parameters, parameters_of
 from mlteach.diagrams.paths import FULL, PALE, draw_paths, draw_two_levels
 
@@ -181,8 +181,7 @@ def _draw_data(ax: Axes, header: list[str], rows: list[list[str]]) -> None:
             fill = "#E4E4E4" if r == 0 else "#F6F6F6" if is_unit else "white"
             box = Rectangle((edges[c], -r - 1), widths[c], 1, facecolor=fill, edgecolor="#BBBBBB")
             ax.add_patch(box)
-            at = (edges[c] + widths[c] / 2, -r - 0.5)
-            ax.text(*at, text, ha="center", va="center", fontsize=8.5, color=INK)
+            write(ax, edges[c] + widths[c] / 2, -r - 0.5, text, 8.5)
     ax.set(xlim=(-0.2, edges[-1] + 0.2), ylim=(-max(len(rows) + 1, 6) - 0.2, 0.2))
     ax.set_axis_off()
 
@@ -254,7 +253,7 @@ def _draw_entry(ax, parameters, group: int, levels, at, pair) -> None:
     symbols = [parameters.symbol(group, level, *pair) for level in levels]
     text = "\n".join(f"${'+' if k else ''}{s}$" for k, s in enumerate(symbols))
     back = {"facecolor": fill, "edgecolor": "none", "pad": 0.4} if any(marks) else None
-    ax.text(*at, text, ha="center", va="center", fontsize=9, color=INK, bbox=back)
+    write(ax, *at, text, 9, bbox=back)
 
 
 def _draw_frame(ax: Axes, size: int) -> None:

@@ -14,7 +14,7 @@ from mlteach.centering.result import CenteringResult
 from mlteach.core.arguments import checked, refuse_others
 from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
-from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.legend import finished
 from mlteach.plots.marks import axes_or_new, beside
 from mlteach.plots.words import described, number
 
@@ -83,8 +83,7 @@ def contextual_triangle(
     )
     ax.set_xticks([0, 1])
     ax.margins(y=0.12)
-    legend_with_headroom(ax)
-    return described(ax, _describe_triangle(within, between, x, y, cluster))
+    return finished(ax, _describe_triangle(within, between, x, y, cluster))
 
 
 @checked

@@ -1,8 +1,8 @@
-"""Checks of what figures are drawn from: fits, effects, columns, clusters."""
+"""What figures are drawn from, checked: fits, effects, columns, clusters and their groups."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 
 import numpy as np
@@ -11,10 +11,15 @@ import pandas as pd
 from mlteach.core.arguments import refuse_others, whole
 from mlteach.core.columns import check_labels, numbers, table_with
 from mlteach.core.design import complete_in
+from mlteach.core.palette import PALETTE
 from mlteach.core.result import as_generator
 from mlteach.errors import DataError, DataWarning, ModelError, warn
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
+from mlteach.plots.look import DASHES, SERIES
+from mlteach.plots.words import label
+
+Fits = MixedResult | Sequence[MixedResult] | Mapping[str, MixedResult]
 
 
 def need_fit(fit: object, where: str, kind: type | UnionType = MixedResult) -> object:
@@ -27,16 +32,20 @@ def need_fit(fit: object, where: str, kind: type | UnionType = MixedResult) -> o
     return fit
 
 
-def effect_names(fit: MixedResult | LocationScaleResult) -> list[str]:
-    """Random effects of a fit; those of a variance function carry the prefix ``scale:``."""
-    return fit.effects if isinstance(fit, LocationScaleResult) else list(fit.design.z_names)
+def need_effects(fit: MixedResult | LocationScaleResult, where: str, *effects: str) -> list[str]:
+    """Names of the random effects of a fit, which must have these.
 
+    Those of a variance function carry the prefix ``scale:``.
 
-def need_effect(fit: MixedResult | LocationScaleResult, effect: str, where: str) -> str:
-    """Refuse an effect that does not vary over clusters in this model."""
+    Raises
+    ------
+    ModelError
+        If an effect does not vary over the clusters of the fit.
+    """
+    names = fit.effects if isinstance(fit, LocationScaleResult) else list(fit.design.z_names)
     what = f"is not a random effect of '{fit.formula}', as {where} needs"
-    refuse_others([effect], effect_names(fit), what, "It has")
-    return effect
+    refuse_others(effects, names, what, "It has")
+    return names
 
 
 def named_fits(
@@ -85,3 +94,79 @@ def sample_clusters(ids: pd.Index, n_clusters: int | None, seed: int) -> pd.Inde
     whole("n_clusters", n_clusters, 1, len(ids))
     chosen = as_generator(seed).choice(len(ids), n_clusters, replace=False)
     return ids[np.sort(chosen)]
+
+
+# ----------------------------------------------------------------------------------------- groups
+
+
+def cluster_groups(
+    fit: MixedResult | LocationScaleResult,
+    color_by: str | pd.Series | None,
+    data: pd.DataFrame | None,
+    where: str,
+    alone: str = "",
+) -> pd.Series:
+    """Level-2 characteristic to colour by, as categories of text, one value a cluster of the fit.
+
+    The Series has the name of the characteristic. Without one it has no name, and all clusters
+    belong to the group ``alone``.
+
+    Raises
+    ------
+    DataError
+        If it is incomplete, varies within clusters, or has more values than there are colours.
+    """
+    if color_by is None:
+        return pd.Series(alone, fit.ranef().index, dtype="category")
+    name = color_by.name if isinstance(color_by, pd.Series) else color_by
+    name = "group" if name is None else str(name)
+    values = _level_two(fit, color_by, name, data, where).rename(name)
+    check_labels(values, name)
+    # Sorted, numbers before text.
+    known = pd.factorize(np.asarray(values, object), sort=True)[1]
+    if len(known) > len(SERIES):
+        raise DataError(
+            f"'{name}' has {len(known)} values in {len(values)} clusters; colours "
+            f"can show {len(SERIES)}. Cut it into bands first, for example with pd.qcut."
+        )
+    return values.map(str).astype(pd.CategoricalDtype([str(value) for value in known]))
+
+
+def _level_two(fit, color_by: str | pd.Series, name: str, data, where: str) -> pd.Series:
+    """One value a cluster, from a column or a Series, complete."""
+    if isinstance(color_by, pd.Series):
+        values = color_by
+        if values.index.has_duplicates:
+            raise DataError(f"The index of '{name}' must hold each cluster once; it has repeats.")
+    elif data is None:
+        raise DataError(f"color_by='{name}' is a column: say of which table with data=.")
+    else:
+        data = table_with(data, [name, fit.cluster], where)
+        for column in (name, fit.cluster):
+            check_labels(data[column], column)
+        grouped = data.groupby(fit.cluster, observed=True)[name]
+        varying = grouped.nunique(dropna=False) > 1
+        if varying.any():
+            raise DataError(
+                f"'{name}' varies within {varying.sum()} clusters (first: {varying.idxmax()}); "
+                "color_by needs a level-2 column, constant in each cluster."
+            )
+        values = grouped.first()
+    values = values.reindex(fit.ranef().index)
+    if values.isna().any():
+        raise DataError(f"'{name}' has no value for cluster {values.index[values.isna()][0]}.")
+    return values
+
+
+def group_title(
+    groups: pd.Series, labels: Mapping[str, str] | None, data: pd.DataFrame | None
+) -> str | None:
+    """Title of a legend of groups."""
+    return None if groups.name is None else label(groups.name, labels, data)
+
+
+def line_looks(groups: pd.Series) -> Iterator[tuple[str, str, str, object]]:
+    """Name, colour of the clusters' lines, colour and dashes of the average line of each group."""
+    for k, name in enumerate(groups.cat.categories):
+        color = SERIES[k][0]
+        yield name, *((color, color) if name else (PALETTE["sky"], PALETTE["black"])), DASHES[k]

@@ -14,8 +14,8 @@ from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.location_scale.result import LocationScaleResult
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.checks import effect_names, need_effect
-from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.checks import need_effects
+from mlteach.plots.legend import finished
 from mlteach.plots.marks import axes_or_new, row_cloud
 from mlteach.plots.words import described, label, number
 
@@ -76,6 +76,7 @@ def qq(
     >>> ax.get_ylabel()
     'Standardised BLUP of Intercept'
     """
+    need_effects(fit, "qq")
     if level not in (1, 2):
         raise ModelError(f"level={level!r}: a two-level model has level=1 and level=2.")
     if level == 1:
@@ -94,31 +95,22 @@ def qq(
 
 def standardised_residuals(fit: MixedResult | LocationScaleResult) -> np.ndarray:
     """Level-1 residuals over their own standard deviation, shape (N,)."""
-    design = fit.design if isinstance(fit, MixedResult) else fit.design.mean
-    Z, q = design.Z, design.Z.shape[1]
-    resid, sigma2 = _residuals(fit)
-    # Given y, the residual is uncertain exactly as Z u is.
-    lost = np.einsum("iq,iqr,ir->i", Z, fit.cov_ranef[design.codes, :q, :q], Z)
-    return _over_sd(resid, sigma2 - lost, sigma2)
-
-
-def _residuals(fit: MixedResult | LocationScaleResult) -> tuple[np.ndarray, np.ndarray]:
-    """Level-1 residuals and the variance of each row, both of shape (N,)."""
-    if isinstance(fit, MixedResult):
-        return fit.resid.to_numpy(), np.full(fit.nobs, fit.sigma2)
     d = fit.design
-    effects = fit.ranef()[fit.effects].to_numpy()[d.mean.codes]
-    u, v = np.split(effects, [d.mean.Z.shape[1]], axis=1)
-    fixed = d.mean.X @ fit.mean["estimate"].to_numpy()
-    log_variance = d.W @ fit.log_variance["estimate"].to_numpy() + (d.S * v).sum(axis=1)
-    log_variance += fit.cluster_shift[d.mean.codes]
-    return d.mean.y - fixed - (d.mean.Z * u).sum(axis=1), np.exp(log_variance)
+    # Given y, the residual is uncertain exactly as Z u is: so much of its variance is lost.
+    if isinstance(fit, MixedResult):
+        resid, sigma2 = fit.resid.to_numpy(), fit.sigma2
+        lost = np.einsum("iq,iqr,ir->i", d.Z, fit.cov_ranef[d.codes], d.Z)
+    else:
+        known, cov = fit.known_moments(d.mean.Z, d.S, d.mean.codes)
+        resid = d.mean.y - d.mean.X @ fit.mean["estimate"].to_numpy() - known[:, 0]
+        sigma2 = fit.predicted_variance().to_numpy() * np.exp(known[:, 1])
+        lost = cov[:, 0, 0]
+    return _over_sd(resid, sigma2 - lost, sigma2)
 
 
 def standardised_effects(fit: MixedResult | LocationScaleResult, effect: str) -> np.ndarray:
     """BLUPs over their own standard deviation, shape (J,) or less where there are none."""
-    need_effect(fit, effect, "qq")
-    k = effect_names(fit).index(effect)
+    k = need_effects(fit, "qq", effect).index(effect)
     omega = fit.tau.to_numpy()[None] if isinstance(fit, MixedResult) else fit.omega
     tau2 = omega[:, k, k]
     if (tau2 == 0).all():
@@ -225,7 +217,6 @@ def residual_spread(
     _draw_spread(ax, fit, table)
     outcome = label(fit.outcome, labels)
     ax.set(xlabel=f"Fitted value of {outcome}", ylabel=f"Level-1 residual of {outcome}")
-    legend_with_headroom(ax)
     first, last = table.iloc[0], table.iloc[-1]
     text = (
         f"Level-1 residuals against fitted values of '{fit.formula}', {fit.nobs:,} rows in {bins} "
@@ -234,7 +225,7 @@ def residual_spread(
         f"{number(last['fitted'])}), between {number(table['sd'].min())} and "
         f"{number(table['sd'].max())} overall; the model's is {number(np.sqrt(fit.sigma2))}."
     )
-    return described(ax, text)
+    return finished(ax, text)
 
 
 def _binned(fit: MixedResult, bins: int) -> pd.DataFrame:
@@ -252,9 +243,8 @@ def _draw_spread(ax: Axes, fit: MixedResult, table: pd.DataFrame) -> None:
     sigma = np.sqrt(fit.sigma2)
     row_cloud(ax, fit.fitted, fit.resid, *((5, 0.5) if fit.nobs > FEW_ROWS else (18, 1.0)))
     ax.axhline(0, color=PALETTE["black"], lw=0.8)
-    for sign in (-1, 1):
-        name = f"model: ± {number(sigma)}" if sign > 0 else None
-        ax.axhline(sign * sigma, color=PALETTE["black"], lw=1.2, ls="--", label=name)
+    for at, name in ((-sigma, None), (sigma, f"model: ± {number(sigma)}")):
+        ax.axhline(at, color=PALETTE["black"], lw=1.2, ls="--", label=name)
     look = {"fmt": "o", "ms": 5, "capsize": 4, "lw": 1.6, "color": PALETTE["blue"]}
     text = f"mean ± SD in {len(table)} bins"
     ax.errorbar(table["fitted"], table["mean"], table["sd"], label=text, **look)

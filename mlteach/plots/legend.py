@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from mlteach.plots.words import described
+
 
 def legend_with_headroom(
     ax: Axes,
@@ -28,8 +30,7 @@ def legend_with_headroom(
     handles = ax.get_legend_handles_labels()[0] if handles is None else handles
     if ax.figure.get_layout_engine() is not None:
         ax.figure.draw_without_rendering()
-    box = ax.get_window_extent()
-    width, height = (length * 72 / ax.figure.dpi for length in (box.width, box.height))
+    width, height = np.array(ax.get_window_extent().size) * 72 / ax.figure.dpi
     font = FontProperties(size=plt.rcParams["legend.fontsize"])
     size = font.get_size_in_points()
     # Borders and the handle with its gap, in font sizes, as in the call below.
@@ -38,7 +39,8 @@ def legend_with_headroom(
     widths = [max(_text_width(line, font) for line in text.split("\n")) + handle for text in labels]
     ncols = _columns(widths, room, 1.2 * size)
     lines = [text.count("\n") + 1 for text in labels]
-    rows = max(sum(part) for part in _filled(lines, ncols)) + (title is not None)
+    # A legend is filled column by column, the first ones with one entry more.
+    rows = max(map(sum, np.array_split(lines, ncols))) + (title is not None)
     share = min(0.45, (rows * 1.58 * size + 10) / height)
     low, high = ax.get_ylim()
     ax.set_ylim(low, low + (high - low) / (1 - share))
@@ -46,6 +48,12 @@ def legend_with_headroom(
     gaps = {"borderaxespad": 0.2, "columnspacing": 1.2, "handletextpad": 0.5}
     frame = {"frameon": ground, "facecolor": "white", "edgecolor": "none", "framealpha": 0.85}
     ax.legend(handles, labels, **place, **gaps, **frame)
+
+
+def finished(ax: Axes, text: str, **legend) -> Axes:
+    """Put in a legend with headroom, keep the description of the figure, and hand back the Axes."""
+    legend_with_headroom(ax, **legend)
+    return described(ax, text)
 
 
 def _text_width(text: str, font: FontProperties) -> float:
@@ -62,17 +70,10 @@ def _broken(text: str, width: float, font: FontProperties) -> str:
     return text
 
 
-def _filled(values: Sequence, ncols: int) -> list[list]:
-    """Entries column by column, as a legend has them."""
-    long, rest = divmod(len(values), ncols)
-    ends = np.cumsum([long + (k < rest) for k in range(ncols)])
-    return [list(values[end - (long + (k < rest)) : end]) for k, end in enumerate(ends)]
-
-
 def _columns(widths: Sequence[float], room: float, gap: float) -> int:
     """How many columns of entries of these widths fit into a room, all in points."""
     for ncols in range(len(widths), 1, -1):
-        columns = _filled(widths, ncols)
-        if sum(max(column) for column in columns) + gap * (ncols - 1) <= room:
+        columns = np.array_split(widths, ncols)
+        if sum(map(max, columns)) + gap * (ncols - 1) <= room:
             return ncols
     return 1

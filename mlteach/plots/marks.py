@@ -1,8 +1,8 @@
-"""What several figures are made of: axes, clouds of rows, lines and bars."""
+"""What several figures are made of: axes, clouds, lines, bands, estimates with limits, ellipses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,20 +12,23 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
+from mlteach.core.distributions import chi2_quantile
 from mlteach.core.palette import PALETTE
 from mlteach.errors import DataError
-
-#: Fill, hatch, and the colour of a number on it.
-Fill = tuple[str, str, str]
+from mlteach.plots.look import SERIES
 
 # -------------------------------------------------------------------------------------------- axes
 
 
-def axes_or_new(ax: Axes | None, height: float | None = None) -> Axes:
-    """The caller's Axes, or those of a new figure, of a height (inches) of its own if given."""
+def axes_or_new(ax: Axes | None, height: float | None = None, width: float = 0.0) -> Axes:
+    """The caller's Axes, or those of a new figure, of this height and at least this width.
+
+    Both are in inches; height is the usual one by default.
+    """
     if ax is None:
-        width, usual = plt.rcParams["figure.figsize"]
-        return plt.subplots(figsize=(width, usual if height is None else height))[1]
+        usual = plt.rcParams["figure.figsize"]
+        size = (max(width, usual[0]), usual[1] if height is None else height)
+        return plt.subplots(figsize=size)[1]
     if not isinstance(ax, Axes):
         raise DataError(
             f"ax must be one matplotlib Axes, not {type(ax).__name__}. From plt.subplots(1, 2) "
@@ -34,12 +37,11 @@ def axes_or_new(ax: Axes | None, height: float | None = None) -> Axes:
     return ax
 
 
-def size_in_points(ax: Axes) -> tuple[float, float]:
+def size_in_points(ax: Axes) -> np.ndarray:
     """Width and height that the Axes will have, roughly: the layout comes after the drawing."""
-    box = ax.get_window_extent()
     # A layout engine leaves less margin than the defaults, from which the extent is taken.
-    points = 72 / ax.figure.dpi * (1.0 if ax.figure.get_layout_engine() is None else 1.1)
-    return box.width * points, box.height * points
+    room = 1.0 if ax.figure.get_layout_engine() is None else 1.1
+    return np.array(ax.get_window_extent().size) * (72 / ax.figure.dpi * room)
 
 
 def cluster_axis(ax: Axes, ids: Sequence, text: str) -> None:
@@ -96,24 +98,26 @@ def bold_line(
     ax.plot(x, y, path_effects=[withStroke(linewidth=halo, foreground="white")], label=text, **look)
 
 
-def stacked_bars(
-    ax: Axes, table: pd.DataFrame, fills: Mapping[str, Fill], text: Callable[[float], str]
+def shade(ax: Axes, x, table: pd.DataFrame, color: str, text: str | None = None) -> None:
+    """Shade what lies between the limits of a table along x."""
+    look = {"color": color, "alpha": 0.16, "lw": 0, "label": text}
+    ax.fill_between(x, table["lower"], table["upper"], **look)
+
+
+def estimates(
+    ax: Axes, at, table: pd.DataFrame, k: int, text: str, width: float, size: float
 ) -> None:
-    """Draw each column as a bar of its rows end to end, with the number of each that has room."""
-    position = np.arange(table.shape[1])
-    left = np.zeros(table.shape[1])
-    widest = table.sum().max()
-    for part, values in table.iterrows():
-        color, hatch, ink = fills[part]
-        bars = ax.barh(
-            position, values, left=left, height=0.62, color=color, hatch=hatch, edgecolor="white"
-        )
-        bars.set_label(part)
-        for at, start, value in zip(position, left, values, strict=True):
-            # Narrower segments have no room for their number; the description gives it.
-            if value > 0.075 * widest:
-                box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1} if hatch else None
-                middle = start + value / 2
-                ax.text(middle, at, text(value), ha="center", va="center", color=ink, bbox=box)
-        left += values.to_numpy()
-    names_downwards(ax, list(table.columns))
+    """Draw the k-th series of estimates as marks at some heights, each on its interval."""
+    color, marker = SERIES[k % len(SERIES)]
+    ax.hlines(at, table["lower"], table["upper"], color=color, lw=width, gid=text or "fit")
+    ax.plot(table["estimate"], at, ls="", marker=marker, ms=size, color=color, label=text)
+
+
+def ellipse_axes(covariance: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths of the axes of the ellipse that holds a share of a normal distribution, and angles.
+
+    The shorter axis comes first; angles are in degrees.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    lengths = 2.0 * np.sqrt(chi2_quantile(share, 2) * values.clip(min=0.0))
+    return lengths, np.degrees(np.arctan2(vectors[1], vectors[0]))

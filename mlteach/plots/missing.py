@@ -25,8 +25,8 @@ MOST_PATTERNS = 20
 MOST_SAID = 8
 # Names of variables are broken into lines of so many letters.
 LETTERS = 16
-# Room for a tile and for a bar with its number, in inches.
-TILE_INCHES, BAR_INCHES = 0.45, 1.5
+# A tile is so wide that a bar with its number has 1.5 inches.
+TILE_INCHES = 1.5 / BARS
 # A full tile for observed values, a hatched one for missing values.
 LOOKS = {
     "observed": {"fc": PALETTE["blue"], "ec": PALETTE["blue"]},
@@ -84,49 +84,46 @@ def missing_patterns(
     mlteach.missing_patterns : The numbers.
     """
     table = count_patterns(data, variables, group=group)
-    names = [name for name in table.columns[: list(table.columns).index("missing")]]
-    shown = table.loc[table["rows"].nlargest(MOST_PATTERNS).sort_index().index]
+    names = list(table.columns[: table.columns.get_loc("missing")])
+    shown = _most_frequent(table, MOST_PATTERNS)
     columns = _columns(table)
-    ax = _new_axes(len(names), len(columns), len(shown)) if ax is None else axes_or_new(ax)
+    width = TILE_INCHES * (len(names) + len(columns) * (BARS + GAP))
+    ax = axes_or_new(ax, height=1.8 + 0.36 * len(shown), width=width)
     _draw_tiles(ax, shown[names])
     widest = max(shown[share].max() for _, _, share in columns)
-    for k, (_, rows, share) in enumerate(columns):
-        start = len(names) + GAP + k * (BARS + GAP)
-        _draw_bars(ax, shown[rows], shown[share], start, widest)
-    _name_axes(ax, names, [title for title, _, _ in columns], labels, len(shown))
-    _add_legend(ax)
-    return described(ax, _describe(table, shown, names, columns))
+    end = len(names)
+    for title, rows, share in columns:
+        _draw_bars(ax, title, shown[rows], shown[share], end + GAP, widest)
+        end += GAP + BARS
+    _name_axes(ax, names, labels, end, len(shown))
+    handles = [Patch(**look, label=name) for name, look in LOOKS.items()]
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.0, -0.02), ncols=2)
+    return described(ax, _describe(table, names, columns))
+
+
+def _most_frequent(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """So many patterns, in their order in the table."""
+    return table.loc[table["rows"].nlargest(count).sort_index().index]
 
 
 def _columns(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Title, column of counts and column of shares of each column of bars."""
-    groups = [name for name in table.columns if str(name).startswith("rows[")]
-    if not groups:
-        return [("rows", "rows", "share")]
-    return [(name[5:-1], name, f"share{name[4:]}") for name in groups]
-
-
-def _new_axes(variables: int, columns: int, patterns: int) -> Axes:
-    """Axes of a new figure in which tiles, bars and their numbers have room."""
-    ax = axes_or_new(None, height=1.8 + 0.36 * patterns)
-    unit = max(TILE_INCHES, BAR_INCHES / BARS)
-    width = unit * (variables + columns * (BARS + GAP))
-    ax.figure.set_figwidth(max(width, ax.figure.get_figwidth()))
-    return ax
+    groups = [name[5:-1] for name in map(str, table.columns) if name.startswith("rows[")]
+    named = [(group, f"rows[{group}]", f"share[{group}]") for group in groups]
+    return named or [("rows", "rows", "share")]
 
 
 def _draw_tiles(ax: Axes, observed: pd.DataFrame) -> None:
-    for y, row in enumerate(observed.to_numpy()):
-        for x, seen in enumerate(row):
-            ax.add_patch(_tile(x + 0.04, y - 0.42, 0.92, 0.84, seen))
+    for (y, x), seen in np.ndenumerate(observed.to_numpy()):
+        name = "observed" if seen else "missing"
+        ax.add_patch(Rectangle((x + 0.04, y - 0.42), 0.92, 0.84, gid=name, **LOOKS[name]))
 
 
-def _tile(x: float, y: float, width: float, height: float, seen: bool) -> Rectangle:
-    name = "observed" if seen else "missing"
-    return Rectangle((x, y), width, height, gid=name, **LOOKS[name])
-
-
-def _draw_bars(ax: Axes, rows: pd.Series, shares: pd.Series, start: float, widest: float) -> None:
+def _draw_bars(
+    ax: Axes, title: str, rows: pd.Series, shares: pd.Series, start: float, widest: float
+) -> None:
+    """A column of bars as long as the shares, each with its rows and share beside it."""
+    beside(ax, title, (start, 1.0), (0, 4), xycoords=("data", "axes fraction"), fontsize="medium")
     # The bar takes half of its column at most: the number stands to the right of it.
     widths = (shares / widest * BARS * 0.45).to_numpy()
     ax.barh(np.arange(len(rows)), widths, left=start, height=0.62, color=PALETTE["light"], zorder=2)
@@ -145,36 +142,22 @@ def percent(share: float) -> str:
     return f"{share:.0%}" if share == 0 or share >= 0.095 else f"{share:.1%}"
 
 
-def _name_axes(ax: Axes, names, titles, labels: Mapping[str, str] | None, count: int) -> None:
+def _name_axes(ax: Axes, names, labels, end: float, count: int) -> None:
     words = [fill(str((labels or {}).get(name, name)), LETTERS) for name in names]
-    places = [k + 0.5 for k in range(len(names))]
-    starts = [len(names) + GAP + k * (BARS + GAP) for k in range(len(titles))]
-    end = starts[-1] + BARS
-    ax.set_xlim(0, end)
-    ax.set_ylim(count - 0.5, -0.5)
+    ax.set(xlim=(0, end), ylim=(count - 0.5, -0.5), yticks=[], ylabel="pattern")
     # A letter is about 6 points wide.
     longest = max(len(line) for word in words for line in word.splitlines())
     upright = 6 * longest > 0.95 * size_in_points(ax)[0] / end
-    ax.set_xticks(places, words, rotation=90 if upright else 0)
+    ax.set_xticks(np.arange(len(names)) + 0.5, words, rotation=90 if upright else 0)
     ax.xaxis.tick_top()
     ax.tick_params(axis="both", length=0)
-    ax.set_yticks([])
-    ax.set_ylabel("pattern")
-    for start, title in zip(starts, titles, strict=True):
-        where = ("data", "axes fraction")
-        beside(ax, title, (start, 1.0), (0, 4), xycoords=where, fontsize="medium")
     ax.spines[:].set_visible(False)
 
 
-def _add_legend(ax: Axes) -> None:
-    handles = [Patch(**look, label=name) for name, look in LOOKS.items()]
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.0, -0.02), ncols=2)
-
-
-def _describe(table, shown, names, columns) -> str:
+def _describe(table: pd.DataFrame, names: list[str], columns) -> str:
     total = table["rows"].sum()
     parts = [f"Patterns of missing values of {listed(map(str, names))} in {total:,} rows."]
-    said = shown.loc[shown["rows"].nlargest(MOST_SAID).sort_index().index]
+    said = _most_frequent(table, MOST_SAID)
     for _, row in said.iterrows():
         absent = [name for name in names if not row[name]]
         what = f"{listed(map(str, absent))} missing" if absent else "Nothing missing"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import chain, cycle, permutations
 
 import matplotlib.pyplot as plt
@@ -17,13 +18,15 @@ from mlteach.errors import DataError, ModelError
 from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.posterior import LocationScalePosterior
 from mlteach.location_scale.bayes.priors import FlatPrior
-from mlteach.plots.legend import legend_with_headroom
+from mlteach.plots.legend import finished
+from mlteach.plots.look import DASHES, SERIES
 from mlteach.plots.marks import axes_or_new
-from mlteach.plots.style import DASHES, SERIES
 from mlteach.plots.words import described, label, number
 
 # Places at which a density is drawn, and bars of a histogram.
 POINTS, BARS = 400, 40
+# Between which values a parameter of a kind can be.
+SUPPORT = {"Variance": (0.0, np.inf), "Correlation": (-1.0, 1.0), "": (-np.inf, np.inf)}
 
 
 # ------------------------------------------------------------------------------------------ chains
@@ -66,29 +69,32 @@ def chains(
     """
     draws = fit.draws_of(parameter)
     paths, densities = _pair_of_axes(ax)
-    support = _support(fit, parameter)
     at = np.linspace(draws.min(), draws.max(), POINTS)
     for k, own in enumerate(draws):
         color, dashes = SERIES[k % len(SERIES)][0], DASHES[k % len(DASHES)]
         paths.plot(own, color=color, lw=0.5, ls="-", alpha=0.7)
-        curve = _smooth(own, at, support)
+        curve = _smooth(own, at, SUPPORT[_kind(fit, parameter)])
         densities.plot(at, curve, color=color, ls=dashes, lw=1.5, label=f"chain {k + 1}")
     words = _words(fit, parameter, labels)
     paths.set(xlabel="Draw", ylabel=words, xlim=(0, draws.shape[1] - 1))
     densities.set(xlabel=words, ylabel="Density", ylim=(0, None))
-    legend_with_headroom(densities)
     means = ", ".join(number(own.mean()) for own in draws)
-    described(densities, f"Densities of the same draws, one curve for each of {len(draws)} chains.")
+    finished(densities, f"Densities of the same draws, one curve for each of {len(draws)} chains.")
     text = f"{draws.shape[1]} draws of {parameter} in each of {len(draws)} chains; means {means}."
     return described(paths, text), densities
 
 
+def _kind(fit: LocationScalePosterior, parameter: str) -> str:
+    """Variance, Correlation, or nothing for any other parameter."""
+    if parameter in fit.effects:
+        return "Variance"
+    return "Correlation" if parameter in fit.component_draws() else ""
+
+
 def _words(fit: LocationScalePosterior, parameter: str, labels) -> str:
     """The caller's words, else what kind of parameter it is, and its name."""
-    words = label(parameter, labels)
-    if (labels and parameter in labels) or parameter not in fit.components.index:
-        return words
-    return f"{'Variance' if parameter in fit.effects else 'Correlation'} of {words}"
+    kind, words = _kind(fit, parameter), label(parameter, labels)
+    return f"{kind} of {words}" if kind and parameter not in (labels or {}) else words
 
 
 def _pair_of_axes(ax: object) -> tuple[Axes, Axes]:
@@ -99,13 +105,6 @@ def _pair_of_axes(ax: object) -> tuple[Axes, Axes]:
     if not several or not all(isinstance(one, Axes) for one in ax):
         raise DataError("chains draws into two Axes: fig, axes = plt.subplots(1, 2); ax=axes.")
     return ax[0], ax[1]
-
-
-def _support(fit: LocationScalePosterior, parameter: str) -> tuple[float, float]:
-    """Between which values the parameter can be."""
-    if parameter in fit.effects:
-        return 0.0, np.inf
-    return (-1.0, 1.0) if parameter in fit.components.index else (-np.inf, np.inf)
 
 
 def _smooth(values: np.ndarray, at: np.ndarray, support: tuple[float, float]) -> np.ndarray:
@@ -159,7 +158,7 @@ def prior_posterior(
         If the model has no such variance or correlation, or its prior is flat.
     """
     draws = fit.draws_of(parameter).ravel()
-    variance, density = _prior_density(fit, parameter)
+    density, variance = _prior_density(fit, parameter), _kind(fit, parameter) == "Variance"
     if upper is not None and not (variance and 0.0 < upper < np.inf):
         raise ModelError(f"upper={upper} is no end of an axis of variances; it is above zero.")
     ends = (0.0, upper or 1.2 * float(np.quantile(draws, 0.995))) if variance else (-1.0, 1.0)
@@ -175,17 +174,16 @@ def prior_posterior(
     ax.set(xlabel=words, ylabel="Density", xlim=ends, ylim=(0, 1.15 * height.max()))
     for (name, value), marker in zip((marks or {}).items(), cycle("^sDovP"), strict=False):
         ax.plot(value, 0, marker, color="black", ms=7, ls="", clip_on=False, zorder=5, label=name)
-    legend_with_headroom(ax)
     low, high = np.quantile(draws, (0.025, 0.975))
     text = (
         f"Posterior of {parameter}, mean {number(draws.mean())}, 95% from {number(low)} to "
         f"{number(high)}, with the density of its prior."
     )
-    return described(ax, text)
+    return finished(ax, text)
 
 
-def _prior_density(fit: LocationScalePosterior, parameter: str):
-    """Whether the parameter is a variance, and its prior density, user's units."""
+def _prior_density(fit: LocationScalePosterior, parameter: str) -> Callable:
+    """Prior density of a variance or a correlation, user's units."""
     if fit.functions is not None:
         raise ModelError(
             "The variances and correlations of this model are level-2 functions, whose prior is "
@@ -198,12 +196,11 @@ def _prior_density(fit: LocationScalePosterior, parameter: str):
         )
     effects = Effects.of(fit.design, fit.form == "correlated")
     if parameter in effects.names:
-        k = effects.names.index(parameter)
-        return True, lambda at: fit.prior.variance_density(effects, k, at)
+        return partial(fit.prior.variance_density, effects, effects.names.index(parameter))
     pairs = chain.from_iterable(permutations(block, 2) for block in effects.blocks)
     named = {pair_name(effects.names, *pair): pair for pair in pairs}
     if parameter in named:
-        return False, lambda at: fit.prior.correlation_density(effects, *named[parameter], at)
+        return partial(fit.prior.correlation_density, effects, *named[parameter])
     raise ModelError(
         f"'{parameter}' is no variance or correlation of this model. There are: "
         f"{', '.join(fit.components.index)}."

@@ -13,10 +13,10 @@ from mlteach.core.arguments import checked
 from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.legend import legend_with_headroom
-from mlteach.plots.marks import axes_or_new, beside
-from mlteach.plots.style import DASHES, SERIES
-from mlteach.plots.words import described, label, number, with_limits
+from mlteach.plots.legend import finished
+from mlteach.plots.look import DASHES, SERIES
+from mlteach.plots.marks import axes_or_new, beside, shade
+from mlteach.plots.words import label, number, with_limits
 from mlteach.questions.simple_slopes import JohnsonNeyman, contrast_table
 from mlteach.questions.simple_slopes import johnson_neyman as bounds_of
 from mlteach.questions.simple_slopes import simple_slopes as slopes_of
@@ -95,12 +95,11 @@ def simple_slopes(
     ax.set(xlabel=label(x, labels), ylabel=f"Predicted {label(fit.outcome, labels)}")
     # A number needs to be told what it is a value of; the name of a category says so itself.
     title = label(by, labels) if pd.api.types.is_numeric_dtype(table.index) else None
-    legend_with_headroom(ax, title=title)
-    return described(ax, _describe_slopes(fit, x, by, table, level, line.notes))
+    return finished(ax, _describe_slopes(fit, x, by, table, level, line.notes), title=title)
 
 
 def _draw_band(ax: Axes, x: np.ndarray, band: pd.DataFrame, color, text, dashes) -> None:
-    ax.fill_between(x, band["lower"], band["upper"], color=color, alpha=0.16, lw=0)
+    shade(ax, x, band, color)
     ax.plot(x, band["estimate"], color=color, ls=dashes, lw=2.2, label=text)
 
 
@@ -177,15 +176,13 @@ def johnson_neyman(
     ax.set_xlim(along[0], along[-1])
     ax.axhline(0, color=PALETTE["black"], lw=1)
     _draw_band(ax, along, band, PALETTE["blue"], f"slope, {level:.0%} band", "-")
-    ticks = np.unique(SlopeLine(fit, x, by, dict(hold or {})).observed(by))
     _draw_regions(ax, found)
     ax.set(xlabel=label(by, labels), ylabel=f"Slope of {label(x, labels)}")
     handles = ax.get_legend_handles_labels()[0]
     if (found.table["slope"] != "undecided").any():
         handles.append(Patch(fc=PALETTE["orange"], alpha=0.22, label="interval leaves out 0"))
-    legend_with_headroom(ax, handles, ground=True)
-    _draw_rug(ax, ticks)
-    return described(ax, _describe_johnson_neyman(fit, found))
+    _draw_rug(ax, np.unique(SlopeLine(fit, x, by, dict(hold or {})).observed(by)))
+    return finished(ax, _describe_johnson_neyman(fit, found), handles=handles, ground=True)
 
 
 def _window(found: JohnsonNeyman) -> np.ndarray:
@@ -210,7 +207,7 @@ def _draw_regions(ax: Axes, found: JohnsonNeyman) -> None:
 
 
 def _draw_rug(ax: Axes, ticks: np.ndarray) -> None:
-    """Short marks on the lower edge; they come last, when the limits of the axis are final."""
+    """Short marks on the lower edge."""
     look = {"ls": "", "marker": "|", "ms": 9, "mew": 0.7, "color": PALETTE["grey"]}
     edge = {"transform": ax.get_xaxis_transform(), "clip_on": False}
     ax.plot(ticks, np.zeros(len(ticks)), gid="rug", **look, **edge)
@@ -286,18 +283,16 @@ def variance_function(
         ax.plot(lowest_at, table.attrs["lowest"], ls="", label=text, **look)
     ax.set(xlabel=label(x, labels), ylabel=f"Variance of {label(fit.outcome, labels)}")
     ax.set_ylim(bottom=0)
-    legend_with_headroom(ax)
     describe = _describe_variances if numeric else _describe_categories
     parts = describe(f"Variance of {fit.outcome} given {x}", x, table, level)
-    return described(ax, " ".join([*parts, *table.attrs["notes"]]))
+    return finished(ax, " ".join([*parts, *table.attrs["notes"]]))
 
 
 def _draw_variances(ax: Axes, table: pd.DataFrame, level: float) -> None:
     blue, along = PALETTE["blue"], table.index.to_numpy()
     ax.plot(along, table["variance"], color=blue, lw=2.2, label="total variance")
     if not table["se"].isna().any():
-        look = {"color": blue, "alpha": 0.16, "lw": 0, "label": f"{level:.0%} band"}
-        ax.fill_between(along, table["lower"], table["upper"], **look)
+        shade(ax, along, table, blue, f"{level:.0%} band")
 
 
 def _draw_categories(ax: Axes, table: pd.DataFrame, level: float) -> None:

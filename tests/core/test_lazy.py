@@ -1,10 +1,12 @@
 """Names that load their module at first use; packages that only some purposes need."""
 
+import pkgutil
 import subprocess
 import sys
 
 import pytest
 
+import mlteach as mt
 from mlteach.core.lazy import from_extra, lazy_names
 from mlteach.errors import ModelError
 
@@ -32,6 +34,15 @@ def test_names_are_those_of_the_stub(xml):
     assert find("Element")("a").tag == "a"
     assert find("sax") is sys.modules["xml.sax"]
     assert set(names) <= set(listed())
+
+
+@pytest.mark.parametrize("package", [mt, mt.plots, mt.diagrams, mt.widgets])
+def test_no_module_takes_the_place_of_a_name(package):
+    """Python puts a module into its package when it is first imported, over a name like it."""
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    find = package.__getattr__
+    names = {name for name in package.__all__ if not isinstance(find(name), type(sys))}
+    assert modules & names == set()
 
 
 def test_an_unknown_name_is_refused(xml):

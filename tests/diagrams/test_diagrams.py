@@ -113,14 +113,17 @@ def test_class_numbers_that_start_again_in_each_school_look_crossed():
         (["school"], "two or more"),
         ("school", "not a list of names"),
         (["school", "school"], "different"),
-        (["school", "klass"], "no column 'klass'"),
-        (["school", "hole"], "missing values"),
+        (["school", "klass"], "Column 'klass', needed by the structure, .* Did you mean 'class'"),
+        (["school", "hole"], "'hole' is missing in 1 of 6 rows"),
     ],
 )
-def test_what_is_no_structure_is_refused(levels, message):
+@pytest.mark.parametrize(
+    "function", [relations, unit_diagram, classification_diagram, structure_diagram]
+)
+def test_what_is_no_structure_is_refused(function, levels, message):
     table = NESTED.assign(hole=[1, 2, None, 4, 5, 6])
     with pytest.raises(MLTeachError, match=message):
-        relations(table, levels)
+        function(table, levels)
 
 
 # ----------------------------------------------------------------------------------- unit diagrams

@@ -10,7 +10,7 @@ import mlteach as mt
 from mlteach import plots
 from mlteach.location_scale.association import AssociationMap, start_association
 from mlteach.location_scale.search import maximise
-from mlteach.plots.variance_lines import variance_curves
+from mlteach.plots.fan import variance_curves
 
 QUADRATURE = 5e-5  # the fourth decimal
 SAME = 1e-6  # of two searches for one maximum

@@ -4,45 +4,30 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.text import Text
 
 import mlteach as mt
 from mlteach import plots
 from mlteach.errors import ModelError
+from tests.plots.texts import overlapping
 
 EXACT = {"rtol": 1e-12, "atol": 1e-14}  # the same numbers, only drawn
 FOUR_CASES = [(0.0, 1.0), (1.0, 0.0), (0.5, 1.5), (-1.0, 1.4)]
 
 
 @pytest.fixture(scope="module")
-def ses():
-    return mt.fit_centering("math ~ ses", mt.load("hsb"), cluster="school")
+def ses(hsb):
+    return mt.fit_centering("math ~ ses", hsb, cluster="school")
 
 
 @pytest.fixture(scope="module")
-def two():
-    return mt.fit_centering("math ~ ses + minority", mt.load("hsb"), cluster="school")
+def two(hsb):
+    return mt.fit_centering("math ~ ses + minority", hsb, cluster="school")
 
 
 def sides(ax):
     """Return start and end of each side of the triangle, shape (2, 2), by its name."""
     lines = [line for line in ax.lines if ": " in str(line.get_label())]
     return {line.get_label().split(":")[0]: np.array(line.get_xydata()) for line in lines}
-
-
-def overlapping(ax):
-    ax.figure.canvas.draw()
-    texts = [*ax.texts, ax.title, ax._left_title, ax.xaxis.label, ax.yaxis.label]
-    texts += [*ax.get_xticklabels(), *ax.get_yticklabels()]
-    if ax.get_legend():
-        texts += ax.get_legend().get_texts()
-    boxes = [(t.get_text(), Text.get_window_extent(t)) for t in texts if t.get_text()]
-    return [
-        (a, b)
-        for k, (a, box) in enumerate(boxes)
-        for b, other in boxes[k + 1 :]
-        if box.overlaps(other)
-    ]
 
 
 @pytest.mark.parametrize(("within", "between"), FOUR_CASES)

@@ -9,7 +9,8 @@ import mlteach as mt
 from mlteach import plots
 from mlteach.errors import DataError, ModelError
 from mlteach.plots.diagnostics import standardised_effects, standardised_residuals
-from mlteach.plots.variance_lines import average_curve, variance_curves
+from mlteach.plots.fan import average_curve, variance_curves
+from tests.plots.texts import legend_texts
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}  # the same numbers by another route: rounding only
 # Differences of logarithms of 160 clusters, through means of columns
@@ -18,11 +19,6 @@ LINEAR = {"rtol": 1e-8, "atol": 1e-10}
 TWO_FITTERS = {"rtol": 2e-4, "atol": 2e-5}
 
 HSB = "math ~ ses_within + (1 + ses_within | school)"
-
-
-@pytest.fixture(scope="module")
-def schools(hsb):
-    return mt.center(hsb, ["ses"], cluster="school")
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +33,8 @@ def model6(london):
 
 
 @pytest.fixture(scope="module")
-def sectors(schools):
-    return mt.fit_location_scale(HSB, "~ sector + (1 | school)", schools)
-
-
-def legend_texts(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
+def sectors(hsb_centred):
+    return mt.fit_location_scale(HSB, "~ sector + (1 | school)", hsb_centred)
 
 
 def marks(ax):
@@ -93,9 +85,9 @@ def test_means_are_those_of_the_mixed_model_when_there_is_one_variance(london):
     np.testing.assert_allclose(np.ptp(intervals(ax), axis=1), 2 * half, **TWO_FITTERS)
 
 
-def test_groups_have_the_averages_of_their_kind(sectors, schools):
-    ax = plots.cluster_variances(sectors, color_by="sector", data=schools)
-    rows = sectors.predicted_variance(average=True).groupby(schools["sector"]).mean()
+def test_groups_have_the_averages_of_their_kind(sectors, hsb_centred):
+    ax = plots.cluster_variances(sectors, color_by="sector", data=hsb_centred)
+    rows = sectors.predicted_variance(average=True).groupby(hsb_centred["sector"]).mean()
     wanted = [f"{name} (average {value:.2f})" for name, value in rows.items()]
     assert legend_texts(ax) == wanted
     assert ax.get_legend().get_title().get_text() == "Sector of the school"
@@ -133,11 +125,11 @@ def test_curves_are_the_log_linear_function_of_each_cluster(model6, london):
         np.testing.assert_allclose(np.log(curves[column]), log_variance, **EXACT)
 
 
-def test_level_2_moderators_take_the_value_of_the_cluster(schools):
-    fit = mt.fit_location_scale(HSB, "~ sector * ses_within + (1 | school)", schools)
+def test_level_2_moderators_take_the_value_of_the_cluster(hsb_centred):
+    fit = mt.fit_location_scale(HSB, "~ sector * ses_within + (1 | school)", hsb_centred)
     places, curves = variance_curves(fit, "ses_within")
     alpha = fit.log_variance["estimate"]
-    public = schools.groupby("school")["sector"].first() == "Public"
+    public = hsb_centred.groupby("school")["sector"].first() == "Public"
     slope = alpha["ses_within"] + alpha["sector[T.Public]:ses_within"] * public
     change = np.log(curves[curves.shape[1] - 1] / curves[0])
     np.testing.assert_allclose(change, slope * (places["end"] - places["start"]), **LINEAR)

@@ -5,11 +5,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
 
 import mlteach as mt
 from mlteach import plots
 from mlteach.errors import DataError
+from tests.plots.texts import overlapping
 
 EXACT = {"rtol": 1e-12}  # the same numbers, only drawn
 
@@ -41,20 +41,6 @@ def tiles(ax):
 
 def bars(ax):
     return np.array([[bar.get_width() for bar in column] for column in ax.containers])
-
-
-def overlapping(ax):
-    """Pairs of texts whose boxes share a point, after the layout is final."""
-    ax.figure.canvas.draw()
-    texts = [*ax.texts, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_legend().get_texts()]
-    texts = [text for text in texts if text.get_text()]
-    boxes = [Text.get_window_extent(text) for text in texts]
-    return [
-        (texts[i], texts[k])
-        for k in range(len(boxes))
-        for i in range(k)
-        if boxes[i].overlaps(boxes[k])
-    ]
 
 
 def test_tiles_and_bars_are_the_table(data):

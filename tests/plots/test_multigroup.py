@@ -9,15 +9,10 @@ from mlteach import plots
 from mlteach.errors import ModelError
 
 
-@pytest.fixture(scope="module")
-def fit(hsb):
-    return mt.fit_multigroup(["math", "ses"], hsb, cluster="school", group="sector", between="free")
-
-
 @pytest.mark.parametrize("what", ["icc", "variance_ratios", "correlations"])
-def test_quantities_are_those_of_the_tables(fit, what) -> None:
-    ax = plots.group_quantities(fit, what)
-    table = fit.icc_table if what == "icc" else getattr(fit, what)
+def test_quantities_are_those_of_the_tables(hsb_groups, what) -> None:
+    ax = plots.group_quantities(hsb_groups, what)
+    table = hsb_groups.icc_table if what == "icc" else getattr(hsb_groups, what)
     markers = [line for line in ax.lines if line.get_marker() not in ("None", None, "")]
     drawn = np.concatenate([line.get_xdata() for line in markers])
     assert sorted(drawn) == pytest.approx(sorted(table["estimate"]))
@@ -28,9 +23,9 @@ def test_quantities_are_those_of_the_tables(fit, what) -> None:
     assert ax.get_xscale() == ("log" if what == "variance_ratios" else "linear")
 
 
-def test_what_cannot_be_drawn(fit) -> None:
+def test_what_cannot_be_drawn(hsb_groups) -> None:
     with pytest.raises(ModelError, match="what='ratio' is not known"):
-        plots.group_quantities(fit, "ratio")
+        plots.group_quantities(hsb_groups, "ratio")
 
 
 def test_nothing_to_show(hsb) -> None:

@@ -10,29 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.text import Text
 from scipy import stats
 
 import mlteach as mt
 from mlteach import plots
-from mlteach.data.shipped import load
 from mlteach.errors import DataError, DataWarning, ModelError
+from mlteach.plots.clusters import own_lines, three_slopes
 from mlteach.plots.diagnostics import normal_band, standardised_effects, standardised_residuals
-from mlteach.plots.relations import own_lines, three_slopes
+from tests.plots.texts import legend_texts, overlapping
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}  # the same numbers by another route: rounding only
-
-
-@pytest.fixture(scope="module")
-def hsb():
-    data = load("hsb")
-    data["ses_within"] = data["ses"] - data.groupby("school")["ses"].transform("mean")
-    return data
-
-
-@pytest.fixture(scope="module")
-def empty(hsb):
-    return mt.fit_empty("math", hsb, cluster="school")
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +28,8 @@ def sector(hsb):
 
 
 @pytest.fixture(scope="module")
-def slope():
-    return mt.fit_random_slope(
-        "score16 ~ score11", load("london"), cluster="school", slopes=["score11"]
-    )
+def slope(london):
+    return mt.fit_random_slope("score16 ~ score11", london, cluster="school", slopes=["score11"])
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +50,6 @@ def segments(artists):
     """Ends of vertical or horizontal lines, shape (lines, 2, 2), in order of position."""
     ends = np.concatenate([artist.get_segments() for artist in artists])
     return ends[np.lexsort((ends[:, 0, 1], ends[:, 0, 0]))]
-
-
-def legend_texts(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 # ------------------------------------------------------------------------------ what all share
@@ -102,28 +83,30 @@ def test_first_three_series_differ_in_greyscale():
     assert (np.abs(np.diff(lightness)) > 0.25).all()
 
 
-def draw_all(hsb, empty, slope, ax):
+def draw_all(hsb, hsb_empty, slope, ax):
     yield plots.cluster_dots(hsb, "math", "school", ax=ax())
     yield plots.cluster_dots(hsb, "math", "school", n_clusters=20, ax=ax())
-    yield plots.cluster_dots(empty, ax=ax())
-    yield plots.caterpillar(empty, label_extremes=3, ax=ax())
+    yield plots.cluster_dots(hsb_empty, ax=ax())
+    yield plots.caterpillar(hsb_empty, label_extremes=3, ax=ax())
     yield plots.caterpillar(slope, "score11", ax=ax())
     yield plots.within_between(hsb, "ses", "math", "school", ax=ax())
     yield plots.qq(slope, ax=ax())
     yield plots.qq(slope, 2, "score11", ax=ax())
-    yield plots.variance_bar([empty, slope], share=True, ax=ax())
+    yield plots.variance_bar([hsb_empty, slope], share=True, ax=ax())
     yield plots.residual_spread(slope, ax=ax())
     yield plots.coefficients(slope, ax=ax())
 
 
-def test_every_function_draws_into_the_given_axes_names_them_and_describes_them(hsb, empty, slope):
+def test_every_function_draws_into_the_given_axes_names_them_and_describes_them(
+    hsb, hsb_empty, slope
+):
     given = []
 
     def ax():
         given.append(plt.figure().subplots())
         return given[-1]
 
-    for drawn in draw_all(hsb, empty, slope, ax):
+    for drawn in draw_all(hsb, hsb_empty, slope, ax):
         assert drawn is given[-1]
         assert drawn.get_xlabel()
         assert drawn.get_ylabel() or len(drawn.get_yticklabels())
@@ -132,35 +115,17 @@ def test_every_function_draws_into_the_given_axes_names_them_and_describes_them(
         plt.close(drawn.figure)
 
 
-def visible_texts(ax):
-    """Tick labels within the limits, names of extremes, numbers, axis labels, legend entries."""
-    texts = [*ax.texts, ax.xaxis.label, ax.yaxis.label]
-    for k, (ticks, limits) in enumerate(
-        [(ax.get_xticklabels(), ax.get_xlim()), (ax.get_yticklabels(), ax.get_ylim())]
-    ):
-        texts += [t for t in ticks if min(limits) <= t.get_position()[k] <= max(limits)]
-    if ax.get_legend():
-        texts += ax.get_legend().get_texts()
-    return [text for text in texts if text.get_text()]
-
-
 @pytest.mark.parametrize("constrained", [True, False])
 @pytest.mark.parametrize("half", [True, False])
-def test_no_text_overlaps_any_other(hsb, empty, slope, constrained, half):
+def test_no_text_overlaps_any_other(hsb, hsb_empty, slope, constrained, half):
     """On a page of its own and on half of it, after the layout is final."""
 
     def ax():
         return plt.subplots(1, 2, figsize=(9, 4))[1][1] if half else None
 
     with plots.style(), mpl.rc_context({"figure.constrained_layout.use": constrained}):
-        for drawn in draw_all(hsb, empty, slope, ax):
-            drawn.figure.canvas.draw()
-            texts = visible_texts(drawn)
-            # An annotation's own extent would include its leader line.
-            boxes = [Text.get_window_extent(text) for text in texts]
-            for k, box in enumerate(boxes):
-                hits = [texts[k + 1 + i] for i, o in enumerate(boxes[k + 1 :]) if box.overlaps(o)]
-                assert not hits, (texts[k], hits, plots.describe(drawn))
+        for drawn in draw_all(hsb, hsb_empty, slope, ax):
+            assert not overlapping(drawn), plots.describe(drawn)
             plt.close(drawn.figure)
 
 
@@ -176,13 +141,13 @@ def test_legend_lies_inside_the_axes_and_above_the_data(hsb):
 
 @pytest.mark.parametrize("size", [(6.4, 4.8), (4.0, 3.0)])
 @pytest.mark.parametrize("look", [plots.style, contextlib.nullcontext])
-def test_legends_of_any_width_lie_inside_the_axes(hsb, slope, empty, look, size):
+def test_legends_of_any_width_lie_inside_the_axes(hsb, slope, hsb_empty, look, size):
     long = dict.fromkeys(["Intercept"], "what a school of this kind adds to the mean of its pupils")
     draw = [
         lambda ax: plots.shrinkage(slope, ax=ax),
-        lambda ax: plots.shrinkage(empty, labels=long, ax=ax),
+        lambda ax: plots.shrinkage(hsb_empty, labels=long, ax=ax),
         lambda ax: plots.r_squared(slope, ax=ax),
-        lambda ax: plots.residual_spread(empty, ax=ax),
+        lambda ax: plots.residual_spread(hsb_empty, ax=ax),
         lambda ax: plots.within_between(hsb, "ses", "math", "school", ax=ax),
         lambda ax: plots.coefficients({"a model with quite a long name": slope, "b": slope}, ax=ax),
     ]
@@ -197,10 +162,10 @@ def test_legends_of_any_width_lie_inside_the_axes(hsb, slope, empty, look, size)
         plt.close(ax.figure)
 
 
-def test_describe_joins_the_axes_of_a_figure_and_refuses_other_axes(empty):
+def test_describe_joins_the_axes_of_a_figure_and_refuses_other_axes(hsb_empty):
     fig, axes = plt.subplots(1, 3)
     for level in (1, 2):
-        plots.qq(empty, level, ax=axes[level - 1])
+        plots.qq(hsb_empty, level, ax=axes[level - 1])
     assert plots.describe(fig) == f"{plots.describe(axes[0])} {plots.describe(axes[1])}"
     with pytest.raises(DataError, match="no description for this Axes"):
         plots.describe(axes[2])
@@ -208,9 +173,9 @@ def test_describe_joins_the_axes_of_a_figure_and_refuses_other_axes(empty):
         plots.describe([axes[0]])
 
 
-def test_an_array_of_axes_is_refused_with_the_cure(empty):
+def test_an_array_of_axes_is_refused_with_the_cure(hsb_empty):
     with pytest.raises(DataError, match=r"ax=axes\[0\]"):
-        plots.qq(empty, ax=plt.subplots(1, 2)[1])
+        plots.qq(hsb_empty, ax=plt.subplots(1, 2)[1])
 
 
 # --------------------------------------------------------------------------------- cluster dots
@@ -279,9 +244,9 @@ def test_cluster_names_may_be_text_or_categories(hsb):
         ),
     ],
 )
-def test_cluster_dots_refuses(hsb, empty, call, error, words):
+def test_cluster_dots_refuses(hsb, hsb_empty, call, error, words):
     with pytest.raises(error, match=words):
-        call(hsb, empty)
+        call(hsb, hsb_empty)
 
 
 # ---------------------------------------------------------------------------------- caterpillar
@@ -304,13 +269,13 @@ def test_caterpillar_shows_blups_and_their_intervals(slope, effect, level):
     assert len(by_gid(ax, f"{level:.0%} interval leaves out 0")[0].get_segments()) == outside
 
 
-def test_caterpillar_colours_by_a_column_or_a_series(hsb, empty):
+def test_caterpillar_colours_by_a_column_or_a_series(hsb, hsb_empty):
     first = hsb.groupby("school")["sector"].first()
     for options in ({"color_by": "sector", "data": hsb}, {"color_by": first}):
-        ax = plots.caterpillar(empty, **options)
+        ax = plots.caterpillar(hsb_empty, **options)
         assert legend_texts(ax) == ["Catholic", "Public"]
         assert [len(by_gid(ax, s)[0].get_segments()) for s in ("Catholic", "Public")] == [70, 90]
-        blups = empty.ranef()["Intercept"]
+        blups = hsb_empty.ranef()["Intercept"]
         order = blups.sort_values().index
         positions = by_gid(ax, "Public")[0].get_segments()
         public = order[[int(ends[0, 0]) for ends in positions]]
@@ -318,9 +283,9 @@ def test_caterpillar_colours_by_a_column_or_a_series(hsb, empty):
         assert f"Public {blups[first == 'Public'].mean():.2f}" in plots.describe(ax)
 
 
-def test_caterpillar_labels_the_extremes(empty):
-    ax = plots.caterpillar(empty, label_extremes=4)
-    order = empty.ranef()["Intercept"].sort_values().index.astype(str)
+def test_caterpillar_labels_the_extremes(hsb_empty):
+    ax = plots.caterpillar(hsb_empty, label_extremes=4)
+    order = hsb_empty.ranef()["Intercept"].sort_values().index.astype(str)
     assert {text.get_text() for text in ax.texts} == {*order[:4], *order[-4:]}
     for text in ax.texts:
         assert order[int(text.xy[0])] == text.get_text()
@@ -341,7 +306,7 @@ def test_caterpillar_of_a_zero_variance_draws_zeros(flat):
     [
         ({"effect": "ses"}, ModelError, "'ses' is not a random effect .* It has: Intercept"),
         ({"level": 95}, ModelError, "lies between 0 and 1, for example 0.95; got 95"),
-        ({"label_extremes": 81}, DataError, "not between 0 and 80"),
+        ({"label_extremes": 81}, ModelError, "not a whole number from 0 to 80"),
         ({"color_by": "sector"}, DataError, "say of which table with data="),
         ({"color_by": "female"}, DataError, "'female' varies within 123 clusters"),
         ({"color_by": "size"}, DataError, "Cut it into bands"),
@@ -350,11 +315,11 @@ def test_caterpillar_of_a_zero_variance_draws_zeros(flat):
         ({"color_by": pd.Series([1, 2], index=[1224, 1224])}, DataError, "it has repeats"),
     ],
 )
-def test_caterpillar_refuses(hsb, empty, options, error, words):
+def test_caterpillar_refuses(hsb, hsb_empty, options, error, words):
     if options.get("color_by") is not None and "data=" not in words:
         options = {**options, "data": hsb}
     with pytest.raises(error, match=words):
-        plots.caterpillar(empty, **options)
+        plots.caterpillar(hsb_empty, **options)
 
 
 # ------------------------------------------------------------------------------- within, between
@@ -425,7 +390,6 @@ def test_rows_with_missing_values_are_left_out_aloud(hsb):
     ("change", "x", "words"),
     [
         ({}, "mean_ses", "'mean_ses' is constant within every cluster"),
-        ({}, "ses_within", "'ses_within' has the same mean in every cluster"),
         ({}, "sector", "'sector' is not numeric"),
         ({"ses": np.inf}, "ses", "'ses' has 7185 infinite"),
     ],
@@ -433,6 +397,11 @@ def test_rows_with_missing_values_are_left_out_aloud(hsb):
 def test_within_between_refuses(hsb, change, x, words):
     with pytest.raises(DataError, match=words):
         plots.within_between(hsb.assign(**change), x, "math", "school")
+
+
+def test_within_between_refuses_a_predictor_without_a_between_part(hsb_centred):
+    with pytest.raises(DataError, match="'ses_within' has the same mean in every cluster"):
+        plots.within_between(hsb_centred, "ses_within", "math", "school")
 
 
 def test_a_table_without_complete_rows_is_refused(hsb):
@@ -476,12 +445,14 @@ def test_normal_band_holds_each_order_statistic_as_often_as_it_says():
 
 
 @pytest.mark.parametrize(("level", "size"), [(1, 7185), (2, 160)])
-def test_qq_plots_sorted_standardised_values(empty, level, size):
-    ax = plots.qq(empty, level)
+def test_qq_plots_sorted_standardised_values(hsb_empty, level, size):
+    ax = plots.qq(hsb_empty, level)
     (sample,) = by_gid(ax, "sample")
     x, y = sample.get_data()
     wanted = (
-        standardised_effects(empty, "Intercept") if level == 2 else standardised_residuals(empty)
+        standardised_effects(hsb_empty, "Intercept")
+        if level == 2
+        else standardised_residuals(hsb_empty)
     )
     np.testing.assert_allclose(y, np.sort(wanted), **EXACT)
     np.testing.assert_allclose(x, stats.norm.ppf((np.arange(size) + 0.5) / size), **EXACT)
@@ -513,9 +484,9 @@ def test_qq_of_normal_data_stays_near_the_line():
         ({"level": 2, "effect": "ses"}, "'ses' is not a random effect"),
     ],
 )
-def test_qq_refuses(empty, options, words):
+def test_qq_refuses(hsb_empty, options, words):
     with pytest.raises(ModelError, match=words):
-        plots.qq(empty, **options)
+        plots.qq(hsb_empty, **options)
 
 
 def test_qq_of_a_zero_variance_is_refused(flat):
@@ -526,17 +497,17 @@ def test_qq_of_a_zero_variance_is_refused(flat):
 # --------------------------------------------------------------------------------------- spread
 
 
-def test_residual_spread_shows_mean_and_sd_of_each_bin(empty):
-    ax = plots.residual_spread(empty, bins=4)
-    order = np.argsort(empty.fitted.to_numpy(), kind="stable")
-    parts = np.array_split(empty.resid.to_numpy()[order], 4)
+def test_residual_spread_shows_mean_and_sd_of_each_bin(hsb_empty):
+    ax = plots.residual_spread(hsb_empty, bins=4)
+    order = np.argsort(hsb_empty.fitted.to_numpy(), kind="stable")
+    parts = np.array_split(hsb_empty.resid.to_numpy()[order], 4)
     (bars,) = (c for c in ax.containers if type(c).__name__ == "ErrorbarContainer")
     points, _, (spread,) = bars
     np.testing.assert_allclose(points.get_ydata(orig=False), [p.mean() for p in parts], **EXACT)
     half = np.ptp(np.stack(spread.get_segments())[:, :, 1], axis=1) / 2
     np.testing.assert_allclose(half, [p.std(ddof=1) for p in parts], **EXACT)
     dashed = [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"]
-    np.testing.assert_allclose(np.abs(dashed), np.sqrt(empty.sigma2), **EXACT)
+    np.testing.assert_allclose(np.abs(dashed), np.sqrt(hsb_empty.sigma2), **EXACT)
     assert f"{parts[0].std(ddof=1):.2f} in the lowest bin" in plots.describe(ax)
 
 
@@ -569,26 +540,25 @@ def test_variance_parts_add_up_to_the_mean_model_implied_variance(slope):
     assert parts["residual (within)"] == slope.sigma2
 
 
-def test_parts_of_a_centred_slope_are_those_of_r_squared(hsb):
+def test_parts_of_a_centred_slope_are_those_of_r_squared(hsb_slopes):
     """Centred within clusters nothing of the predictor lies between: one definition, one number."""
-    data = mt.center(hsb, "ses", cluster="school")
-    fit = mt.fit_mixed("math ~ ses_within + (1 + ses_within | school)", data)
-    parts, table = plots.variance_parts(fit), mt.r_squared(fit).decomposition["variance"]
+    parts = plots.variance_parts(hsb_slopes)
+    table = mt.r_squared(hsb_slopes).decomposition["variance"]
     pairs = {"slopes": "slope_variation", "predictors": "fixed_within",
              "between clusters": "mean_variation", "residual (within)": "residual"}  # fmt: skip
     for bar, part in pairs.items():
         assert parts[bar] == pytest.approx(table[part], rel=1e-9)
 
 
-def test_variance_bar_stacks_the_components(empty, sector):
-    ax = plots.variance_bar({"empty": empty, "with sector": sector}, predictors=True)
+def test_variance_bar_stacks_the_components(hsb_empty, sector):
+    ax = plots.variance_bar({"empty": hsb_empty, "with sector": sector}, predictors=True)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["empty", "with sector"]
     assert legend_texts(ax) == ["between clusters", "residual (within)", "predictors"]
     widths = np.array([[bar.get_width() for bar in part] for part in ax.containers])
     starts = np.array([[bar.get_x() for bar in part] for part in ax.containers])
     wanted = [
-        [fit.tau.iloc[0, 0] for fit in (empty, sector)],
-        [fit.sigma2 for fit in (empty, sector)],
+        [fit.tau.iloc[0, 0] for fit in (hsb_empty, sector)],
+        [fit.sigma2 for fit in (hsb_empty, sector)],
         [0.0, np.var(sector.predict(random=False), ddof=1)],
     ]
     np.testing.assert_allclose(widths, wanted, **EXACT)
@@ -598,15 +568,15 @@ def test_variance_bar_stacks_the_components(empty, sector):
     )
 
 
-def test_variance_bar_of_shares_may_mix_outcomes(empty, slope):
-    ax = plots.variance_bar([empty, slope], share=True)
+def test_variance_bar_of_shares_may_mix_outcomes(hsb_empty, slope):
+    ax = plots.variance_bar([hsb_empty, slope], share=True)
     assert [t.get_text() for t in ax.get_yticklabels()] == ["Model 1", "Model 2"]
     widths = np.array([[bar.get_width() for bar in part] for part in ax.containers])
     np.testing.assert_allclose(widths.sum(axis=0), 1.0, **EXACT)
     text = plots.describe(ax)
     assert "math" in text and "score16" in text
     with pytest.raises(ModelError, match=r"different outcomes \(math, score16\).*share=True"):
-        plots.variance_bar([empty, slope])
+        plots.variance_bar([hsb_empty, slope])
 
 
 @pytest.mark.parametrize(
@@ -637,10 +607,10 @@ def test_coefficients_show_estimates_and_t_intervals(sector, slope):
     assert "one: Intercept 14.20" in plots.describe(ax)
 
 
-def test_coefficients_refuse_nothing_to_draw_and_too_much(empty):
+def test_coefficients_refuse_nothing_to_draw_and_too_much(hsb_empty):
     with pytest.raises(ModelError, match="use intercept=True"):
-        plots.coefficients(empty)
+        plots.coefficients(hsb_empty)
     with pytest.raises(ModelError, match="can show 6 models at once; it got 7"):
-        plots.coefficients([empty] * 7)
+        plots.coefficients([hsb_empty] * 7)
     with pytest.raises(ModelError, match="confidence level .* got 1"):
-        plots.coefficients(empty, level=1)
+        plots.coefficients(hsb_empty, level=1)

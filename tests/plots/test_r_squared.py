@@ -9,8 +9,8 @@ from matplotlib.text import Text
 
 import mlteach as mt
 from mlteach import plots
-from mlteach.data.shipped import load
 from mlteach.errors import ModelError
+from tests.plots.texts import legend_texts
 
 EXACT = {"rtol": 1e-12, "atol": 1e-14}  # the same numbers, only drawn
 LIGHTNESS = 0.1  # least difference of neighbours without a hatch between them, of black to white
@@ -24,8 +24,7 @@ PARTS = [
 
 
 @pytest.fixture(scope="module")
-def data():
-    hsb = load("hsb")
+def data(hsb):
     return hsb.assign(ses_within=hsb["ses"] - hsb["mean_ses"])
 
 
@@ -43,10 +42,6 @@ def drawn(ax):
     """Return the widths of the bars and where they start, shape (parts, bars) each."""
     bars = [[(bar.get_width(), bar.get_x()) for bar in part] for part in ax.containers]
     return np.moveaxis(np.array(bars), -1, 0)
-
-
-def legend_texts(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def test_one_fit_gives_its_decomposition(fits):

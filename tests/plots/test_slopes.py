@@ -8,6 +8,7 @@ import mlteach as mt
 from mlteach import plots
 from mlteach.errors import DataError, ModelError
 from mlteach.plots.fan import predicted_lines
+from tests.plots.texts import legend_texts
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}  # the same numbers by another route: rounding only
 # Lines of 160 clusters through least squares on predictions that are exactly linear
@@ -15,23 +16,14 @@ LINEAR = {"rtol": 1e-8, "atol": 1e-10}
 
 
 @pytest.fixture(scope="module")
-def data(hsb):
-    return mt.center(hsb, "ses", cluster="school")
-
-
-@pytest.fixture(scope="module")
-def cross(data):
+def cross(hsb_centred):
     formula = "math ~ ses_within * (mean_ses + sector) + female + (1 + ses_within | school)"
-    return mt.fit_mixed(formula, data)
+    return mt.fit_mixed(formula, hsb_centred)
 
 
 @pytest.fixture(scope="module")
 def slope(london):
     return mt.fit_mixed("score16 ~ score11 + (1 + score11 | school)", london)
-
-
-def legend_texts(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def band_of(ax, k=0):
@@ -43,7 +35,7 @@ def band_of(ax, k=0):
 # ----------------------------------------------------------------------------------- simple slopes
 
 
-def test_lines_have_the_simple_slopes_and_the_height_of_the_prediction(cross, data):
+def test_lines_have_the_simple_slopes_and_the_height_of_the_prediction(cross, hsb_centred):
     ax = plots.simple_slopes(cross, "ses_within", "sector", hold={"mean_ses": 0.2})
     table = mt.simple_slopes(cross, "ses_within", "sector", hold={"mean_ses": 0.2})
     assert legend_texts(ax)[0] == f"Catholic: slope {table['estimate'].iloc[0]:.2f}"
@@ -55,21 +47,23 @@ def test_lines_have_the_simple_slopes_and_the_height_of_the_prediction(cross, da
             {"ses_within": x[0], "mean_ses": 0.2, "sector": sector, "female": [0, 1]}
         )
         low, high = cross.predict(ends, random=False)
-        wanted = low + data["female"].mean() * (high - low)
+        wanted = low + hsb_centred["female"].mean() * (high - low)
         assert y[0] == pytest.approx(wanted, rel=1e-9)
-    assert [x[0], x[-1]] == pytest.approx([data["ses_within"].min(), data["ses_within"].max()])
+    assert [x[0], x[-1]] == pytest.approx(
+        [hsb_centred["ses_within"].min(), hsb_centred["ses_within"].max()]
+    )
     text = plots.describe(ax)
     assert "math against ses_within" in text and "mean_ses is held at 0.2000." in text
 
 
-def test_bands_are_intervals_of_the_mean_outcome(data):
+def test_bands_are_intervals_of_the_mean_outcome(hsb_centred):
     """Where x and the moderator are zero, the prediction is the intercept, with its interval."""
-    fit = mt.fit_mixed("math ~ ses_within * catholic + (1 + ses_within | school)", data)
+    fit = mt.fit_mixed("math ~ ses_within * catholic + (1 + ses_within | school)", hsb_centred)
     ax = plots.simple_slopes(fit, "ses_within", "catholic", level=0.9)
     band = band_of(ax)
     nearest = np.abs(band.index).argmin()
     x = band.index[nearest]
-    moved = data.assign(ses_within=data["ses_within"] - x)
+    moved = hsb_centred.assign(ses_within=hsb_centred["ses_within"] - x)
     there = mt.fit_mixed("math ~ ses_within * catholic + (1 + ses_within | school)", moved)
     wanted = there.tests(level=0.9).loc["Intercept", ["lower", "upper"]]
     # two fits, and degrees of freedom by second derivatives
@@ -87,7 +81,7 @@ def test_title_of_the_legend_names_a_numeric_moderator(cross):
 # ---------------------------------------------------------------------------------- Johnson-Neyman
 
 
-def test_johnson_neyman_draws_slope_bounds_and_region(cross, data):
+def test_johnson_neyman_draws_slope_bounds_and_region(cross, hsb_centred):
     ax = plots.johnson_neyman(cross, "ses_within", "mean_ses")
     found = mt.johnson_neyman(cross, "ses_within", "mean_ses")
     (curve,) = (line for line in ax.lines if line.get_label().startswith("slope, 95%"))
@@ -101,7 +95,7 @@ def test_johnson_neyman_draws_slope_bounds_and_region(cross, data):
     assert span.get_x() == pytest.approx(dashed[0])
     assert span.get_x() + span.get_width() == pytest.approx(x[-1])
     (rug,) = (line for line in ax.lines if line.get_gid() == "rug")
-    np.testing.assert_allclose(rug.get_xdata(), np.unique(data["mean_ses"]), **EXACT)
+    np.testing.assert_allclose(rug.get_xdata(), np.unique(hsb_centred["mean_ses"]), **EXACT)
     assert found.region in plots.describe(ax)
 
 
@@ -156,10 +150,10 @@ def test_a_singular_fit_has_no_band_and_the_lowest_place_may_lie_outside(cross):
 # ----------------------------------------------------------------------------------- cluster lines
 
 
-def test_predicted_lines_are_coefficients_plus_effects(cross, data):
+def test_predicted_lines_are_coefficients_plus_effects(cross, hsb_centred):
     lines = predicted_lines(cross, "ses_within")
     b, u = cross.params, cross.ranef()
-    schools = data.groupby("school").first()
+    schools = hsb_centred.groupby("school").first()
     wanted = (
         b["ses_within"]
         + b["ses_within:mean_ses"] * schools["mean_ses"]
@@ -167,7 +161,7 @@ def test_predicted_lines_are_coefficients_plus_effects(cross, data):
     )
     np.testing.assert_allclose(lines["fixed_slope"], wanted, **LINEAR)
     np.testing.assert_allclose(lines["slope"], wanted + u["ses_within"], **LINEAR)
-    fitted = cross.fitted.groupby(data["school"]).mean()
+    fitted = cross.fitted.groupby(hsb_centred["school"]).mean()
     np.testing.assert_allclose(lines["height"], fitted, **LINEAR)
     assert lines.index.equals(cross.design.labels)
 
@@ -199,10 +193,12 @@ def test_cluster_lines_draws_them_and_the_average(slope):
     assert "65 clusters (school)" in plots.describe(ax)
 
 
-def test_colours_by_a_level_2_category_with_an_average_each(cross, data):
-    ax = plots.cluster_lines(cross, "ses_within", color_by="sector", data=data, n_clusters=30)
+def test_colours_by_a_level_2_category_with_an_average_each(cross, hsb_centred):
+    ax = plots.cluster_lines(
+        cross, "ses_within", color_by="sector", data=hsb_centred, n_clusters=30
+    )
     lines = predicted_lines(cross, "ses_within")
-    sector = data.groupby("school")["sector"].first()
+    sector = hsb_centred.groupby("school")["sector"].first()
     wanted = lines["fixed_slope"].groupby(sector).mean()
     assert legend_texts(ax) == [f"{name}: slope {value:.2f}" for name, value in wanted.items()]
     assert sum(len(fan.get_segments()) for fan in ax.collections) == 30

@@ -17,13 +17,8 @@ from mlteach.core.arguments import checked
 from mlteach.core.palette import PALETTE
 
 # In this order neighbours differ in lightness too: dark, light, black, ...
-SERIES = tuple(
-    zip(
-        [PALETTE[c] for c in ("blue", "orange", "black", "green", "purple", "sky")],
-        ("o", "s", "D", "^", "v", "P"),
-        strict=True,
-    )
-)
+COLORS = ("blue", "orange", "black", "green", "purple", "sky")
+SERIES = tuple((PALETTE[name], mark) for name, mark in zip(COLORS, "osD^vP", strict=True))
 #: Lines that differ without colour too, one for each of SERIES.
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), "-.", (0, (8, 2, 1, 2)), (0, (3, 3)))
 

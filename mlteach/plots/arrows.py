@@ -11,14 +11,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 
 from mlteach.core.arguments import checked
-from mlteach.core.distributions import chi2_quantile
 from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.mixed.result import MixedResult
-from mlteach.plots.checks import need_effect, sample_clusters
-from mlteach.plots.legend import legend_with_headroom
-from mlteach.plots.marks import axes_or_new, dot
-from mlteach.plots.words import counted, described, label, number, span
+from mlteach.plots.checks import need_effects, sample_clusters
+from mlteach.plots.legend import finished
+from mlteach.plots.marks import axes_or_new, dot, ellipse_axes
+from mlteach.plots.words import counted, label, number, span
 from mlteach.questions.shrinkage import shrinkage as pooled
 
 # The ellipse holds this share of the clusters of the estimated distribution.
@@ -84,29 +83,27 @@ def shrinkage(
     """
     names = _names(fit, effects)
     table = pooled(fit)
-    parts = {name: table[name] if isinstance(table.columns, pd.MultiIndex) else table
-             for name in names}  # fmt: skip
+    several = isinstance(table.columns, pd.MultiIndex)
+    parts = {name: table[name] if several else table for name in names}
     differ = _fixed_parts_differ(fit, parts)
     if differ:
         parts = {name: part.sub(part["complete"], axis=0) for name, part in parts.items()}
     chosen = sample_clusters(table.index, n_clusters, seed)
     shown = {name: part.loc[chosen] for name, part in parts.items()}
     ax = axes_or_new(ax)
-    words = {name: _words(fit, name, differ, labels) for name in names}
+    words = [_words(fit, name, differ, labels) for name in names]
     count = counted(len(chosen), len(table), fit.cluster)
     n = table["n"].loc[chosen]
     draw = _over_sizes if len(names) == 1 else _in_the_plane
     handles = draw(ax, fit, shown, n, words, count)
-    legend_with_headroom(ax, handles)
-    return described(ax, _describe(fit, shown, n, count))
+    return finished(ax, _describe(shown, n, count), handles=handles)
 
 
 def _names(fit: MixedResult, effects: str | Sequence[str] | None) -> list[str]:
     if effects is None:
         return list(fit.design.z_names[:2])
     names = [effects] if isinstance(effects, str) else list(effects)
-    for name in names:
-        need_effect(fit, name, "shrinkage")
+    need_effects(fit, "shrinkage", *names)
     if len(names) not in (1, 2) or len(set(names)) < len(names):
         raise ModelError(f"shrinkage draws one or two different effects; it got {names}.")
     return names
@@ -129,30 +126,28 @@ def _words(fit: MixedResult, name: str, differ: bool, labels: Mapping[str, str] 
 
 def _over_sizes(ax, fit, parts, n: pd.Series, words, count: str) -> list:
     """One effect: the arrows stand upright at the cluster's size."""
-    ((name, part),) = parts.items()
+    (part,) = parts.values()
     x = _side_by_side(n)
-    _arrows(ax, x, part["none"], x, part["partial"])
+    handles = _arrows(ax, x, part["none"], x, part["partial"])
     ax.axhline(part["complete"].iloc[0], color=PALETTE["black"], ls="--", lw=1.2, zorder=1)
-    ax.set(xlabel=f"Rows in the cluster; {count}", ylabel=words[name])
+    ax.set(xlabel=f"Rows in the cluster; {count}", ylabel=words[0])
     _size_ticks(ax, n)
-    return [*_handles(), Line2D([], [], color=PALETTE["black"], ls="--", label="complete pooling")]
+    return [*handles, Line2D([], [], color=PALETTE["black"], ls="--", label="complete pooling")]
 
 
-def _side_by_side(n: pd.Series) -> np.ndarray:
+def _side_by_side(n: pd.Series) -> pd.Series:
     """Where the clusters stand: in the order of their sizes, a gap between different sizes.
 
     By rank and not by size, so that one cluster of two rows does not squeeze all others.
     """
-    order = np.argsort(n.to_numpy(), kind="stable")
-    steps = np.where(np.diff(n.to_numpy()[order], prepend=n.min()) > 0, 1.0 + GAP, 1.0)
-    place = np.empty(len(n))
-    place[order] = np.cumsum(steps)
-    return place
+    ascending = n.sort_values(kind="stable")
+    steps = 1.0 + GAP * (ascending.diff() > 0)
+    return steps.cumsum()[n.index]
 
 
 def _size_ticks(ax: Axes, n: pd.Series) -> None:
     """Cluster sizes below their clusters, as many as have room."""
-    middle = pd.Series(_side_by_side(n)).groupby(n.to_numpy()).mean()
+    middle = _side_by_side(n).groupby(n).mean()
     room = np.ptp(middle) / MOST_TICKS
     chosen = [middle.index[0]]
     for size, at in middle.items():
@@ -164,63 +159,51 @@ def _size_ticks(ax: Axes, n: pd.Series) -> None:
 def _in_the_plane(ax, fit, parts, n: pd.Series, words, count: str) -> list:
     """Two effects: the arrows lead to the ellipse of the estimated distribution."""
     (first, x), (second, y) = parts.items()
-    _arrows(ax, x["none"], y["none"], x["partial"], y["partial"])
+    handles = _arrows(ax, x["none"], y["none"], x["partial"], y["partial"])
     centre = (x["complete"].iloc[0], y["complete"].iloc[0])
-    ellipse = _ellipse(fit.tau.loc[[first, second], [first, second]].to_numpy(), centre)
-    ax.add_patch(ellipse)
-    ax.plot(*centre, ls="", marker="X", ms=10, color=PALETTE["black"], mec="white", zorder=6)
-    ax.set(xlabel=f"{words[first]}; {count}", ylabel=words[second])
+    lengths, angles = ellipse_axes(fit.tau.loc[[first, second], [first, second]], SHARE)
     black, text = PALETTE["black"], f"{SHARE:.0%} of clusters, estimated"
+    look = {"fill": False, "ls": "--", "lw": 1.4, "ec": black, "zorder": 5, "gid": "ellipse"}
+    ax.add_patch(Ellipse(centre, *lengths, angle=angles[0], **look))
+    ax.plot(*centre, ls="", marker="X", ms=10, color=black, mec="white", zorder=6)
+    ax.set(xlabel=f"{words[0]}; {count}", ylabel=words[1])
     point = Line2D([], [], ls="", marker="X", ms=8, color=black, label="complete pooling")
-    return [*_handles(), point, Line2D([], [], color=black, ls="--", label=text)]
+    return [*handles, point, Line2D([], [], color=black, ls="--", label=text)]
 
 
-def _ellipse(tau: np.ndarray, centre: tuple[float, float]) -> Ellipse:
-    values, vectors = np.linalg.eigh(tau)
-    width, height = 2 * np.sqrt(chi2_quantile(SHARE, 2) * values.clip(min=0.0))
-    angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
-    return Ellipse(
-        centre, width, height, angle=angle, fill=False, ls="--", lw=1.4, ec=PALETTE["black"],
-        zorder=5, gid="ellipse",
-    )  # fmt: skip
-
-
-def _arrows(ax: Axes, x0, y0, x1, y1) -> None:
+def _arrows(ax: Axes, x0, y0, x1, y1) -> list[Line2D]:
+    """Arrows with a dot at either end; returns what stands for the dots in the legend."""
     x0, y0, x1, y1 = (np.asarray(values, float) for values in (x0, y0, x1, y1))
     many = len(x1) > 80
-    ax.quiver(
-        x0, y0, x1 - x0, y1 - y0, angles="xy", scale_units="xy", scale=1, units="inches",
-        width=0.012 if many else 0.018, headwidth=6, headlength=8, minlength=0,
-        color=PALETTE["grey"], zorder=2, gid="arrows",
-    )  # fmt: skip
-    own = {"facecolors": "white", "edgecolors": PALETTE["orange"], "zorder": 3, "gid": "none"}
-    partial = {"color": PALETTE["blue"], "edgecolors": "white", "linewidths": 0.3, "zorder": 4}
-    ax.scatter(x0, y0, s=12 if many else 20, **own)
-    ax.scatter(x1, y1, s=12 if many else 20, gid="partial", **partial)
-
-
-def _handles() -> list[Line2D]:
+    units = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "inches"}
+    heads = {"width": 0.012 if many else 0.018, "headwidth": 6, "headlength": 8, "minlength": 0}
+    look = {"color": PALETTE["grey"], "zorder": 2, "gid": "arrows"}
+    ax.quiver(x0, y0, x1 - x0, y1 - y0, **units, **heads, **look)
     own, partial = PALETTE["orange"], PALETTE["blue"]
+    look = {"facecolors": "white", "edgecolors": own, "zorder": 3, "gid": "none"}
+    ax.scatter(x0, y0, s=12 if many else 20, **look)
+    look = {"color": partial, "edgecolors": "white", "linewidths": 0.3, "zorder": 4}
+    ax.scatter(x1, y1, s=12 if many else 20, gid="partial", **look)
     return [dot("white", own, "no pooling (own rows)"), dot(partial, partial, "partial pooling")]
 
 
 # --------------------------------------------------------------------------------------- the words
 
 
-def _describe(fit: MixedResult, parts: Mapping[str, pd.DataFrame], n: pd.Series, count: str) -> str:
+def _describe(parts: Mapping[str, pd.DataFrame], n: pd.Series, count: str) -> str:
     sentences = [f"Arrows from no pooling to partial pooling in {count} with {span(n)} rows each."]
     for name, part in parts.items():
-        move = (part["partial"] - part["none"]).abs()
-        own = part["none"].dropna()
-        text = f"{name}: partial pooling runs from {_range(part['partial'])}"
-        if len(own):
-            text = (
-                f"{name}: own estimates run from {_range(own)}, partial pooling from "
-                f"{_range(part['partial'])}; the longest way is {number(move.max())}, in cluster "
-                f"{move.idxmax()} with {n[move.idxmax()]} rows"
-            )
-        sentences.append(f"{text}.")
-    unknown = int(next(iter(parts.values()))["none"].isna().sum())
+        own, partial = part["none"].dropna(), _range(part["partial"])
+        if own.empty:
+            sentences.append(f"{name}: partial pooling runs from {partial}.")
+            continue
+        move = (part["partial"] - own).abs()
+        sentences.append(
+            f"{name}: own estimates run from {_range(own)}, partial pooling from {partial}; the "
+            f"longest way is {number(move.max())}, in cluster {move.idxmax()} with "
+            f"{n[move.idxmax()]} rows."
+        )
+    unknown = part["none"].isna().sum()
     if unknown:
         sentences.append(
             f"{unknown} of {len(n)} clusters have no estimate of their own, and no arrow."

@@ -153,13 +153,13 @@ def _cluster_effects(fit: MultigroupEstimates, k: int) -> pd.DataFrame:
     Given the data, u_j has covariance matrix K_j = Between G_j and mean K_j b_j, in the notation
     of :mod:`mlteach.multigroup.sandwich`.
     """
-    *rows, labels, _ = fit.data.parts[k]
+    rows = fit.data.parts[k]
     mu, within, between = fit.fit.deviance.groups[k].unpack(fit.fit.theta[fit.model.index[k]])
-    *_, G, g = given_the_rows(*rows, mu, within, between)
+    *_, G, g = given_the_rows(rows, mu, within, between)
     variance = np.einsum("ab,jba->ja", between, G)
     sd = np.sqrt(np.where(variance >= 0, variance, np.nan)) * fit.data.scale
     u = g @ between * fit.data.scale
-    return effects_table(u, sd, labels, [str(name) for name in fit.variables])
+    return effects_table(u, sd, rows.labels, [str(name) for name in fit.variables])
 
 
 @checked

@@ -115,8 +115,8 @@ def multigroup_data(
     DataError
         Names the column, the clusters or the rows.
     """
-    ids = [cluster, *(name for name in (group, position) if name is not None)]
-    variables, data = open_table(variables, data, ids, "the multigroup model")
+    ids = (cluster, group, position)
+    variables, ids, data = open_table(variables, data, ids, "the multigroup model")
     table, Y, notes = _rows_that_count(data[ids], numeric_values(data, variables), variables)
     offset, scale = _units(Y, variables)
     Y = (Y - offset) / scale
@@ -151,15 +151,15 @@ def multigroup_data(
 
 
 def open_table(
-    variables: str | Sequence[str], data: object, ids: Sequence[str], where: str
-) -> tuple[list[str], pd.DataFrame]:
-    """Names of the variables, and the table, which has them and the columns that say who is where.
+    variables: str | Sequence[str], data: object, ids: Sequence[str | None], where: str
+) -> tuple[list[str], list[str], pd.DataFrame]:
+    """Names of the variables, those of the columns that say who is where, and the table of both.
 
     Raises
     ------
     DataError
     """
-    variables = names_of(variables, "variables")
+    variables, ids = names_of(variables, "variables"), [name for name in ids if name is not None]
     if not variables:
         raise DataError(f"{where} needs at least one variable: name a column.")
     columns = [*variables, *ids]
@@ -169,7 +169,7 @@ def open_table(
         raise DataError(f"Column '{twice[0]}' has two roles in {where}; it can have one.")
     for name in ids:
         check_labels(data[name], name)
-    return variables, data
+    return variables, ids, data
 
 
 def _rows_that_count(ids: pd.DataFrame, Y: np.ndarray, variables: Sequence[str]) -> tuple:

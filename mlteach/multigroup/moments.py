@@ -134,15 +134,16 @@ def _units(cluster, klass, n, sums) -> tuple[np.ndarray, ...]:
     active = np.zeros(len(count), int)
     active[member] = width
     few = count <= MANY * (active * sums.shape[1] + 1)
-    parts = []
+    parts, units = [], 0
     if few.any():
         at = np.flatnonzero(few[member][cluster])
         alone, unit = numbered(cluster[at])
-        weight = np.ones(len(alone))
-        parts.append((member[alone], weight, unit, klass[at], n[at], n[at], sums[at]))
+        units = len(alone)
+        parts.append((member[alone], np.ones(units), unit, klass[at], n[at], n[at], sums[at]))
     for t in np.flatnonzero(~few):
         own = first[member == t][:, None] + np.arange(active[t])
-        parts.append(_compressed(t, klass[own[0]], n[own[0]], sums[own]))
+        parts.append(_compressed(t, units, klass[own[0]], n[own[0]], sums[own]))
+        units += len(parts[-1][0])
     return count.astype(float), *_joined(parts)
 
 
@@ -166,8 +167,8 @@ def _packed(key: np.ndarray) -> np.ndarray:
     return pair * (key[2].max() + 1) + key[2]
 
 
-def _compressed(t: int, klass: np.ndarray, n: np.ndarray, own: np.ndarray) -> tuple:
-    """Few units with the same second moments as the many clusters (m, width, p) of one type."""
+def _compressed(t: int, before: int, klass: np.ndarray, n: np.ndarray, own: np.ndarray) -> tuple:
+    """Few units, numbered on, with the second moments of many clusters (m, width, p) of a type."""
     m, width, p = own.shape
     centre = own.mean(axis=0)
     factor = np.linalg.qr((own - centre).reshape(m, -1), mode="r")
@@ -175,22 +176,16 @@ def _compressed(t: int, klass: np.ndarray, n: np.ndarray, own: np.ndarray) -> tu
     sums = np.concatenate([centre[None], factor.reshape(-1, width, p)]).reshape(-1, p)
     weight, coefficient = np.ones(U), np.zeros((U, width))
     weight[0], coefficient[0] = m, n
-    unit = np.repeat(np.arange(U), width)
+    unit = before + np.repeat(np.arange(U), width)
     tiled = np.tile(klass, U), np.tile(n, U)
     return np.full(U, t), weight, unit, *tiled, coefficient.ravel(), sums
 
 
 def _joined(parts: list[tuple]) -> list[np.ndarray]:
     """Units one after another by type, pieces by class."""
-    before = np.cumsum([0, *(len(part[0]) for part in parts)])
-    parts = [
-        (*part[:2], part[2] + start, *part[3:])
-        for part, start in zip(parts, before[:-1], strict=True)
-    ]
     kind, weight, unit, klass, *rest = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.argsort(kind, kind="stable")
-    place = np.empty(len(order), int)
-    place[order] = np.arange(len(order))
+    place = np.argsort(order)
     by_class = np.lexsort((place[unit], klass))
     pieces = (part[by_class] for part in (place[unit], klass, *rest))
     return [kind[order], weight[order], *pieces]

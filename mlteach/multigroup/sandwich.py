@@ -18,7 +18,7 @@ import numpy as np
 
 from mlteach.core.linalg import symmetric_basis
 from mlteach.core.patterns import block_inverses
-from mlteach.multigroup.design import MultigroupData
+from mlteach.multigroup.design import GroupRows, MultigroupData
 from mlteach.multigroup.model import MultigroupModel
 from mlteach.multigroup.moments import classes
 from mlteach.multigroup.search import MultigroupFit
@@ -36,7 +36,7 @@ def scores_by_cluster(
     """
     parts = []
     for part, group, at in zip(data.parts, fit.deviance.groups, model.index, strict=True):
-        own = group_scores(*part[:3], *group.unpack(fit.theta[at]))
+        own = group_scores(part, *group.unpack(fit.theta[at]))
         scores = np.zeros((len(own), len(fit.theta)))
         np.add.at(scores, (slice(None), at), own)
         parts.append(scores)
@@ -44,21 +44,13 @@ def scores_by_cluster(
 
 
 def group_scores(
-    Y: np.ndarray,
-    codes: np.ndarray,
-    cells: np.ndarray,
-    mu: np.ndarray,
-    within: np.ndarray,
-    between: np.ndarray,
+    rows: GroupRows, mu: np.ndarray, within: np.ndarray, between: np.ndarray
 ) -> np.ndarray:
     """Scores of the clusters of one group.
 
     Parameters
     ----------
-    Y : ndarray, shape (N, p)
-        NaN where missing.
-    codes, cells : ndarray of int, shape (N,)
-        Cluster and cell (position) of each row.
+    rows : GroupRows
     mu, within, between : ndarray, shapes (C, p), (C, p, p), (p, p)
 
     Returns
@@ -67,7 +59,8 @@ def group_scores(
         Means cell by cell, lower triangle of Within cell by cell, that of Between.
     """
     C, p = mu.shape
-    P, d, A, G, g = given_the_rows(Y, codes, cells, mu, within, between)
+    P, d, A, G, g = given_the_rows(rows, mu, within, between)
+    _, codes, cells, *_ = rows
     J, left = len(A), times(P, d - (g @ between)[codes])
     expected = left[:, :, None] * left[:, None] + P @ (between @ G)[codes] @ P
     at = codes * C + cells
@@ -80,14 +73,10 @@ def group_scores(
 
 
 def given_the_rows(
-    Y: np.ndarray,
-    codes: np.ndarray,
-    cells: np.ndarray,
-    mu: np.ndarray,
-    within: np.ndarray,
-    between: np.ndarray,
+    rows: GroupRows, mu: np.ndarray, within: np.ndarray, between: np.ndarray
 ) -> tuple[np.ndarray, ...]:
     """P and d of each row, A, G and g = G b of each cluster; its effects are u = Between g."""
+    Y, codes, cells, *_ = rows
     here = ~np.isnan(Y)
     cell, observed, klass = classes(here, cells)
     P = block_inverses(within[cell], observed)[klass]

@@ -66,7 +66,7 @@ def fit_scaled(data: MultigroupData, model: MultigroupModel, bounded: bool) -> M
     """
     groups = [GroupDeviance(group_moments(*part[:3])) for part in data.parts]
     objective = deviance = MultigroupDeviance(groups, model.index)
-    start = start_values(deviance)
+    start = start_values(deviance, model)
     patterns = max(len(group.moments.rows) for group in groups)
     with Progress(f"multigroup, {patterns:,} patterns") as bar:
         record = _minimum(deviance, start, bar)
@@ -93,7 +93,7 @@ def _minimum(objective: Objective, start: np.ndarray, bar: Progress) -> OptRecor
     return replace(record, start=start, end=record.end * unit, trace=trace)
 
 
-def start_values(deviance: MultigroupDeviance) -> np.ndarray:
+def start_values(deviance: MultigroupDeviance, model: MultigroupModel) -> np.ndarray:
     """Means, and mean squares within and between clusters, averaged where they are equal."""
     total, weight = np.zeros(deviance.size), np.zeros(deviance.size)
     for group, at in zip(deviance.groups, deviance.index, strict=True):
@@ -101,21 +101,13 @@ def start_values(deviance: MultigroupDeviance) -> np.ndarray:
         np.add.at(total, at, rows * own_start(group))
         np.add.at(weight, at, rows)
     start = total / weight
+    covariance = np.array([key[0] != "mean" and key[1] != key[2] for key in model.keys])
     # Single equal elements of different groups need not fit together: then without covariances.
     for share in (1.0, 0.5, 0.0):
-        candidate = np.where(_is_covariance(deviance), share * start, start)
+        candidate = np.where(covariance, share * start, start)
         if np.isfinite(deviance.value_and_gradient(candidate)[0]):
             return candidate
     return candidate
-
-
-def _is_covariance(deviance: MultigroupDeviance) -> np.ndarray:
-    """Which free parameters are covariances, shape (m,)."""
-    out = np.zeros(deviance.size, bool)
-    for group, at in zip(deviance.groups, deviance.index, strict=True):
-        off = np.tile(group.rows != group.cols, group.moments.cells + 1)
-        out[at[group.means :][off]] = True
-    return out
 
 
 def own_start(group: GroupDeviance) -> np.ndarray:

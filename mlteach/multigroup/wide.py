@@ -254,8 +254,7 @@ def check_long(
     ------
     DataError
     """
-    ids = [cluster, *(name for name in (group, position) if name is not None)]
-    variables, data = open_table(variables, data, ids, where)
+    variables, ids, data = open_table(variables, data, (cluster, group, position), where)
     if data.empty:
         raise DataError(f"{where}: the data have no rows.")
     for name in ids:

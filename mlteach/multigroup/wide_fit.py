@@ -11,11 +11,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mlteach.core.distributions import chi2_sf
+from mlteach.core.arguments import check_level, checked
+from mlteach.core.distributions import chi2_sf, normal_quantile
 from mlteach.errors import ModelError
 from mlteach.multigroup.estimates import MultigroupEstimates
 
 
+@checked
 def wide_fit(fit: MultigroupEstimates, *, rmsea_level: float = 0.90) -> pd.Series:
     """Chi-square test and fit indices of the wide-format model.
 
@@ -44,6 +46,7 @@ def wide_fit(fit: MultigroupEstimates, *, rmsea_level: float = 0.90) -> pd.Serie
     Mehta & Neale (2005), Psychological Methods 10(3), doi:10.1037/1082-989X.10.3.259. Rosseel
     (2012), Journal of Statistical Software 48(2), doi:10.18637/jss.v048.i02.
     """
+    check_level(rmsea_level)
     tables = [_wide(fit, k) for k in range(len(fit.groups))]
     n = {table.shape[1] for table in tables}
     if len(n) > 1:
@@ -131,19 +134,16 @@ def _rmsea_limits(chi2: float, df: int, level: float) -> tuple[float, float]:
     if not df:
         return np.nan, np.nan
 
-    def limit(target: float) -> float:
-        def gap(noncentrality: float) -> float:
-            return float(chndtr(chi2, df, noncentrality)) - target
+    def gap(noncentrality: float, target: float) -> float:
+        return float(chndtr(chi2, df, noncentrality)) - target
 
-        if gap(0.0) <= 0:
-            return 0.0
-        upper = max(chi2, df, 1.0)
-        while gap(upper) > 0:
-            upper *= 2.0
-        return brentq(gap, 0.0, upper, xtol=1e-10)
-
-    tail = 0.5 * (1.0 - level)
-    return limit(1.0 - tail), limit(tail)
+    # One of the squares that add up has the mean noncentrality: both limits lie below.
+    most = 1.01 * (np.sqrt(max(chi2, 0.0)) + normal_quantile(level)) ** 2
+    lower, upper = (
+        brentq(gap, 0.0, most, args=(target,), xtol=1e-10) if gap(0.0, target) > 0 else 0.0
+        for target in (0.5 * (1.0 + level), 0.5 * (1.0 - level))
+    )
+    return lower, upper
 
 
 def _srmr(fit: MultigroupEstimates, k: int, mean: np.ndarray, S: np.ndarray) -> float:

@@ -228,8 +228,8 @@ def _unpacked(values: np.ndarray) -> np.ndarray:
 
 
 def _check(vr: float, between: float, n: int, g: int) -> None:
-    for name, value, least in (("n", n, 2), ("g", g, 4)):
-        whole(name, value, least)
+    whole("n", n, 2)
+    whole("g", g, 4)
     if g % 2:
         raise ModelError(f"g={g} clusters cannot be halved between two groups.")
     if not 0.0 <= between < 1.0:

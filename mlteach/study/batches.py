@@ -36,12 +36,15 @@ class Plan:
     conditions : mapping of int to dict
         The arguments of ``draw`` in each condition, by its number; ``{None: {}}`` where there is
         one condition only.
+    limit : float, optional
+        Seconds for a replication; one that takes longer has failed.
     """
 
     draw: Callable
     analyse: Callable
     seed: int
     conditions: Mapping[int | None, dict[str, Any]]
+    limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,36 +105,21 @@ def to_do(plan: Plan, replications: int, done: set[tuple], size: int) -> list[Ba
     return batches
 
 
-def run_batch(
-    plan: Plan,
-    batch: Batch,
-    limit: float | None = None,
-    tell: Callable[[int], object] = lambda k: None,
-) -> Batch:
-    """Run one batch.
-
-    Parameters
-    ----------
-    plan : Plan
-    batch : Batch
-    limit : float, optional
-        Seconds for a replication; one that takes longer has failed.
-    tell : callable
-        Is told the number of each replication before it begins.
-    """
+def run_batch(plan: Plan, batch: Batch, tell: Callable[[int], object] = lambda k: None) -> Batch:
+    """Run one batch; ``tell`` is told the number of each replication before it begins."""
     draw = partial(plan.draw, **plan.conditions[batch.condition])
     tables, failures = {}, {}
     for k in batch.replications:
         rng = replication_rng(plan.seed, k, batch.condition)
         tell(k)
         try:
-            with limited(limit), warnings.catch_warnings():
+            with limited(plan.limit), warnings.catch_warnings():
                 warnings.simplefilter("error", ConvergenceWarning)
                 table = plan.analyse(draw(rng))
         except FAILURES as failure:
             failures[k] = f"{type(failure).__name__}: {failure}"
         except TooLong:
-            failures[k] = too_long(limit)
+            failures[k] = too_long(plan.limit)
         except Exception as error:
             error.add_note(where(plan, batch.condition, k))
             raise

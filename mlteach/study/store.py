@@ -15,7 +15,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -105,7 +105,7 @@ class Store:
             if ran:
                 first.setdefault(batch.condition, (ran[0], batch))
         for k, batch in first.values():
-            new = run_batch(self.plan, Batch(batch.condition, (k,)))
+            new = run_batch(replace(self.plan, limit=None), Batch(batch.condition, (k,)))
             if not _agree(batch.only({k}), new):
                 raise ModelError(
                     f"Replication {k}{of_condition(batch.condition)} of the study in {self.path} "
@@ -256,10 +256,7 @@ def _plain(values: pd.Index | pd.Series, name: str) -> np.ndarray:
     array = values.to_numpy()
     if array.dtype.kind in "biuf":
         return array
-    listed = [
-        ABSENT if absent else value
-        for value, absent in zip(values.tolist(), pd.isna(values), strict=True)
-    ]
+    listed = pd.Series(values).astype(object).fillna(ABSENT).tolist()
     odd = next((value for value in listed if not isinstance(value, str)), None)
     if odd is not None:
         raise ModelError(

@@ -177,7 +177,7 @@ def run_study(
     ----------
     Morris, White & Crowther (2019), Statistics in Medicine 38(11), doi:10.1002/sim.8086.
     """
-    plan = _plan(draw, analyse, replications, seed, conditions)
+    plan = _plan(draw, analyse, replications, seed, conditions, time_limit)
     _check_machinery(batch, workers, client, time_limit)
     store = None if folder is None else open_store(folder, plan)
     stored = [] if store is None else _wanted(list(store.batches()), plan, replications)
@@ -188,7 +188,7 @@ def run_study(
     missing = to_do(plan, replications, done, size)
     if store is not None and missing:
         store.prepare()
-    ran = run_batches(plan, missing, workers=workers, client=client, limit=time_limit)
+    ran = run_batches(plan, missing, workers=workers, client=client)
     with Progress("study", total, len(done), progress) as bar, closing(ran):
         for piece in ran:
             stored.append(piece if store is None else store.write(piece))
@@ -199,10 +199,11 @@ def run_study(
 # ------------------------------------------------------------------------------------ the pieces
 
 
-def _plan(draw, analyse, replications, seed, conditions) -> Plan:
+def _plan(draw, analyse, replications, seed, conditions, limit=None) -> Plan:
     whole("replications", replications, 1)
     whole("seed", seed, 0)
-    return Plan(draw, analyse, int(seed), {None: {}} if conditions is None else _grid(conditions))
+    grid = {None: {}} if conditions is None else _grid(conditions)
+    return Plan(draw, analyse, int(seed), grid, limit)
 
 
 def _grid(conditions) -> dict[int, dict[str, Any]]:

@@ -28,19 +28,14 @@ GRACE = 2.0
 
 
 def run_batches(
-    plan: Plan,
-    batches: Sequence[Batch],
-    *,
-    workers: int,
-    client: Client | None,
-    limit: float | None = None,
+    plan: Plan, batches: Sequence[Batch], *, workers: int, client: Client | None
 ) -> Iterator[Batch]:
     """Yield each batch when it has run, in any order."""
     if client is not None:
-        return _on_cluster(plan, batches, client, limit)
+        return _on_cluster(plan, batches, client)
     if workers > 1:
-        return _in_processes(plan, batches, workers, limit)
-    return (run_batch(plan, batch, limit) for batch in batches)
+        return _in_processes(plan, batches, workers)
+    return (run_batch(plan, batch) for batch in batches)
 
 
 # -------------------------------------------------------------------------------------- processes
@@ -49,10 +44,10 @@ def run_batches(
 class _Worker:
     """A process that starts afresh (the same on every system, and safe beside threads)."""
 
-    def __init__(self, plan: Plan, limit: float | None) -> None:
+    def __init__(self, plan: Plan) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, plan, limit), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, plan), daemon=True)
         self.process.start()
         theirs.close()
         self.batch: Batch | None = None
@@ -77,7 +72,7 @@ class _Worker:
         self.connection.close()
 
 
-def _work(connection: Connection, plan: Plan, limit: float | None) -> None:
+def _work(connection: Connection, plan: Plan) -> None:
     """What a process does: batch after batch, until it is ended."""
     # An interruption from the keyboard reaches all processes; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -87,7 +82,7 @@ def _work(connection: Connection, plan: Plan, limit: float | None) -> None:
         except EOFError:
             return
         try:
-            answer = run_batch(plan, batch, limit, connection.send)
+            answer = run_batch(plan, batch, connection.send)
         except Exception as error:
             error.add_note(traceback.format_exc())
             answer = error
@@ -100,24 +95,22 @@ def _work(connection: Connection, plan: Plan, limit: float | None) -> None:
             connection.send(told)
 
 
-def _in_processes(
-    plan: Plan, batches: Sequence[Batch], workers: int, limit: float | None
-) -> Iterator[Batch]:
+def _in_processes(plan: Plan, batches: Sequence[Batch], workers: int) -> Iterator[Batch]:
     for function in (plan.draw, plan.analyse):
         _check_importable(function)
     waiting, busy = deque(batches), []
     try:
         while waiting or busy:
             while waiting and len(busy) < workers:
-                busy.append(_Worker(plan, limit))
+                busy.append(_Worker(plan))
                 busy[-1].give(waiting.popleft())
             ready = wait([worker.connection for worker in busy], timeout=0.5)
             for worker in tuple(busy):
                 done = None
                 if worker.connection in ready:
                     done = _answer(plan, worker)
-                elif worker.late(limit):
-                    done, left = _stopped(worker, limit)
+                elif worker.late(plan.limit):
+                    done, left = _stopped(worker, plan.limit)
                     waiting.extendleft(left)
                     busy.remove(worker)
                 if done is None:
@@ -193,29 +186,26 @@ def _check_importable(function: Callable) -> None:
 # ---------------------------------------------------------------------------------------- cluster
 
 
-def _on_cluster(
-    plan: Plan, batches: Sequence[Batch], client: Client, limit: float | None
-) -> Iterator[Batch]:
+def _on_cluster(plan: Plan, batches: Sequence[Batch], client: Client) -> Iterator[Batch]:
     """On a cluster of Dask. Results leave the cluster as soon as they are here."""
     from distributed import KilledWorker, as_completed
 
-    one = partial(run_batch, plan, limit=limit)
     # Pure tasks of the same name would be shared with another study of the same cluster.
-    futures = client.map(one, batches, pure=False, key="mlteach-study")
+    futures = client.map(partial(run_batch, plan), batches, pure=False, key="mlteach-study")
     asked = dict(zip((future.key for future in futures), batches, strict=True))
     try:
         for future in as_completed(futures):
             try:
                 done = [future.result()]
             except KilledWorker:
-                done = _one_by_one(plan, asked[future.key], client, limit)
+                done = _one_by_one(plan, asked[future.key], client)
             yield from done
             future.release()
     finally:
         client.cancel(futures)
 
 
-def _one_by_one(plan: Plan, batch: Batch, client: Client, limit: float | None) -> Iterator[Batch]:
+def _one_by_one(plan: Plan, batch: Batch, client: Client) -> Iterator[Batch]:
     """The replications of a batch whose worker has ended; the one that ends its worker is named.
 
     If there is none, they only waited at a worker that another batch ended.
@@ -225,7 +215,7 @@ def _one_by_one(plan: Plan, batch: Batch, client: Client, limit: float | None) -
     for k in batch.replications:
         alone = Batch(batch.condition, (k,))
         try:
-            done = client.submit(run_batch, plan, alone, limit, pure=False).result()
+            done = client.submit(run_batch, plan, alone, pure=False).result()
         except KilledWorker as error:
             named = f"A replication ended its worker. {where(plan, batch.condition, k)}"
             raise ModelError(named) from error

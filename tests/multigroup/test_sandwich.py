@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import mlteach as mt
+from mlteach.multigroup.design import GroupRows
 from mlteach.multigroup.sandwich import group_scores
 from tests.places import REFERENCE
 
@@ -95,7 +96,8 @@ def test_scores_are_the_derivatives_of_each_cluster(C, sign) -> None:
         for s in (1, -1)
     )
     expected = (ahead - back).T / (2 * step)
-    ours = group_scores(Y, codes, cells, *parts(theta))
+    group = GroupRows(Y, codes, cells, labels=pd.Index(range(J)), index=pd.RangeIndex(len(Y)))
+    ours = group_scores(group, *parts(theta))
     np.testing.assert_allclose(ours, expected, atol=SCORE * np.abs(expected).max())
 
 

@@ -71,3 +71,12 @@ def test_no_wide_format_to_compare_with(data, change, message) -> None:
     fit = mt.fit_multigroup(["a", "b"], change(data), cluster="j", group="k")
     with pytest.raises(ModelError, match=message):
         fit.wide_fit()
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"rmsea_level": 95.0}, {"rmsea_level": "90%"}, {"level": 0.9}]
+)
+def test_what_is_no_level_is_refused(data, arguments) -> None:
+    fit = mt.fit_multigroup(["a", "b"], data, cluster="j", group="k")
+    with pytest.raises(ModelError, match="level"):
+        fit.wide_fit(**arguments)

@@ -85,15 +85,17 @@ def center(
         x = _values(data, column)
         means = cluster_means(x, codes, len(labels))
         _check_varies(x, codes, means, column, cluster, how)
-        zero = _constant(between_at, x)
-        name, level1, text = _level1(x, means, column, cluster, how)
+        zero, words = _constant(between_at, x)
+        name, level1, codebook[name] = _level1(x, means, column, cluster, how)
+        text = f"mean of {column} in the {cluster}, minus {words} (between part)"
         _add(out, name, level1)
         _add(out, f"{column}_between", means - zero)
-        codebook[name] = text
-        codebook[f"{column}_between"] = _between_text(column, cluster, between_at, zero)
+        codebook[f"{column}_between"] = text
         notes += _notes(x, codes, means, column, cluster, how)
     out.attrs = {**data.attrs, "codebook": codebook, "notes": tuple(notes)}
-    _warn_of_missing(notes)
+    missing = [note for note in notes if "have no" in note]
+    if missing:
+        warn(" ".join(missing), DataWarning)
     return out
 
 
@@ -111,11 +113,6 @@ def cluster_means(x: np.ndarray, codes: np.ndarray, J: int) -> np.ndarray:
     n = np.bincount(codes[known], minlength=J)
     means = offset + np.where(n > 0, sums, np.nan) / np.maximum(n, 1)
     return np.append(means, np.nan)[codes]
-
-
-def varies_within_clusters(x: np.ndarray, means: np.ndarray) -> bool:
-    """Whether any value differs from the mean of its cluster by more than rounding."""
-    return _exceeds_rounding(x - means, x)
 
 
 def varies_between_clusters(x: np.ndarray, means: np.ndarray) -> bool:
@@ -164,7 +161,7 @@ def _values(data: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def _check_varies(x, codes, means, column: str, cluster: str, how) -> None:
-    if how == "cluster" and not varies_within_clusters(x, means):
+    if how == "cluster" and not _exceeds_rounding(x - means, x):
         if np.isnan(means).all():
             raise DataError(f"No row has both a value of '{column}' and a {cluster}.")
         if len(np.unique(codes[codes >= 0])) == (codes >= 0).sum():
@@ -181,8 +178,10 @@ def _check_varies(x, codes, means, column: str, cluster: str, how) -> None:
 # ---------------------------------------------------------------------------------- the new columns
 
 
-def _constant(at: str | float, x: np.ndarray) -> float:
-    return float(np.nanmean(x)) if at == "grand" else float(at)
+def _constant(at: str | float, x: np.ndarray) -> tuple[float, str]:
+    """What is taken off, and its name in the codebook."""
+    constant = float(np.nanmean(x)) if at == "grand" else float(at)
+    return constant, f"{'the mean of all rows, ' if at == 'grand' else ''}{constant:.6g}"
 
 
 def _level1(x, means, column: str, cluster: str, how) -> tuple[str, np.ndarray, str]:
@@ -190,15 +189,9 @@ def _level1(x, means, column: str, cluster: str, how) -> tuple[str, np.ndarray, 
     if how == "cluster":
         text = f"{column}, deviation from the mean of its {cluster} (within part)"
         return f"{column}_within", x - means, text
-    constant = _constant(how, x)
-    what = "the mean of all rows, " if how == "grand" else ""
-    text = f"{column} minus {what}{constant:.6g} (within and between parts together)"
+    constant, words = _constant(how, x)
+    text = f"{column} minus {words} (within and between parts together)"
     return f"{column}_centered", x - constant, text
-
-
-def _between_text(column: str, cluster: str, at: str | float, constant: float) -> str:
-    what = "the mean of all rows, " if at == "grand" else ""
-    return f"mean of {column} in the {cluster}, minus {what}{constant:.6g} (between part)"
 
 
 def _add(out: pd.DataFrame, name: str, values: np.ndarray) -> None:
@@ -240,9 +233,3 @@ def _notes(x, codes, means, column: str, cluster: str, how) -> list[str]:
             f"the difference between the two groups within a {cluster}."
         )
     return notes
-
-
-def _warn_of_missing(notes: list[str]) -> None:
-    told = [note for note in notes if "no value of" in note or "have no" in note]
-    if told:
-        warn(" ".join(told), DataWarning)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from mlteach.centering.center import center, cluster_means
 from mlteach.centering.formula import (
+    MODELS,
     CenteringFormula,
     centering_formula,
     check_between,
@@ -27,7 +28,7 @@ from mlteach.centering.formula import (
 from mlteach.centering.result import CenteringResult
 from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, first_rows, names_of
-from mlteach.core.design import varies_within
+from mlteach.core.design import Design, varies_within
 from mlteach.core.summary import coefficient_table
 from mlteach.mixed.fit import deviance_of, fit_mixed
 from mlteach.mixed.result import MixedResult
@@ -37,6 +38,7 @@ from mlteach.multigroup.two_level_normal import fit_two_level_normal
 PARTS = ("within", "between", "contextual")
 EFFECTS = ("smushed", *PARTS, *(f"latent_{part}" for part in PARTS), "fixed_effects")
 
+NO_EFFECT = ("", np.nan, np.nan)
 # The fits whose notes are passed on; a note on all of them is on the rows.
 TOLD = ("within_between", "contextual", "smushed")
 
@@ -105,13 +107,12 @@ def fit_centering(
     check_between(spec, rows)
     fits = {
         name: fit_mixed(spec.formula(name), rows, reml=reml, ddf=ddf, smushed_note=False)
-        for name in ("smushed", "within", "between", "within_between", "contextual")
+        for name in MODELS
     }
     latent = _latent(spec, fits["within_between"])
-    contextual = fits["within_between"].test(_contextual_contrasts(spec, fits["within_between"]))
-    table = _table(spec, fits, contextual.table, latent)
+    contextual = fits["within_between"].test(_between_minus_within(spec))
     return CenteringResult(
-        table=table,
+        table=_table(spec, fits, contextual.table, latent),
         specifications=_specifications(spec, fits),
         phi=_phi(spec, fits),
         hausman=contextual,
@@ -126,13 +127,16 @@ def fit_centering(
 # ---------------------------------------------------------------------------------- the eight rows
 
 
-def _contextual_contrasts(spec: CenteringFormula, fit: MixedResult) -> np.ndarray:
-    """Between minus within for each predictor, shape (k, p)."""
-    names = list(fit.params.index)
-    C = np.zeros((len(spec.predictors), len(names)))
-    for row, x in zip(C, spec.predictors, strict=True):
-        row[names.index(f"{x}_between")], row[names.index(f"{x}_within")] = 1.0, -1.0
-    return C
+def _between_minus_within(spec: CenteringFormula) -> pd.DataFrame:
+    """Weights of the coefficients in the contextual effect of each predictor."""
+    k = len(spec.predictors)
+    columns = [f"{x}_{part}" for part in ("between", "within") for x in spec.predictors]
+    return pd.DataFrame(np.eye(k, 2 * k) - np.eye(k, 2 * k, k), columns=columns)
+
+
+def _places(spec: CenteringFormula, d: Design, part: str) -> list[int]:
+    """Columns of X that hold a part of each predictor."""
+    return [d.x_names.index(f"{x}_{part}") for x in spec.predictors]
 
 
 def _table(spec, fits, contextual: pd.DataFrame, latent: LatentRegression) -> pd.DataFrame:
@@ -144,17 +148,15 @@ def _table(spec, fits, contextual: pd.DataFrame, latent: LatentRegression) -> pd
         *(_latent_rows(latent, part) for part in PARTS),
         _fixed_effects(spec, fits["within_between"]),
     ]
-    tables = {
-        x: pd.DataFrame([table.iloc[k] for table in rows]).set_axis(list(EFFECTS))
-        for k, x in enumerate(names)
-    }
+    stack = np.stack(rows)
+    tables = {x: pd.DataFrame(stack[:, k], EFFECTS, tests.columns) for k, x in enumerate(names)}
     return _joined(tables, ["predictor", "effect"])
 
 
 def _latent_rows(latent: LatentRegression, part: str) -> pd.DataFrame:
-    estimate = pd.Series(getattr(latent, part))
-    free = estimate.where(estimate.isna(), np.inf)
-    return coefficient_table(estimate, pd.Series(latent.se[part]), free)
+    estimate = getattr(latent, part)
+    df = np.where(np.isnan(estimate), np.nan, np.inf)
+    return coefficient_table(estimate, latent.se[part], df)
 
 
 def _joined(tables: dict[str, pd.DataFrame], names: list[str]) -> pd.DataFrame:
@@ -165,33 +167,24 @@ def _joined(tables: dict[str, pd.DataFrame], names: list[str]) -> pd.DataFrame:
 def _fixed_effects(spec: CenteringFormula, fit: MixedResult) -> pd.DataFrame:
     """Least squares with a dummy a cluster: deviations of y on deviations of x (Frisch-Waugh)."""
     d = fit.design
-    X = d.X[:, [d.x_names.index(f"{x}_within") for x in spec.predictors]]
+    X = d.X[:, _places(spec, d, "within")]
     y = d.y - cluster_means(d.y, d.codes, len(d.labels))
     scale = np.sqrt((X**2).sum(axis=0))
-    Q, R = np.linalg.qr(X / scale)
-    beta = np.linalg.solve(R, Q.T @ y)
-    resid = y - X / scale @ beta
-    df = len(y) - len(d.labels) - X.shape[1]
-    R_inv = np.linalg.inv(R)
-    se = np.sqrt(resid @ resid / df * (R_inv**2).sum(axis=1)) / scale
-    names = list(spec.predictors)
-    as_series = [pd.Series(v, index=names) for v in (beta / scale, se, np.full(len(names), df))]
-    return coefficient_table(*as_series)
+    to_beta = np.linalg.pinv(X / scale) / scale[:, None]
+    beta = to_beta @ y
+    df = float(len(y) - len(d.labels) - len(beta))
+    se = np.sqrt(((y - X @ beta) ** 2).sum() / df * (to_beta**2).sum(axis=1))
+    return coefficient_table(beta, se, df)
 
 
 def _latent(spec: CenteringFormula, fit: MixedResult) -> LatentRegression:
     """The two-level normal model of outcome and predictors, given the level-2 predictors."""
     d = fit.design
-    at = {name: k for k, name in enumerate(d.x_names)}
-    parts = [d.X[:, [at[f"{x}_{part}"] for x in spec.predictors]] for part in ("within", "between")]
-    between = [f"{x}_between" for x in spec.predictors]
-    level2 = [k for name, k in at.items() if name not in between and not varies_within(d)[k]]
-    first = first_rows(d.codes)
-    W = d.X[np.ix_(first, level2)]
-    names = (spec.outcome, *spec.predictors)
-    return regress_first(
-        fit_two_level_normal(np.column_stack([d.y, sum(parts)]), W, d.codes, names)
-    )
+    within, between = _places(spec, d, "within"), _places(spec, d, "between")
+    level2 = [k for k in np.flatnonzero(~varies_within(d)) if k not in between]
+    W = d.X[np.ix_(first_rows(d.codes), level2)]
+    Y = np.column_stack([d.y, d.X[:, within] + d.X[:, between]])
+    return regress_first(fit_two_level_normal(Y, W, d.codes, (spec.outcome, *spec.predictors)))
 
 
 # --------------------------------------------------------------------------------------- the weight
@@ -212,8 +205,7 @@ def _phi(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.Series:
     psi = T_inv @ (smushed.tau.to_numpy() / smushed.sigma2) @ T_inv.T
     cov = scaling.cov_beta(problem.state(problem.map.theta_from_psi(psi)).S_inv)
     k = len(spec.predictors)
-    names = [f"{x}_{part}" for part in ("within", "between") for x in spec.predictors]
-    at = list(map(both.x_names.index, names))
+    at = [*_places(spec, both, "within"), *_places(spec, both, "between")]
     M = np.linalg.inv(cov[np.ix_(at, at)])
     sums = M[:k] + M[k:]
     weight = np.linalg.solve(sums[:, :k] + sums[:, k:], sums[:, :k])
@@ -233,36 +225,35 @@ def _specifications(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.
         ("constant", "level 2 only"): ("between", "", "between"),
         ("constant", "both"): ("contextual", "within", "contextual"),
     }
+    columns = ["level1_effect", "level1", "level1_se", "level2_effect", "level2", "level2_se"]
+    index = pd.MultiIndex.from_tuples(layout, names=["centered_at", "in_model"])
     tables = {}
     for x in spec.predictors:
-        rows = {}
-        for (centered_at, included), (name, effect1, effect2) in layout.items():
-            level1 = f"{x}_within" if centered_at == "cluster mean" else x
-            row1 = _estimate(fits[name], level1 if effect1 else None)
-            row2 = _estimate(fits[name], f"{x}_between" if effect2 else None)
-            rows[centered_at, included] = (effect1, *row1, effect2, *row2)
-        columns = ["level1_effect", "level1", "level1_se", "level2_effect", "level2", "level2_se"]
-        table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-        table.index = pd.MultiIndex.from_tuples(rows, names=["centered_at", "in_model"])
-        tables[x] = table
+        rows = [
+            (*_estimate(fits, x, model, 0, effect1), *_estimate(fits, x, model, -1, effect2))
+            for model, effect1, effect2 in layout.values()
+        ]
+        tables[x] = pd.DataFrame(rows, index, columns)
     return _joined(tables, ["predictor"])
 
 
-def _estimate(fit: MixedResult, name: str | None) -> tuple[float, float]:
-    return (np.nan, np.nan) if name is None else (fit.params[name], fit.bse[name])
+def _estimate(fits, x: str, model: str, place: int, effect: str) -> tuple[str, float, float]:
+    """An effect with its standard error, from the coefficient at some place of a model."""
+    name = MODELS[model][place].format(x)
+    return (effect, fits[model].params[name], fits[model].bse[name]) if effect else NO_EFFECT
 
 
 def _random_slopes(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.DataFrame:
     """Variance components of the random-slope models; one row a model and slope."""
     models = {
-        "constant, level 1 only": ("smushed", "{}"),
-        "constant, both": ("contextual", "{}"),
-        "cluster mean, both": ("within_between", "{}_within"),
+        "constant, level 1 only": "smushed",
+        "constant, both": "contextual",
+        "cluster mean, both": "within_between",
     }
     rows = {}
     for x in spec.slopes:
-        for label, (name, column) in models.items():
-            v, slope = fits[name].variances, column.format(x)
+        for label, name in models.items():
+            v, slope = fits[name].variances, MODELS[name][0].format(x)
             rows[x, label] = (
                 v.loc["Intercept", "estimate"],
                 v.loc[slope, "estimate"],
@@ -271,10 +262,8 @@ def _random_slopes(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.D
                 fits[name].deviance,
             )
     columns = ["intercept_variance", "slope_variance", "correlation", "residual", "deviance"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    if rows:
-        table.index = pd.MultiIndex.from_tuples(rows, names=["slope", "centered_at"])
-    return table
+    index = pd.MultiIndex.from_tuples(rows, names=["slope", "centered_at"])
+    return pd.DataFrame(list(rows.values()), index, columns)
 
 
 def _notes(spec: CenteringFormula, fits, latent: LatentRegression) -> list[str]:

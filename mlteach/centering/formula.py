@@ -35,7 +35,7 @@ class CenteringFormula:
 
     Attributes
     ----------
-    text, outcome, cluster : str
+    outcome, cluster : str
         The outcome as written in the formula.
     predictors : tuple of str
         Level-1 predictors, to be split.
@@ -47,7 +47,6 @@ class CenteringFormula:
         Level-1 predictors whose slope varies.
     """
 
-    text: str
     outcome: str
     predictors: tuple[str, ...]
     level2: tuple[str, ...]
@@ -91,7 +90,7 @@ def centering_formula(
     what = f"in slopes is not among the level-1 predictors of '{text}'"
     refuse_others(slopes, predictors, what, "They are", FormulaError)
     return CenteringFormula(
-        text, model.left, tuple(predictors), tuple(level2), columns, cluster, tuple(slopes)
+        model.left, tuple(predictors), tuple(level2), columns, cluster, tuple(slopes)
     )
 
 
@@ -123,11 +122,10 @@ def _varies(data, column: str, cluster: str) -> bool:
 def complete_rows(spec: CenteringFormula, data: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Rows with a value in every column that any of the models uses, and a note on the others."""
     rows, note = complete_in(data, spec.columns)
-    if not note:
-        return rows[list(spec.columns)], []
-    note += " Cluster means are of the rows used."
-    warn(note, DataWarning)
-    return rows[list(spec.columns)], [note]
+    notes = [f"{note} Cluster means are of the rows used."] if note else []
+    for text in notes:
+        warn(text, DataWarning)
+    return rows[list(spec.columns)], notes
 
 
 def with_dummies(

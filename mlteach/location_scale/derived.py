@@ -8,7 +8,6 @@ intraclass correlation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,6 @@ from mlteach.core.columns import as_table, cluster_means
 from mlteach.core.design import new_random_rows
 from mlteach.core.distributions import normal_quantile
 from mlteach.core.intervals import fisher_limits, log_limits, logit_limits
-from mlteach.core.notes import convergence_notes
 from mlteach.core.result import effects_table
 from mlteach.core.summary import coefficient_table, pair_name
 from mlteach.errors import ModelError
@@ -73,8 +71,7 @@ def wald_test(
     def degrees(C: np.ndarray) -> tuple[np.ndarray, float, float]:
         return np.full(len(C), np.inf), np.inf, 1.0
 
-    test = linear_test(hypothesis, fit.params, fit.to_users, cov, degrees, "z", level, adjust)
-    return replace(test, notes=(*convergence_notes(fit), *test.notes), converged=fit.converged)
+    return linear_test(fit, hypothesis, fit.to_users, cov, degrees, "z", level, adjust)
 
 
 # ---------------------------------------------------------------------- variances and correlations

@@ -19,11 +19,12 @@ def split_rhat(draws: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     draws : ndarray, shape (chains, n, k)
+        Four draws a chain, or more.
 
     Returns
     -------
     ndarray, shape (k,)
-        Near 1 where all half chains agree; NaN with fewer than four draws a chain.
+        Near 1 where all half chains agree.
     """
     within, total = _variances(halves(draws))
     return np.sqrt(total / within)
@@ -51,8 +52,6 @@ def effective_size(draws: np.ndarray) -> np.ndarray:
     """
     parts = halves(draws)
     chains, n, k = parts.shape
-    if n < 2:
-        return np.full(k, np.nan)
     within, total = _variances(parts)
     covariance = autocovariance(parts).mean(axis=0)
     rho = 1.0 - (within - covariance * n / (n - 1.0)) / total
@@ -75,7 +74,7 @@ def autocorrelation(draws: np.ndarray, lag: int) -> np.ndarray:
 def halves(draws: np.ndarray) -> np.ndarray:
     """Each chain as two of half the length; a middle draw is left out."""
     n = draws.shape[1] // 2
-    return np.concatenate([draws[:, :n], draws[:, -n:] if n else draws[:, :0]])
+    return np.concatenate([draws[:, :n], draws[:, -n:]])
 
 
 def autocovariance(draws: np.ndarray) -> np.ndarray:
@@ -89,8 +88,5 @@ def autocovariance(draws: np.ndarray) -> np.ndarray:
 def _variances(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean variance within chains, and the estimate of the whole variance."""
     n = parts.shape[1]
-    if n < 2:
-        nothing = np.full(parts.shape[2], np.nan)
-        return nothing, nothing
     within = parts.var(axis=1, ddof=1).mean(axis=0)
     return within, (n - 1) / n * within + parts.mean(axis=1).var(axis=0, ddof=1)

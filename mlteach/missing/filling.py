@@ -55,11 +55,10 @@ def fill_clusters(
     ]
     new = data[constant].iloc[np.repeat(first.loc[short.index].to_numpy(), short.to_numpy())]
     new.index = _labels(data.index, len(new))
-    varying = [name for name in data.columns if name not in constant]
-    lost = [name for name in varying if data[name].dtype.kind in "iub"]
     old = data.copy()
-    for name in lost:
-        old[name] = old[name].convert_dtypes()
+    for name in data.columns.difference(constant, sort=False):
+        if data[name].dtype.kind in "iub":
+            old[name] = data[name].convert_dtypes()
     out = pd.concat([old, new])
     out[ADDED] = np.arange(len(out)) >= len(data)
     out.attrs = data.attrs
@@ -67,7 +66,7 @@ def fill_clusters(
 
 
 def _target(fill: int | str, sizes: pd.Series) -> int:
-    if isinstance(fill, str) and fill == "largest":
+    if fill == "largest":
         return int(sizes.max())
     if not is_whole(fill) or fill < 2:
         raise ModelError(

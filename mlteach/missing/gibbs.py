@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -45,20 +44,30 @@ class Prior:
     between: np.ndarray
 
 
-@dataclass(frozen=True)
 class IncompleteRows:
     """Rows of one group, each with at least one value, sorted by pattern.
 
-    Attributes
+    Parameters
     ----------
     y : ndarray, shape (N, p)
         NaN where missing.
-    codes, number : ndarray of int, shape (N,)
-        Cluster of each row, 0 to J - 1, and pattern, 0 to R - 1; a complete one is the last.
+    codes : ndarray of int, shape (N,)
+        Cluster of each row, 0 to J - 1.
+
+    Attributes
+    ----------
+    y, codes
+        As given, but sorted.
     order : ndarray of int, shape (N,)
         Where the rows stood before.
+    number : ndarray of int, shape (N,)
+        Pattern of each row, 0 to R - 1; a complete one is the last.
     masks : ndarray of bool, shape (R, p)
         Variables observed in each pattern.
+    zeroed : ndarray, shape (N, p)
+        Values with zero where missing.
+    missing : ndarray of bool, shape (M, p)
+        Which values of the rows that are not complete are missing.
     counts : sparse array, shape (J, R)
         Rows of each cluster and pattern.
     sums : ndarray, shape (K, p)
@@ -67,43 +76,27 @@ class IncompleteRows:
         Pattern of each pair.
     of_cluster : sparse array, shape (J, K)
         One where a pair belongs to a cluster.
+    regressable : bool
+        Whether every variable is observed in more clusters than there are variables.
+    J, p : int
+        Number of clusters and of variables.
     """
 
-    y: np.ndarray
-    codes: np.ndarray
-    number: np.ndarray
-    order: np.ndarray
-    masks: np.ndarray
-    counts: sparse.csr_array
-    sums: np.ndarray
-    pair: np.ndarray
-    of_cluster: sparse.csr_array
-
-    @classmethod
-    def from_values(cls, y: np.ndarray, codes: np.ndarray) -> IncompleteRows:
-        """Sort rows by pattern and add them up by cluster."""
-        masks, number = patterns_of(~np.isnan(y))
-        order = np.argsort(number, kind="stable")
-        y, codes, number = y[order], codes[order], number[order]
-        J, R = codes.max() + 1, len(masks)
-        pairs, at = numbered(codes * R + number)
-        K, cluster, pair = len(pairs), pairs // R, pairs % R
+    def __init__(self, y: np.ndarray, codes: np.ndarray) -> None:
+        self.masks, number = patterns_of(~np.isnan(y))
+        self.order = np.argsort(number, kind="stable")
+        self.y, self.codes, self.number = (x[self.order] for x in (y, codes, number))
+        self.zeroed, missing = np.nan_to_num(self.y), np.isnan(self.y)
+        self.missing = missing[: missing.any(axis=1).sum()]
+        self.J, (R, self.p) = codes.max() + 1, self.masks.shape
+        pairs, at = numbered(self.codes * R + self.number)
+        K, cluster, self.pair = len(pairs), pairs // R, pairs % R
         n = np.bincount(at, minlength=K).astype(float)
-        sums = np.stack([np.bincount(at, v, K) for v in np.nan_to_num(y).T], axis=1)
-        counts = sparse.csr_array((n, (cluster, pair)), shape=(J, R))
-        of_cluster = sparse.csr_array((np.ones(K), (cluster, np.arange(K))), shape=(J, K))
-        return cls(y, codes, number, order, masks, counts, sums, pair, of_cluster)
-
-    @cached_property
-    def zeroed(self) -> np.ndarray:
-        """Values with zero where missing."""
-        return np.nan_to_num(self.y)
-
-    @cached_property
-    def missing(self) -> np.ndarray:
-        """Which values of the rows that are not complete are missing, shape (M, p)."""
-        here = ~np.isnan(self.y)
-        return ~here[: len(here) - int(here.all(axis=1).sum())]
+        self.sums = np.stack([np.bincount(at, column, K) for column in self.zeroed.T], axis=1)
+        self.counts = sparse.csr_array((n, (cluster, self.pair)), shape=(self.J, R))
+        self.of_cluster = sparse.csr_array((np.ones(K), (cluster, np.arange(K))), shape=(self.J, K))
+        clusters_of_variable = (self.counts @ self.masks.astype(float) > 0).sum(axis=0)
+        self.regressable = bool(clusters_of_variable.min() > self.p)
 
     def seen(self, P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the observed values of a cluster say about t = mu + u_j: A and c of c't - t'A t / 2.
@@ -114,22 +107,6 @@ class IncompleteRows:
         A = (self.counts @ P.reshape(len(P), -1)).reshape(-1, *P.shape[1:])
         return A, self.of_cluster @ each_times(P, self.pair, self.sums)
 
-    @property
-    def J(self) -> int:
-        """Number of clusters."""
-        return self.counts.shape[0]
-
-    @cached_property
-    def regressable(self) -> bool:
-        """Whether every variable is observed in more clusters than there are variables."""
-        clusters = ((self.counts @ self.masks.astype(float)) > 0).sum(axis=0)
-        return bool(clusters.min() > self.p)
-
-    @property
-    def p(self) -> int:
-        """Number of variables."""
-        return self.masks.shape[1]
-
 
 def default_prior(rows: IncompleteRows) -> Prior:
     """Guesses from the analysis of variance of the observed values of each variable.
@@ -137,10 +114,11 @@ def default_prior(rows: IncompleteRows) -> Prior:
     The variance between clusters is at least a hundredth of that within them, since its guess from
     mean squares can be negative, and a prior of zero would hold it there.
     """
-    within, between = np.empty(rows.p), np.empty(rows.p)
-    for k in range(rows.p):
-        seen = ~np.isnan(rows.y[:, k])
-        within[k], between[k] = anova_variances(rows.y[seen, k], rows.codes[seen])
+    found = [
+        anova_variances(y[seen], rows.codes[seen])
+        for y, seen in zip(rows.y.T, ~np.isnan(rows.y.T), strict=True)
+    ]
+    within, between = np.array(found).T
     return Prior(within, np.maximum(between, LEAST_BETWEEN * within))
 
 
@@ -176,27 +154,21 @@ def gibbs(
         The chain starts from the guesses, the variances between clusters so many times theirs.
     rng : numpy.random.Generator
     """
-    within, between = np.diag(prior.within), np.diag(factor * prior.between)
-    state = State(np.zeros(rows.p), np.zeros((rows.J, rows.p)), within, between, rows.zeroed)
+    p, within, between = rows.p, np.diag(prior.within), np.diag(factor * prior.between)
+    state = State(np.zeros(p), np.zeros((rows.J, p)), within, between, rows.zeroed)
     while True:
-        gibbs_round(rows, prior, state, rng)
+        P = block_inverses(state.within, rows.masks)
+        A, c = rows.seen(P)
+        state.mu, state.u = draw_means(A, c, state.between, rng)
+        scale = np.diag(p * prior.between) + state.u.T @ state.u
+        state.between = draw_inverse_wishart(p + rows.J, scale, rng)
+        if rows.regressable:
+            draw_between_again(A, c, prior, state, rng)
+        state.e = rows.zeroed - (state.mu + state.u)[rows.codes]
+        complete_residuals(rows, state.e, state.within, P, rng)
+        scale = np.diag(p * prior.within) + state.e.T @ state.e
+        state.within = draw_inverse_wishart(p + len(rows.y), scale, rng)
         yield state
-
-
-def gibbs_round(rows: IncompleteRows, prior: Prior, state: State, rng: np.random.Generator) -> None:
-    """Draw everything once, in place."""
-    p = rows.p
-    P = block_inverses(state.within, rows.masks)
-    A, c = rows.seen(P)
-    state.mu, state.u = draw_means(A, c, state.between, rng)
-    scale = np.diag(p * prior.between) + state.u.T @ state.u
-    state.between = draw_inverse_wishart(p + rows.J, scale, rng)
-    if rows.regressable:
-        draw_between_again(A, c, prior, state, rng)
-    state.e = rows.zeroed - (state.mu + state.u)[rows.codes]
-    complete_residuals(rows, state.e, state.within, P, rng)
-    scale = np.diag(p * prior.within) + state.e.T @ state.e
-    state.within = draw_inverse_wishart(p + len(rows.y), scale, rng)
 
 
 def draw_means(
@@ -237,9 +209,8 @@ def draw_between_again(
     precision = by_z[rows[:, None], rows, cols[:, None], cols]
     about_mu = c - A @ state.mu
     new = np.zeros_like(old)
-    new[rows, cols] = draw_normal(
-        precision, np.einsum("ja,ja->a", z[:, cols], about_mu[:, rows]), rng
-    )
+    weighted = np.einsum("ja,ja->a", z[:, cols], about_mu[:, rows])
+    new[rows, cols] = draw_normal(precision, weighted, rng)
     if np.log(rng.random()) < log_prior_of_factor(new, prior) - log_prior_of_factor(old, prior):
         state.between, state.u = new @ new.T, z @ new.T
 

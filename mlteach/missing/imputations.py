@@ -91,17 +91,15 @@ class Imputations:
 def draws_table(draws, parts, variables, group: str | None) -> pd.DataFrame:
     """Draws of all groups in the units of the data."""
     rows, cols = np.tril_indices(len(variables))
+    # The variable that comes first stands first, as in the tables of fit_multigroup.
+    pairs = [f"{variables[c]}~~{variables[r]}" for r, c in zip(rows, cols, strict=True)]
+    both = [f"{level}.{pair}" for level in ("within", "between") for pair in pairs]
+    names = [*(f"mean.{name}" for name in variables), *both]
     columns = {}
     for part, values in zip(parts, draws, strict=True):
         suffix = "" if group is None else f"[{part.label}]"
         size = np.concatenate([part.scale, *[part.scale[rows] * part.scale[cols]] * 2])
         shift = np.concatenate([part.centre, np.zeros(2 * len(rows))])
-        names = [f"mean.{name}" for name in variables]
-        for level in ("within", "between"):
-            # The variable that comes first stands first, as in the tables of fit_multigroup.
-            names += [
-                f"{level}.{variables[c]}~~{variables[r]}" for r, c in zip(rows, cols, strict=True)
-            ]
         flat = (values * size + shift).reshape(-1, len(names))
         columns |= {f"{name}{suffix}": flat[:, k] for k, name in enumerate(names)}
     index = pd.MultiIndex.from_product(
@@ -113,15 +111,13 @@ def draws_table(draws, parts, variables, group: str | None) -> pd.DataFrame:
 def diagnose(draws: pd.DataFrame, thin: int) -> pd.DataFrame:
     """Diagnostics of all parameters; warns where chains disagree."""
     values = draws.to_numpy().reshape(CHAINS, -1, draws.shape[1])
-    rounds = values.shape[1]
-    lag = autocorrelation(values, thin) if thin < rounds else np.full(draws.shape[1], np.nan)
     table = pd.DataFrame(
         {
             "mean": draws.mean(),
             "sd": draws.std(),
             "rhat": split_rhat(values),
             "ess": effective_size(values),
-            "autocorrelation": lag,
+            "autocorrelation": autocorrelation(values, thin),
         }
     ).rename_axis("parameter")
     apart = table.index[table["rhat"] > LARGEST_RHAT]
@@ -137,28 +133,11 @@ def diagnose(draws: pd.DataFrame, thin: int) -> pd.DataFrame:
 
 def prior_table(parts, variables, group: str | None) -> pd.DataFrame:
     """Guesses of all groups in the units of the data."""
-    column = "group" if group is None else group
-    rows = [
-        {
-            column: part.label,
-            "variable": name,
-            "within": part.prior.within[k] * part.scale[k] ** 2,
-            "between": part.prior.between[k] * part.scale[k] ** 2,
-        }
+    tables = {
+        part.label: pd.DataFrame(vars(part.prior), index=variables).mul(part.scale**2, axis=0)
         for part in parts
-        for k, name in enumerate(variables)
-    ]
-    return pd.DataFrame(rows).set_index([column, "variable"])
-
-
-def _note_on_two_values(name: str, column: pd.Series) -> list[str]:
-    seen = sorted(column.dropna().unique())
-    if len(seen) > 2:
-        return []
-    return [
-        f"{name} has two values, {shown(seen[0])} and {shown(seen[1])}, and is imputed as a number:"
-        " imputed values lie between and beyond them. Do not round them if its mean matters."
-    ]
+    }
+    return pd.concat(tables, names=["group" if group is None else group, "variable"])
 
 
 def imputation_notes(full, values, variables, parts: list[Group]) -> tuple[str, ...]:
@@ -170,7 +149,13 @@ def imputation_notes(full, values, variables, parts: list[Group]) -> tuple[str, 
     for name, count in zip(variables, np.isnan(values).sum(axis=0), strict=True):
         if count:
             notes.append(f"{name}: {count:,} of {N:,} values imputed ({count / N:.0%}).")
-            notes += _note_on_two_values(name, full[name])
+            seen = sorted(full[name].dropna().unique())
+            if len(seen) == 2:
+                notes.append(
+                    f"{name} has two values, {shown(seen[0])} and {shown(seen[1])}, and is imputed "
+                    "as a number: imputed values lie between and beyond them. Do not round them if "
+                    "its mean matters."
+                )
     for part in parts:
         together = part.rows.masks.astype(int).T @ part.rows.masks
         for k, r in zip(*np.nonzero(np.triu(together == 0)), strict=True):

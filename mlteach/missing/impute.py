@@ -137,16 +137,15 @@ def impute(
     doi:10.1198/106186002760180608. Rubin (1987), Multiple imputation for nonresponse in surveys,
     doi:10.1002/9780470316696.
     """
-    others = [cluster] if group is None else [cluster, group]
     data = as_table(data)
-    variables = check_variables(data, variables, "impute", others)
+    variables = check_variables(data, variables, "impute", cluster, group)
     numbers = {"m": (m, 1), "burn": (burn, 0), "thin": (thin, 1), "seed": (seed, 0)}
     for name, (value, least) in numbers.items():
         whole(name, value, least)
     incomplete_values(data, variables, "impute")
-    for column in others:
-        refuse_missing(data, column)
+    refuse_missing(data, cluster)
     if group is not None:
+        refuse_missing(data, group)
         check_one_group(data, cluster, group)
     full = data if fill is None else fill_clusters(data, variables, cluster, group, fill)
     values = incomplete_values(full, variables, "impute")
@@ -227,7 +226,5 @@ def _complete(part: Group, state: State, rng: np.random.Generator) -> np.ndarray
 def _completed(full, variables, values, imputed: np.ndarray) -> pd.DataFrame:
     """The table with missing values replaced, observed ones as they were."""
     out = full.copy()
-    complete = np.where(np.isnan(values), imputed, values)
-    for k, name in enumerate(variables):
-        out[name] = complete[:, k]
+    out[variables] = np.where(np.isnan(values), imputed, values)
     return out

@@ -13,7 +13,6 @@ freedom (Little 1988, equation 5). Rows without any value say nothing and are le
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -98,7 +97,7 @@ def little_mcar(
     doi:10.1080/01621459.1988.10478722.
     """
     data = as_table(data)
-    variables = check_variables(data, variables, "little_mcar", [] if group is None else [group])
+    variables = check_variables(data, variables, "little_mcar", group)
     if len(variables) < 2:
         raise DataError(
             "Little's test compares the means of one variable between rows with and without "
@@ -113,8 +112,7 @@ def little_mcar(
             refuse_without_variation(values[at], variables, place)
             rows[label] = _test(values[at[known[at]]], variables, place, bar)
     left_out = int((~known).sum())
-    index = pd.Index(list(rows), name=None if group is None else group)
-    table = pd.DataFrame(list(rows.values()), index=index)
+    table = pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), name=group))
     counted = f"{left_out} of {len(data)} rows have no value at all and are left out."
     table.attrs["notes"] = (*NOTES, counted) if left_out else NOTES
     return table
@@ -122,19 +120,23 @@ def little_mcar(
 
 def _test(values: np.ndarray, variables: list[str], place: str, bar: Progress) -> dict:
     """Statistic, df and p-value in rows that have at least one value."""
-    moments = pattern_moments(values)
-    df = int(moments.observed.sum()) - values.shape[1]
+    moments = PatternMoments(values)
+    statistic, df = np.nan, int(moments.observed.sum()) - values.shape[1]
+    if len(moments.n) > 1:
+        _refuse_strangers(moments, variables, place)
+        statistic = _distance(moments, *em_moments(moments, place, bar))
+    p = float(chi2_sf(statistic, df))
     counts = {"patterns": len(moments.n), "rows": len(values)}
-    if len(moments.n) == 1:
-        return {"statistic": np.nan, "df": 0, "p": np.nan, **counts}
-    _refuse_strangers(moments, variables, place)
-    mean, cov = em_moments(moments, place, bar)
+    return {"statistic": statistic, "df": df, "p": p, **counts}
+
+
+def _distance(moments: PatternMoments, mean: np.ndarray, cov: np.ndarray) -> float:
+    """Little's d2: squared distances of the patterns' means from those of the model."""
     away = np.where(moments.observed, moments.means() - mean, 0.0)
-    statistic = 0.0
-    for part, P in moments.inverses(cov):
-        weighted = each_times(P, np.arange(len(P)), away[part])
-        statistic += float(moments.n[part] @ np.sum(away[part] * weighted, axis=1))
-    return {"statistic": statistic, "df": df, "p": float(chi2_sf(statistic, df)), **counts}
+    return sum(
+        float(moments.n[part] @ np.einsum("rp,rps,rs->r", away[part], P, away[part]))
+        for part, P in moments.inverses(cov)
+    )
 
 
 def _refuse_strangers(moments: PatternMoments, variables: list[str], place: str) -> None:
@@ -152,12 +154,16 @@ def _refuse_strangers(moments: PatternMoments, variables: list[str], place: str)
 # ---------------------------------------------------------------------------------------------- EM
 
 
-@dataclass(frozen=True)
 class PatternMoments:
     """What the normal likelihood needs of the rows: R patterns, K rows that stand for all.
 
-    Many rows of a pattern are replaced by their mean and by as many rows as there are variables,
-    which have the same cross-products of deviations from it.
+    Many rows of a pattern are replaced by their mean, times the root of their number, and by as
+    many rows as there are variables: together they have the same cross-products about any centre.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N, p)
+        NaN where missing; no row is without any value.
 
     Attributes
     ----------
@@ -168,22 +174,28 @@ class PatternMoments:
         Zero where missing.
     pattern : ndarray of int, shape (K,)
         In ascending order.
-    weight, coefficient : ndarray, shape (K,)
-        How often a row counts, and how many times the mean is in it: 1 or, in a deviation, 0.
+    of_mean : ndarray, shape (K,)
+        How many times the mean is in a row: 1 or, in a row that stands for others, root n or 0.
     """
 
-    observed: np.ndarray
-    n: np.ndarray
-    rows: np.ndarray
-    pattern: np.ndarray
-    weight: np.ndarray
-    coefficient: np.ndarray
+    def __init__(self, values: np.ndarray) -> None:
+        self.observed, number = patterns_of(~np.isnan(values))
+        order, n, p = np.argsort(number, kind="stable"), np.bincount(number), values.shape[1]
+        rows, ends, self.n = np.nan_to_num(values)[order], np.cumsum(n), n.astype(float)
+        of_mean, kept = np.ones(len(rows)), np.ones(len(rows), bool)
+        for r in np.flatnonzero(n > p + 1):
+            first, root = ends[r] - n[r], np.sqrt(n[r])
+            own, instead = rows[first : ends[r]], slice(first, first + p + 1)
+            mean = own.mean(axis=0)
+            rows[instead] = np.vstack([root * mean, np.linalg.qr(own - mean, mode="r")])
+            of_mean[instead] = root * (np.arange(p + 1) == 0)
+            kept[instead.stop : ends[r]] = False
+        self.rows, self.pattern, self.of_mean = rows[kept], number[order][kept], of_mean[kept]
 
     def means(self) -> np.ndarray:
         """Means of each pattern, shape (R, p), zero where missing."""
-        weighted = (self.weight * self.coefficient)[:, None] * self.rows
         first = np.searchsorted(self.pattern, np.arange(len(self.n)))
-        return np.add.reduceat(weighted, first) / self.n[:, None]
+        return np.add.reduceat(self.of_mean[:, None] * self.rows, first) / self.n[:, None]
 
     def inverses(self, cov: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Patterns, as many as fit into memory at once, and the inverses of their blocks."""
@@ -193,31 +205,7 @@ class PatternMoments:
             yield part, block_inverses(cov, self.observed[part])
 
 
-def pattern_moments(values: np.ndarray) -> PatternMoments:
-    """Moments of each pattern of an (N, p) array with NaN; no row is without any value."""
-    observed, number = patterns_of(~np.isnan(values))
-    n = np.bincount(number)
-    order = np.argsort(number, kind="stable")
-    rows, ends = np.nan_to_num(values)[order], np.cumsum(n)
-    few = n <= values.shape[1] + 1
-    at = np.flatnonzero(few[number[order]])
-    one = np.ones(len(at))
-    parts = [(rows[at], number[order][at], one, one)]
-    for r in np.flatnonzero(~few):
-        own = rows[ends[r] - n[r] : ends[r]]
-        mean = own.mean(axis=0)
-        own = np.vstack([mean, np.linalg.qr(own - mean, mode="r")])
-        is_mean = np.arange(len(own)) == 0
-        parts.append((own, np.full(len(own), r), np.where(is_mean, n[r], 1.0), is_mean))
-    rows, pattern, weight, coefficient = (np.concatenate(part) for part in zip(*parts, strict=True))
-    place = np.argsort(pattern, kind="stable")
-    sorted_parts = (part[place] for part in (rows, pattern, weight, coefficient.astype(float)))
-    return PatternMoments(observed, n.astype(float), *sorted_parts)
-
-
-def em_moments(
-    moments: PatternMoments, place: str = "", bar: Progress | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def em_moments(moments: PatternMoments, place: str, bar: Progress) -> tuple[np.ndarray, np.ndarray]:
     """ML mean (p,) and covariance matrix (p, p) of a normal distribution, by EM.
 
     Raises
@@ -236,8 +224,7 @@ def em_moments(
         before = mean, cov
         mean, cov = _em_step(moments, mean, cov)
         _refuse_singular(cov, place)
-        if bar is not None:
-            bar.update()
+        bar.update()
         change = max(
             np.abs((mean - before[0]) / scale).max(),
             np.abs((cov - before[1]) / np.outer(scale, scale)).max(),
@@ -255,13 +242,12 @@ def _available_moments(moments: PatternMoments) -> tuple[np.ndarray, np.ndarray]
     """Start: each variable's mean and variance in the rows that have it, no covariances."""
     n = moments.n @ moments.observed
     mean = moments.n @ moments.means() / n
-    away = _deviations(moments, mean)
-    return mean, np.diag(moments.weight @ away**2 / n)
+    return mean, np.diag((_deviations(moments, mean) ** 2).sum(axis=0) / n)
 
 
 def _deviations(moments: PatternMoments, mean: np.ndarray) -> np.ndarray:
     """Rows less the mean, zero where missing, shape (K, p)."""
-    away = moments.rows - moments.coefficient[:, None] * mean
+    away = moments.rows - moments.of_mean[:, None] * mean
     return np.where(moments.observed[moments.pattern], away, 0.0)
 
 
@@ -276,9 +262,8 @@ def _em_step(moments: PatternMoments, mean, cov) -> tuple[np.ndarray, np.ndarray
     for part, P in moments.inverses(cov):
         own = slice(*np.searchsorted(moments.pattern, [part.start, part.stop]))
         d = each_times(P, moments.pattern[own] - part.start, away[own])
-        weighted = moments.weight[own, None] * d
-        shift += moments.coefficient[own] @ weighted
-        square += weighted.T @ d - np.tensordot(moments.n[part], P, 1)
+        shift += moments.of_mean[own] @ d
+        square += d.T @ d - np.tensordot(moments.n[part], P, 1)
     shift = cov @ shift / N
     new = cov + cov @ square @ cov / N - np.outer(shift, shift)
     # What rounding makes asymmetric would grow from step to step.

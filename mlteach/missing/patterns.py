@@ -15,6 +15,7 @@ import pandas as pd
 from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, check_labels, names_of, table_with
 from mlteach.core.long_table import numeric_values
+from mlteach.core.patterns import patterns_of
 from mlteach.errors import DataError, shown
 
 # The one group of data that are not divided into groups.
@@ -66,25 +67,22 @@ def missing_patterns(
     Rubin (1976), Biometrika 63(3), doi:10.1093/biomet/63.3.581.
     """
     data = as_table(data)
-    variables = check_variables(
-        data, variables, "missing_patterns", [] if group is None else [group]
-    )
+    variables = check_variables(data, variables, "missing_patterns", group)
     reserved = [name for name in variables if name in COUNTS]
     if reserved:
         raise DataError(
             f"The table of patterns has a column '{reserved[0]}' of its own: rename the variable."
         )
-    observed = data[variables].notna().reset_index(drop=True)
-    table = observed.groupby(variables, sort=False).size().rename("rows").reset_index()
-    table.insert(len(variables), "missing", (~table[variables]).sum(axis=1))
+    masks, number = patterns_of(data[variables].notna().to_numpy())
+    table = pd.DataFrame(masks, columns=variables)
+    table["missing"], table["rows"] = (~masks).sum(axis=1), np.bincount(number)
     table["share"] = table["rows"] / len(data)
+    for label, rows in [] if group is None else group_rows(data, group):
+        count = np.bincount(number[rows], minlength=len(masks))
+        table[f"rows[{label}]"], table[f"share[{label}]"] = count, count / len(rows)
+    # The fewer missing variables and the more rows, the earlier.
     order = ["missing", "rows", *variables]
-    table = table.sort_values(order, ascending=[True, False] + [False] * len(variables))
-    for label, rows in group_rows(data, group) if group else ():
-        inside = observed.iloc[rows].groupby(variables, sort=False).size().rename("rows")
-        counts = table[variables].merge(inside.reset_index(), how="left")["rows"].fillna(0)
-        table[f"rows[{label}]"] = counts.to_numpy(int)
-        table[f"share[{label}]"] = table[f"rows[{label}]"] / len(rows)
+    table = table.sort_values(order, ascending=[name == "missing" for name in order])
     return table.set_index(pd.RangeIndex(1, len(table) + 1, name="pattern"))
 
 
@@ -92,9 +90,11 @@ def missing_patterns(
 
 
 def check_variables(
-    data: pd.DataFrame, variables: Sequence[str], where: str, others: Sequence[str] = ()
+    data: pd.DataFrame, variables: Sequence[str], where: str, *others: str | None
 ) -> list[str]:
     """Names of the variables as a list, each of them once in the data and none an other column.
+
+    ``others`` are the columns of clusters and groups; None stands for one that is not asked for.
 
     Raises
     ------
@@ -103,8 +103,8 @@ def check_variables(
     variables = names_of(variables, "variables")
     if not variables:
         raise DataError(f"{where} got no variables.")
-    table_with(data, [*variables, *others], where)
-    columns = [*variables, *others]
+    columns = [*variables, *(name for name in others if name is not None)]
+    table_with(data, columns, where)
     twice = [name for k, name in enumerate(columns) if name in columns[:k]]
     if twice:
         raise DataError(f"{where} got the column '{twice[0]}' more than once.")

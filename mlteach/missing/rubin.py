@@ -82,7 +82,8 @@ def pool(results: Sequence[object], *, level: float = 0.95) -> pd.DataFrame:
     extra = (1.0 + 1.0 / m) * Q.var(ddof=1, skipna=False)
     total = U + extra
     riv = extra / U
-    df = _degrees_of_freedom(m, extra / total, _complete_df(results, Q.columns))
+    own_df = [pd.Series(_own_df(fit), index=Q.columns, dtype=float) for fit in results]
+    df = _degrees_of_freedom(m, extra / total, pd.DataFrame(own_df).mean())
     table = coefficient_table(Q.mean(skipna=False), np.sqrt(total), df, level)
     table["riv"] = riv
     table["fmi"] = (riv + 2.0 / (df + 3.0)) / (riv + 1.0)
@@ -94,7 +95,10 @@ def pool(results: Sequence[object], *, level: float = 0.95) -> pd.DataFrame:
 
 
 def _degrees_of_freedom(m: int, share: pd.Series, complete: pd.Series) -> pd.Series:
-    """Barnard and Rubin's; ``share`` is the part of the variance that is due to missing values."""
+    """Barnard and Rubin's, from those of complete data.
+
+    ``share`` is the part of the variance that is due to missing values.
+    """
     with np.errstate(divide="ignore"):
         old = (m - 1.0) / share**2
         # (n + 1) / (n + 3) n, without the infinity over infinity of large samples.
@@ -102,13 +106,8 @@ def _degrees_of_freedom(m: int, share: pd.Series, complete: pd.Series) -> pd.Ser
         return 1.0 / (1.0 / old + 1.0 / observed)
 
 
-def _complete_df(results: list, parameters: pd.Index) -> pd.Series:
-    """Degrees of freedom of complete data: the mean over the results."""
-    found = [pd.Series(_own_df(fit), index=parameters, dtype=float) for fit in results]
-    return pd.DataFrame(found).mean()
-
-
 def _own_df(fit: object) -> object:
+    """Degrees of freedom of complete data, by the result of one data set."""
     df = getattr(fit, "df", None)
     if isinstance(df, pd.Series) or np.isscalar(df):
         return df

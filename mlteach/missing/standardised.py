@@ -3,55 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mlteach.errors import DataError
-from mlteach.missing.gibbs import IncompleteRows, Prior, default_prior
+from mlteach.missing.gibbs import IncompleteRows, default_prior
 from mlteach.missing.patterns import group_rows, refuse_without_variation
 
 
-@dataclass(frozen=True)
 class Group:
     """A group ready to sample: standardised rows, and what is needed to put values back.
 
-    ``at`` are the group's rows in the table, ``codes`` their clusters (0 to J - 1), ``known`` the
-    rows with at least one value, ``seen`` the clusters with such a row.
+    ``at`` are the group's rows in the table, ``y`` their values, ``codes`` their clusters (0 to
+    J - 1), ``known`` the rows with at least one value, ``seen`` the clusters with such a row.
     """
 
-    label: Hashable
-    at: np.ndarray
-    codes: np.ndarray
-    known: np.ndarray
-    seen: np.ndarray
-    rows: IncompleteRows
-    prior: Prior
-    centre: np.ndarray
-    scale: np.ndarray
+    def __init__(self, label: Hashable, at: np.ndarray, y: np.ndarray, codes: np.ndarray) -> None:
+        self.label, self.at, self.codes = label, at, codes
+        self.centre, self.scale = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
+        self.known = ~np.isnan(y).all(axis=1)
+        self.seen, seen_codes = np.unique(codes[self.known], return_inverse=True)
+        self.rows = IncompleteRows(((y - self.centre) / self.scale)[self.known], seen_codes)
+        self.prior = default_prior(self.rows)
 
 
 def prepare(full, values, variables, cluster: str, group: str | None) -> list[Group]:
     """Check each group and sort its rows."""
-    ids = full[cluster]
-    return [
-        _prepare_group(label, at, values[at], pd.factorize(ids.iloc[at])[0], variables, group)
-        for label, at in group_rows(full, group)
-    ]
-
-
-def _prepare_group(label, at, y, codes, variables, group: str | None) -> Group:
-    place = "" if group is None else f" in the group {label}"
-    refuse_without_variation(y, variables, place)
-    if codes.max() < 1:
-        raise DataError(f"There is a single cluster{place}: clusters cannot be told from rows.")
-    _refuse_one_level(y, codes, variables, place)
-    centre, scale = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
-    known = ~np.isnan(y).all(axis=1)
-    seen, seen_codes = np.unique(codes[known], return_inverse=True)
-    rows = IncompleteRows.from_values(((y - centre) / scale)[known], seen_codes)
-    return Group(label, at, codes, known, seen, rows, default_prior(rows), centre, scale)
+    parts = []
+    for label, at in group_rows(full, group):
+        place = "" if group is None else f" in the group {label}"
+        y, codes = values[at], pd.factorize(full[cluster].iloc[at])[0]
+        refuse_without_variation(y, variables, place)
+        if codes.max() < 1:
+            raise DataError(f"There is a single cluster{place}: clusters cannot be told from rows.")
+        _refuse_one_level(y, codes, variables, place)
+        parts.append(Group(label, at, y, codes))
+    return parts
 
 
 def _refuse_one_level(y, codes, variables, place: str) -> None:

@@ -13,7 +13,7 @@ costs the moments of one column and the search for the minimum.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -33,29 +33,6 @@ from mlteach.mixed.search import global_minimum
 SAME_DROP = 1e-6
 
 
-@dataclass(frozen=True)
-class Refit:
-    """What one refit estimates, in the user's units.
-
-    Attributes
-    ----------
-    params : ndarray, shape (p,)
-    sds : ndarray, shape (m + 1,)
-        SDs and correlations in the order of ``fit.variances``, the residual SD last; a correlation
-        with an effect that does not vary is NaN.
-    deviance : float
-    converged : bool
-    singular : bool
-        Whether it lies on the boundary. That is a fit like any other.
-    """
-
-    params: np.ndarray
-    sds: np.ndarray
-    deviance: float
-    converged: bool
-    singular: bool
-
-
 class Refitter:
     """Fits the model of a fit to other outcomes of the same rows.
 
@@ -69,27 +46,19 @@ class Refitter:
     >>> import mlteach as mt
     >>> from mlteach.mixed.bootstrap import Refitter
     >>> fit = mt.fit_empty("math", mt.load("hsb"), cluster="school")
-    >>> Refitter(fit)(fit.design.y).sds.round(2)
-    array([2.93, 6.26])
+    >>> round(Refitter(fit)(fit.design.y).deviance, 2)
+    47116.79
     """
 
     def __init__(self, fit: MixedEstimates) -> None:
-        self._map, self._reml, self._constant = fit.problem.map, fit.reml, fit.problem.constant
-        self._moments = OutcomeMoments(fit.design, fit.problem.moments)
+        self._fit, self._moments = fit, OutcomeMoments(fit.design, fit.problem.moments)
 
-    def __call__(self, y: np.ndarray) -> Refit:
+    def __call__(self, y: np.ndarray) -> MixedEstimates:
         """Fit the model to the outcome ``y``, shape (N,), in the order of ``fit.design``."""
-        problem = ProfiledDeviance(self._moments(y), self._map, self._reml)
-        record = global_minimum(problem)
-        state, scaling = problem.state(record.end), problem.moments.scaling
-        tau, sigma = scaling.tau(state.sigma2 * state.Psi), scaling.scale * state.sigma2**0.5
-        return Refit(
-            params=scaling.beta(state.beta),
-            sds=np.append(self._map.sds(tau), sigma),
-            deviance=record.f_end + self._constant,
-            converged=record.converged,
-            singular=bool((np.diag(state.Lambda) == 0).any()),
-        )
+        fit = self._fit
+        problem = ProfiledDeviance(self._moments(y), fit.problem.map, fit.reml)
+        own = replace(fit.design, y=y)
+        return replace(fit, design=own, problem=problem, optimizer=global_minimum(problem))
 
 
 @dataclass(frozen=True)
@@ -101,7 +70,8 @@ class Bootstrap:
     params : ndarray, shape (n, p)
         Coefficients of the refits that converged.
     sds : ndarray, shape (n, m + 1)
-        SDs and correlations, as in :class:`Refit`.
+        SDs and correlations in the order of ``fit.variances``, the residual SD last; a correlation
+        with an effect that does not vary is NaN.
     n_failed : int
         Refits that did not converge; they are left out.
     n_singular : int
@@ -155,15 +125,11 @@ def bootstrap(
     Davison & Hinkley (1997), Bootstrap methods and their application, doi:10.1017/CBO9780511802843.
     """
     refit = Refitter(fit)
-    refits = [refit(y) for y in _outcomes(fit, n, seed, progress)]
-    good = [r for r in refits if r.converged]
+    refits = (refit(y) for y in _outcomes(fit, n, seed, progress))
+    good = [(r._beta, r._sds, r.singular) for r in refits if r.converged]
     _check_any(good)
-    return Bootstrap(
-        params=np.array([r.params for r in good]),
-        sds=np.array([r.sds for r in good]),
-        n_failed=len(refits) - len(good),
-        n_singular=sum(r.singular for r in good),
-    )
+    params, sds, singular = map(np.array, zip(*good, strict=True))
+    return Bootstrap(params, sds, n_failed=n - len(good), n_singular=int(singular.sum()))
 
 
 def null_drops(

@@ -23,35 +23,29 @@ _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 
 
 def independent_rows(C: np.ndarray, null: np.ndarray, names: list[str]) -> list[int]:
-    """Rows that do not follow from those above them; rows that name nothing are refused."""
-    basis: list[np.ndarray] = []
-    free: list[int] = []
-    for k, row in enumerate(C):
-        length = np.linalg.norm(row)
-        if length == 0.0:
-            raise ModelError(
-                f"Hypothesis {k + 1} has no coefficient in it (they cancel), so there is nothing "
-                "to test."
-            )
-        left = row / length
-        for direction in (*basis, *basis):
-            left = left - direction * (direction @ left)
-        if np.linalg.norm(left) < INDEPENDENT:
-            _check_follows(C[free], null[free], C[k], null[k], names)
-            continue
-        basis.append(left / np.linalg.norm(left))
-        free.append(k)
-    return free
+    """Rows that do not follow from those above them.
 
-
-def _check_follows(C, null, row: np.ndarray, value: float, names: list[str]) -> None:
-    """Refuse a row that contradicts the rows from which its combination follows."""
-    implied = float(np.linalg.lstsq(C.T, row, rcond=None)[0] @ null)
-    if abs(implied - value) > 1e-9 * max(1.0, abs(value)):
+    Rows that name nothing, or contradict those from which they follow, are refused.
+    """
+    length = np.linalg.norm(C, axis=1)
+    if not length.all():
         raise ModelError(
-            f"'{combination(row, names)} = {value:g}' contradicts the hypotheses before it, which "
-            f"make the same combination {implied:g}. Both cannot be true."
+            f"Hypothesis {length.argmin() + 1} has no coefficient in it (they cancel), so there is "
+            "nothing to test."
         )
+    unit, free = C / length[:, None], []
+    for k, row in enumerate(unit):
+        weights = np.linalg.lstsq(unit[free].T, row, rcond=None)[0]
+        if np.linalg.norm(row - weights @ unit[free]) >= INDEPENDENT:
+            free.append(k)
+            continue
+        implied = float(weights @ (null[free] / length[free]) * length[k])
+        if abs(implied - null[k]) > 1e-9 * max(1.0, abs(null[k])):
+            raise ModelError(
+                f"'{combination(C[k], names)} = {null[k]:g}' contradicts the hypotheses before it, "
+                f"which make the same combination {implied:g}. Both cannot be true."
+            )
+    return free
 
 
 def combination(row: np.ndarray, names: list[str]) -> str:
@@ -145,11 +139,10 @@ def _equations(text: str, names: list[str]) -> list[np.ndarray]:
         )
     rows = []
     for equation in coded.replace("==", "=").split(","):
-        sides = equation.split("=")
-        if len(sides) > 2:
+        left, *right = (_linear(side, text, len(names)) for side in equation.split("="))
+        if len(right) > 1:
             raise FormulaError(f"'{text}' has more than one '='. Write a list of equations.")
-        values = [_linear(side, text, len(names)) for side in sides]
-        rows.append(values[0] - values[1] if len(values) == 2 else values[0])
+        rows.append(left - sum(right))
     return rows
 
 

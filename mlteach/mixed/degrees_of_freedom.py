@@ -9,14 +9,12 @@ units, contrasts of coefficients included.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mlteach.core.arguments import one_of
 from mlteach.errors import ModelError
 from mlteach.mixed.deviance import ProfiledDeviance
-from mlteach.mixed.information import variance_information
+from mlteach.mixed.information import VarianceInformation
 
 DDF_METHODS = ("satterthwaite", "kenward-roger", "between-within", "residual", "z")
 
@@ -50,16 +48,29 @@ def satterthwaite(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndarray) -
     -------
     ndarray, shape (r,)
     """
-    s = problem.state(theta)
-    sigma2 = s.sigma2
-    D = problem.psi_directions(theta)
+    state = problem.state(theta)
+    v = state.sigma2 * np.einsum("rp,ps,rs->r", C, state.S_inv, C)
+    return satterthwaite_rule(problem, theta, v, by_theta(problem, theta, C))
+
+
+def by_theta(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """Derivative of ``c' S^-1 c`` by each theta, for each row of C, shape (r, m)."""
+    s, D = problem.state(theta), problem.psi_directions(theta)
     M = np.tensordot(D @ s.F[:, None], s.F, axes=([0, 2], [0, 1]))
     CS = C @ s.S_inv
-    gradient = np.empty((len(C), problem.map.m + 1))
-    gradient[:, :-1] = sigma2 * np.einsum("rp,aps,rs->ra", CS, M, CS)
-    gradient[:, -1] = np.einsum("rp,rp->r", CS, C)
-    v = sigma2 * gradient[:, -1]
-    cov = variance_information(problem, theta).cov
+    return np.einsum("rp,aps,rs->ra", CS, M, CS)
+
+
+def satterthwaite_rule(
+    problem: ProfiledDeviance, theta: np.ndarray, v: np.ndarray, slopes: np.ndarray
+) -> np.ndarray:
+    """Degrees of freedom ``2 v^2 / Var(v)`` of estimated variances v, shape (r,).
+
+    ``slopes`` are the derivatives of ``v / sigma2`` by each theta, shape (r, m).
+    """
+    sigma2 = problem.state(theta).sigma2
+    gradient = np.column_stack([sigma2 * slopes, v / sigma2])
+    cov = VarianceInformation(problem, theta).cov
     return 2.0 * v**2 / np.einsum("ra,ab,rb->r", gradient, cov, gradient)
 
 
@@ -88,9 +99,10 @@ def satterthwaite_joint(problem: ProfiledDeviance, theta: np.ndarray, C: np.ndar
     return float(2.0 * expectation / (expectation - len(nu)))
 
 
-@dataclass(frozen=True)
 class KenwardRoger:
     """The pieces of Kenward and Roger's (1997) small-sample correction, in scaled units.
+
+    For REML fits only.
 
     Attributes
     ----------
@@ -102,14 +114,49 @@ class KenwardRoger:
         Asymptotic covariance matrix of the parameters of V.
     """
 
-    Phi: np.ndarray
-    Phi_adjusted: np.ndarray
-    P: np.ndarray
-    W: np.ndarray
+    def __init__(self, problem: ProfiledDeviance, theta: np.ndarray) -> None:
+        s, m = problem.state(theta), problem.moments
+        sigma2 = s.sigma2
+        E = problem.map.tau_basis()
+        X_ = slice(0, m.p)
+        H_inv_B = np.linalg.solve(s.L.transpose(0, 2, 1), s.HB)[:, :, X_]
+        H_inv_R = np.linalg.solve(s.L.transpose(0, 2, 1), s.HR)
+        RHHR = H_inv_R.transpose(0, 2, 1) @ H_inv_R
+        RHHB = H_inv_R.transpose(0, 2, 1) @ H_inv_B
+        L_inv = np.linalg.inv(s.L)
+        half = L_inv @ H_inv_B
+        H_inv = L_inv.transpose(0, 2, 1) @ L_inv
 
-    def df(self, c: np.ndarray) -> float:
-        """Denominator degrees of freedom for one contrast c, shape (p,)."""
-        return self.joint(c[None])[0]
+        EF = E @ s.F[:, None]
+        P = np.empty((len(E) + 1, m.p, m.p))
+        P[:-1] = np.tensordot(EF, s.F, axes=([0, 2], [0, 1]))
+        P[-1] = m.E[X_, X_] + np.tensordot(H_inv_B, H_inv_B, axes=([0, 1], [0, 1]))
+        Q = np.empty((len(E) + 1, len(E) + 1, m.p, m.p))
+        PEF = s.P[:, None] @ EF
+        Q[:-1, :-1] = np.tensordot(EF, PEF, axes=([0, 2], [0, 2])).transpose(0, 2, 1, 3)
+        mixed = np.tensordot(EF, RHHB, axes=([0, 2], [0, 1]))
+        Q[:-1, -1], Q[-1, :-1] = mixed, mixed.transpose(0, 2, 1)
+        Q[-1, -1] = m.E[X_, X_] + np.tensordot(half, half, axes=([0, 1], [0, 1]))
+        trace = np.empty((len(E) + 1,) * 2)
+        PE = np.einsum("jxy,ayz->jaxz", s.P, E)
+        trace[:-1, :-1] = np.einsum("jaxy,jbyx->ab", PE, PE)
+        trace[:-1, -1] = trace[-1, :-1] = np.einsum("jxy,ayx->a", RHHR, E)
+        trace[-1, -1] = np.einsum("jxy,jxy->", H_inv, H_inv) + m.N - m.q * m.J
+
+        P, Q, trace = -P / sigma2**2, Q / sigma2**3, trace / sigma2**2
+        Phi = sigma2 * s.S_inv
+        PhiP = Phi @ P
+        information = (
+            trace - 2.0 * np.einsum("pr,abrp->ab", Phi, Q) + np.einsum("apr,brp->ab", PhiP, PhiP)
+        )
+        W = 2.0 * _inverse_or_pseudo(information)
+        inner = np.einsum("ab,abpr->pr", W, Q - np.einsum("apr,brs->abps", P, PhiP))
+        self.Phi_adjusted = Phi + 2.0 * Phi @ (0.5 * (inner + inner.T)) @ Phi
+        self.Phi, self.P, self.W = Phi, P, W
+
+    def df(self, C: np.ndarray) -> np.ndarray:
+        """Denominator degrees of freedom of each row of C (r, p), shape (r,)."""
+        return np.array([self.joint(c[None])[0] for c in C])
 
     def joint(self, C: np.ndarray) -> tuple[float, float]:
         """Denominator df, and factor on Wald / r, of the F-test of the r rows of C at once.
@@ -142,48 +189,6 @@ def _kenward_roger_f(A1: float, A2: float, q: int) -> tuple[float, float]:
     # With rho = ratio² V0 / (q V2) this is 4 + (q + 2) / (q rho - 1), also where V2 is zero.
     df = 4.0 + (q + 2) * V2 / (ratio**2 * V0 - V2)
     return df, 1.0 if abs(df - 2.0) < 0.01 else df * expectation / (df - 2.0)
-
-
-def kenward_roger(problem: ProfiledDeviance, theta: np.ndarray) -> KenwardRoger:
-    """Adjusted covariance matrix and what its degrees of freedom need (REML fits only)."""
-    s, m = problem.state(theta), problem.moments
-    sigma2 = s.sigma2
-    E = problem.map.tau_basis()
-    X_ = slice(0, m.p)
-    H_inv_B = np.linalg.solve(s.L.transpose(0, 2, 1), s.HB)[:, :, X_]
-    H_inv_R = np.linalg.solve(s.L.transpose(0, 2, 1), s.HR)
-    RHHR = H_inv_R.transpose(0, 2, 1) @ H_inv_R
-    RHHB = H_inv_R.transpose(0, 2, 1) @ H_inv_B
-    L_inv = np.linalg.inv(s.L)
-    half = L_inv @ H_inv_B
-    H_inv = L_inv.transpose(0, 2, 1) @ L_inv
-
-    EF = E @ s.F[:, None]
-    P = np.empty((len(E) + 1, m.p, m.p))
-    P[:-1] = np.tensordot(EF, s.F, axes=([0, 2], [0, 1]))
-    P[-1] = m.E[X_, X_] + np.tensordot(H_inv_B, H_inv_B, axes=([0, 1], [0, 1]))
-    Q = np.empty((len(E) + 1, len(E) + 1, m.p, m.p))
-    PEF = s.P[:, None] @ EF
-    Q[:-1, :-1] = np.tensordot(EF, PEF, axes=([0, 2], [0, 2])).transpose(0, 2, 1, 3)
-    mixed = np.tensordot(EF, RHHB, axes=([0, 2], [0, 1]))
-    Q[:-1, -1], Q[-1, :-1] = mixed, mixed.transpose(0, 2, 1)
-    Q[-1, -1] = m.E[X_, X_] + np.tensordot(half, half, axes=([0, 1], [0, 1]))
-    trace = np.empty((len(E) + 1,) * 2)
-    PE = np.einsum("jxy,ayz->jaxz", s.P, E)
-    trace[:-1, :-1] = np.einsum("jaxy,jbyx->ab", PE, PE)
-    trace[:-1, -1] = trace[-1, :-1] = np.einsum("jxy,ayx->a", RHHR, E)
-    trace[-1, -1] = np.einsum("jxy,jxy->", H_inv, H_inv) + m.N - m.q * m.J
-
-    P, Q, trace = -P / sigma2**2, Q / sigma2**3, trace / sigma2**2
-    Phi = sigma2 * s.S_inv
-    PhiP = Phi @ P
-    information = (
-        trace - 2.0 * np.einsum("pr,abrp->ab", Phi, Q) + np.einsum("apr,brp->ab", PhiP, PhiP)
-    )
-    W = 2.0 * _inverse_or_pseudo(information)
-    inner = np.einsum("ab,abpr->pr", W, Q - np.einsum("apr,brs->abps", P, PhiP))
-    adjusted = Phi + 2.0 * Phi @ (0.5 * (inner + inner.T)) @ Phi
-    return KenwardRoger(Phi, adjusted, P, W)
 
 
 def _inverse_or_pseudo(information: np.ndarray) -> np.ndarray:

@@ -23,8 +23,6 @@ and the chain rule through Psi = Lambda Lambda' gives those by theta.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mlteach.core.linalg import ThetaMap, batched_cholesky, batched_solve_lower, chol_logdet
@@ -37,7 +35,6 @@ RAY_CLUSTERS = 65_536
 MANY_EIGENVALUES = 10_000
 
 
-@dataclass(frozen=True)
 class State:
     """Everything the deviance computes at one theta, in scaled units.
 
@@ -57,28 +54,36 @@ class State:
     HR : ndarray, shape (J, q, q)
         ``L_j^-1 R_j``.
     L : ndarray, shape (J, q, q)
-    Lambda, by_psi : ndarray, shape (q, q)
-        The factor of Psi, and the derivative of the deviance by Psi.
+    Lambda, Psi, by_psi : ndarray, shape (q, q)
+        Psi is the covariance matrix of the random effects over sigma2, Lambda its factor; the
+        last is the derivative of the deviance by Psi.
     """
 
-    value: float
-    beta: np.ndarray
-    S_inv: np.ndarray
-    rss: float
-    sigma2: float
-    P: np.ndarray
-    F: np.ndarray
-    t: np.ndarray
-    HB: np.ndarray
-    HR: np.ndarray
-    L: np.ndarray
-    Lambda: np.ndarray
-    by_psi: np.ndarray
-
-    @property
-    def Psi(self) -> np.ndarray:
-        """Covariance matrix of the random effects over sigma2, shape (q, q)."""
-        return self.Lambda @ self.Lambda.T
+    def __init__(self, deviance: ProfiledDeviance, theta: np.ndarray) -> None:
+        m, nu, self.Lambda = deviance.moments, deviance.nu, deviance.map.Lambda(theta)
+        q, p = m.q, m.p
+        self.Psi = self.Lambda @ self.Lambda.T
+        C = m.R @ self.Lambda
+        self.L = batched_cholesky(C @ C.transpose(0, 2, 1) + np.eye(q))
+        half = batched_solve_lower(self.L, deviance.RB)
+        self.HR, self.HB = half[:, :, :q], half[:, :, q:]
+        stacked = self.HB.reshape(-1, p + 1)
+        S = m.E + stacked.T @ stacked
+        L_S = np.linalg.cholesky(S[:p, :p])
+        L_inv = np.linalg.inv(L_S)
+        half_y = L_inv @ S[:p, p]
+        self.beta, self.S_inv = L_inv.T @ half_y, L_inv.T @ L_inv
+        self.rss = float(S[p, p] - half_y @ half_y)
+        self.sigma2 = self.rss / nu
+        by_R = self.HR.transpose(0, 2, 1) @ half
+        self.P, self.F = by_R[:, :, :q], by_R[:, :, q : q + p]
+        self.t = by_R[:, :, q + p] - self.F @ self.beta
+        self.by_psi = self.P.sum(axis=0) - (nu / self.rss) * (self.t.T @ self.t)
+        self.value = chol_logdet(self.L) + nu * (1.0 + np.log(2.0 * np.pi * self.rss / nu))
+        if deviance.reml:
+            FL = self.F @ L_inv.T
+            self.value += chol_logdet(L_S)
+            self.by_psi -= _gram(FL, FL)
 
 
 class ProfiledDeviance:
@@ -94,7 +99,7 @@ class ProfiledDeviance:
     def __init__(self, moments: ClusterMoments, theta_map: ThetaMap, reml: bool) -> None:
         self.moments, self.map, self.reml = moments, theta_map, reml
         self.nu = moments.N - moments.p if reml else moments.N
-        self._RB = np.concatenate([moments.R, moments.B], axis=2)
+        self.RB = np.concatenate([moments.R, moments.B], axis=2)
         self._basis = theta_map.lambda_basis()
         half = self._basis[:, None] @ self._basis[None].transpose(0, 1, 3, 2)
         # Second derivatives of Psi by theta, (m, m, q, q): constant.
@@ -118,31 +123,7 @@ class ProfiledDeviance:
     @remembered
     def state(self, theta: np.ndarray) -> State:
         """All quantities at theta."""
-        m, Lambda = self.moments, self.map.Lambda(theta)
-        q, p = m.q, m.p
-        C = m.R @ Lambda
-        H = C @ C.transpose(0, 2, 1) + np.eye(q)
-        L = batched_cholesky(H)
-        half = batched_solve_lower(L, self._RB)
-        HR, HB = half[:, :, :q], half[:, :, q:]
-        stacked = half[:, :, q:].reshape(-1, p + 1)
-        S = m.E + stacked.T @ stacked
-        L_S = np.linalg.cholesky(S[:p, :p])
-        L_inv = np.linalg.inv(L_S)
-        half_y = L_inv @ S[:p, p]
-        beta = L_inv.T @ half_y
-        rss = float(S[p, p] - half_y @ half_y)
-        RB = HR.transpose(0, 2, 1) @ half
-        P, F = RB[:, :, :q], RB[:, :, q : q + p]
-        t = RB[:, :, q + p] - F @ beta
-        by_psi = P.sum(axis=0) - (self.nu / rss) * (t.T @ t)
-        value = chol_logdet(L) + self.nu * (1.0 + np.log(2.0 * np.pi * rss / self.nu))
-        if self.reml:
-            FL = F @ L_inv.T
-            value += chol_logdet(L_S)
-            by_psi -= _gram(FL, FL)
-        S_inv, sigma2 = L_inv.T @ L_inv, rss / self.nu
-        return State(value, beta, S_inv, rss, sigma2, P, F, t, HB, HR, L, Lambda, by_psi)
+        return State(self, theta)
 
     def along_ray(self, psi_diagonal: np.ndarray, ratios: np.ndarray) -> np.ndarray:
         """Deviance at ``Psi = c diag(psi_diagonal)`` for many c at once.

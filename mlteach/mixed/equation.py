@@ -8,10 +8,11 @@ writes the same model in one line.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from mlteach.core.arguments import one_of
+from mlteach.core.arguments import checked, one_of
+from mlteach.core.design import varies_within
 from mlteach.core.summary import INTERCEPT
+from mlteach.mixed.estimates import MixedEstimates
 
 _CONSTANT = (INTERCEPT,)
 
@@ -23,28 +24,14 @@ class Equation(str):
         return f"$$\n{self}\n$$"
 
 
-def equation(
-    outcome: str,
-    x: Sequence[tuple[str, ...]],
-    varies_within: Sequence[bool],
-    z: Sequence[tuple[str, ...]],
-    blocks: Sequence[Sequence[int]],
-    notation: str,
-) -> Equation:
-    r"""Write a two-level model as LaTeX.
+@checked
+def equation(fit: MixedEstimates, notation: str = "levels") -> Equation:
+    r"""The model in LaTeX.
 
     Parameters
     ----------
-    outcome : str
-    x : sequence of tuple of str
-        Columns of X, each as the factors of which it is the product.
-    varies_within : sequence of bool
-        For each, whether it varies inside clusters (a level-1 predictor).
-    z : sequence of tuple of str
-        Columns of Z.
-    blocks : sequence of sequence of int
-        Which of them vary together.
     notation : {"levels", "combined"}
+        One equation a level, or all in one line.
 
     Returns
     -------
@@ -58,22 +45,24 @@ def equation(
 
     Examples
     --------
-    >>> print(equation("y", [("Intercept",)], [False], [("Intercept",)], [[0]], "combined"))
+    >>> import mlteach as mt
+    >>> print(mt.fit_empty("math", mt.load("hsb"), cluster="school").equation("combined"))
     \begin{aligned}
-    \mathrm{y}_{ij} &= \gamma_{00} + u_{0j} + e_{ij} \\
+    \mathrm{math}_{ij} &= \gamma_{00} + u_{0j} + e_{ij} \\
     u_{0j} &\sim N(0, \tau_{00}), \quad e_{ij} \sim N(0, \sigma^2)
     \end{aligned}
     """
     one_of("notation", notation, ("levels", "combined"))
-    slopes = _slopes(x, varies_within, z)
+    d = fit.design
+    slopes = _slopes(d.x_coded.factors, varies_within(d), d.z_factors)
     write = _levels if notation == "levels" else _combined
-    lines = [*write(outcome, slopes), _distributions(slopes, z, blocks)]
+    lines = [*write(fit.outcome, slopes), _distributions(slopes, d.z_factors, d.blocks)]
     body = " \\\\\n".join(lines)
     return Equation(f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}")
 
 
 def _slopes(x, varies_within, z):
-    """Level-1 coefficients in order: factors -> (level-2 predictors, has a fixed part, varies).
+    """Level-1 coefficients in order: factors -> (terms of its fixed part, its random effect).
 
     A product of one level-1 and one or more level-2 predictors moderates the level-1 slope if that
     slope is in the model by itself.
@@ -90,28 +79,25 @@ def _slopes(x, varies_within, z):
         if len(own) > len(slope) == 1 and slope in level1 and own not in z:
             level1[slope].append(tuple(factor for factor in own if (factor,) in level2))
             del level1[own]
-    return {
-        own: (moderators, own in x, own in z)
-        for own, moderators in level1.items()
-        if own in x or own in z or moderators
-    }
+    slopes = {}
+    for own, moderators in level1.items():
+        if own in x or own in z or moderators:
+            k = len(slopes)
+            slopes[own] = _gammas(k, moderators, own in x), [f"u_{{{k}j}}"] if own in z else []
+    return slopes
 
 
 def _levels(outcome: str, slopes: dict) -> list[str]:
     terms = [_times(f"\\beta_{{{k}j}}", own, "ij") for k, own in enumerate(slopes)]
     lines = [f"{_text(outcome)}_{{ij}} &= {_sum(terms)} + e_{{ij}}"]
-    for k, (moderators, fixed, varies) in enumerate(slopes.values()):
-        terms = _gammas(k, moderators, fixed)
-        terms += [f"u_{{{k}j}}"] if varies else []
-        lines.append(f"\\beta_{{{k}j}} &= {_sum(terms)}")
+    for k, (gammas, u) in enumerate(slopes.values()):
+        lines.append(f"\\beta_{{{k}j}} &= {_sum(gammas + u)}")
     return lines
 
 
 def _combined(outcome: str, slopes: dict) -> list[str]:
-    fixed, random = [], []
-    for k, (own, (moderators, is_fixed, varies)) in enumerate(slopes.items()):
-        fixed += [_times(g, own, "ij") for g in _gammas(k, moderators, is_fixed)]
-        random += [_times(f"u_{{{k}j}}", own, "ij")] if varies else []
+    fixed = [_times(term, own, "ij") for own, (gammas, _) in slopes.items() for term in gammas]
+    random = [_times(term, own, "ij") for own, (_, u) in slopes.items() for term in u]
     return [f"{_text(outcome)}_{{ij}} &= {_sum([*fixed, *random, 'e_{ij}'])}"]
 
 

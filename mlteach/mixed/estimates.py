@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import block_diag
 
 from mlteach.core.arguments import checked
 from mlteach.core.design import Design, varies_within
@@ -20,7 +21,7 @@ from mlteach.core.summary import RESIDUAL, coefficient_table, pair_name
 from mlteach.mixed import degrees_of_freedom as ddf_methods
 from mlteach.mixed import ranef, sandwich
 from mlteach.mixed.deviance import ProfiledDeviance
-from mlteach.mixed.information import variance_information
+from mlteach.mixed.information import VarianceInformation
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,8 +86,11 @@ class MixedEstimates(TwoLevel, Estimates):
     @cached_property
     def params(self) -> pd.Series:
         """Coefficients, shape (p,)."""
-        beta = self.problem.moments.scaling.beta(self._state.beta)
-        return pd.Series(beta, index=list(self.design.x_names), name="estimate")
+        return pd.Series(self._beta, index=list(self.design.x_names), name="estimate")
+
+    @property
+    def _beta(self) -> np.ndarray:
+        return self.problem.moments.scaling.beta(self._state.beta)
 
     @checked
     def cov_params(self, ddf: str | None = None, robust: str | None = None) -> pd.DataFrame:
@@ -128,7 +132,8 @@ class MixedEstimates(TwoLevel, Estimates):
     @cached_property
     def df(self) -> pd.Series:
         """Degrees of freedom of the t-tests, shape (p,)."""
-        return self._coefficient_df(self.ddf)
+        df = self._contrast_df(np.eye(len(self.params)), self.ddf, None)
+        return pd.Series(df, index=self.params.index, name="df")
 
     @property
     def coefficients(self) -> pd.DataFrame:
@@ -181,39 +186,33 @@ class MixedEstimates(TwoLevel, Estimates):
 
         References
         ----------
-        As in :func:`mlteach.mixed.sandwich.sandwich`.
+        As in :class:`mlteach.mixed.sandwich.Sandwich`.
         """
         if robust is not None or ddf != "all":
             se, method = self._se(ddf, robust), None if robust else self._ddf(ddf)
-            return coefficient_table(self.params, se, self._coefficient_df(method, robust), level)
+            df = self._contrast_df(np.eye(len(self.params)), method, robust)
+            return coefficient_table(self.params, se, df, level)
         methods = [m for m in ddf_methods.DDF_METHODS if self.reml or m != "kenward-roger"]
         tables = {method: self.tests(method, level) for method in methods}
         stacked = pd.concat(tables, names=["ddf", "coefficient"]).swaplevel()
-        order = pd.MultiIndex.from_product([self.params.index, methods], names=stacked.index.names)
-        return stacked.loc[order]
+        return stacked.reindex(self.params.index, level=0)
 
     def _ddf(self, ddf: str | None) -> str:
         ddf = self.ddf if ddf is None else ddf
         ddf_methods.check_ddf(ddf, self.reml)
         return ddf
 
-    def _coefficient_df(self, ddf: str | None, robust: str | None = None) -> pd.Series:
-        df = self._contrast_df(np.eye(len(self.params)), ddf, robust)
-        return pd.Series(df, index=self.params.index, name="df")
-
     def _contrast_df(self, C: np.ndarray, ddf: str | None, robust: str | None) -> np.ndarray:
         """Degrees of freedom of the t-test of each row of C (r, p), user's units, shape (r,)."""
-        scaled = self._contrasts_scaled(C)
-        if robust is not None:
-            return self._sandwich(robust).df(scaled)
-        if ddf == "satterthwaite":
-            return ddf_methods.satterthwaite(self.problem, self.theta, scaled)
-        if ddf == "kenward-roger":
-            return np.array([self._kenward_roger.df(c) for c in scaled])
         if ddf == "between-within":
             df = ddf_methods.between_within(varies_within(self.design), self.nobs, self.n_clusters)
             return np.array([df[c != 0].min() for c in C])
-        return np.full(len(C), np.inf if ddf == "z" else float(self.nobs - C.shape[1]))
+        if robust is None and ddf in ("residual", "z"):
+            return np.full(len(C), np.inf if ddf == "z" else float(self.nobs - C.shape[1]))
+        scaled = self._contrasts_scaled(C)
+        if ddf == "satterthwaite":
+            return ddf_methods.satterthwaite(self.problem, self.theta, scaled)
+        return self._corrected(robust).df(scaled)
 
     def _joint_df(self, C: np.ndarray, ddf: str | None, robust: str | None) -> tuple[float, float]:
         """Denominator df of the F-test of all rows of C, and factor on Wald / r."""
@@ -223,8 +222,12 @@ class MixedEstimates(TwoLevel, Estimates):
         if robust is not None or ddf == "kenward-roger":
             # Both depend on the space of the rows only: an orthonormal basis is easiest to invert.
             basis = np.linalg.svd(scaled)[2][: np.linalg.matrix_rank(C)]
-            return (self._sandwich(robust) if robust else self._kenward_roger).joint(basis)
+            return self._corrected(robust).joint(basis)
         return float(self._contrast_df(C, ddf, None).min()), 1.0
+
+    def _corrected(self, robust: str | None) -> sandwich.Sandwich | ddf_methods.KenwardRoger:
+        """The correction for few clusters that brings degrees of freedom of its own."""
+        return self._kenward_roger if robust is None else self._sandwich(robust)
 
     def _contrasts_scaled(self, C: np.ndarray) -> np.ndarray:
         return C @ self.problem.moments.scaling.A
@@ -235,13 +238,12 @@ class MixedEstimates(TwoLevel, Estimates):
 
     def _sandwich(self, kind: str) -> sandwich.Sandwich:
         if kind not in self._sandwiches:
-            made = sandwich.sandwich(self.design, self.problem, self.theta, kind)
-            self._sandwiches[kind] = made
+            self._sandwiches[kind] = sandwich.Sandwich(self.design, self.problem, self.theta, kind)
         return self._sandwiches[kind]
 
     @cached_property
     def _kenward_roger(self) -> ddf_methods.KenwardRoger:
-        return ddf_methods.kenward_roger(self.problem, self.theta)
+        return ddf_methods.KenwardRoger(self.problem, self.theta)
 
     # ------------------------------------------------------------------ model for the variance
 
@@ -253,9 +255,12 @@ class MixedEstimates(TwoLevel, Estimates):
     @cached_property
     def tau(self) -> pd.DataFrame:
         """Covariance matrix of the random effects, shape (q, q)."""
-        tau = self.problem.moments.scaling.tau(self._state.sigma2 * self._state.Psi)
         names = list(self.design.z_names)
-        return pd.DataFrame(tau, index=names, columns=names)
+        return pd.DataFrame(self._tau, index=names, columns=names)
+
+    @property
+    def _tau(self) -> np.ndarray:
+        return self.problem.moments.scaling.tau(self._state.sigma2 * self._state.Psi)
 
     @cached_property
     def variances(self) -> pd.DataFrame:
@@ -266,17 +271,21 @@ class MixedEstimates(TwoLevel, Estimates):
         estimate, se (observed information; NaN on the boundary, and for what the data cannot
         tell apart), sd, correlation.
         """
-        tau, map_ = self.tau.to_numpy(), self.problem.map
-        at_boundary = variance_information(self.problem, self.theta).at_boundary
-        sds = np.append(map_.sds(tau), np.sqrt(self.sigma2))
+        map_, sds = self.problem.map, self._sds
+        at_boundary = VarianceInformation(self.problem, self.theta).at_boundary
         is_variance = np.append(map_.diagonal, True)
         columns = {
-            "estimate": np.append(tau[map_.rows, map_.cols], self.sigma2),
+            "estimate": np.append(self._tau[map_.rows, map_.cols], self.sigma2),
             "se": np.where(np.append(at_boundary, False), np.nan, self.delta_se(np.eye(len(sds)))),
             "sd": np.where(is_variance, sds, np.nan),
             "correlation": np.where(is_variance, np.nan, sds),
         }
         return pd.DataFrame(columns, index=self._components)
+
+    @property
+    def _sds(self) -> np.ndarray:
+        """SDs, in the place of a covariance its correlation: NaN if an effect does not vary."""
+        return np.append(self.problem.map.sds(self._tau), np.sqrt(self.sigma2))
 
     @cached_property
     def cov_variances(self) -> pd.DataFrame:
@@ -290,7 +299,7 @@ class MixedEstimates(TwoLevel, Estimates):
 
     @cached_property
     def _cov_variances(self) -> np.ndarray:
-        found = variance_information(self.problem, self.theta)
+        found = VarianceInformation(self.problem, self.theta)
         J = self._tau_to_user @ found.jacobian
         return self.if_converged(J @ found.cov @ J.T)
 
@@ -330,11 +339,8 @@ class MixedEstimates(TwoLevel, Estimates):
     def _tau_to_user(self) -> np.ndarray:
         """Linear map from scaled to user's variance components, shape (m + 1, m + 1)."""
         map_, scaling = self.problem.map, self.problem.moments.scaling
-        out = np.zeros((map_.m + 1,) * 2)
-        for k, E in enumerate(map_.tau_basis()):
-            out[:-1, k] = scaling.tau(E)[map_.rows, map_.cols]
-        out[-1, -1] = scaling.scale**2
-        return out
+        moved = scaling.tau(map_.tau_basis())[:, map_.rows, map_.cols]
+        return block_diag(moved.T, scaling.scale**2)
 
     @property
     def _components(self) -> list[str]:

@@ -372,6 +372,4 @@ def _result(fit: MixedEstimates, smushed_note: bool) -> MixedResult:
         warn(f"'{fit.formula}' {record.status}.", ConvergenceWarning)
     if len(d.dropped):
         warn(dropped_note(d), DataWarning)
-    return MixedResult(
-        design=d, problem=fit.problem, optimizer=record, ddf=fit.ddf, smushed_note=smushed_note
-    )
+    return MixedResult(d, fit.problem, record, fit.ddf, smushed_note)

@@ -12,7 +12,7 @@ matrix, each method of the degrees of freedom in its own way; for one row F is t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ import pandas as pd
 from mlteach.core.arguments import checked
 from mlteach.core.distributions import chi2_sf, f_sf
 from mlteach.core.notes import convergence_notes
-from mlteach.core.result import Shown
+from mlteach.core.result import Estimates, Shown
 from mlteach.core.summary import Summary, coefficient_table, format_p
 from mlteach.errors import ModelError
 from mlteach.mixed.contrasts import combination, independent_rows, read_hypothesis
@@ -159,58 +159,56 @@ def wald_test(
     Statistics 40(6), doi:10.3102/1076998615606099.
     """
     scaling, method = fit.problem.moments.scaling, None if robust else fit._ddf(ddf)
-    test = linear_test(
-        hypothesis,
-        fit.params,
-        scaling.scale * scaling.A,
-        fit._cov_scaled(ddf, robust),
-        lambda C: (fit._contrast_df(C, method, robust), *fit._joint_df(C, method, robust)),
-        f"robust standard errors ({robust})" if robust else method,
-        level,
-        adjust,
-    )
-    notes = (*_notes(fit, test.table, test.df_den, robust), *test.notes)
-    return replace(test, notes=notes, converged=fit.converged)
+    to_users, cov = scaling.scale * scaling.A, fit._cov_scaled(ddf, robust)
+
+    def degrees(C: np.ndarray) -> tuple[np.ndarray, float, float]:
+        return fit._contrast_df(C, method, robust), *fit._joint_df(C, method, robust)
+
+    return linear_test(fit, hypothesis, to_users, cov, degrees, method, level, adjust, robust)
 
 
 def linear_test(
+    fit: Estimates,
     hypothesis,
-    params: pd.Series,
     to_users: np.ndarray,
     cov: np.ndarray,
     degrees: Callable[[np.ndarray], tuple[np.ndarray, float, float]],
-    method: str,
+    method: str | None,
     level: float,
     adjust: str | None = None,
+    robust: str | None = None,
 ) -> HypothesisTest:
-    """Test a linear hypothesis on any coefficients.
+    """Test a linear hypothesis on the coefficients of any fit.
 
     Parameters
     ----------
+    fit : Estimates
     hypothesis : str, sequence of str, or matrix of shape (r, p)
-    params : Series, shape (p,)
     to_users : ndarray, shape (p, p)
-        Linear map from the scaled coefficients to ``params``: in the user's units a sum such as
+        Linear map from the scaled coefficients to ``fit.params``: in the user's units a sum such as
         a + 1e6*b would lose its digits.
     cov : ndarray, shape (p, p)
         Covariance matrix of the scaled coefficients.
     degrees : callable
         From C (r, p) to the degrees of freedom of its rows, those of the joint test, and its scale.
-    method : str
-        What the degrees of freedom are, in words.
+    method : str or None
+        What the degrees of freedom are, in words, unless standard errors are robust.
     level : float
     adjust : {"holm"}, optional
+    robust : {"CR0", "CR2"}, optional
+        What the standard errors are.
     """
     if adjust not in (None, "holm"):
         raise ModelError(f"adjust={adjust!r} is not known; choose 'holm', or leave it out.")
-    names = list(params.index)
+    names = list(fit.params.index)
     C, null = read_hypothesis(hypothesis, names)
     free = independent_rows(C, null, names)
     rows, rank = C @ to_users, len(free)
-    distance, se = C @ params.to_numpy() - null, np.sqrt(np.diag(rows @ cov @ rows.T))
+    distance, se = C @ fit.params.to_numpy() - null, np.sqrt(np.diag(rows @ cov @ rows.T))
     labels = [combination(row, names) for row in C]
     df, df_den, scale = degrees(C)
-    table = _table(distance, null, se, df, labels, level)
+    table = coefficient_table(distance, se, df, level, labels)
+    table[["estimate", "lower", "upper"]] += null[:, None]  # t is that of the distance
     if adjust:
         table.insert(list(table).index("p") + 1, "p_holm", holm(table["p"].to_numpy()))
     chi2 = _wald(distance[free], rows[free], cov)
@@ -225,18 +223,11 @@ def linear_test(
         p_chi2=float(chi2_sf(chi2, rank)),
         scale=scale,
         null=", ".join(f"{label} = {v:g}" for label, v in zip(labels, null, strict=True)),
-        method=method,
+        method=f"robust standard errors ({robust})" if robust else method,
         contrasts=pd.DataFrame(C, index=labels, columns=names),
-        notes=_rank_note(rank, len(C)),
-        converged=True,
+        notes=_notes(fit, table, rank, df_den, robust),
+        converged=fit.converged,
     )
-
-
-def _table(distance, null, se, df, labels: list[str], level: float) -> pd.DataFrame:
-    """t-tests against the null values, then estimates and limits moved to where they belong."""
-    table = coefficient_table(distance, se, df, level, labels)
-    table[["estimate", "lower", "upper"]] += null[:, None]
-    return table
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -253,18 +244,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     """
     order = np.argsort(p)
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    out = np.empty(len(p))
-    out[order] = np.minimum(stepped, 1.0)
-    return out
-
-
-def _rank_note(rank: int, rows: int) -> tuple[str, ...]:
-    if rank == rows:
-        return ()
-    return (
-        f"{rows - rank} of the {rows} combinations follow(s) from the others: the joint test is of "
-        f"the {rank} that do not, each combination has its own t-test.",
-    )
+    return np.minimum(stepped, 1.0)[np.argsort(order)]
 
 
 def _wald(distance: np.ndarray, rows: np.ndarray, cov: np.ndarray) -> float:
@@ -282,7 +262,9 @@ def _wald(distance: np.ndarray, rows: np.ndarray, cov: np.ndarray) -> float:
     return float(np.sum((vectors.T @ np.linalg.solve(R.T, distance)) ** 2 / values))
 
 
-def _notes(fit: MixedEstimates, table: pd.DataFrame, df_den: float, robust) -> tuple[str, ...]:
+def _notes(
+    fit: Estimates, table: pd.DataFrame, rank: int, df_den: float, robust: str | None
+) -> tuple[str, ...]:
     notes = list(convergence_notes(fit))
     unknown = list(table.index[table["df"].isna()])
     if unknown:
@@ -299,5 +281,10 @@ def _notes(fit: MixedEstimates, table: pd.DataFrame, df_den: float, robust) -> t
         notes.append(
             f"With fewer than {FEW_DF:g} degrees of freedom robust p-values are not to be "
             "trusted: too few clusters carry the information."
+        )
+    if rank < len(table):
+        notes.append(
+            f"{len(table) - rank} of the {len(table)} combinations follow(s) from the others: the "
+            f"joint test is of the {rank} that do not, each combination has its own t-test."
         )
     return tuple(notes)

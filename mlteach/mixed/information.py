@@ -6,8 +6,6 @@ it is the metric in which a likelihood-ratio test against no random effects has 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mlteach.core.linalg import inverse_on_curved
@@ -15,9 +13,8 @@ from mlteach.core.lr_test import covariance_cone_weights, orthant_weights
 from mlteach.mixed.deviance import ProfiledDeviance
 
 
-@dataclass(frozen=True)
 class VarianceInformation:
-    """How well ``(theta, sigma2)`` are known.
+    """How well ``(theta, sigma2)`` are known: observed information at the estimate.
 
     Attributes
     ----------
@@ -30,28 +27,21 @@ class VarianceInformation:
         Elements of Tau whose standard error does not exist.
     """
 
-    cov: np.ndarray
-    jacobian: np.ndarray
-    at_boundary: np.ndarray
-
-
-def variance_information(problem: ProfiledDeviance, theta: np.ndarray) -> VarianceInformation:
-    """Observed information on the variance parameters at the estimate."""
-    s, map_ = problem.state(theta), problem.map
-    sigma2 = s.sigma2
-    d_rss, d2_log, d2_rss = problem.second_derivatives(theta)
-    hessian = np.empty((map_.m + 1,) * 2)
-    hessian[:-1, :-1] = d2_log + d2_rss / sigma2
-    hessian[:-1, -1] = hessian[-1, :-1] = -d_rss / sigma2**2
-    hessian[-1, -1] = problem.nu / sigma2**2
-    D = problem.psi_directions(theta)
-    jacobian = np.zeros_like(hessian)
-    jacobian[:-1, :-1] = sigma2 * D[:, map_.rows, map_.cols].T
-    jacobian[:-1, -1] = s.Psi[map_.rows, map_.cols]
-    jacobian[-1, -1] = 1.0
-    zero = np.diag(s.Lambda) == 0
-    at_boundary = zero[map_.rows] & zero[map_.cols]
-    return VarianceInformation(2.0 * inverse_on_curved(hessian), jacobian, at_boundary)
+    def __init__(self, problem: ProfiledDeviance, theta: np.ndarray) -> None:
+        s, map_ = problem.state(theta), problem.map
+        sigma2 = s.sigma2
+        d_rss, d2_log, d2_rss = problem.second_derivatives(theta)
+        hessian = np.empty((map_.m + 1,) * 2)
+        hessian[:-1, :-1] = d2_log + d2_rss / sigma2
+        hessian[:-1, -1] = hessian[-1, :-1] = -d_rss / sigma2**2
+        hessian[-1, -1] = problem.nu / sigma2**2
+        self.cov = 2.0 * inverse_on_curved(hessian)
+        D = problem.psi_directions(theta)
+        self.jacobian = np.eye(map_.m + 1)
+        self.jacobian[:-1, :-1] = sigma2 * D[:, map_.rows, map_.cols].T
+        self.jacobian[:-1, -1] = s.Psi[map_.rows, map_.cols]
+        zero = np.diag(s.Lambda) == 0
+        self.at_boundary = zero[map_.rows] & zero[map_.cols]
 
 
 def no_variance_weights(problem: ProfiledDeviance) -> tuple[float, ...]:

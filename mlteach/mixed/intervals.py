@@ -21,6 +21,12 @@ from mlteach.mixed.bootstrap import bootstrap
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.estimates import MixedEstimates
 
+PROFILE_BY_ML = (
+    "The limits of coefficients are from the profile of the likelihood (ML), although the fit is "
+    "by REML: restricted likelihoods of models with other fixed effects cannot be compared. With "
+    "few clusters they are rather too narrow."
+)
+
 
 @checked
 def confint(
@@ -70,8 +76,8 @@ def confint(
     methods = {"wald": (_wald_fixed, _wald_sd), "profile": (_profile_fixed, _profile_sd)}
     fixed, random = methods[method]
     table = chosen_parts(which, lambda: fixed(fit, level), lambda: random(fit, level))
-    notes = _profile_notes(fit, which) if method == "profile" else ()
-    return noted(table, (*convergence_notes(fit), *notes))
+    by_ml = method == "profile" and fit.reml and which != "random"
+    return noted(table, (*convergence_notes(fit), *([PROFILE_BY_ML] if by_ml else [])))
 
 
 def _wald_fixed(fit: MixedEstimates, level: float) -> pd.DataFrame:
@@ -81,53 +87,40 @@ def _wald_fixed(fit: MixedEstimates, level: float) -> pd.DataFrame:
 def _profile_fixed(fit: MixedEstimates, level: float) -> pd.DataFrame:
     problem, scaling = fit.problem, fit.problem.moments.scaling
     se = np.sqrt(np.diag(fit.cov_params("z")))
-    limits = {}
-    for k, name in enumerate(fit.params.index):
-        low, high = profile.coefficient_limits(
-            problem.moments, problem.map, scaling.A[k], se[k] / scaling.scale, level
-        )
-        limits[name] = scaling.b0[k] + scaling.scale * np.array([low, high])
-    table = pd.DataFrame.from_dict(limits, orient="index", columns=["lower", "upper"])
-    return pd.concat([fit.params, table], axis=1)
+    limits = [
+        profile.coefficient_limits(problem.moments, problem.map, c, width, level)
+        for c, width in zip(scaling.A, se / scaling.scale, strict=True)
+    ]
+    return _with_limits(fit.params, scaling.b0[:, None] + scaling.scale * np.array(limits))
 
 
-def _profile_notes(fit: MixedEstimates, which: str) -> tuple[str, ...]:
-    if not fit.reml or which == "random":
-        return ()
-    return (
-        "The limits of coefficients are from the profile of the likelihood (ML), although the fit "
-        "is by REML: restricted likelihoods of models with other fixed effects cannot be compared. "
-        "With few clusters they are rather too narrow.",
-    )
+def _with_limits(estimate: pd.Series, limits: np.ndarray) -> pd.DataFrame:
+    table = pd.DataFrame(limits, index=estimate.index, columns=["lower", "upper"])
+    return pd.concat([estimate.rename("estimate"), table], axis=1)
 
 
 def _wald_sd(fit: MixedEstimates, level: float) -> pd.DataFrame:
-    table = _sd_table(fit)
-    half = normal_quantile(level) * table["se"]
-    estimate = table["estimate"]
-    return pd.DataFrame({"estimate": estimate, "lower": estimate - half, "upper": estimate + half})
+    estimate, se = _sds(fit)
+    half = normal_quantile(level) * se
+    return _with_limits(estimate, np.column_stack([estimate - half, estimate + half]))
 
 
-def _sd_table(fit: MixedEstimates) -> pd.DataFrame:
+def _sds(fit: MixedEstimates) -> tuple[pd.Series, np.ndarray]:
     """SDs and correlations with delta-method standard errors, rows as in ``variances``."""
-    v, map_ = fit.variances, fit.problem.map
-    estimate = np.where(v["correlation"].notna(), v["correlation"], v["sd"])
-    rows = [*map_.rows, -1]
-    cols = [*map_.cols, -1]
-    diagonal = {r: k for k, (r, c) in enumerate(zip(rows, cols, strict=True)) if r == c}
-    se = np.full(len(v), np.nan)
-    for k, (r, c) in enumerate(zip(rows, cols, strict=True)):
-        gradient = np.zeros(len(v))
-        if r == c and estimate[k] > 0:
-            gradient[k] = 1.0 / (2.0 * estimate[k])
-        elif r != c and abs(estimate[k]) < 1:
-            a, b = diagonal[r], diagonal[c]
-            gradient[k] = 1.0 / (estimate[a] * estimate[b])
-            gradient[[a, b]] = -estimate[k] / (2.0 * estimate[[a, b]] ** 2)
+    estimate, map_ = fit._sds, fit.problem.map
+    ends = list(zip([*map_.rows, -1], [*map_.cols, -1], strict=True))
+    place = {row: k for k, (row, col) in enumerate(ends) if row == col}
+    gradient = np.zeros((len(ends),) * 2)
+    for k, (row, col) in enumerate(ends):
+        if row == col and estimate[k] > 0:
+            gradient[k, k] = 1.0 / (2.0 * estimate[k])
+        elif row != col and abs(estimate[k]) < 1:
+            own = [place[row], place[col]]
+            gradient[k, k] = 1.0 / (estimate[own[0]] * estimate[own[1]])
+            gradient[k, own] = -estimate[k] / (2.0 * estimate[own] ** 2)
         else:
-            continue
-        se[k] = fit.delta_se(gradient[None])[0]
-    return pd.DataFrame({"estimate": estimate, "se": se}, index=v.index)
+            gradient[k] = np.nan
+    return pd.Series(estimate, fit.variances.index), fit.delta_se(gradient)
 
 
 def _bootstrap(fit, which, level, n, seed, progress) -> pd.DataFrame:
@@ -138,7 +131,7 @@ def _bootstrap(fit, which, level, n, seed, progress) -> pd.DataFrame:
     table = chosen_parts(
         which,
         lambda: _percentiles(fit.params, draws.params, level),
-        lambda: _percentiles(_sd_table(fit)["estimate"], draws.sds, level),
+        lambda: _percentiles(_sds(fit)[0], draws.sds, level),
     )
     return noted(table, _bootstrap_notes(draws, fit, which))
 
@@ -146,7 +139,7 @@ def _bootstrap(fit, which, level, n, seed, progress) -> pd.DataFrame:
 def _check_enough(n: int, level: float, name: str) -> None:
     # With fewer the limit would lie beyond the smallest draw; 1e-9 because 1 - level is rounded.
     needed = int(np.ceil(2.0 / (1.0 - level) - 1.0 - 1e-9))
-    if isinstance(n, int | np.integer) and n < needed:
+    if n < needed:
         raise ModelError(
             f"Percentile limits at level={level:g} need at least {needed} data sets, and many more "
             f"(1000) to be steady; {name} is {n}."
@@ -160,8 +153,7 @@ def _percentiles(estimate: pd.Series, draws: np.ndarray, level: float) -> pd.Dat
         np.quantile(column, tails, method="weibull") if len(column) else (np.nan, np.nan)
         for column in (c[np.isfinite(c)] for c in draws.T)
     ]
-    table = pd.DataFrame(limits, index=estimate.index, columns=["lower", "upper"])
-    return pd.concat([estimate.rename("estimate"), table], axis=1)
+    return _with_limits(estimate, limits)
 
 
 def _bootstrap_notes(draws, fit: MixedEstimates, which: str) -> tuple[str, ...]:
@@ -189,17 +181,7 @@ def _profile_sd(fit: MixedEstimates, level: float) -> pd.DataFrame:
     unit = scale * np.diag(moments.scaling.T)
     relative = fit.tau.to_numpy() / np.outer(unit, unit) * scale**2 / fit.sigma2
     theta = problem.map.theta_from_psi(relative)
-    table = _sd_table(fit)
-    keys = [
-        ("sd", r, r) if r == c else ("corr", r, c)
-        for r, c in zip(problem.map.rows, problem.map.cols, strict=True)
-    ] + [("residual", -1, -1)]
-    sizes = [unit[k] if kind == "sd" else 1.0 for kind, k, _ in keys[:-1]] + [scale]
-    widths = dict(zip(keys, table["se"] / sizes, strict=True))
-    limits = profile.variance_limits(problem, theta, widths, level)
-    rows = [
-        np.array(limits.get(key, (np.nan, np.nan))) * size
-        for key, size in zip(keys, sizes, strict=True)
-    ]
-    out = pd.DataFrame(rows, index=table.index, columns=["lower", "upper"])
-    return table[["estimate"]].join(out)
+    estimate, se = _sds(fit)
+    sizes = np.append(np.where(problem.map.diagonal, unit[problem.map.rows], 1.0), scale)
+    limits = profile.variance_limits(problem, theta, se / sizes, level)
+    return _with_limits(estimate, limits * sizes[:, None])

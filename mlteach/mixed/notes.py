@@ -1,38 +1,13 @@
-"""The account that a mixed-model fit gives of itself: its summary and its notes in plain words."""
+"""What a mixed-model fit tells of itself in plain words."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
 from mlteach.core import notes as words
 from mlteach.core.design import Design
-from mlteach.core.lr_test import LikelihoodRatioTest
-from mlteach.core.summary import Summary
 from mlteach.mixed.estimates import MixedEstimates
 from mlteach.mixed.smushing import smushed_note
-
-
-def summary(
-    fit: MixedEstimates, ddf: str, against_none: LikelihoodRatioTest, notes: Sequence[str]
-) -> Summary:
-    """Both sides of the model: coefficients, and variance components."""
-    sizes = fit.cluster_sizes
-    facts = {
-        "Model": fit.formula,
-        "Method": "REML" if fit.reml else "ML",
-        "Rows": f"{fit.nobs}",
-        "Clusters": f"{fit.n_clusters} ({fit.cluster}), of {sizes.min()} to {sizes.max()} rows, "
-        f"{fit.nobs / fit.n_clusters:.1f} on average",
-        "Log-likelihood": f"{fit.llf:.4f}",
-        "Deviance": f"{fit.deviance:.4f}",
-        "AIC, BIC": f"{fit.aic:.2f}, {fit.bic:.2f}",
-        "Against no random effects": str(against_none),
-        "Degrees of freedom": ddf,
-    }
-    tables = {"Model for the means": fit.tests(ddf), "Model for the variance": fit.variances}
-    return Summary("Two-level linear mixed model", facts, tables, notes, fit.converged)
 
 
 def dropped_note(design: Design) -> str:

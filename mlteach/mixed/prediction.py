@@ -25,9 +25,9 @@ from mlteach.core.arguments import checked, one_of
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import t_quantile
 from mlteach.mixed import ranef
+from mlteach.mixed.degrees_of_freedom import by_theta, satterthwaite_rule
 from mlteach.mixed.deviance import ProfiledDeviance
 from mlteach.mixed.estimates import MixedEstimates
-from mlteach.mixed.information import variance_information
 
 OF = ("outcome", "mean")
 
@@ -163,23 +163,19 @@ def error_variance(
     own = np.einsum("ia,iab,ib->i", Z, C, Z).clip(min=0.0) / scaling.scale**2
     root = np.linalg.cholesky(s.S_inv)
     v = own + sigma2 * (np.square(d @ root).sum(axis=1) + residual)
-    gradient = np.column_stack([sigma2 * _by_psi(problem, fit.theta, r, d, position), v / sigma2])
-    cov = variance_information(problem, fit.theta).cov
-    df = 2.0 * v**2 / np.einsum("ia,ab,ib->i", gradient, cov, gradient)
+    df = satterthwaite_rule(problem, fit.theta, v, _slopes(problem, fit.theta, r, d, position))
     return fit.if_converged(scaling.scale**2 * v), df
 
 
-def _by_psi(
+def _slopes(
     problem: ProfiledDeviance, theta: np.ndarray, r: np.ndarray, d: np.ndarray, position: np.ndarray
 ) -> np.ndarray:
     """Derivative of ``v / sigma2`` by each theta, scaled units, shape (rows, m)."""
     s, D = problem.state(theta), problem.psi_directions(theta)
     F = np.where((position >= 0)[:, None, None], s.F[position], 0.0)
-    M = np.tensordot(D @ s.F[:, None], s.F, axes=([0, 2], [0, 1]))
-    Sd = d @ s.S_inv
-    FSd = np.einsum("iqp,ip->iq", F, Sd)
+    FSd = np.einsum("iqp,ip->iq", F, d @ s.S_inv)
     out = np.einsum("ib,mbc,ic->im", r, D, r) - 2.0 * np.einsum("ib,mbc,ic->im", FSd, D, r)
-    return out + np.einsum("ip,mps,is->im", Sd, M, Sd)
+    return out + by_theta(problem, theta, d)
 
 
 def _rows(fit: MixedEstimates, data: pd.DataFrame | None, random: bool, where: str):

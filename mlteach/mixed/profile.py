@@ -9,7 +9,6 @@ with different X cannot be compared).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -60,52 +59,90 @@ def _with_fixed(moments: ClusterMoments, c: np.ndarray, value: float) -> Cluster
 
 
 def variance_limits(
-    problem: ProfiledDeviance, theta: np.ndarray, sd_se: dict, level: float
-) -> dict[tuple[str, int, int], tuple[float, float]]:
+    problem: ProfiledDeviance, theta: np.ndarray, widths: np.ndarray, level: float
+) -> np.ndarray:
     """Profile limits of standard deviations, correlations and the residual SD.
 
     Everything is in the units of ``problem`` (the caller chooses a scaling under which standard
     deviations only have to be multiplied back).
 
+    Parameters
+    ----------
+    problem : ProfiledDeviance
+    theta : ndarray, shape (m,)
+        The estimate.
+    widths : ndarray, shape (m + 1,)
+        Standard errors, for the size of the first stride; NaN where there is none.
+    level : float
+
     Returns
     -------
-    dict
-        Keys ``("sd", k, k)``, ``("corr", row, col)`` and ``("residual", -1, -1)``.
+    ndarray, shape (m + 1, 2)
+        In the order of the free elements of Tau, sigma last; NaN for a correlation that is not
+        defined.
     """
-    curve_of = _VarianceCurves(problem, theta)
-    limits = {}
-    for key, best in curve_of.best.items():
-        kind = key[0]
-        bounds = (-1.0, 1.0) if kind == "corr" else (0.0, np.inf)
-        width = sd_se.get(key, np.nan)
-        if not np.isfinite(width) or width <= 0:
-            width = 0.1 if kind == "corr" else 0.25 * max(best, 0.1 * curve_of.sigma)
-        limits[key] = both_crossings(curve_of(key), best, width, level, bounds)
+    state, map_ = problem.state(theta), problem.map
+    sigma, tau = float(np.sqrt(state.sigma2)), state.sigma2 * state.Psi
+    places = zip(map_.rows, map_.cols, strict=True)
+    held = [[row] if row == col else [col, row] for row, col in places] + [[]]
+    limits = np.full((len(held), 2), np.nan)
+    for k, best in enumerate([*map_.sds(tau), sigma]):
+        is_correlation, width = len(held[k]) == 2, widths[k]
+        if np.isnan(best):
+            continue
+        if not (np.isfinite(width) and width > 0):
+            width = 0.1 if is_correlation else 0.25 * max(best, 0.1 * sigma)
+        bounds = (-1.0, 1.0) if is_correlation else (0.0, np.inf)
+        curve = _Profile(problem, tau, sigma, held[k])
+        limits[k] = both_crossings(curve, best, width, level, bounds)
     return limits
 
 
-class _VarianceCurves:
-    """Profiles of the deviance f(Tau, sigma2) over one standard deviation or correlation.
+class _Profile:
+    """Profile of the deviance f(Tau, sigma2), above its minimum, over one quantity that is held.
 
-    Tau is L L' with the effects reordered so that the quantity of interest sits in the corner of
-    L; it is held there while BFGS with the exact gradient minimises over the other elements of L
-    and log sigma, starting from the solution next to it.
+    Tau is L L' with the effects reordered so that those held come first. BFGS with the exact
+    gradient minimises over x, the free elements of L by rows and log sigma, starting from the
+    solution next to it. With one effect held its SD is L[0, 0]; with two their correlation r is the
+    direction of row 1 of L, of which only the length L[1, 1] / sqrt(1 - r^2) stays free; with none
+    sigma is held. The place in x of what is held never moves: its derivative is zero.
     """
 
-    def __init__(self, problem: ProfiledDeviance, theta: np.ndarray) -> None:
-        self.problem, self.map = problem, problem.map
-        state = problem.state(theta)
-        self.sigma = float(np.sqrt(state.sigma2))
-        self.tau = state.sigma2 * state.Psi
-        self.minimum = self._deviance(self.tau, self.sigma)[0]
-        places = zip(self.map.rows, self.map.cols, self.map.sds(self.tau), strict=True)
-        self.best = {
-            ("sd" if row == col else "corr", int(row), int(col)): float(value)
-            for row, col, value in places
-            if np.isfinite(value)
-        } | {("residual", -1, -1): self.sigma}
+    def __init__(
+        self, problem: ProfiledDeviance, tau: np.ndarray, sigma: float, held: list[int]
+    ) -> None:
+        self.problem, self.map, self.held = problem, problem.map, held
+        order = [*held, *(k for k in range(self.map.q) if k not in held)]
+        self.ordered = np.ix_(order, order)
+        self.free = np.tril(block_pattern(self.map.blocks)[self.ordered])
+        self.place = len(held) - 1  # the last is log sigma, the first L[0, 0] and the next L[1, 0]
+        self.minimum = self._deviance(tau, sigma)[0]
+        self.x = self._packed(tau, sigma)
 
-    def _deviance(self, tau: np.ndarray, sigma: float):
+    def __call__(self, value: float) -> float:
+        start = self.x
+        for _ in range(self.map.q + 1):
+            run = optimize.minimize(self._objective, start, (value,), jac=True, method="BFGS")
+            tau, sigma, _ = self._unpacked(run.x, value)
+            better = self._escape(tau, sigma)
+            if better is None:
+                break
+            start = self._packed(better, sigma)
+        self.x = run.x
+        return max(run.fun - self.minimum, 0.0)
+
+    def _objective(self, x: np.ndarray, value: float) -> tuple[float, np.ndarray]:
+        tau, sigma, L = self._unpacked(x, value)
+        f, by_tau, by_log_sigma = self._deviance(tau, sigma)
+        by_L = 2.0 * by_tau[self.ordered] @ L
+        if len(self.held) == 2:
+            by_length = value * by_L[1, 0] + np.sqrt(1.0 - value**2) * by_L[1, 1]
+            by_L[0, 0], by_L[1, 1] = np.sign(x[0]) * by_L[0, 0], np.sign(x[2]) * by_length
+        by_x = np.append(by_L[self.free], by_log_sigma)
+        by_x[self.place] = 0.0
+        return f, by_x
+
+    def _deviance(self, tau: np.ndarray, sigma: float) -> tuple[float, np.ndarray, float]:
         """Deviance with only beta profiled out; its derivatives by Tau and by log sigma."""
         problem, sigma2 = self.problem, sigma**2
         state = problem.state(self.map.theta_from_psi(tau / sigma2))
@@ -115,99 +152,40 @@ class _VarianceCurves:
         by_log_sigma = 2.0 * (nu - rss / sigma2 - np.sum(by_psi * tau) / sigma2)
         return value, by_psi / sigma2, by_log_sigma
 
-    def _escape(self, tau: np.ndarray, sigma: float, held: list[int]) -> np.ndarray | None:
+    def _escape(self, tau: np.ndarray, sigma: float) -> np.ndarray | None:
         """A better Tau where the search stands at an effect without variance; None if none is.
 
         The effects that are held keep their variances and covariances.
         """
         value, by_tau, _ = self._deviance(tau, sigma)
         size = self.problem.state(self.map.theta_from_psi(tau / sigma**2)).P.sum(axis=0)
-        free = [[k for k in block if k not in held] for block in self.map.blocks]
+        free = [[k for k in block if k not in self.held] for block in self.map.blocks]
         found = off_boundary(
             lambda psi: self._deviance(sigma**2 * psi, sigma)[0],
             tau / sigma**2, sigma**2 * by_tau, size, [b for b in free if b], value,
         )  # fmt: skip
         return None if found is None else sigma**2 * found
 
-    def __call__(self, key: tuple[str, int, int]) -> Callable[[float], float]:
-        """Profile above its minimum for one quantity."""
-        kind, row, col = key
-        ahead = [] if kind == "residual" else list(dict.fromkeys([col, row]))
-        order = [*ahead, *(k for k in range(self.map.q) if k not in ahead)]
-        free = np.tril(block_pattern(self.map.blocks)[np.ix_(order, order)])
-        corner = _Corner(kind, free, order)
-        warm = {"x": corner.pack(self.tau, self.sigma)}
-
-        def matrix(x: np.ndarray, value: float) -> tuple[np.ndarray, float, np.ndarray]:
-            L, sigma = corner.unpack(x, value)
-            tau = np.empty_like(L)
-            tau[np.ix_(order, order)] = L @ L.T
-            return tau, sigma, L
-
-        def curve(value: float) -> float:
-            def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
-                tau, sigma, L = matrix(x, value)
-                f, by_tau, by_log_sigma = self._deviance(tau, sigma)
-                by_L = 2.0 * by_tau[np.ix_(order, order)] @ L
-                return f, corner.gradient(x, value, by_L, by_log_sigma)
-
-            run = optimize.minimize(objective, warm["x"], jac=True, method="BFGS")
-            for _ in range(len(order)):
-                tau, sigma, _ = matrix(run.x, value)
-                better = self._escape(tau, sigma, ahead)
-                if better is None:
-                    break
-                start = corner.pack(better, sigma)
-                run = optimize.minimize(objective, start, jac=True, method="BFGS")
-            warm["x"] = run.x
-            return max(run.fun - self.minimum, 0.0)
-
-        return curve
-
-
-class _Corner:
-    """The free elements of (L, log sigma) when one quantity in the corner of L is held.
-
-    ``kind`` says what is held: "sd" fixes L[0, 0]; "corr" fixes the direction of row 1 of L, of
-    which only the length L[1, 1] / sqrt(1 - r^2) stays free; "residual" fixes sigma.
-    """
-
-    def __init__(self, kind: str, free: np.ndarray, order: list[int]) -> None:
-        self.kind, self.order = kind, order
-        self.free = free.copy()
-        if kind == "sd":
-            self.free[0, 0] = False
-        if kind == "corr":
-            self.free[1, 0] = False
-
-    def pack(self, tau: np.ndarray, sigma: float) -> np.ndarray:
-        tau = tau[np.ix_(self.order, self.order)]
+    def _packed(self, tau: np.ndarray, sigma: float) -> np.ndarray:
+        tau = tau[self.ordered]
         floor = np.diag(np.maximum(np.diag(tau), 1e-4 * sigma**2) * 1e-8)
         L = np.linalg.cholesky(tau + floor)
-        if self.kind == "corr":
+        if len(self.held) == 2:
             L[1, 1] = np.hypot(L[1, 0], L[1, 1])
-        x = L[self.free]
-        return x if self.kind == "residual" else np.append(x, np.log(sigma))
+        return np.append(L[self.free], np.log(sigma))
 
-    def unpack(self, x: np.ndarray, value: float) -> tuple[np.ndarray, float]:
-        L = np.zeros(self.free.shape)
-        sigma = value if self.kind == "residual" else float(np.exp(x[-1]))
-        L[self.free] = x if self.kind == "residual" else x[:-1]
-        if self.kind == "sd":
+    def _unpacked(self, x: np.ndarray, value: float) -> tuple[np.ndarray, float, np.ndarray]:
+        """Tau, sigma and L at x, with the quantity at its value."""
+        L, sigma = np.zeros(self.free.shape), float(np.exp(x[-1]))
+        L[self.free] = x[:-1]
+        if not self.held:
+            sigma = value
+        elif len(self.held) == 1:
             L[0, 0] = value
-        if self.kind == "corr":
+        else:
             # Correlation, not sign: the SDs in the corner count as positive.
             L[0, 0], length = abs(L[0, 0]), abs(L[1, 1])
             L[1, 0], L[1, 1] = value * length, np.sqrt(1.0 - value**2) * length
-        return L, sigma
-
-    def gradient(self, x, value, by_L, by_log_sigma) -> np.ndarray:
-        by_L = by_L.copy()
-        if self.kind == "corr":
-            raw = np.zeros(self.free.shape)
-            raw[self.free] = x[:-1]
-            by_L[1, 1] = value * by_L[1, 0] + np.sqrt(1.0 - value**2) * by_L[1, 1]
-            by_L[1, 1] *= np.sign(raw[1, 1])
-            by_L[0, :1] *= np.sign(raw[0, 0])
-        by_x = by_L[self.free]
-        return by_x if self.kind == "residual" else np.append(by_x, by_log_sigma)
+        tau = np.empty_like(L)
+        tau[self.ordered] = L @ L.T
+        return tau, sigma, L

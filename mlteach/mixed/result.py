@@ -14,14 +14,13 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.design import varies_within
 from mlteach.core.lr_test import LikelihoodRatioTest, likelihood_ratio_test
 from mlteach.core.result import Result, effects_table, split_components
 from mlteach.core.summary import RESIDUAL, Summary
 from mlteach.mixed import bootstrap, hypotheses, information, intervals, prediction
 from mlteach.mixed import notes as account
 from mlteach.mixed import variance_function as by_predictor
-from mlteach.mixed.equation import Equation, equation
+from mlteach.mixed.equation import equation as equation_of
 from mlteach.mixed.estimates import MixedEstimates
 
 
@@ -99,19 +98,7 @@ class MixedResult(MixedEstimates, Result, made_by="mt.fit_mixed(...)"):
         """Whether the estimate lies on the boundary: a zero variance or a correlation of ±1."""
         return bool(account.boundary_notes(self))
 
-    @checked
-    def equation(self, notation: str = "levels") -> Equation:
-        """The model in LaTeX.
-
-        Parameters
-        ----------
-        notation : {"levels", "combined"}
-            One equation a level, or all in one line.
-        """
-        d = self.design
-        return equation(
-            self.outcome, d.x_coded.factors, varies_within(d), d.z_factors, d.blocks, notation
-        )
+    equation = equation_of
 
     @checked
     def summary(self, ddf: str | None = None) -> Summary:
@@ -122,7 +109,21 @@ class MixedResult(MixedEstimates, Result, made_by="mt.fit_mixed(...)"):
         ddf : str, optional
             Method for the degrees of freedom; the fit's own by default.
         """
-        return account.summary(self, self._ddf(ddf), self.lr_test_random, self.notes)
+        sizes, ddf = self.cluster_sizes, self._ddf(ddf)
+        facts = {
+            "Model": self.formula,
+            "Method": "REML" if self.reml else "ML",
+            "Rows": f"{self.nobs}",
+            "Clusters": f"{self.n_clusters} ({self.cluster}), of {sizes.min()} to {sizes.max()} "
+            f"rows, {self.nobs / self.n_clusters:.1f} on average",
+            "Log-likelihood": f"{self.llf:.4f}",
+            "Deviance": f"{self.deviance:.4f}",
+            "AIC, BIC": f"{self.aic:.2f}, {self.bic:.2f}",
+            "Against no random effects": str(self.lr_test_random),
+            "Degrees of freedom": ddf,
+        }
+        tables = {"Model for the means": self.tests(ddf), "Model for the variance": self.variances}
+        return Summary("Two-level linear mixed model", facts, tables, self.notes, self.converged)
 
     def _parts_of_tidy(self, level: float) -> Iterator[tuple[str, object, pd.DataFrame]]:
         yield "mean", "", self.tests(level=level)

@@ -22,8 +22,6 @@ many rows it has. All quantities are in scaled units and relative to sigma2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mlteach.core.arguments import one_of
@@ -54,12 +52,20 @@ def check_robust(robust: str, ddf: str | None) -> None:
         )
 
 
-@dataclass(frozen=True)
 class Sandwich:
-    """A sandwich covariance matrix, and what its degrees of freedom need.
+    """Sandwich covariance matrix of the coefficients, and what its degrees of freedom need.
 
     If the working model is right, the covariance of ``c' beta`` estimated here is a quadratic form
     in normal variables whose (J, J) matrix is ``diag(|g_j' c|^2) - (h_j' c)' (h_k' c)``.
+
+    Parameters
+    ----------
+    design : Design
+    problem : ProfiledDeviance
+        Of this design.
+    theta : ndarray, shape (m,)
+        The estimate.
+    kind : {"CR0", "CR2"}
 
     Attributes
     ----------
@@ -71,13 +77,31 @@ class Sandwich:
         ``M X_j' V_j^-1 A_j X_j M^{1/2}``.
     working, blind : ndarray, shape (p, p)
         M, and the part of it that comes from directions in which a cluster has no residual.
+
+    References
+    ----------
+    Bell & McCaffrey (2002), Survey Methodology 28(2). Pustejovsky & Tipton (2018), Journal of
+    Business & Economic Statistics 36(4), doi:10.1080/07350015.2016.1247004. Tipton & Pustejovsky
+    (2015), Journal of Educational and Behavioral Statistics 40(6), doi:10.3102/1076998615606099.
     """
 
-    cov: np.ndarray
-    g: np.ndarray
-    h: np.ndarray
-    working: np.ndarray
-    blind: np.ndarray
+    def __init__(
+        self, design: Design, problem: ProfiledDeviance, theta: np.ndarray, kind: str
+    ) -> None:
+        state, q, p = problem.state(theta), problem.moments.q, problem.moments.p
+        R = _cluster_factors(_scaled_rows(design, problem, state.beta), design.codes)
+        Z, X, r = R[:, :, :q], R[:, :, q : q + p], R[:, :, -1]
+        root, inverse_root = _roots(Z @ problem.map.Lambda(theta))
+        M, M_root = state.S_inv, np.linalg.cholesky(state.S_inv)
+        white = inverse_root @ X
+        left, axes = _left_by_fit(white @ M_root)
+        # E_j = M X_j' V_j^-1 A_j, with V_j^{1/2} taken out in the middle.
+        half = M @ white.transpose(0, 2, 1)
+        E = half @ (_bell_mccaffrey(root, left, axes) @ root if kind == "CR2" else inverse_root)
+        scores = (E @ r[:, :, None])[:, :, 0]
+        blind = half @ (axes * (left == 0.0)[:, None])
+        self.cov, self.g, self.h = scores.T @ scores, E @ root, E @ X @ M_root
+        self.working, self.blind = M, np.tensordot(blind, blind, axes=([0, 2], [0, 2]))
 
     def unknown(self, C: np.ndarray) -> np.ndarray:
         """Whether the variance of each row of C (r, p) is out of reach, shape (r,) of bool."""
@@ -121,45 +145,6 @@ class Sandwich:
         size, used = (np.diagonal(x, axis1=1, axis2=2).sum(axis=1) for x in (G, H))
         variance += size @ size - 2.0 * (size @ used) + (K * K).sum()
         return float(len(C) * (len(C) + 1) / variance)
-
-
-def sandwich(design: Design, problem: ProfiledDeviance, theta: np.ndarray, kind: str) -> Sandwich:
-    """Sandwich covariance matrix of the coefficients, clustered by the clusters of the model.
-
-    Parameters
-    ----------
-    design : Design
-    problem : ProfiledDeviance
-        Of this design.
-    theta : ndarray, shape (m,)
-        The estimate.
-    kind : {"CR0", "CR2"}
-
-    Returns
-    -------
-    Sandwich
-
-    References
-    ----------
-    Bell & McCaffrey (2002), Survey Methodology 28(2). Pustejovsky & Tipton (2018), Journal of
-    Business & Economic Statistics 36(4), doi:10.1080/07350015.2016.1247004. Tipton & Pustejovsky
-    (2015), Journal of Educational and Behavioral Statistics 40(6), doi:10.3102/1076998615606099.
-    """
-    state, q, p = problem.state(theta), problem.moments.q, problem.moments.p
-    R = _cluster_factors(_scaled_rows(design, problem, state.beta), design.codes)
-    Z, X, r = R[:, :, :q], R[:, :, q : q + p], R[:, :, -1]
-    Lambda = problem.map.Lambda(theta)
-    root, inverse_root = _roots(Z @ Lambda)
-    M_root = np.linalg.cholesky(state.S_inv)
-    white = inverse_root @ X
-    left, axes = _left_by_fit(white @ M_root)
-    # E_j = M X_j' V_j^-1 A_j, with V_j^{1/2} taken out in the middle.
-    half = state.S_inv @ white.transpose(0, 2, 1)
-    E = half @ (_bell_mccaffrey(root, left, axes) @ root if kind == "CR2" else inverse_root)
-    scores = (E @ r[:, :, None])[:, :, 0]
-    blind = half @ (axes * (left == 0.0)[:, None])
-    blind = np.tensordot(blind, blind, axes=([0, 2], [0, 2]))
-    return Sandwich(scores.T @ scores, E @ root, E @ X @ M_root, state.S_inv, blind)
 
 
 def _scaled_rows(design: Design, problem: ProfiledDeviance, beta: np.ndarray) -> np.ndarray:

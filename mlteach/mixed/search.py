@@ -30,13 +30,9 @@ def global_minimum(problem: ProfiledDeviance) -> OptRecord:
     OptRecord
         Of the best run; ``n_eval`` counts the evaluations of all runs.
     """
-    record, n_eval = None, 0
-    for start in _starts(problem):
-        run = _settle(problem, minimize(problem, start))
-        n_eval += run.n_eval
-        if record is None or run.f_end < record.f_end:
-            record = run
-    return replace(record, n_eval=n_eval)
+    runs = [_settle(problem, minimize(problem, start)) for start in _starts(problem)]
+    best = min(runs, key=lambda run: run.f_end)
+    return replace(best, n_eval=sum(run.n_eval for run in runs))
 
 
 def _starts(problem: ProfiledDeviance) -> list[np.ndarray]:
@@ -47,13 +43,10 @@ def _starts(problem: ProfiledDeviance) -> list[np.ndarray]:
     padded = np.concatenate([[np.inf], values, [np.inf]])
     valleys = START_RATIOS[(padded[1:-1] <= padded[:-2]) & (padded[1:-1] < padded[2:])]
     direction = problem.map.theta(np.diag(np.sqrt(psi)))
-    return [np.sqrt(_bottom(problem, psi, c)) * direction for c in valleys]
-
-
-def _bottom(problem: ProfiledDeviance, psi: np.ndarray, ratio: float) -> float:
-    """Look closer at a valley: a start that is near saves Newton steps, which cost more."""
-    close = ratio * VALLEY
-    return float(close[np.argmin(problem.along_ray(psi, close))])
+    # A closer look at each: a start that is near saves Newton steps, which cost more.
+    close = np.multiply.outer(valleys, VALLEY)
+    bottoms = [ratios[np.argmin(problem.along_ray(psi, ratios))] for ratios in close]
+    return [np.sqrt(bottom) * direction for bottom in bottoms]
 
 
 def _settle(problem: ProfiledDeviance, record: OptRecord, attempts: int = 10) -> OptRecord:
@@ -125,8 +118,8 @@ def off_boundary(
 
 def _snap(problem: ProfiledDeviance, record: OptRecord) -> OptRecord:
     """Set directions of almost no variance to exactly none, if the deviance does not mind."""
-    theta = _flip(problem, record.end)
-    Lambda = problem.map.Lambda(theta)
+    Lambda = problem.map.Lambda(record.end)
+    Lambda *= np.where(np.diag(Lambda) < 0, -1.0, 1.0)  # the same Psi
     Psi = Lambda @ Lambda.T
     snapped, zeroed = Psi.copy(), False
     for block in problem.map.blocks:
@@ -135,18 +128,10 @@ def _snap(problem: ProfiledDeviance, record: OptRecord) -> OptRecord:
         tiny = values < max(1e-7, 1e-10 * values[-1])
         zeroed |= bool(tiny.any())
         snapped[at] = (vectors * np.where(tiny, 0.0, values)) @ vectors.T
-    if not zeroed:
-        return replace(record, end=theta)
-    candidate = problem.map.theta_from_psi(snapped)
-    candidate[np.abs(candidate) < 1e-12] = 0.0
-    value = problem.value_and_gradient(candidate)[0]
-    if value > record.f_end + 1e-9:
-        return replace(record, end=theta)
-    run = minimize(problem, candidate, max_iter=20)
-    return replace(run, n_eval=run.n_eval + record.n_eval)
-
-
-def _flip(problem: ProfiledDeviance, theta: np.ndarray) -> np.ndarray:
-    """The same Psi with a non-negative diagonal of Lambda."""
-    Lambda = problem.map.Lambda(theta)
-    return problem.map.theta(Lambda * np.where(np.diag(Lambda) < 0, -1.0, 1.0))
+    if zeroed:
+        candidate = problem.map.theta_from_psi(snapped)
+        candidate[np.abs(candidate) < 1e-12] = 0.0
+        if problem.value_and_gradient(candidate)[0] <= record.f_end + 1e-9:
+            run = minimize(problem, candidate, max_iter=20)
+            return replace(run, n_eval=run.n_eval + record.n_eval)
+    return replace(record, end=problem.map.theta(Lambda))

@@ -8,6 +8,8 @@ its cluster means are in the model as well; a random slope of it mixes the level
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 
 from mlteach.core.columns import first_rows
@@ -62,9 +64,7 @@ def _unsplit(x: np.ndarray, codes: np.ndarray, level2: np.ndarray) -> bool:
 def smushed_note(*designs: Design) -> str:
     """One sentence on the predictors that enter one of the functions unsplit, or empty."""
     found = [smushed_predictors(d) for d in designs]
-    fixed, random = (
-        list(dict.fromkeys(name for part in found for name in part[k])) for k in (0, 1)
-    )
+    fixed, random = (list(dict.fromkeys(chain(*own))) for own in zip(*found, strict=True))
     cluster, many = designs[0].formula.cluster, len(fixed) > 1
     if not fixed and not random:
         return ""

@@ -16,7 +16,7 @@ import pandas as pd
 
 from mlteach.core.arguments import checked, refuse_others
 from mlteach.core.columns import cluster_codes, table_with
-from mlteach.core.design import new_random_rows
+from mlteach.core.design import Design, new_random_rows
 from mlteach.core.intervals import log_limits
 from mlteach.core.notes import convergence_notes, said_values
 from mlteach.core.summary import INTERCEPT
@@ -82,20 +82,21 @@ def variance_function(
     ----------
     Snijders & Bosker (2012), Multilevel Analysis, sections 5.1 and 8.1.
     """
-    if _stands_in_a_function(fit, x):
-        return _along_column(fit, x, at, others, level)
-    held = _held(fit, x, others)
-    column = fit.design.Z[:, fit.design.z_names.index(x)]
-    values = _grid(column) if at is None else _finite(at)
-    names = list(fit.tau.index)
-    Z = np.array([1.0 if name == INTERCEPT else held.get(name, 0.0) for name in names])
-    Z = np.tile(Z, (len(values), 1))
-    Z[:, names.index(x)] = values
-    return _table(fit, Z, pd.Index(values, name=x), level, held, _lowest(fit, names.index(x), Z[0]))
-
-
-def _table(fit, Z, index: pd.Index, level: float, held: dict, lowest: dict) -> pd.DataFrame:
-    table = variance_at(fit, Z, level).set_index(index)
+    d, effects = fit.design, list(fit.tau.index)
+    in_function = _stands_in_a_function(fit, x)
+    names, levels = _columns(d) if in_function else (_slopes(fit, x), {})
+    held = _held([name for name in names if name != x], levels, others, in_function)
+    if x in levels:
+        values = levels[x] if at is None else np.atleast_1d(np.asarray(at)).tolist()
+    else:
+        values = _grid(d.column(x)) if at is None else _finite("at", at)
+    rows, lowest = pd.DataFrame({x: values, **held}), NO_LOWEST
+    if in_function:
+        Z = new_random_rows(d, rows)
+    else:
+        Z = rows.reindex(columns=effects, fill_value=1.0).to_numpy(float)  # 1 for the intercept
+        lowest = _lowest(fit, effects.index(x), Z[0])
+    table = variance_at(fit, Z, level).set_index(pd.Index(values, name=x))
     table.attrs = {"sigma2": fit.sigma2, "held": held, **lowest, "notes": _notes(fit, held)}
     return table
 
@@ -140,18 +141,12 @@ def component_weights(fit: MixedEstimates, Z: np.ndarray) -> np.ndarray:
     return Z[:, map_.rows] * Z[:, map_.cols] * np.where(map_.diagonal, 1.0, 2.0)
 
 
-def _held(fit: MixedEstimates, x: str, others: Mapping[str, float] | None) -> dict[str, float]:
-    """Values of the other predictors with random slopes, zero unless told otherwise."""
+def _slopes(fit: MixedEstimates, x: str) -> list[str]:
+    """The random slopes, of which x must be one."""
     slopes = [name for name in fit.tau.index if name != INTERCEPT]
     what = f"has no random slope in '{fit.formula}', so the variance does not depend on it"
     refuse_others([x], slopes, what, "Random slopes")
-    slopes.remove(x)
-    others = dict(others or {})
-    refuse_others(others, slopes, "in others= is no other random slope", "The others are")
-    held = {name: float(others.get(name, 0.0)) for name in slopes}
-    if not np.isfinite(list(held.values())).all():
-        raise ModelError(f"others= needs finite numbers; got {others}.")
-    return held
+    return slopes
 
 
 def _stands_in_a_function(fit: MixedEstimates, x: str) -> bool:
@@ -163,25 +158,24 @@ def _stands_in_a_function(fit: MixedEstimates, x: str) -> bool:
     )
 
 
-def _along_column(fit: MixedEstimates, x: str, at, others, level: float) -> pd.DataFrame:
-    """Variance along a column of the table: a category, or a number inside functions."""
-    parts = fit.design.z_coded
-    columns = sorted(set().union(*(part.columns_of(t) for part in parts for t in part.terms)))
-    levels = {}
+def _columns(design: Design) -> tuple[list[str], dict[str, list]]:
+    """Columns of the table on which random effects depend, and the values of categories."""
+    parts = design.z_coded
+    levels: dict[str, list] = {}
     for part in parts:
         for factor, (known, _) in part.levels().items():
             if part.is_column(factor):
                 levels |= {name: list(known) for name in part.columns_of(factor)}
-    columns.remove(x)
-    refuse_others(others or {}, columns, "in others= is no other column here", "The others are")
-    held = {name: levels[name][0] if name in levels else 0.0 for name in columns} | (others or {})
-    d = fit.design
-    if x in levels:
-        values = levels[x] if at is None else list(at)
-    else:
-        values = _grid(d.column(x)) if at is None else _finite(at)
-    Z = new_random_rows(d, pd.DataFrame({x: values, **held}))
-    return _table(fit, Z, pd.Index(values, name=x), level, held, NO_LOWEST)
+    return sorted(set().union(*(part.columns_of(t) for part in parts for t in part.terms))), levels
+
+
+def _held(rest: list[str], levels: dict, others: Mapping | None, in_function: bool) -> dict:
+    """Values of what is not x: zero or the first of its categories, unless told otherwise."""
+    what = "column here" if in_function else "random slope"
+    refuse_others(others or {}, rest, f"in others= is no other {what}", "The others are")
+    if others and not in_function:
+        others = dict(zip(others, _finite("others", others), strict=True))
+    return {name: levels.get(name, [0.0])[0] for name in rest} | dict(others or {})
 
 
 def _grid(column: np.ndarray) -> np.ndarray:
@@ -192,25 +186,26 @@ def _grid(column: np.ndarray) -> np.ndarray:
     return np.linspace(different[0], different[-1], POINTS)
 
 
-def _finite(at: Sequence[float]) -> np.ndarray:
+def _finite(argument: str, given: float | Sequence[float] | Mapping[str, object]) -> np.ndarray:
+    is_dict = isinstance(given, Mapping)
     try:
-        values = np.atleast_1d(np.asarray(at, dtype=float))
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"at= needs numbers, the values at which to look; got {at!r}.") from error
+        values = np.atleast_1d(np.asarray(list(given.values()) if is_dict else given, dtype=float))
+    except (TypeError, ValueError):
+        values = np.empty(0)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise ModelError(f"at= needs a list of finite numbers; got {at!r}.")
+        what = "a dict" if is_dict else "a list"
+        raise ModelError(f"{argument}= needs {what} of finite numbers; got {given!r}.")
     return values
 
 
 def _lowest(fit: MixedEstimates, k: int, z: np.ndarray) -> dict[str, float]:
     """Where along effect k the variance is lowest, and how low; NaN if the slope does not vary."""
-    tau = fit.tau.to_numpy()
-    rest = np.where(np.arange(len(z)) == k, 0.0, z)
+    tau, z = fit.tau.to_numpy(), z.copy()
     if tau[k, k] == 0.0:
         return NO_LOWEST
-    place = float(-(rest @ tau[k]) / tau[k, k])
-    z = np.where(np.arange(len(z)) == k, place, rest)
-    return {"lowest_at": place, "lowest": max(float(z @ tau @ z), 0.0) + fit.sigma2}
+    z[k] = 0.0
+    z[k] = -(z @ tau[k]) / tau[k, k]
+    return {"lowest_at": float(z[k]), "lowest": max(float(z @ tau @ z), 0.0) + fit.sigma2}
 
 
 def _notes(fit: MixedEstimates, held: Mapping[str, float]) -> tuple[str, ...]:

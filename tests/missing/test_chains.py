@@ -66,9 +66,3 @@ def test_autocovariance_is_the_plain_sum():
 def test_halves_leave_out_a_middle_draw():
     draws = np.arange(5.0).reshape(1, 5, 1)
     assert halves(draws)[:, :, 0].tolist() == [[0, 1], [3, 4]]
-
-
-@pytest.mark.parametrize("length", [1, 2, 3])
-def test_too_few_draws_say_nothing(length):
-    draws = chains(0.0)[:, :length]
-    assert np.isnan(split_rhat(draws)).all() and np.isnan(effective_size(draws)).all()

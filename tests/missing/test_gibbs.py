@@ -35,7 +35,7 @@ def incomplete(seed=1, J=5, p=3, share=0.3):
     y[rng.random(y.shape) < share] = np.nan
     y[np.isnan(y).all(axis=1), 0] = 3.0
     # Every cluster keeps its rows, so that its code remains.
-    return IncompleteRows.from_values(y, codes)
+    return IncompleteRows(y, codes)
 
 
 def dense(rows, within, between):
@@ -112,7 +112,7 @@ def test_mu_and_u_have_the_mean_and_covariance_of_the_dense_model():
 
 def test_missing_residuals_are_the_conditional_normal():
     y = np.tile([1.0, np.nan, -0.5], (40_000, 1))
-    rows = IncompleteRows.from_values(y, np.arange(len(y)) % 2)
+    rows = IncompleteRows(y, np.arange(len(y)) % 2)
     e = np.nan_to_num(rows.y)
     complete_residuals(
         rows, e, WITHIN, block_inverses(WITHIN, rows.masks), np.random.default_rng(2)
@@ -182,7 +182,7 @@ def test_guesses_are_those_of_the_mean_squares_and_never_zero():
         share = prior.between[k] / (prior.between[k] + prior.within[k])
         assert share == pytest.approx(icc, rel=1e-10)
     y = np.tile([[-1.0], [1.0]], (10, 1))
-    alike = default_prior(IncompleteRows.from_values(y, np.repeat(np.arange(10), 2)))
+    alike = default_prior(IncompleteRows(y, np.repeat(np.arange(10), 2)))
     assert alike.between[0] == pytest.approx(0.01 * alike.within[0])
 
 
@@ -204,7 +204,7 @@ def test_posterior_is_that_of_pan(reference):
     data = pd.read_csv(REFERENCE / "data" / "incomplete.csv")
     data = data.dropna(how="all", subset=["x1", "x2", "x3"])
     codes = pd.factorize(data["cluster"])[0]
-    rows = IncompleteRows.from_values(data[["x1", "x2", "x3"]].to_numpy(), codes)
+    rows = IncompleteRows(data[["x1", "x2", "x3"]].to_numpy(), codes)
     prior = Prior(*(np.array(reference["prior"][level]) for level in ("within", "between")))
     chain = gibbs(rows, prior, 1.0, np.random.default_rng(6))
     draws = np.array([state.parameters() for state in islice(chain, 5_000)])[50:]
@@ -233,7 +233,7 @@ def test_intervals_hold_parameters_drawn_from_the_prior_as_often_as_they_say():
         u = rng.normal(size=(12, 2)) @ np.linalg.cholesky(between).T
         y = u[codes] + rng.normal(size=(48, 2)) @ np.linalg.cholesky(within).T
         y[rng.random(48) < 0.3, 1] = np.nan
-        chain = gibbs(IncompleteRows.from_values(y, codes), prior, 1.0, rng)
+        chain = gibbs(IncompleteRows(y, codes), prior, 1.0, rng)
         draws = np.array([s.parameters() for s in islice(chain, 30, 30 + 4 * kept, 4)])
         at = np.tril_indices(2)
         truth = np.concatenate([np.zeros(2), within[at], between[at]])

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlteach as mt
-from mlteach.missing.mcar import em_moments, pattern_moments
+from mlteach.core.progress import Progress
+from mlteach.missing.mcar import PatternMoments, em_moments
 from tests.places import REFERENCE
 
 EM = 1e-8  # EM stops at steps of 1e-10 of a standard deviation; its rate here is below .9
@@ -52,7 +53,7 @@ def test_statistic_of_r(data, reference):
 
 def test_em_is_the_maximum_that_lavaan_looks_for(data, reference):
     values = data[VARIABLES].dropna(how="all").to_numpy()
-    mean, cov = em_moments(pattern_moments(values))
+    mean, cov = em_moments(PatternMoments(values), "", Progress("EM", show=False))
     np.testing.assert_allclose(mean, reference["mean"], rtol=LAVAAN)
     np.testing.assert_allclose(cov, reference["cov"], rtol=LAVAAN)
     theirs = log_likelihood(values, np.array(reference["mean"]), np.array(reference["cov"]))
@@ -79,7 +80,7 @@ def test_em_of_many_patterns_is_that_of_rows(p, share):
     values = rng.normal(size=(900, p)) @ (np.eye(p) + 0.2 * np.tril(rng.normal(size=(p, p)), -1)).T
     values[rng.random(values.shape) < share] = np.nan
     values = values[~np.isnan(values).all(axis=1)]
-    end = em_moments(pattern_moments(values))
+    end = em_moments(PatternMoments(values), "", Progress("EM", show=False))
     for ours, theirs in zip(end, plain_em_step(values, *end), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=EM)
 
@@ -87,7 +88,7 @@ def test_em_of_many_patterns_is_that_of_rows(p, share):
 def test_em_is_flat_at_its_end(data):
     """No small step in any mean or (co)variance raises the log-likelihood."""
     values = data[VARIABLES].dropna(how="all").to_numpy()
-    mean, cov = em_moments(pattern_moments(values))
+    mean, cov = em_moments(PatternMoments(values), "", Progress("EM", show=False))
     step = 1e-5
     for k in range(3):
         e = step * np.eye(3)[k]

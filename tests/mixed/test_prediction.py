@@ -11,7 +11,7 @@ from scipy import stats
 
 import mlteach as mt
 from mlteach.errors import DataError, ModelError
-from mlteach.mixed.information import variance_information
+from mlteach.mixed.information import VarianceInformation
 from mlteach.mixed.prediction import error_variance
 from tests.dense import covariance, small_data
 from tests.places import REFERENCE
@@ -191,7 +191,7 @@ def test_df_are_satterthwaites_with_a_numeric_derivative(slope, residual):
         for sign in (1, -1)
     )
     gradient = np.c_[sigma2 * (np.array(up) - down).T / (2 * STEP), relative]
-    cov = variance_information(problem, theta).cov
+    cov = VarianceInformation(problem, theta).cov
     wanted = 2 * (sigma2 * relative) ** 2 / np.einsum("ia,ab,ib->i", gradient, cov, gradient)
     np.testing.assert_allclose(df, wanted, **NUMERIC)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import mlteach as mt
 from mlteach.errors import ModelError
-from mlteach.mixed.sandwich import KINDS, sandwich
+from mlteach.mixed.sandwich import KINDS, Sandwich
 from tests.dense import covariance, small_data
 from tests.places import REFERENCE
 
@@ -103,7 +103,7 @@ def test_equals_the_formulas_on_whole_matrices(formula, kind, seed, reml):
 def test_cr2_is_unbiased_under_the_working_model(seed):
     """The trace of P_c is the expectation: the model-based variance of the coefficient."""
     fit = mt.fit_mixed("y ~ x + w + (1 | g)", table(seed, sizes=(3, 9)))
-    s = sandwich(fit.design, fit.problem, fit.theta, "CR2")
+    s = Sandwich(fit.design, fit.problem, fit.theta, "CR2")
     expectation = (s.g**2).sum(axis=(0, 2)) - (s.h**2).sum(axis=(0, 2))
     np.testing.assert_allclose(expectation, np.diag(s.working), rtol=1e-9)
 
@@ -174,7 +174,7 @@ def test_high_icc_and_a_large_cluster_keep_their_digits():
     x, w = rng.normal(size=len(g)), rng.normal(size=8)[g]
     y = 100 * rng.normal(size=8)[g] + x + rng.normal(size=len(g))
     fit = mt.fit_mixed("y ~ x + w + (1 | g)", pd.DataFrame({"y": y, "x": x, "w": w, "g": g}))
-    s = sandwich(fit.design, fit.problem, fit.theta, "CR2")
+    s = Sandwich(fit.design, fit.problem, fit.theta, "CR2")
     expectation = (s.g**2).sum(axis=(0, 2)) - (s.h**2).sum(axis=(0, 2))
     np.testing.assert_allclose(expectation, np.diag(s.working), rtol=1e-6)
 

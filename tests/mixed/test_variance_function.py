@@ -169,7 +169,7 @@ def test_a_slope_variance_of_zero_has_no_lowest_place():
         ("Intercept", {}, "'Intercept' has no random slope"),
         ("score11", {"at": []}, "list of finite numbers"),
         ("score11", {"at": [np.inf]}, "list of finite numbers"),
-        ("score11", {"at": ["low"]}, "at= needs numbers"),
+        ("score11", {"at": ["low"]}, "list of finite numbers"),
         (
             "score11",
             {"others": {"girl": 1}},
@@ -185,8 +185,9 @@ def test_refuses(slope, x, options, words):
 def test_level_and_held_values_are_checked(slope, two_slopes):
     with pytest.raises(ValueError, match="between 0 and 1"):
         slope.variance_function("score11", level=95)
-    with pytest.raises(ModelError, match="others= needs finite numbers"):
-        two_slopes.variance_function("score11", others={"girl": np.nan})
+    for value in (np.nan, "yes", [1, 2]):
+        with pytest.raises(ModelError, match="others= needs a dict of finite numbers"):
+            two_slopes.variance_function("score11", others={"girl": value})
 
 
 @pytest.mark.parametrize(
@@ -205,6 +206,9 @@ def test_along_a_column_that_stands_in_functions_or_is_a_category(random, x, val
     rows = pd.DataFrame({x: values, "school": 1})
     expected = np.diag(fit.implied_covariance(rows))
     np.testing.assert_allclose(table["variance"], expected, rtol=1e-12)
+    for value in values:
+        if not isinstance(value, str):
+            pd.testing.assert_frame_equal(fit.variance_function(x, value), table.loc[[value]])
     assert fit.variance_function(x).index[[0, -1]].tolist() == [
         london[x].min(),
         london[x].max(),

@@ -62,7 +62,7 @@ def test_fits_of_the_package_have_this_distribution(reml):
     outcomes = u[:, school] + e
     data = pd.DataFrame({"y": outcomes[0], "w": school % 2, "school": school})
     refit = Refitter(mt.fit_mixed("y ~ w + (1 | school)", data, reml=reml))
-    found = np.array([refit(y).sds[0] ** 2 for y in outcomes]) / icc
+    found = np.array([refit(y).tau.iloc[0, 0] for y in outcomes]) / icc
     exact = Estimate("REML" if reml else "ML", J, n, icc, 2)
     assert found.mean() == pytest.approx(exact.mean, abs=NOISE * found.std() / draws**0.5)
     share = exact.zero

@@ -86,11 +86,11 @@ def center(
         means = cluster_means(x, codes, len(labels))
         _check_varies(x, codes, means, column, cluster, how)
         zero, words = _constant(between_at, x)
-        name, level1, codebook[name] = _level1(x, means, column, cluster, how)
-        text = f"mean of {column} in the {cluster}, minus {words} (between part)"
+        name, level1, text = _level1(x, means, column, cluster, how)
+        between = f"mean of {column} in the {cluster}, minus {words} (between part)"
         _add(out, name, level1)
         _add(out, f"{column}_between", means - zero)
-        codebook[f"{column}_between"] = text
+        codebook |= {name: text, f"{column}_between": between}
         notes += _notes(x, codes, means, column, cluster, how)
     out.attrs = {**data.attrs, "codebook": codebook, "notes": tuple(notes)}
     missing = [note for note in notes if "have no" in note]

@@ -110,7 +110,9 @@ class OptRecord:
     trace: list[tuple[np.ndarray, float]] = field(repr=False)
 
 
-def minimize(objective: Objective, start: np.ndarray, max_iter: int = 100) -> OptRecord:
+def minimize(
+    objective: Objective, start: np.ndarray, max_iter: int = 100, enough: float = 1e-30
+) -> OptRecord:
     """Minimise an objective from one start value and say how it went.
 
     Parameters
@@ -121,13 +123,15 @@ def minimize(objective: Objective, start: np.ndarray, max_iter: int = 100) -> Op
         Where to begin.
     max_iter : int, default 100
         Newton steps allowed.
+    enough : float
+        No further step where it would gain less than this; by default all digits are wanted.
 
     Returns
     -------
     OptRecord
     """
     with Progress("fit, evaluations") as bar:
-        value, gradient, theta, newton, trace = _search(objective, start, max_iter, bar)
+        value, gradient, theta, newton, trace = _search(objective, start, max_iter, enough, bar)
     finite = bool(np.isfinite(value))
     converged = finite and newton.gain <= GAIN_TOLERANCE and newton.is_minimum
     status = (
@@ -151,7 +155,9 @@ def minimize(objective: Objective, start: np.ndarray, max_iter: int = 100) -> Op
     )
 
 
-def _search(objective: Objective, start: np.ndarray, max_iter: int, bar: Progress) -> tuple:
+def _search(
+    objective: Objective, start: np.ndarray, max_iter: int, enough: float, bar: Progress
+) -> tuple:
     """Newton steps until they gain nothing: value, gradient, theta, the last step, all points."""
     trace: list[tuple[np.ndarray, float]] = []
 
@@ -169,7 +175,7 @@ def _search(objective: Objective, start: np.ndarray, max_iter: int, bar: Progres
         # Below this gain the deviance is flat to rounding, but the gradient still sees: one Newton
         # step more, which doubles the correct digits, gives the last ones of the estimate.
         flat = newton.gain <= 1e-15 * (1.0 + abs(value))
-        if final or newton.gain < 1e-30:
+        if final or newton.gain < enough:
             break
         final = flat
         moved = _descend(logged, theta, value, gradient, newton.step, 1 if flat else 40)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlteach.location_scale.likelihood import LOG_2PI, Rows, weigher
+from mlteach.location_scale.likelihood import Rows, planes, weigher
 from mlteach.location_scale.quadrature import AdaptiveNodes, Evaluation, node_moments
 
 # The likelihood is to be that of correlated effects to six decimals where gamma_2 is zero.
@@ -106,7 +106,9 @@ class AssociationLikelihood(AdaptiveNodes):
         v = spread[:, :, 0] if self.map.scale else 0.0
         return u, g1 * u + g2 * u**2 + v
 
-    def evaluate(self, beta: np.ndarray, alpha: np.ndarray, theta: np.ndarray) -> Evaluation:
+    def evaluate(
+        self, beta: np.ndarray, alpha: np.ndarray, theta: np.ndarray, together: bool = False
+    ) -> Evaluation:
         """Likelihood and scores; the latter by Fisher's identity.
 
         Parameters
@@ -114,23 +116,35 @@ class AssociationLikelihood(AdaptiveNodes):
         beta : ndarray, shape (p,)
         alpha : ndarray, shape (k,)
         theta : ndarray, shape (m,)
+        together : bool, default False
+            Whether the scores by beta and alpha are summed over the clusters.
         """
         T = self.T
         u, eta = self.effects(theta, T)
-        w = self.ways.weigh(beta, alpha, eta[..., None])
-        A, c, s = w.G[..., 0, 0], w.G[..., 0, 1], w.G[..., 1, 1]
-        squares = s - 2.0 * u * c + u**2 * A
-        n = self.rows.n[:, None]
-        loglik, weight = self.integrate(-0.5 * (n * LOG_2PI + w.log_variance + squares), T)
-        minus_u = np.stack([-u, np.ones_like(u)], axis=-1)
-        score = self.ways.score(weight, w, minus_u[..., :, None] * minus_u[..., None, :])
+        w, loglik, weight = self._at(T, beta, alpha, u, eta)
+        A, c = w.G[..., 0, 0], w.G[..., 0, 1]
+        moment = planes(*u.shape, 2, 2)
+        moment[..., 0, 0], moment[..., 1, 1] = u * u, 1.0
+        moment[..., 0, 1] = moment[..., 1, 0] = -u
+        score = self.ways.score(weight, w, moment, together)
         g1, g2 = self.map.gamma(theta)
         by_eta = score.by_v[:, :, 0]
         by_u = c - A * u + by_eta * (g1 + 2.0 * g2 * u)
         parts = [by_eta * T[:, :, 0]] if self.map.scale else []
         parts += [by_u * T[:, :, -1], by_eta * u, by_eta * u**2][: 1 + self.map.degree]
         by_effects = np.stack([np.sum(weight * part, axis=1) for part in parts], axis=1)
-        return Evaluation(loglik, score.by_beta, score.by_alpha, by_effects, weight)
+        return Evaluation(loglik, score.by_beta, score.by_alpha, by_effects)
+
+    def _at(self, T: np.ndarray, beta, alpha, u: np.ndarray, eta: np.ndarray) -> tuple:
+        """What the rows give at the nodes, the likelihood, and the weights."""
+        w = self.ways.weigh(beta, alpha, eta[..., None])
+        squares = w.G[..., 1, 1] - 2.0 * u * w.G[..., 0, 1] + u**2 * w.G[..., 0, 0]
+        return w, *self.integrate(-0.5 * (w.log_variance + squares), T)
+
+    def weights(self, beta: np.ndarray, alpha: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """Posterior probabilities of the nodes, shape (J, K)."""
+        T = self.T
+        return self._at(T, beta, alpha, *self.effects(theta, T))[-1]
 
     def moments(
         self, beta: np.ndarray, alpha: np.ndarray, theta: np.ndarray
@@ -140,7 +154,7 @@ class AssociationLikelihood(AdaptiveNodes):
         The last is ``gamma_1 u + gamma_2 u^2 + v``, all that is random in the log variance; v is
         zero without a scale effect.
         """
-        weight = self.evaluate(beta, alpha, theta).weight
+        weight = self.weights(beta, alpha, theta)
         u, eta = self.effects(theta, self.T)
         g1, g2 = self.map.gamma(theta)
         values = np.stack([u, eta - g1 * u - g2 * u**2, eta], axis=2)

@@ -59,9 +59,11 @@ class CholeskyMap:
         return self
 
     def off_edges(self, theta: np.ndarray) -> np.ndarray:
-        """Near to theta, where no search is caught: no effect near zero, the functions apart."""
+        """Theta, or near to it where no search is caught: no effect near zero, functions apart."""
         r, L = self.r, self.L(theta)
         omega = L @ L.T
+        if np.linalg.eigvalsh(omega)[0] >= LEAST_SD**2:
+            return theta
         omega[:r, r:] = omega[r:, :r] = 0.0
         values, vectors = np.linalg.eigh(omega)
         root = np.linalg.cholesky((vectors * np.maximum(values, LEAST_SD**2)) @ vectors.T)

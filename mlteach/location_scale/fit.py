@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked, one_of, refuse_unknown, whole
+from mlteach.core.design import Design
 from mlteach.core.sandwich import check_robust
 from mlteach.errors import ConvergenceWarning, DataError, ModelError, warn
 from mlteach.location_scale.association import AssociationMap, start_association
@@ -30,7 +32,7 @@ from mlteach.location_scale.design import (
 from mlteach.location_scale.effects import CholeskyMap
 from mlteach.location_scale.level_two import LevelTwoFunctions, level_two_functions
 from mlteach.location_scale.result import LocationScaleResult
-from mlteach.location_scale.search import maximise, start_values
+from mlteach.location_scale.search import maximise, some_clusters, start_values
 from mlteach.mixed.fit import fit_arrays
 
 if TYPE_CHECKING:
@@ -262,17 +264,26 @@ def _from_common(functions: LevelTwoFunctions, common: CholeskyMap, theta: np.nd
     return np.concatenate(parts)
 
 
-def _start(d: LocationScaleDesign, cholesky: CholeskyMap):
-    """Start values from the mixed model with one level-1 variance."""
-    return start_values(d.rows, cholesky, *_one_variance(d))
-
-
-def _one_variance(d: LocationScaleDesign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Beta, tau and the predicted u of that model; the rest of it is not kept."""
-    mixed = fit_arrays(d.mean, reml=False)
-    problem, state = mixed.problem, mixed.problem.state(mixed.theta)
+def _start(d: LocationScaleDesign, cholesky: CholeskyMap) -> np.ndarray:
+    """Start values: the mixed model with one level-1 variance, of some of very many clusters."""
+    some = some_clusters(d.rows)
+    mixed = fit_arrays(_design_of(d.mean, some), reml=False)
+    state, own = mixed.problem.state(mixed.theta), mixed.problem.moments.scaling
     # The mixed model centres its random effects' columns; this model may not.
-    to_mine = np.linalg.solve(d.scaling.T, problem.moments.scaling.T)
+    to_mine = np.linalg.solve(d.scaling.T, own.T) * (own.scale / d.scaling.scale)
+    beta = np.linalg.solve(d.scaling.scale * d.scaling.A, own.beta(state.beta) - d.scaling.b0)
     tau = to_mine @ (state.sigma2 * state.Psi) @ to_mine.T
     u = state.t @ state.Psi @ to_mine.T
-    return state.beta, tau, u
+    return start_values(d.rows.part(some), cholesky, beta, tau, u)
+
+
+def _design_of(mean: Design, some: slice) -> Design:
+    """The mean function for some of the clusters."""
+    chosen = np.zeros(len(mean.labels), bool)
+    chosen[some] = True
+    if chosen.all():
+        return mean
+    rows = chosen[mean.codes]
+    codes = (np.cumsum(chosen) - 1)[mean.codes[rows]]
+    y, X, Z = (values[rows] for values in (mean.y, mean.X, mean.Z))
+    return replace(mean, y=y, X=X, Z=Z, codes=codes, labels=mean.labels[chosen], inside={})

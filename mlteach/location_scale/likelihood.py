@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -71,6 +72,10 @@ class Rows:
         """Weighted sums of columns (N, k) over the rows of each cluster, shape (J, k)."""
         return np.stack([self.sums(column * weight) for column in columns.T], axis=1)
 
+    def column_totals(self, columns: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The same over all rows, shape (1, k)."""
+        return (weight @ columns)[None]
+
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Repeat a value of each cluster for its rows."""
         return np.repeat(values, self.n, axis=0)
@@ -96,7 +101,7 @@ class Weighed:
     Attributes
     ----------
     log_variance : ndarray, shape (J, K)
-        Sum of the log variances of a cluster's rows.
+        Sum of the logs of 2 pi times the variances of a cluster's rows.
     G : ndarray, shape (J, K, q + 1, q + 1)
     kept : tuple
         What the scores need of the same pass.
@@ -109,7 +114,10 @@ class Weighed:
 
 @dataclass(frozen=True)
 class Score:
-    """Expected complete-data scores: by beta (J, p), alpha (J, k) and v at each node (J, K, r)."""
+    """Expected complete-data scores: by beta (J, p), alpha (J, k) and v at each node (J, K, r).
+
+    The first two in one row, (1, p) and (1, k), where the sum over the clusters is asked for.
+    """
 
     by_beta: np.ndarray
     by_alpha: np.ndarray
@@ -135,12 +143,13 @@ class ClusterConstant:
         half = self.G @ B
         inverse = np.exp(-log_var)
         kept = half[:, q : q + p], inverse
-        return Weighed(self.n[:, None] * log_var, each_times(inverse, B.T @ half), kept)
+        log_variance = self.n[:, None] * (LOG_2PI + log_var)
+        return Weighed(log_variance, each_times(inverse, B.T @ half), kept)
 
-    def score(self, weight: np.ndarray, w: Weighed, moment: np.ndarray) -> Score:
+    def score(self, weight: np.ndarray, w: Weighed, moment: np.ndarray, together: bool) -> Score:
         """Scores from posterior node weights (J, K) and moments E[(-u, 1)(-u, 1)'] of the nodes."""
         XD, inverse = w.kept
-        by_v = 0.5 * (np.einsum("jkab,jkab->jk", w.G, moment) - self.n[:, None])
+        by_v = _score_of_scale(w.G, moment, self.n)
         tilted = np.einsum("jk,jka->ja", weight * inverse, moment[:, :, -1])
         by_beta = np.einsum("jpa,ja->jp", XD, tilted)
         by_alpha = self.W * np.einsum("jk,jk->j", weight, by_v)[:, None]
@@ -155,25 +164,25 @@ class RowWeights:
 
     def weigh(self, beta: np.ndarray, alpha: np.ndarray, v: np.ndarray) -> Weighed:
         """See :class:`ClusterConstant`."""
-        rows, v = self.rows, np.einsum("jkr->jk", v)
+        rows, v = self.rows, v.sum(axis=2) if v.shape[2] != 1 else v[:, :, 0]
         log_var = rows.W @ alpha
         inverse, tilt = np.exp(-log_var), np.exp(-v)
         D = [*rows.Z.T, rows.y - rows.X @ beta]
         G = each_times(tilt, products(rows, D, inverse))
-        log_variance = rows.sums(log_var)[:, None] + self.n[:, None] * v
+        log_variance = (rows.sums(log_var) + self.n * LOG_2PI)[:, None] + self.n[:, None] * v
         return Weighed(log_variance, G, (D, inverse, tilt))
 
-    def score(self, weight: np.ndarray, w: Weighed, moment: np.ndarray) -> Score:
+    def score(self, weight: np.ndarray, w: Weighed, moment: np.ndarray, together: bool) -> Score:
         """See :class:`ClusterConstant`."""
         rows, (D, inverse, tilt) = self.rows, w.kept
-        by_v = 0.5 * (np.einsum("jkab,jkab->jk", w.G, moment) - self.n[:, None])
+        sums = rows.column_totals if together else rows.column_sums
+        by_v = _score_of_scale(w.G, moment, self.n)
         mean = np.einsum("jk,jkab->jab", weight * tilt, moment)
         half = [sum(d * rows.spread(mean[:, a, b]) for b, d in enumerate(D)) for a in range(len(D))]
         residual = inverse * half[-1]
         squares = inverse * sum(d * h for d, h in zip(D, half, strict=True))
-        by_beta = rows.column_sums(rows.X, residual)
-        by_alpha = rows.column_sums(rows.W, 0.5 * (squares - 1.0))
-        return Score(by_beta, by_alpha, by_v[:, :, None])
+        by_alpha = sums(rows.W, 0.5 * (squares - 1.0))
+        return Score(sums(rows.X, residual), by_alpha, by_v[:, :, None])
 
 
 class RowNodes:
@@ -193,11 +202,12 @@ class RowNodes:
             for b in range(a + 1):
                 product = D[a] * D[b]
                 G[:, :, a, b] = G[:, :, b, a] = rows.sums(product[:, None] * inverse)
-        return Weighed(rows.sums(log_var), G, (D, inverse))
+        return Weighed(rows.sums(LOG_2PI + log_var), G, (D, inverse))
 
-    def score(self, weight: np.ndarray, w: Weighed, moment: np.ndarray) -> Score:
+    def score(self, weight: np.ndarray, w: Weighed, moment: np.ndarray, together: bool) -> Score:
         """See :class:`ClusterConstant`."""
         rows, (D, inverse) = self.rows, w.kept
+        sums = rows.column_totals if together else rows.column_sums
         residual = np.zeros(len(rows.y))
         squares = np.zeros_like(inverse)
         for a in range(len(D)):
@@ -210,7 +220,17 @@ class RowNodes:
         excess = 0.5 * (squares * inverse - 1.0)
         by_v = np.stack([rows.sums(s[:, None] * excess) for s in rows.S.T], axis=2)
         mean = np.einsum("ik,ik->i", excess, rows.spread(weight))
-        return Score(rows.column_sums(rows.X, residual), rows.column_sums(rows.W, mean), by_v)
+        return Score(sums(rows.X, residual), sums(rows.W, mean), by_v)
+
+
+def _score_of_scale(G: np.ndarray, moment: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Half of what the squares of the residuals exceed n by, at each node, (J, K)."""
+    squares = -n[:, None] * np.ones_like(moment[:, :, 0, 0])
+    for a in range(G.shape[2]):
+        for b in range(a + 1):
+            squares += (1.0 if a == b else 2.0) * G[:, :, a, b] * moment[:, :, a, b]
+    squares *= 0.5
+    return squares
 
 
 def weigher(rows: Rows) -> ClusterConstant | RowWeights | RowNodes:
@@ -256,55 +276,80 @@ def each_times(factor: np.ndarray, G: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Collapsed:
-    """The conditional likelihood at the nodes, and the moments of the location effects there.
+    """The conditional likelihood at the nodes, and the location effects there.
+
+    Matrices lie first and the clusters last, (a, b, K, J).
 
     Attributes
     ----------
     logf : ndarray, shape (J, K)
         log f(y_j | t).
-    moment : ndarray, shape (J, K, q + 1, q + 1)
-        Expectation of (-u, 1)(-u, 1)' given t and y.
-    by_mu, by_Lu : ndarray, shapes (J, K, q), (J, K, q, q)
-        Expected scores by ``mu`` and by L_u.
+    A, c, ALu : ndarray, shapes (q, q, K, J), (q, 1, K, J), (q, q, K, J)
+    Lu : ndarray, shape (q, q, 1, J) or (q, q, 1, 1)
+    V, m : ndarray, shapes (q, q, K, J), (q, 1, K, J)
+        Covariance matrix M^-1 and mean of s given t and y.
+    mu : ndarray, shape (q, 1, K, J)
     """
 
     logf: np.ndarray
-    moment: np.ndarray
-    by_mu: np.ndarray
-    by_Lu: np.ndarray
+    A: np.ndarray
+    c: np.ndarray
+    ALu: np.ndarray
+    Lu: np.ndarray
+    V: np.ndarray
+    m: np.ndarray
+    mu: np.ndarray
+
+    @cached_property
+    def u(self) -> np.ndarray:
+        """Mean of the location effects given t and y, (q, 1, K, J)."""
+        return self.mu + times(self.Lu, self.m)
+
+    def moment(self) -> np.ndarray:
+        """Expectation of (-u, 1)(-u, 1)' given t and y, shape (J, K, q + 1, q + 1)."""
+        q, u, Lu = len(self.Lu), self.u, self.Lu
+        out = planes(*self.logf.shape, q + 1, q + 1).transpose(2, 3, 1, 0)
+        out[:q, :q] = u * u.swapaxes(0, 1)
+        out[:q, :q] += times(times(Lu, self.V), Lu.swapaxes(0, 1))
+        np.negative(u[:, 0], out=out[q, :q])
+        out[:q, q] = out[q, :q]
+        out[q, q] = 1.0
+        return out.transpose(3, 2, 0, 1)
+
+    def scores(self) -> tuple[np.ndarray, np.ndarray]:
+        """Expected scores by mu (J, K, q) and by L_u (J, K, q, q)."""
+        by_mu = self.c - times(self.A, self.u)
+        by_Lu = by_mu * self.m.swapaxes(0, 1) - times(self.ALu, self.V)
+        return by_mu[:, 0].transpose(2, 1, 0), by_Lu.transpose(3, 2, 0, 1)
 
 
-def collapse(w: Weighed, n: np.ndarray, mu: np.ndarray, Lu: np.ndarray) -> Collapsed:
+def collapse(w: Weighed, mu: np.ndarray, Lu: np.ndarray) -> Collapsed:
     """Integrate the location effects out at every node.
 
     Parameters
     ----------
     w : Weighed
-    n : ndarray, shape (J,)
     mu : ndarray, shape (J, K, q)
         Mean of u given t.
     Lu : ndarray, shape (J, q, q) or (1, q, q)
     """
-    J, K, q = mu.shape
+    q = mu.shape[2]
     G, mu, Lu = w.G.transpose(2, 3, 1, 0), mu.transpose(2, 1, 0)[:, None], matrix_first(Lu)
-    A, c, s = G[:q, :q], G[:q, q:], G[q, q]
+    A, c = G[:q, :q], G[:q, q:]
     b = c - times(A, mu)
-    rss = s - times(mu.swapaxes(0, 1), c + b)[0, 0]
-    Lu_t, ALu, one = Lu.swapaxes(0, 1), times(A, Lu), np.eye(q)[:, :, None, None]
-    V, logdet = inverse(times(Lu_t, ALu) + one)
+    ALu, Lu_t = times(A, Lu), Lu.swapaxes(0, 1)
+    M = times(Lu_t, ALu)
+    for k in range(q):
+        M[k, k] += 1.0
     right = times(Lu_t, b)
+    V, total = inverse(M)
     m = times(V, right)
-    quadratic = times(right.swapaxes(0, 1), m)[0, 0]
-    logf = -0.5 * (n * LOG_2PI + w.log_variance.T + rss + (logdet - quadratic))
-    u = mu + times(Lu, m)
-    moment = np.empty((q + 1, q + 1, K, J))
-    moment[:q, :q] = u * u.swapaxes(0, 1) + times(times(Lu, V), Lu_t)
-    moment[:q, q] = moment[q, :q] = -u[:, 0]
-    moment[q, q] = 1.0
-    by_mu = c - times(A, u)
-    by_Lu = by_mu * m.swapaxes(0, 1) - times(ALu, V)
-    by_mu = by_mu[:, 0].transpose(2, 1, 0)
-    return Collapsed(logf.T, moment.transpose(3, 2, 0, 1), by_mu, by_Lu.transpose(3, 2, 0, 1))
+    total += w.log_variance.T
+    total += G[q, q]
+    total -= times(mu.swapaxes(0, 1), c + b)[0, 0]
+    total -= times(right.swapaxes(0, 1), m)[0, 0]
+    total *= -0.5
+    return Collapsed(total.T, A, c, ALu, Lu, V, m, mu)
 
 
 def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -317,10 +362,10 @@ def times(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def inverse(M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inverses and log-determinants of positive definite M (q, q, K, J), which is overwritten."""
-    logdet = 0.0
+    logdet = np.zeros(M.shape[2:])
     for k, row in enumerate(M):
         pivot = row[k].copy()
-        logdet = logdet + np.log(pivot)
+        logdet += np.log(pivot)
         row[k] = 1.0
         row /= pivot
         for other in (*M[:k], *M[k + 1 :]):

@@ -16,7 +16,6 @@ import numpy as np
 
 from mlteach.location_scale.likelihood import (
     LOG_2PI,
-    Collapsed,
     Rows,
     collapse,
     spread_by,
@@ -43,18 +42,12 @@ class Evaluation:
     by_L : ndarray, shape (J, d, d)
         Scores by the Cholesky factor of Omega, d = r + q, scale effects first; with u in the
         variance function by the parameters of the effects, shape (J, m).
-    weight : ndarray, shape (J, K)
-        Posterior probabilities of the nodes.
-    inner : Collapsed
-        Where the location effects have a closed form.
     """
 
     loglik: np.ndarray
     by_beta: np.ndarray
     by_alpha: np.ndarray
     by_L: np.ndarray
-    weight: np.ndarray
-    inner: Collapsed | None = None
 
 
 def node_moments(weight: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,17 +86,21 @@ class AdaptiveNodes:
         """Log of the integral (J,) and posterior probabilities of the nodes (J, K)."""
         # The weights include phi(t).
         log_weight = self._log_w + 0.5 * (self._x**2).sum(axis=1)
-        squares = np.einsum("jkr,jkr->jk", T, T)
         log_size = np.log(np.abs(np.diagonal(self._spread, axis1=1, axis2=2))).sum(axis=1)
-        joint = logf - 0.5 * squares + log_weight + log_size[:, None]
+        joint = np.einsum("jkr,jkr->jk", T, T)
+        joint *= -0.5
+        joint += logf
+        joint += log_weight
         top = joint.max(axis=1)
-        relative = np.exp(joint - top[:, None])
-        total = relative.sum(axis=1)
-        return top + np.log(total), relative / total[:, None]
+        joint -= top[:, None]
+        weight = np.exp(joint, out=joint)
+        total = weight.sum(axis=1)
+        weight /= total[:, None]
+        return log_size + top + np.log(total), weight
 
     def follow(self, *parameters: np.ndarray) -> bool:
         """Move the nodes to the posterior of t at these parameters; whether they were there."""
-        mean, cov = self.posterior_t(self.evaluate(*parameters).weight)
+        mean, cov = self.posterior_t(self.weights(*parameters))
         moved = np.abs(mean - self._centre).max(axis=1)
         sd = np.sqrt(np.diagonal(cov, axis1=1, axis2=2)).min(axis=1)
         self._centre, self._spread = mean, np.linalg.cholesky(cov)
@@ -146,7 +143,9 @@ class MarginalLikelihood(AdaptiveNodes):
         self.rows, self.q = rows, rows.Z.shape[1]
         self.ways = weigher(rows) if ways is None else ways
 
-    def evaluate(self, beta: np.ndarray, alpha: np.ndarray, L: np.ndarray) -> Evaluation:
+    def evaluate(
+        self, beta: np.ndarray, alpha: np.ndarray, L: np.ndarray, together: bool = False
+    ) -> Evaluation:
         """Likelihood and scores.
 
         Parameters
@@ -155,18 +154,30 @@ class MarginalLikelihood(AdaptiveNodes):
         alpha : ndarray, shape (k,)
         L : ndarray, shape (J, d, d)
             Lower-triangular, scale effects first.
+        together : bool, default False
+            Whether the scores by beta and alpha are summed over the clusters.
         """
         r, T = self.r, self.T
-        v, mu = spread_by(L[:, :r, :r], T), spread_by(L[:, r:, :r], T)
-        weighed = self.ways.weigh(beta, alpha, v)
-        inner = collapse(weighed, self.rows.n, mu, L[:, r:, r:])
-        loglik, weight = self.integrate(inner.logf, T)
-        score = self.ways.score(weight, weighed, inner.moment)
+        weighed, inner, loglik, weight = self._at(T, beta, alpha, L)
+        score = self.ways.score(weight, weighed, inner.moment(), together)
+        by_mu, by_Lu = inner.scores()
         by_L, weighted = np.zeros(L.shape), weight[:, :, None] * T
         by_L[:, :r, :r] = np.einsum("jka,jkb->jab", score.by_v, weighted)
-        by_L[:, r:, :r] = np.einsum("jka,jkb->jab", inner.by_mu, weighted)
-        by_L[:, r:, r:] = np.einsum("jk,jkab->jab", weight, inner.by_Lu)
-        return Evaluation(loglik, score.by_beta, score.by_alpha, by_L, weight, inner)
+        by_L[:, r:, :r] = np.einsum("jka,jkb->jab", by_mu, weighted)
+        by_L[:, r:, r:] = np.einsum("jk,jkab->jab", weight, by_Lu)
+        return Evaluation(loglik, score.by_beta, score.by_alpha, by_L)
+
+    def _at(self, T: np.ndarray, beta, alpha, L: np.ndarray) -> tuple:
+        """What the rows and the closed form give at the nodes, the likelihood, and the weights."""
+        r = self.r
+        v, mu = spread_by(L[:, :r, :r], T), spread_by(L[:, r:, :r], T)
+        weighed = self.ways.weigh(beta, alpha, v)
+        inner = collapse(weighed, mu, L[:, r:, r:])
+        return weighed, inner, *self.integrate(inner.logf, T)
+
+    def weights(self, beta: np.ndarray, alpha: np.ndarray, L: np.ndarray) -> np.ndarray:
+        """Posterior probabilities of the nodes, shape (J, K)."""
+        return self._at(self.T, beta, alpha, L)[-1]
 
     def moments(
         self, beta: np.ndarray, alpha: np.ndarray, L: np.ndarray
@@ -175,15 +186,16 @@ class MarginalLikelihood(AdaptiveNodes):
 
         The scale effects are their weighted nodes; the location effects have a closed form at each.
         """
-        r, q, e = self.r, self.q, self.evaluate(beta, alpha, L)
-        moment = e.inner.moment
-        v = spread_by(L[:, :r, :r], self.T)
+        r, q, T = self.r, self.q, self.T
+        _, inner, _, weight = self._at(T, beta, alpha, L)
+        moment = inner.moment()
+        v = spread_by(L[:, :r, :r], T)
         joint = np.concatenate([v, -moment[:, :, :q, q]], axis=2)
-        mean, cov = node_moments(e.weight, joint)
+        mean, cov = node_moments(weight, joint)
         # Given t the location effects still vary: their conditional covariance comes on top.
         u = joint[:, :, r:]
         conditional = moment[:, :, :q, :q] - u[..., :, None] * u[..., None, :]
-        cov[:, r:, r:] += np.einsum("jk,jkab->jab", e.weight, conditional)
+        cov[:, r:, r:] += np.einsum("jk,jkab->jab", weight, conditional)
         return mean, cov
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from mlteach.core.linalg import central_differences
-from mlteach.core.optim import OptRecord, minimize
+from mlteach.core.optim import OptRecord, minimize, remembered
 from mlteach.core.progress import Progress
 from mlteach.location_scale.deviance import STEP, EffectsMap, LocationScaleDeviance
 from mlteach.location_scale.effects import CholeskyMap
@@ -26,8 +26,12 @@ FIXED = 4
 SAMPLE = 20_000
 # The gradient at which a first search ends.
 GTOL = 1e-3
+# A deviance this much above its minimum is near enough for the curvature: 0.001 standard errors.
+NEAR = 1e-6
 # What a round of moving nodes and searching gains when the nodes need not move again.
 SETTLED = 1e-6
+# Of differences in turns: what they leave out is in proportion to it.
+SMALL_STEP = 1e-6
 SEARCH_POINTS = {0: 1, 1: 7, 2: 5}
 
 
@@ -54,28 +58,64 @@ def maximise(
 
 def _maximise(rows, effects: EffectsMap, start, points: int, reml: bool, bar: Progress) -> tuple:
     fine = LocationScaleDeviance(rows, effects, points, reml)
-    if fine.J < 2 * SAMPLE:
+    some = some_clusters(rows)
+    if some.step is None:
         theta = _search(fine, start, bar)
     else:
-        # Some of very many clusters tell nearly as much as all, but may put a variance at zero.
-        some, theta, at = slice(0, None, fine.J // SAMPLE), np.array(start, float), fine.p + fine.k
-        first = _maximise(rows.part(some), effects.part(some), start, points, reml, bar)[1]
-        if first.converged:
-            theta[:at] = first.end[:at]
-            if isinstance(effects, CholeskyMap):
-                theta[at:] = effects.off_edges(first.end[at:])
-        # A gradient in proportion to its sampling error: Newton steps follow.
-        theta = _bfgs(fine, theta, bar, 5.0 * GTOL * np.sqrt(fine.J))
+        theta = _search_with_some(fine, some, start, bar)
     # Where a variance is nearly zero the deviance is flat and its curvature keeps changing.
     for attempt in range(8):
-        hessian = _Counted(fine, bar).hessian(theta)
-        objective = _Counted(fine, bar, hessian if attempt < FIXED else None)
-        record = minimize(objective, theta, max_iter=30)
+        counted = _Counted(fine, bar)
+        hessian = counted.hessian(theta)
+        if attempt < FIXED:
+            counted.curvature = hessian
+        record = minimize(counted, theta, max_iter=30)
         theta = record.end
         if record.converged:
             break
         theta = _off_saddle(_Counted(fine, bar), theta)
     return fine, record, hessian if attempt < FIXED else _Counted(fine, bar).hessian(theta)
+
+
+def _search_with_some(
+    fine: LocationScaleDeviance, some: slice, start: np.ndarray, bar: Progress
+) -> np.ndarray:
+    """Near to the maximum: of some clusters, then of all.
+
+    Some of very many tell nearly as much as all, also of the curvature; but they may put a variance
+    at zero where all do not.
+    """
+    at, theta = fine.p + fine.k, np.array(start, float)
+    part, map_ = fine.rows.part(some), fine.map.part(some)
+    _, first, hessian = _maximise(part, map_, start, fine.points, fine.reml, bar)
+    if first.converged:
+        theta[:at] = first.end[:at]
+        if isinstance(map_, CholeskyMap):
+            theta[at:] = map_.off_edges(first.end[at:])
+    if np.array_equal(theta, first.end):
+        fine.settle(theta)
+        counted = _Counted(fine, bar, hessian * fine.J / len(part.n))
+        theta = minimize(counted, theta, max_iter=30, enough=NEAR).end
+    else:
+        # A gradient in proportion to its sampling error: Newton steps follow.
+        theta = _bfgs(fine, theta, bar, 5.0 * GTOL * np.sqrt(fine.J), rounds=1)
+    fine.settle(theta)
+    return theta
+
+
+def some_clusters(rows: Rows) -> slice:
+    """Clusters to begin a search with: all, or every so many of very many if these can do."""
+    J = len(rows.n)
+    some = slice(0, J, J // SAMPLE if J >= 2 * SAMPLE else None)
+    if some.step is None:
+        return some
+    part = rows.part(some)
+    # A rare category, for one, may be in none of them.
+    can_do = all(
+        np.linalg.matrix_rank(columns) == columns.shape[1]
+        for columns in (part.X, part.Z, part.W, part.S)
+    )
+    return some if can_do else slice(0, J)
 
 
 def _search(fine: LocationScaleDeviance, start: np.ndarray, bar: Progress) -> np.ndarray:
@@ -97,13 +137,17 @@ def _search(fine: LocationScaleDeviance, start: np.ndarray, bar: Progress) -> np
 
 
 def _bfgs(
-    deviance: LocationScaleDeviance, theta: np.ndarray, bar: Progress, gtol: float = GTOL
+    deviance: LocationScaleDeviance,
+    theta: np.ndarray,
+    bar: Progress,
+    gtol: float = GTOL,
+    rounds: int = 4,
 ) -> np.ndarray:
     """Lower the deviance, and move the nodes along, until moving them makes no difference."""
     from scipy import optimize
 
     success = False
-    for _ in range(4):
+    for _ in range(rounds):
         if deviance.settle(theta) and success:
             break
         objective = _Counted(deviance, bar)
@@ -134,7 +178,7 @@ def _off_saddle(deviance: _Counted, theta: np.ndarray) -> np.ndarray:
     return min(points, key=lambda point: deviance.value_and_gradient(point)[0])
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Counted:
     """A deviance that shows each evaluation; its second derivatives may be known already."""
 
@@ -143,18 +187,30 @@ class _Counted:
     curvature: np.ndarray | None = None
     values: list[float] = field(default_factory=list)
 
-    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+    @remembered
+    def _sums(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.bar.update()
-        value, gradient = self.deviance.value_and_gradient(theta)
+        return self.deviance.sums(theta)
+
+    def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = self.deviance.value_and_gradient(theta, self._sums(theta))
         self.values.append(value)
         return value, gradient
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
-        """As known, or central differences of the exact gradient."""
+        """As known, or differences of the exact gradient."""
         if self.curvature is not None:
             return self.curvature
-        H = central_differences(lambda at: self.value_and_gradient(at)[1], theta, STEP)
+        if self.deviance.J < 2 * SAMPLE or self.deviance.reml:
+            H = central_differences(lambda at: self.value_and_gradient(at)[1], theta, STEP)
+        else:
+            scores, steps = self._sums(theta)[1], SMALL_STEP * np.eye(len(theta))
+            H = np.array([self._change(theta, step, scores) for step in steps]) / SMALL_STEP
         return 0.5 * (H + H.T)
+
+    def _change(self, theta: np.ndarray, step: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        self.bar.update()
+        return self.deviance.change_in_turns(theta, step, scores)
 
 
 def _curvature(deviance: LocationScaleDeviance, theta: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import mlteach as mt
+from mlteach.core.linalg import central_differences
 from mlteach.location_scale import search
 from mlteach.location_scale.association import AssociationMap
 from mlteach.location_scale.deviance import LocationScaleDeviance
@@ -16,7 +17,7 @@ EXACT = 1e-12
 J = 23
 
 
-def effects(which, r, q):
+def effects(which, r, q, J=J):
     if which == "functions":
         return function_map(J, r, q)
     if which == "association":
@@ -39,7 +40,7 @@ def test_blocks_are_one_pass(kind, which):
     whole = LocationScaleDeviance(rows, map_, 5, at_once=10**9)
     nodes = 5**map_.r
     cut = LocationScaleDeviance(rows, map_, 5, at_once=4 * max(nodes, 4))
-    pieces = [len(part.n) for part, *_ in cut._blocks]
+    pieces = [block.J for block in cut._blocks]
     assert len(whole._blocks) == 1 < len(pieces) and len(set(pieces)) > 1
     rng = np.random.default_rng(5)
     theta = np.concatenate([beta, alpha, 0.1 + 0.1 * rng.normal(size=map_.m)])
@@ -51,6 +52,26 @@ def test_blocks_are_one_pass(kind, which):
             assert a == pytest.approx(b, rel=EXACT, abs=EXACT)
     score = whole.scores(theta)[1]
     assert cut.outer_products(theta) == pytest.approx(score.T @ score, rel=EXACT)
+    gradient = cut.value_and_gradient(theta)[1]
+    assert gradient == pytest.approx(-2.0 * score.sum(axis=0), rel=EXACT, abs=EXACT)
+
+
+@pytest.mark.parametrize(("kind", "which"), MODELS)
+def test_differences_in_turns_are_as_good_as_those_to_both_sides(kind, which):
+    q = 1 if which == "association" else 2
+    rows, beta, alpha, _, _ = make(kind, q, J=400)
+    map_ = effects(which, rows.S.shape[1], q, J=400)
+    cut = LocationScaleDeviance(rows, map_, 5, at_once=20 * max(5**map_.r, 4))
+    start = 0.2 * np.ones(map_.m)
+    if which == "functions":
+        start[::2] = np.where(map_.rows == map_.cols, -3.0, 0.1)
+        start[1::2] = 0.1
+    theta = np.concatenate([beta, alpha, start])
+    cut.settle(theta)
+    scores, steps = cut.sums(theta)[1], search.SMALL_STEP * np.eye(len(theta))
+    ours = [cut.change_in_turns(theta, step, scores) / search.SMALL_STEP for step in steps]
+    expected = central_differences(lambda at: cut.value_and_gradient(at)[1], theta, 1e-5)
+    assert np.abs(ours - expected).max() < 1e-5 * np.abs(expected).max()
 
 
 def test_reml_block_by_block():
@@ -105,3 +126,14 @@ def test_a_search_that_begins_with_some_clusters_ends_at_the_same_maximum(
     assert ours.llf == pytest.approx(expected.llf, abs=1e-6)
     assert ours.params.to_numpy() == pytest.approx(expected.params.to_numpy(), rel=1e-5)
     assert ours.bse.to_numpy() == pytest.approx(expected.bse.to_numpy(), rel=1e-4)
+
+
+def test_a_category_that_is_not_among_some_clusters(hsb, monkeypatch):
+    """The search begins with some clusters only where these know all the coefficients."""
+    rare = hsb.assign(rare=(hsb["school"] == hsb["school"].unique()[1]).astype(float))
+    models = "math ~ ses + rare + (1 | school)", "~ ses + (1 | school)"
+    expected = mt.fit_location_scale(*models, rare)
+    monkeypatch.setattr(search, "SAMPLE", 40)
+    ours = mt.fit_location_scale(*models, rare)
+    assert ours.llf == pytest.approx(expected.llf, abs=1e-9)
+    assert ours.params.to_numpy() == pytest.approx(expected.params.to_numpy(), rel=1e-6)

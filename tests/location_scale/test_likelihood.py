@@ -71,7 +71,7 @@ def test_density_given_t(kind, q):
     T = np.random.default_rng(1).normal(size=(4, r))
     v = np.einsum("jab,kb->jka", L[:, :r, :r], T)
     mu = np.einsum("jab,kb->jka", L[:, r:, :r], T)
-    got = collapse(ways.weigh(beta, alpha, v), rows.n, mu, L[:, r:, r:]).logf
+    got = collapse(ways.weigh(beta, alpha, v), mu, L[:, r:, r:]).logf
     for k, t in enumerate(T):
         assert np.allclose(got[:, k], plain_logf(rows, beta, alpha, L, t), rtol=PLAIN, atol=PLAIN)
 

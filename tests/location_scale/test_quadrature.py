@@ -40,7 +40,7 @@ def test_nodes_follow_the_posterior():
     rows, beta, alpha, L, _ = make("level-2 predictor")
     likelihood = MarginalLikelihood(rows, 15)
     likelihood.settle(beta, alpha, L)
-    weight = likelihood.evaluate(beta, alpha, L).weight
+    weight = likelihood.weights(beta, alpha, L)
     mean, cov = likelihood.posterior_t(weight)
     assert np.allclose(mean, likelihood._centre, atol=0.02)
     assert np.allclose(np.sqrt(cov[:, 0, 0]), likelihood._spread[:, 0, 0], rtol=0.02)

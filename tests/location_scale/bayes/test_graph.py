@@ -58,7 +58,7 @@ def engine(rows, beta, alpha, L, t):
     J, q = len(rows.n), rows.Z.shape[1]
     v, mu = (t @ L[:r, :r].T)[:, None], (t @ L[r:, :r].T)[:, None]
     weighed = weigher(rows).weigh(beta, alpha, v)
-    return collapse(weighed, rows.n, mu, np.broadcast_to(L[r:, r:], (J, q, q)))
+    return collapse(weighed, mu, np.broadcast_to(L[r:, r:], (J, q, q)))
 
 
 def dense(rows, beta, alpha, L, t, j):

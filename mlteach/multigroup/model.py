@@ -100,29 +100,21 @@ def multigroup_model(
         one_of("means" if name == "mean" else name, value, ("free", "equal"), " across groups")
     equal = names_of(equal, "equal")
     shared = {_entry(text, variables) for text in equal}
+
+    def free(key: tuple, group) -> tuple:
+        """The free parameter behind an element of a group: its key, and the group or None."""
+        level, left, right, _ = key
+        same = kinds[level] == "equal" or (level, frozenset((left, right))) in shared
+        return (*key, None if same or len(groups) == 1 else group)
+
     own = list(elements(variables, positions))
-    number = {}
-    for kind in kinds:
-        for group in groups:
-            for key in (key for key in own if key[0] == kind):
-                number.setdefault(_free(key, group, groups, kinds, shared), len(number))
-    index = [
-        np.array([number[_free(key, group, groups, kinds, shared)] for key in own])
-        for group in groups
-    ]
+    order = (free(k, group) for kind in kinds for group in groups for k in own if k[0] == kind)
+    number = {key: at for at, key in enumerate(dict.fromkeys(order))}
+    index = [np.array([number[free(key, group)] for key in own]) for group in groups]
     title = f"within {within}, between {between}, means {means}"
-    title += "".join(f", {text} equal" for text in equal)
+    title += "".join(f", {text} equal" for text in equal) + (", by position" if positions else "")
     names = (tuple(variables), tuple(groups), tuple(positions))
-    return MultigroupModel(
-        title + (", by position" if positions else ""), *names, tuple(number), tuple(index)
-    )
-
-
-def _free(key: tuple, group, groups: Sequence, kinds: dict, shared: set) -> tuple:
-    """The free parameter behind an element of a group: its key, and the group or None for all."""
-    level, left, right, _ = key
-    same = kinds[level] == "equal" or (level, frozenset((left, right))) in shared
-    return (*key, None if same or len(groups) == 1 else group)
+    return MultigroupModel(title, *names, tuple(number), tuple(index))
 
 
 def elements(variables: Sequence[str], positions: Sequence):

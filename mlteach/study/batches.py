@@ -32,7 +32,7 @@ class Plan:
     Attributes
     ----------
     draw, analyse : callable
-    seed : int
+    replications, seed : int
     conditions : mapping of int to dict
         The arguments of ``draw`` in each condition, by its number; ``{None: {}}`` where there is
         one condition only.
@@ -42,9 +42,15 @@ class Plan:
 
     draw: Callable
     analyse: Callable
+    replications: int
     seed: int
     conditions: Mapping[int | None, dict[str, Any]]
     limit: float | None = None
+
+    @property
+    def keys(self) -> set[tuple]:
+        """Condition and number of each replication."""
+        return {(condition, k) for condition in self.conditions for k in range(self.replications)}
 
 
 @dataclass(frozen=True)
@@ -95,11 +101,11 @@ def replication_rng(
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def to_do(plan: Plan, replications: int, done: set[tuple], size: int) -> list[Batch]:
+def to_do(plan: Plan, done: set[tuple], size: int) -> list[Batch]:
     """Batches of at most ``size`` replications that are not among the ``keys`` that are done."""
     batches = []
     for condition in plan.conditions:
-        left = [k for k in range(replications) if (condition, k) not in done]
+        left = [k for k in range(plan.replications) if (condition, k) not in done]
         parts = (tuple(left[i : i + size]) for i in range(0, len(left), size))
         batches += [Batch(condition, part) for part in parts]
     return batches

@@ -6,28 +6,24 @@ import ctypes
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 
 class TooLong(BaseException):
     """The work was stopped; no error of the work itself, which must not catch it as one."""
 
 
-@contextmanager
-def limited(seconds: float | None) -> Iterator[None]:
+def limited(seconds: float | None) -> AbstractContextManager[None]:
     """Raise TooLong inside of the block when it takes longer.
 
     The main thread gets a signal, which ends waiting too. Another thread, and the main one where
     the system has no such signal (Windows), is stopped at its next step in Python.
     """
     if seconds is None:
-        yield
-    elif hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-        with _alarm(seconds):
-            yield
-    else:
-        with _timer(seconds):
-            yield
+        return nullcontext()
+    if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
+        return _alarm(seconds)
+    return _timer(seconds)
 
 
 @contextmanager

@@ -75,13 +75,13 @@ class Store:
         return self._read(path)
 
     def batches(self) -> Iterator[Batch]:
-        """All batches of the folder, in the order of their names; each replication once."""
-        seen: set[tuple] = set()
+        """What of the plan is in the folder, in the order of its files; each replication once."""
+        left = self.plan.keys
         for path in sorted(self.path.glob("*.npz")):
             batch = self._read(path)
             # Two runs at once may have done the same work twice.
-            new = batch.only({k for c, k in batch.keys - seen})
-            seen |= new.keys
+            new = batch.only({k for _, k in batch.keys & left})
+            left -= batch.keys
             if new.replications:
                 yield new
 
@@ -200,14 +200,13 @@ def _check_same_study(path: Path, found: dict, wanted: dict) -> None:
         for key in ("mlteach_study", "seed", "draw", "analyse")
         if found.get(key) != wanted[key]
     ]
-    if not differences and bool(found["conditions"]) != bool(wanted["conditions"]):
+    if bool(found["conditions"]) != bool(wanted["conditions"]):
         differences.append("only one of the two has conditions")
-    elif not differences:
-        differences = [
-            f"condition {c} is {found['conditions'][c]} there and {settings} here"
-            for c, settings in wanted["conditions"].items()
-            if found["conditions"].get(c, settings) != settings
-        ]
+    differences += [
+        f"condition {c} is {found['conditions'][c]} there and {settings} here"
+        for c, settings in wanted["conditions"].items()
+        if found["conditions"].get(c, settings) != settings
+    ]
     if differences:
         raise ModelError(
             f"The folder {path} holds another study: {'; '.join(differences[:3])}. Use another "

@@ -180,12 +180,12 @@ def run_study(
     plan = _plan(draw, analyse, replications, seed, conditions, time_limit)
     _check_machinery(batch, workers, client, time_limit)
     store = None if folder is None else open_store(folder, plan)
-    stored = [] if store is None else _wanted(list(store.batches()), plan, replications)
+    stored = [] if store is None else list(store.batches())
     if stored:
         store.check_same_code(stored)
-    total, done = len(plan.conditions) * replications, set().union(*(b.keys for b in stored))
+    total, done = len(plan.keys), set().union(*(batch.keys for batch in stored))
     size = batch or max(1, min(MOST_IN_A_BATCH, total // (4 * workers)))
-    missing = to_do(plan, replications, done, size)
+    missing = to_do(plan, done, size)
     if store is not None and missing:
         store.prepare()
     ran = run_batches(plan, missing, workers=workers, client=client)
@@ -193,17 +193,16 @@ def run_study(
         for piece in ran:
             stored.append(piece if store is None else store.write(piece))
             bar.update(len(piece.replications))
-    return _collect(stored, plan, replications, conditions)
+    return _collect(stored, plan, conditions)
 
 
 # ------------------------------------------------------------------------------------ the pieces
 
 
 def _plan(draw, analyse, replications, seed, conditions, limit=None) -> Plan:
-    whole("replications", replications, 1)
-    whole("seed", seed, 0)
+    replications, seed = whole("replications", replications, 1), whole("seed", seed, 0)
     grid = {None: {}} if conditions is None else _grid(conditions)
-    return Plan(draw, analyse, int(seed), grid, limit)
+    return Plan(draw, analyse, replications, seed, grid, limit)
 
 
 def _grid(conditions) -> dict[int, dict[str, Any]]:
@@ -228,20 +227,14 @@ def _grid(conditions) -> dict[int, dict[str, Any]]:
     return dict(zip(labels, settings, strict=True))
 
 
-def _wanted(batches: list[Batch], plan: Plan, replications: int) -> list[Batch]:
-    """What of the stored batches this call asks for."""
-    kept = [b.only(set(range(replications))) for b in batches if b.condition in plan.conditions]
-    return [b for b in kept if b.replications]
-
-
-def _collect(batches: list[Batch], plan: Plan, replications: int, conditions) -> Study:
+def _collect(batches: list[Batch], plan: Plan, conditions) -> Study:
     failures, estimates = _failures(batches, plan), all_estimates(plan, batches)
     if estimates is None:
         raise ModelError(
             f"All {len(failures)} replications failed; the first one said: {failures.iloc[0]}"
         )
     estimates.index = in_order(estimates.index)
-    return Study(estimates, failures, replications, plan.seed, conditions)
+    return Study(estimates, failures, plan.replications, plan.seed, conditions)
 
 
 def _failures(batches: list[Batch], plan: Plan) -> pd.Series:

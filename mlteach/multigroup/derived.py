@@ -183,9 +183,8 @@ def simulate(fit: MultigroupEstimates, seed: int | np.random.Generator | None) -
     """
     rng = as_generator(seed)
     tables = []
-    for group, part, (mu, within, between) in zip(
-        fit.groups, fit.data.parts, fit.by_group, strict=True
-    ):
+    groups = zip(fit.groups, fit.data.parts, fit.by_group, strict=True)
+    for group, part, (mu, within, between) in groups:
         Y, codes, cells, labels, index = part
         root = _root(between, "Between", group)
         u = rng.standard_normal((len(labels), Y.shape[1])) @ root.T

@@ -154,17 +154,12 @@ def _types(klass, n, first, width) -> tuple[np.ndarray, np.ndarray]:
         has = np.flatnonzero(width > k)
         at = first[has] + k
         # A cluster that has no more pieces keeps a number that no other gets.
-        key = np.stack([member[has], klass[at], n[at].astype(int)])
-        _, new = numbered(_packed(key))
+        # Numbered in between, where the numbers of triples would be too large.
+        _, pair = numbered(member[has] * (klass.max() + 1) + klass[at])
+        _, new = numbered(pair * (int(n.max()) + 1) + n[at].astype(int))
         member[has] = new + len(first) * (k + 1)
     _, member = numbered(member)
     return member, np.bincount(member)
-
-
-def _packed(key: np.ndarray) -> np.ndarray:
-    """One number for each column of three whole numbers; again where they would be too large."""
-    _, pair = numbered(key[0] * (key[1].max() + 1) + key[1])
-    return pair * (key[2].max() + 1) + key[2]
 
 
 def _compressed(t: int, before: int, klass: np.ndarray, n: np.ndarray, own: np.ndarray) -> tuple:

@@ -258,21 +258,17 @@ def check_long(
     if data.empty:
         raise DataError(f"{where}: the data have no rows.")
     for name in ids:
-        _check_present(data[name], name)
+        missing = data[name].isna().to_numpy()
+        if missing.any():
+            raise DataError(
+                f"{missing.sum()} row(s) have no {name}, first in row(s) "
+                f"{first_few(data.index[missing])}. Fill it in, or leave these rows out: "
+                f"data.dropna(subset=['{name}'])."
+            )
     numeric_values(data, variables)
     if group is not None:
         check_one_group(data, cluster, group)
     return variables, data
-
-
-def _check_present(values: pd.Series, name: str) -> None:
-    missing = values.isna().to_numpy()
-    if missing.any():
-        raise DataError(
-            f"{missing.sum()} row(s) have no {name}, first in row(s) "
-            f"{first_few(values.index[missing])}. Fill it in, or leave these rows out: "
-            f"data.dropna(subset=['{name}'])."
-        )
 
 
 def by_group(data: pd.DataFrame, group: str | None) -> list[tuple[object, pd.DataFrame]]:

@@ -102,8 +102,8 @@ def caterpillar(
     _name_clusters(ax, table, f"{count}, sorted by predicted effect", label_extremes)
     text = (
         f"Predicted random effects ({effect}) of {count} on {fit.outcome}, sorted, with "
-        f"{level:.0%} intervals. {ends(table['value'])}; {_leaves_out(table, 0.0).sum()} of "
-        f"{len(table)} intervals leave out zero."
+        f"{level:.0%} intervals. They run {ends(table['value'])}; "
+        f"{_leaves_out(table, 0.0).sum()} of {len(table)} intervals leave out zero."
     )
     if color_by is not None:
         means = table.groupby("group", observed=True)["value"].mean()
@@ -194,7 +194,7 @@ def cluster_variances(
     _name_clusters(ax, table, f"{count}, sorted", label_extremes)
     text = (
         f"{QUANTITIES[of]} of {fit.outcome} in {count}, sorted, with {level:.0%} intervals. "
-        f"{ends(table['value'])}. The average is {_describe_averages(table, averages)}."
+        f"They run {ends(table['value'])}. The average is {_describe_averages(table, averages)}."
     )
     return finished(ax, text, title=group_title(groups, labels, data))
 

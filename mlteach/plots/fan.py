@@ -18,7 +18,7 @@ from mlteach.mixed.result import MixedResult
 from mlteach.plots.checks import cluster_groups, line_looks, sample_clusters
 from mlteach.plots.legend import finished
 from mlteach.plots.marks import axes_or_new, bold_line, thin_lines
-from mlteach.plots.words import counted, label, number
+from mlteach.plots.words import counted, ends, label, number
 from mlteach.questions.slope_line import columns_with
 
 # Places along x at which a variance is drawn.
@@ -127,8 +127,8 @@ def predicted_lines(fit: MixedResult, x: str) -> pd.DataFrame:
 
 def _draw_fan(ax: Axes, lines: pd.DataFrame, color: str, name: str) -> None:
     start, end, middle, height, slope, *_ = lines.to_numpy().T[:, :, None]
-    ends = np.hstack([start, end])
-    places = np.stack([ends, height + slope * (ends - middle)], axis=2)
+    at = np.hstack([start, end])
+    places = np.stack([at, height + slope * (at - middle)], axis=2)
     width, alpha = (0.7, 0.55) if len(lines) > 40 else (1.2, 0.9)
     thin_lines(ax, places, color, width, alpha, gid=name or "cluster line")
     if not name:
@@ -137,24 +137,22 @@ def _draw_fan(ax: Axes, lines: pd.DataFrame, color: str, name: str) -> None:
 
 def _average_line(lines: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Its two ends: at each the average of the heights there of each cluster's line."""
-    ends, varying = np.array([lines["start"].min(), lines["end"].max()]), lines.dropna()
+    at, varying = np.array([lines["start"].min(), lines["end"].max()]), lines.dropna()
     slope = varying["fixed_slope"]
     at_zero = varying["fixed_height"] - slope * varying["middle"]
-    return ends, at_zero.mean() + slope.mean() * ends
+    return at, at_zero.mean() + slope.mean() * at
 
 
 def _describe_lines(fit, x: str, lines: pd.DataFrame, groups: pd.Series, count: str) -> str:
-    slope = lines["slope"].dropna()
-    text = (
-        f"Predicted lines of {fit.outcome} along {x} in {count}. Slopes run from "
-        f"{number(slope.min())} (cluster {slope.idxmin()}) to {number(slope.max())} (cluster "
-        f"{slope.idxmax()})."
-    )
     means = [
         f"{number(lines.loc[groups == name, 'fixed_slope'].mean())}{' in ' + name if name else ''}"
         for name in groups.cat.categories
     ]
-    return f"{text}{_without_line(lines, x)} The average slope is {', '.join(means)}."
+    return (
+        f"Predicted lines of {fit.outcome} along {x} in {count}. Slopes run "
+        f"{ends(lines['slope'].dropna())}.{_without_line(lines, x)} The average slope is "
+        f"{', '.join(means)}."
+    )
 
 
 # ---------------------------------------------------------------------------------------- variances
@@ -305,14 +303,14 @@ def _draw_curves(ax: Axes, places, curves: pd.DataFrame, color: str, in_legend: 
 
 
 def _describe_curves(fit, x: str, along, averages, curves: pd.DataFrame) -> str:
-    ends = [
+    said = [
         f"{number(curve[0])} at {x} = {number(along[0])} to {number(curve[-1])} at "
         f"{number(along[-1])}{' in ' + name if name else ''}"
         for name, curve in averages.items()
     ]
     text = (
         f"Predicted level-1 variance of {fit.outcome} along {x} in {len(curves)} clusters "
-        f"({fit.cluster}). The average goes from {', from '.join(ends)}.{_without_line(curves, x)}"
+        f"({fit.cluster}). The average goes from {', from '.join(said)}.{_without_line(curves, x)}"
     )
     if SCALE + x not in fit.effects:
         return f"{text} In all clusters the variance changes with {x} by the same factor."

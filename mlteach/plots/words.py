@@ -81,10 +81,11 @@ def counted(count: int, total: int, cluster: str) -> str:
     return shown if count == total else f"{count} of {shown}"
 
 
-def ends(ascending: pd.Series) -> str:
-    """The smallest and the largest value, each with its cluster."""
+def ends(values: pd.Series) -> str:
+    """From the smallest to the largest value, each with its cluster."""
+    ascending = values.sort_values(kind="stable")
     low, high = (f"{number(ascending.iloc[k])} (cluster {ascending.index[k]})" for k in (0, -1))
-    return f"They run from {low} to {high}"
+    return f"from {low} to {high}"
 
 
 def with_limits(row: pd.Series) -> str:

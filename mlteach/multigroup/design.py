@@ -175,7 +175,7 @@ def open_table(
 def _rows_that_count(ids: pd.DataFrame, Y: np.ndarray, variables: Sequence[str]) -> tuple:
     """Ids and values of the rows that have an id and a value, and notes on the rest."""
     missing, no_id = np.isnan(Y), ids.isna()
-    empty, unknown = np.logical_and.reduce(missing.T), no_id.any(axis=1).to_numpy()
+    empty, unknown = np.logical_and.reduce([*missing.T]), no_id.any(axis=1).to_numpy()
     keep = ~(empty | unknown)
     notes = []
     if unknown.any():
@@ -188,7 +188,8 @@ def _rows_that_count(ids: pd.DataFrame, Y: np.ndarray, variables: Sequence[str])
     if not keep.any():
         raise DataError("No row has a value of a variable, a cluster and a group.")
     if not keep.all():
-        ids, Y, missing = ids[keep], Y[keep], missing[keep]
+        # Many times faster here than an index of rows.
+        ids, Y, missing = ids[keep], Y.compress(keep, axis=0), missing.compress(keep, axis=0)
     if missing.any():
         counts = {name: np.count_nonzero(m) for name, m in zip(variables, missing.T, strict=True)}
         lacking = ", ".join(f"{name} ({count})" for name, count in counts.items() if count)

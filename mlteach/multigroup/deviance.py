@@ -243,7 +243,8 @@ class GroupDeviance:
         k = own.indices
         P, f = at.P[mom.klass[k]], at.f[k, None, :]
         by_mu = np.einsum("nk,nij->nikj", mom.coefficient[k], P).reshape(len(k), -1)
-        by_W = self._fold(P[..., None] * f[:, :, None])
+        by_W = P[:, :, self.rows] * f[:, :, self.cols]
+        by_W += np.where(self.rows != self.cols, P[:, :, self.cols] * f[:, :, self.rows], 0.0)
         sides = []
         for values in (by_mu, by_W.reshape(len(k), -1)):
             for c in range(mom.cells):
@@ -263,7 +264,8 @@ class GroupDeviance:
 
     def _fold(self, X: np.ndarray) -> np.ndarray:
         """Contract the last two axes with the derivatives of a symmetric matrix by its triangle."""
-        return X.reshape(*X.shape[:-2], -1) @ self.basis.reshape(self.m, -1).T
+        beside = np.where(self.rows == self.cols, 0.0, X[..., self.cols, self.rows])
+        return X[..., self.rows, self.cols] + beside
 
     def _fold_twice(self, X: np.ndarray) -> np.ndarray:
         """The same for the first two axes too, shape (m, m)."""

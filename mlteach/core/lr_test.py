@@ -90,13 +90,13 @@ def _all_positive(cov: np.ndarray) -> float:
     return float(0.5 ** len(cov) + angles.sum() / whole)
 
 
-def covariance_cone_weights(information: np.ndarray, points: int = 4000) -> tuple[float, ...]:
+def covariance_cone_weights(information: np.ndarray) -> tuple[float, ...]:
     """Chi-bar-square weights of {(a, b, c): [[a, b], [b, c]] >= 0} under a metric.
 
     The boundary of the cone is the curve of rank-one matrices; its image on the unit sphere is a
     closed convex curve, and weights 3 and 0 are the areas inside it and inside its polar.
     """
-    phi = np.linspace(0.0, np.pi, points, endpoint=False)
+    phi = np.linspace(0.0, np.pi, 4000, endpoint=False)
     rank_one = np.stack([np.cos(phi) ** 2, np.cos(phi) * np.sin(phi), np.sin(phi) ** 2], axis=1)
     root = np.linalg.cholesky(information)
     curve = rank_one @ root

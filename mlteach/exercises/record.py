@@ -30,12 +30,12 @@ def in_solution(key: str) -> bool:
     return cell.lstrip().startswith(f"# Solution of {key}\n")
 
 
-def note(key: str, right: bool, file: str | Path = FILE) -> None:
+def note(key: str, right: bool) -> None:
     """Count one answer; what was right once stays right."""
     old = _session.get(key, {"right": False, "tries": 0})
     _session[key] = old if old["right"] else {"right": right, "tries": old["tries"] + 1}
-    if Path(file).is_file():
-        keep(file)
+    if Path(FILE).is_file():
+        keep()
 
 
 def begin(folder: Path) -> None:

@@ -49,9 +49,9 @@ def _starts(problem: ProfiledDeviance) -> list[np.ndarray]:
     return [np.sqrt(bottom) * direction for bottom in bottoms]
 
 
-def _settle(problem: ProfiledDeviance, record: OptRecord, attempts: int = 10) -> OptRecord:
+def _settle(problem: ProfiledDeviance, record: OptRecord) -> OptRecord:
     """Leave false optima on the boundary, then snap what is zero to exactly zero."""
-    for _ in range(attempts):
+    for _ in range(10):
         record = _snap(problem, record)
         better = _escape(problem, record)
         if better is None:

@@ -113,24 +113,28 @@ def compare(
     Self & Liang (1987), Journal of the American Statistical Association 82(398),
     doi:10.1080/01621459.1987.10478472. Stram & Lee (1994), Biometrics 50(4), doi:10.2307/2533455.
     """
-    _check_fits(fits, names)
+    _check_fits(fits, names, bootstrap)
     named = list(zip(_names(fits, names), fits, strict=True))
     named.sort(key=lambda pair: pair[1].n_parameters)
-    tests, notes = [None], _common_notes(fits)
-    for pair in pairwise(named):
-        test, more = _test(*pair, nested)
-        tests.append(test)
+    rows, notes = [_figures(fit) for _, fit in named], _common_notes(fits)
+    # One generator for all tests: their draws are independent of each other.
+    rng, columns = as_generator(seed), list(COLUMNS)
+    for (small, big), row in zip(pairwise(named), rows[1:], strict=True):
+        test, more = _test(small, big, nested)
+        if test is not None:
+            row |= {"lr": test.statistic, "df": test.df, "p": test.p, "p_mixture": test.p_mixture}
+            if bootstrap is not None:
+                row["p_bootstrap"], failed = _bootstrapped(small[1], big, bootstrap, rng, progress)
+                more += failed
         notes += more
-    rows = [_row(fit, test) for (_, fit), test in zip(named, tests, strict=True)]
-    table = Comparison(rows, index=[name for name, _ in named], columns=list(COLUMNS))
     if bootstrap is not None:
-        if not all(isinstance(fit, MixedResult) for fit in fits):
-            raise ModelError(
-                "The bootstrap is for mixed models. A multigroup test needs none; of "
-                "location-scale models add one random effect at a time, for a known mixture."
-            )
-        table["p_bootstrap"], more = _bootstrapped(named, tests, bootstrap, seed, progress)
-        notes += more
+        columns.append("p_bootstrap")
+        notes.append(
+            f"p_bootstrap: the share of {bootstrap} data sets simulated from the smaller model in "
+            "which the drop in deviance is as large. It needs no mixture, and is as good as the "
+            "smaller model's estimates and normality."
+        )
+    table = Comparison(rows, index=[name for name, _ in named], columns=columns)
     table.attrs["notes"] = tuple(dict.fromkeys(notes))
     return table
 
@@ -159,10 +163,9 @@ def _as_text(table: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def _row(fit: Fit, test: LikelihoodRatioTest | None) -> tuple:
-    blank = (np.nan,) * 4
-    tested = blank if test is None else (test.statistic, float(test.df), test.p, test.p_mixture)
-    return (fit.n_parameters, fit.llf, fit.deviance, fit.aic, fit.bic, *tested)
+def _figures(fit: Fit) -> dict[str, float]:
+    figures = {name: getattr(fit, name) for name in ("llf", "deviance", "aic", "bic")}
+    return {"parameters": fit.n_parameters, **figures}
 
 
 def _names(fits: Sequence[Fit], names: Sequence[str] | None) -> list[str]:
@@ -184,7 +187,7 @@ def _title(fit: Fit) -> str:
 # ------------------------------------------------------------------------------------------- checks
 
 
-def _check_fits(fits: Sequence[Fit], names: Sequence[str] | None) -> None:
+def _check_fits(fits: Sequence[Fit], names: Sequence[str] | None, bootstrap: int | None) -> None:
     for fit in fits:
         if not isinstance(fit, Fit):
             raise ModelError(
@@ -197,6 +200,11 @@ def _check_fits(fits: Sequence[Fit], names: Sequence[str] | None) -> None:
         raise ModelError(f"compare needs at least two fitted models; got {len(fits)}.")
     if names is not None and (len(names) != len(fits) or len(set(names)) != len(names)):
         raise ModelError(f"names= needs {len(fits)} different names, one a model.")
+    if bootstrap is not None and not all(isinstance(fit, MixedResult) for fit in fits):
+        raise ModelError(
+            "The bootstrap is for mixed models. A multigroup test needs none; of "
+            "location-scale models add one random effect at a time, for a known mixture."
+        )
     for other in fits[1:]:
         problem = _rules(fits[0]).not_comparable(fits[0], other)
         if problem:
@@ -287,28 +295,12 @@ def _test_notes(m0: TwoLevel, m1: TwoLevel, name: str, weights: tuple[float, ...
 
 
 def _bootstrapped(
-    named: Sequence[tuple[str, MixedResult]],
-    tests: Sequence[LikelihoodRatioTest | None],
-    n: int,
-    seed: int | np.random.Generator | None,
-    progress: bool,
-) -> tuple[list[float], list[str]]:
-    """Bootstrap p-values of the tests there are, NaN for the other rows, and what to know."""
-    # One generator for all tests: their draws are independent of each other.
-    rng = as_generator(seed)
-    p, notes = [np.nan], []
-    for ((_, m0), (name, m1)), test in zip(pairwise(named), tests[1:], strict=True):
-        if test is None:
-            p.append(np.nan)
-            continue
-        drops = null_drops(m0, m1, n, rng, progress)
-        p.append(p_value(m0.deviance - m1.deviance, drops))
-        failed = int(np.isnan(drops).sum())
-        if failed:
-            notes.append(f"'{name}': {failed} of {n} data sets left out, a refit did not converge.")
-    notes.append(
-        f"p_bootstrap: the share of {n} data sets simulated from the smaller model in which the "
-        "drop in deviance is as large. It needs no mixture, and is as good as the smaller "
-        "model's estimates and normality."
-    )
-    return p, notes
+    m0: MixedResult, big: tuple[str, MixedResult], n: int, rng: np.random.Generator, progress: bool
+) -> tuple[float, list[str]]:
+    """Bootstrap p-value of a test, and a note on the refits that failed."""
+    name, m1 = big
+    drops = null_drops(m0, m1, n, rng, progress)
+    p, failed = p_value(m0.deviance - m1.deviance, drops), int(np.isnan(drops).sum())
+    if not failed:
+        return p, []
+    return p, [f"'{name}': {failed} of {n} data sets left out, a refit did not converge."]

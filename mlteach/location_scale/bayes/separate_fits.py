@@ -114,9 +114,9 @@ def _log_linear(S: np.ndarray, squares: np.ndarray) -> np.ndarray:
     return g
 
 
-def _between(estimate: np.ndarray, variance: np.ndarray, points: int = 2000) -> float:
+def _between(estimate: np.ndarray, variance: np.ndarray) -> float:
     """Posterior mean of tau^2 for estimates ~ N(mean, tau^2 + variance), flat priors of both."""
-    tau2 = np.linspace(0.0, 5.0 * estimate.var(), points)
+    tau2 = np.linspace(0.0, 5.0 * estimate.var(), 2000)
     weight = 1.0 / (tau2[:, None] + variance)
     total = weight.sum(axis=1)
     mean = weight @ estimate / total

@@ -274,7 +274,7 @@ def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame
     if missing:
         keep = ~np.logical_or.reduce(list(missing.values()))
         if not keep.any():
-            counts = ", ".join(f"{c} {k}" for c, k in dropped.items())
+            counts = ", ".join(f"{name} ({count})" for name, count in dropped.items())
             raise DataError(f"No row is complete. Missing values per column: {counts}.")
         data = data.loc[keep, columns]
     return data, dropped

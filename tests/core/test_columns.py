@@ -212,7 +212,7 @@ STRANGE = {
 @pytest.mark.parametrize("name", [n for n in READERS if n != "missing_patterns"])
 @pytest.mark.parametrize("kind", STRANGE)
 def test_what_is_neither_number_nor_text_is_named(name, kind) -> None:
-    with pytest.raises(DataError, match=r"'k'|per column: k 200"):
+    with pytest.raises(DataError, match=r"'k'|per column: k \(200\)"):
         READERS[name](TABLE.assign(k=STRANGE[kind]))
 
 

@@ -136,7 +136,7 @@ def test_a_column_in_the_index_is_found_there(data):
 
 
 def test_all_rows_missing(data):
-    with pytest.raises(DataError, match="No row is complete.*x 12"):
+    with pytest.raises(DataError, match=r"No row is complete.*x \(12\)"):
         matrices("y ~ x + (1 | g)", data.assign(x=np.nan))
 
 

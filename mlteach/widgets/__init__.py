@@ -8,8 +8,7 @@ The machinery knows nothing of multilevel models and serves any notebook:
 
 * ``controls`` and ``base`` declare a widget, ``look`` gives its figures size, letters and colours;
 * ``svg`` turns a figure into text, ``page`` writes what both lives have in common;
-* ``live`` is the panel in Jupyter, ``button`` what runs too long to follow a slider; both
-  take ``turns`` with the cells;
+* ``live`` is the panel in Jupyter, ``button`` what runs too long to follow a slider;
 * ``frames`` draws all figures of the website, ``twin`` stores them and writes the panel that shows
   them, which ``assets/twin.js`` moves;
 * ``lessons`` holds the widgets of the book, one a module with its words beside it, which ``lesson``

@@ -11,13 +11,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
 
 from mlteach.errors import ModelError
 from mlteach.widgets.controls import Control
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from mlteach.widgets.look import style
 
 Values = dict[str, float | str]
 
@@ -120,15 +119,14 @@ class Widget:
         return {control.name: control.value for control in self.controls}
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """How many values each control has on the website."""
-        return tuple(len(control.values) for control in self.controls)
+    def frames(self) -> int:
+        """How many figures the website needs."""
+        return math.prod(len(control.values) for control in self.controls)
 
     def grid(self) -> Iterator[Values]:
         """All values of the website, the last control moving fastest."""
-        names = [control.name for control in self.controls]
         for values in product(*(control.values for control in self.controls)):
-            yield dict(zip(names, values, strict=True))
+            yield dict(zip(self.start, values, strict=True))
 
     def place(self, values: Mapping[str, float | str]) -> int:
         """Where in the grid some values are.
@@ -171,8 +169,6 @@ class Widget:
 
     def panel(self, **given: object) -> Panel:
         """Draw: figure, readouts and description at some values, the others as at the start."""
-        from mlteach.widgets.look import style
-
         with style():
             return self.checked(self.draw(**self.values(**given)))
 
@@ -196,11 +192,6 @@ class Widget:
         if self.answer and 0 < places < self.ways:
             return f"{places} of {self.ways} found."
         return self.answer if places else ""
-
-    @property
-    def frames(self) -> int:
-        """How many figures the website needs."""
-        return math.prod(self.sizes)
 
 
 def listed(values: Mapping[str, str]) -> str:

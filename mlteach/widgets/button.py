@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from importlib.util import find_spec
 from itertools import count
 from typing import Any
 
 from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
-from mlteach.widgets.explorer import VIEW_VERSION, WIDGET_VIEW
+from mlteach.widgets.explorer import mime_bundle
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,10 +35,7 @@ class RunButton:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         words = f'<p class="mlteach-run-button"><em>{escape(repr(self))}</em></p>'
-        bundle: dict[str, Any] = {"text/plain": repr(self), "text/html": words}
-        if find_spec("ipywidgets"):
-            bundle[WIDGET_VIEW] = VIEW_VERSION | {"model_id": live_button(self).model_id}
-        return bundle
+        return mime_bundle(repr(self), words, lambda: live_button(self))
 
 
 def live_button(button: RunButton):
@@ -51,7 +47,7 @@ def live_button(button: RunButton):
     """
     import ipywidgets as ipw
 
-    from mlteach.widgets.turns import in_turn
+    from mlteach.widgets.live import in_turn
 
     face = ipw.Button(description=button.text, layout={"width": "max-content"})
     place, presses = ipw.HTML(), count(1)

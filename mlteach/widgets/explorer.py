@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -10,9 +11,18 @@ from mlteach.core.arguments import checked
 from mlteach.errors import ModelError
 from mlteach.widgets.base import Panel, Values, Widget, listed
 from mlteach.widgets.catalogue import find, names
+from mlteach.widgets.page import placeholder
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 VIEW_VERSION = {"version_major": 2, "version_minor": 0}
+
+
+def mime_bundle(text: str, html: str, live: Callable[[], Any]) -> dict[str, Any]:
+    """What a cell shows: a live widget where there are any, and else what is stored."""
+    bundle: dict[str, Any] = {"text/plain": text, "text/html": html}
+    if find_spec("ipywidgets"):
+        bundle[WIDGET_VIEW] = VIEW_VERSION | {"model_id": live().model_id}
+    return bundle
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,19 +50,14 @@ class Explorer:
         return f"{self.widget.title}\n{self.widget.question}\n{controls}\n→ {readouts}"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from mlteach.widgets.page import placeholder
-
         panel = self.widget.panel(**self.values)
-        bundle = {
-            "text/plain": self._text(panel),
-            "text/html": placeholder(self.widget, self.values, panel),
-        }
-        if find_spec("ipywidgets"):
-            from mlteach.widgets.live import live_panel
+        stored = placeholder(self.widget, self.values, panel)
+        return mime_bundle(self._text(panel), stored, self._live)
 
-            live = live_panel(self.widget, self.values)
-            bundle[WIDGET_VIEW] = VIEW_VERSION | {"model_id": live.model_id}
-        return bundle
+    def _live(self):
+        from mlteach.widgets.live import LivePanel
+
+        return LivePanel(self.widget, self.values).box
 
 
 @checked

@@ -72,15 +72,15 @@ class Frames:
     def frame(self, place: int) -> Frame:
         """Unpack one frame."""
         which, index = divmod(place, self.chunk_size)
-        chunk = json.loads(gzip.decompress(base64.b64decode(self.chunks[which])))
+        chunk = _unpacked(self.chunks[which])
         lines, readouts, description, solved = chunk["frames"][index]
         picked = tuple(chunk["lines"][k] for k in lines)
         return Frame(picked, tuple(readouts), description, bool(solved))
 
     def longest(self) -> tuple[str, ...]:
         """The longest text of each readout and of the description: the page keeps room for it."""
-        chunks = (json.loads(gzip.decompress(base64.b64decode(chunk))) for chunk in self.chunks)
-        return longest([*frame[1], frame[2]] for chunk in chunks for frame in chunk["frames"])
+        frames = (frame for chunk in self.chunks for frame in _unpacked(chunk)["frames"])
+        return longest([*readouts, description] for _, readouts, description, _ in frames)
 
 
 def draw_frames(widget: Widget) -> Frames:
@@ -150,18 +150,17 @@ def _chunked(widget: Widget, frames: Sequence[Frame]) -> tuple[tuple[str, ...], 
 def _packed(frames: Iterable[Frame]) -> str:
     """Pack frames as a table of lines and a list of numbers a frame."""
     lines: dict[str, int] = {}
-    rows = [
-        [
-            [lines.setdefault(line, len(lines)) for line in f.lines],
-            f.readouts,
-            f.description,
-            int(f.solved),
-        ]
-        for f in frames
-    ]
+    rows = []
+    for frame in frames:
+        numbers = [lines.setdefault(line, len(lines)) for line in frame.lines]
+        rows.append([numbers, frame.readouts, frame.description, int(frame.solved)])
     chunk = {"lines": list(lines), "frames": rows}
     text = json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def _unpacked(chunk: str) -> dict[str, list]:
+    return json.loads(gzip.decompress(base64.b64decode(chunk)))
 
 
 def frames_hash(widget: Widget) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from matplotlib.figure import Figure
 from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.controls import Choice, Control, Slider
 from mlteach.widgets.look import figure
+
+#: What a drawing function returns.
+Drawn = tuple[bool, dict[str, object]]
 
 
 @dataclass(frozen=True)
@@ -67,14 +72,24 @@ class Lesson:
                 ax.minorticks_off()
         return made, axes
 
-    def panel(self, shown: Figure, solved: bool, /, **values: object) -> Panel:
-        """Put what was drawn beside the readouts and the description, with their values."""
-        readouts = {name: text.format(**values) for name, text in self.readouts.items()}
-        return Panel(shown, readouts, self.description.format(**values), solved)
+    def widget(self, draw: Callable[..., Drawn]) -> Widget:
+        """Make the widget of a function that draws at some values of the controls.
 
-    def widget(self, draw: Callable[..., Panel]) -> Widget:
-        """Make the widget of a drawing function."""
-        return Widget(name=self.name, controls=self.controls, draw=draw, **self.facts)
+        It takes the Axes and then the values, and returns whether these are an answer to the
+        question, and numbers for the words, which may also name the values themselves.
+        """
+
+        @wraps(draw)
+        def panel(**values: float | str) -> Panel:
+            made, axes = self.figure()
+            solved, numbers = draw(*axes, **values)
+            numbers = values | numbers
+            readouts = {name: text.format(**numbers) for name, text in self.readouts.items()}
+            return Panel(made, readouts, self.description.format(**numbers), solved)
+
+        taken = list(signature(draw).parameters.values())
+        panel.__signature__ = Signature(taken[len(self.axes) :])
+        return Widget(name=self.name, controls=self.controls, draw=panel, **self.facts)
 
 
 def _control(name: str, given: dict[str, Any]) -> Control:

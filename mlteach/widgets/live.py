@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import gc
 import random
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 
 import ipywidgets as ipw
+from IPython import get_ipython
 
 from mlteach.widgets import page
 from mlteach.widgets.base import Values, Widget
 from mlteach.widgets.controls import Control, Slider
 from mlteach.widgets.look import style
 from mlteach.widgets.room import longest, room, texts
-from mlteach.widgets.turns import in_turn
 
 # ipywidgets gives its sliders no accessible name, and has no setting for one. A style element says
 # when it has entered the page; then each handle takes the text of the label beside it, and the
@@ -71,21 +72,10 @@ class LivePanel:
             control.observe(self._moved, "value")
         self._draw()
         head = f'<style onload="{NAME_THE_HANDLES}">{page.stylesheet()}</style>{page.head(widget)}'
-        children = [
-            ipw.HTML(head),
-            *self.controls.values(),
-            self.figure,
-            self.readouts,
-            self.solved,
-        ]
-        self.box = ipw.VBox([*children, self._buttons()])
+        shown = (ipw.HTML(head), *self.controls.values(), self.figure, self.readouts, self.solved)
+        self.box = ipw.VBox([*shown, self._buttons()])
         self.box.add_class("mlteach-widget")
         self.box.add_class("mlteach-live")
-
-    @property
-    def model_id(self) -> str:
-        """By which a front end finds the panel."""
-        return self.box.model_id
 
     @property
     def values(self) -> Values:
@@ -151,9 +141,19 @@ def _no_garbage_collected() -> Iterator[None]:
             gc.enable()
 
 
-def live_panel(widget: Widget, start: Values) -> LivePanel:
-    """Make the live panel of a widget."""
-    return LivePanel(widget, start)
+def in_turn(task: Callable[[], None]) -> None:
+    """Call a task now, or as soon as the thread of the cells is free.
+
+    matplotlib's settings, and much else, belong to the whole process, and JupyterLab delivers what
+    a reader does to widgets in a thread of their own, at times in two. A figure drawn beside that
+    of the cells would lend its style to a cell that is drawing, or to another panel. While a cell
+    runs, the task waits.
+    """
+    loop = getattr(getattr(get_ipython(), "kernel", None), "io_loop", None)
+    if loop is None or threading.current_thread() is threading.main_thread():
+        task()
+    else:
+        loop.add_callback(task)
 
 
 def _button(text: str, action: Callable[[], None]) -> ipw.Button:
@@ -176,13 +176,6 @@ def _control(control: Control, value: float | str, label_width: str) -> ipw.Desc
         width = {"width": "max-content"}
         return ipw.Dropdown(options=control.values, value=value, layout=width, **label)
     made = ipw.IntSlider if control.is_whole else ipw.FloatSlider
-    numbers = {"d": control.is_whole, f".{control.decimals}f": not control.is_whole}
-    return made(
-        value=value,
-        min=control.start,
-        max=control.stop,
-        step=control.step,
-        readout_format=next(text for text, fits in numbers.items() if fits),
-        layout={"width": "auto"},
-        **label,
-    )
+    form = "d" if control.is_whole else f".{control.decimals}f"
+    ends = {"min": control.start, "max": control.stop, "step": control.step}
+    return made(value, **ends, readout_format=form, layout={"width": "auto"}, **label)

@@ -123,8 +123,8 @@ def draw_intervals(
     ax.set_xlim(-2, len(held) + 1)
 
 
-def signed(value: float | None) -> str:
-    """Two decimals with the sign that is printed in books; no minus before zero."""
+def signed(value: float | None, decimals: int = 2) -> str:
+    """A number with the sign that is printed in books; no minus before zero."""
     if value is None:
         return "unknown"
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")

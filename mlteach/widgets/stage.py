@@ -97,10 +97,9 @@ class Stage:
         if shape in self.used:
             return make()
         self.used.add(shape)
-        if shape in self.memories:
-            return self.memories[shape].restored()
-        self.memories[shape] = Memory(make())
-        return self.memories[shape].figure
+        if shape not in self.memories:
+            self.memories[shape] = Memory(make())
+        return self.memories[shape].restored()
 
 
 _stages: list[Stage] = []

@@ -57,12 +57,10 @@ class Twin:
 
 def kept_twin(module: str, name: str, cache: Path) -> Twin | None:
     """Take a twin from a folder, if it was drawn before and nothing has changed since."""
-    widget = _importable(module, name)
-    key = f"{name}-{frames_hash(widget)}"
-    stored = cache / f"{key}.json"
+    widget, stored = _place(module, name, cache)
     if not stored.is_file():
         return None
-    return Twin(widget, key, Frames(**json.loads(stored.read_text(encoding="utf-8"))))
+    return Twin(widget, stored.stem, Frames(**json.loads(stored.read_text(encoding="utf-8"))))
 
 
 def make_twin(module: str, name: str, cache: Path) -> Twin:
@@ -86,25 +84,27 @@ def make_twin(module: str, name: str, cache: Path) -> Twin:
     """
     if kept := kept_twin(module, name, cache):
         return kept
-    widget = _importable(module, name)
-    made = Twin(widget, f"{name}-{frames_hash(widget)}", draw_frames(widget))
+    widget, stored = _place(module, name, cache)
+    made = Twin(widget, stored.stem, draw_frames(widget))
     cache.mkdir(parents=True, exist_ok=True)
     for old in cache.glob(f"{name}-*.json"):
         old.unlink()
     # A build that is stopped half-way through leaves no half of a file under this name.
-    unfinished = cache / f"{made.key}.part"
+    unfinished = stored.with_suffix(".part")
     unfinished.write_text(json.dumps(asdict(made.frames)), encoding="utf-8")
-    unfinished.replace(cache / f"{made.key}.json")
+    unfinished.replace(stored)
     return made
 
 
-def _importable(module: str, name: str) -> Widget:
+def _place(module: str, name: str, cache: Path) -> tuple[Widget, Path]:
+    """A widget, and where its frames of today are stored."""
     if module == "__main__":
         raise ModelError(
             f"Widget {name!r} is defined in a notebook. Move its drawing function to a module, so "
             "that the website can draw it too."
         )
-    return in_module(module, name)
+    widget = in_module(module, name)
+    return widget, cache / f"{name}-{frames_hash(widget)}.json"
 
 
 # --------------------------------------------------------------------------------------- its panel

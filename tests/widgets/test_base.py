@@ -31,7 +31,6 @@ def test_grid_has_the_last_control_fastest() -> None:
     ]
     assert len(grid) == WIDGET.frames == 6
     assert [WIDGET.place(values) for values in grid] == list(range(6))
-    assert WIDGET.sizes == (3, 2)
 
 
 def test_a_place_off_the_grid() -> None:

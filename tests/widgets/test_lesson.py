@@ -53,8 +53,10 @@ def lesson(tmp_path: Path) -> Lesson:
 
 
 def test_words_make_the_widget(lesson: Lesson) -> None:
-    def draw(x, kind):
-        return lesson.panel(lesson.figure()[0], x == 9, square=x**2, kind=kind)
+    def draw(left, right, x, kind):
+        left.plot([0, x], [0, x])
+        right.plot([1, x], [1, x**2])
+        return x == 9, {"square": x**2}
 
     widget = lesson.widget(draw)
     assert (widget.name, widget.chapter, widget.title) == ("square", 3, "A square")
@@ -65,6 +67,7 @@ def test_words_make_the_widget(lesson: Lesson) -> None:
     panel = widget.panel(x=4, kind="thick")
     assert panel.readouts == {"x²": "16.00"}
     assert panel.description == "A line from 0 to 16.0, thick."
+    assert [len(ax.lines) for ax in panel.figure.axes] == [1, 1]
     assert [widget.panel(x=x).solved for x in (4, 9)] == [False, True]
 
 
@@ -84,14 +87,14 @@ def test_options_are_those_of_the_choice(lesson: Lesson) -> None:
 
 def test_controls_are_those_of_the_drawing_function(lesson: Lesson) -> None:
     with pytest.raises(ModelError, match=r"controls \['x', 'kind'\]"):
-        lesson.widget(lambda x: None)
+        lesson.widget(lambda left, right, x: None)
 
 
 @pytest.mark.parametrize("name", names())
 def test_words_and_code_are_of_one_piece(name: str) -> None:
     """No readout stands in the words without a number, and no axes without a drawing."""
     widget = find(name)
-    words = widget.draw.__globals__["LESSON"]
+    words = widget.draw.__wrapped__.__globals__["LESSON"]
     assert list(widget.panel().readouts) == list(words.readouts)
     assert len(widget.panel().figure.axes) == len(words.axes)
     for text in (words.description, *words.readouts.values()):

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 import mlteach as mt
-from mlteach.widgets import Choice, Panel, Slider, Widget, look, turns
+from mlteach.widgets import Choice, Panel, Slider, Widget, live, look
 from mlteach.widgets.explorer import WIDGET_VIEW
-from mlteach.widgets.live import LivePanel, live_panel
+from mlteach.widgets.live import LivePanel
 from mlteach.widgets.room import PLACES, SPARE, places, room
 
 CONTROLS = (
@@ -110,7 +110,7 @@ def test_moves_that_come_in_another_thread_are_drawn_once_in_that_of_the_cells(
     later = []
     loop = SimpleNamespace(add_callback=later.append)
     shell = SimpleNamespace(kernel=SimpleNamespace(io_loop=loop))
-    monkeypatch.setattr(turns, "get_ipython", lambda: shell)
+    monkeypatch.setattr(live, "get_ipython", lambda: shell)
 
     def move() -> None:
         panel.controls["n"].value = 6
@@ -140,7 +140,7 @@ def test_garbage_is_left_while_a_figure_is_drawn(fails: bool) -> None:
         ax.plot([0, x])
         return Panel(figure, {"x": f"{x}"}, "A line.")
 
-    panel = live_panel(Widget("line", "A", "B?", [Slider("x", "x", 1, 3, 1, 1)], draw), {"x": 1})
+    panel = LivePanel(Widget("line", "A", "B?", [Slider("x", "x", 1, 3, 1, 1)], draw), {"x": 1})
     if fails:
         with pytest.raises(ValueError, match="x is two"):
             panel.controls["x"].value = 2

@@ -13,8 +13,7 @@ from functools import cache
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 from mlteach.widgets.look import signed
 
 LESSON = Lesson.beside(__file__)
@@ -29,51 +28,45 @@ X_LIMIT, Y_LIMIT = 2.7, 4.0
 
 
 @cache
-def unit_draws(clusters: int, members: int, seed: int) -> tuple[np.ndarray, ...]:
+def unit_draws() -> tuple[np.ndarray, ...]:
     """Parts of x and of y: m and u (clusters,), d and e (clusters, members).
 
     All standardised; m and u are uncorrelated, d and e have mean zero and are uncorrelated in each
     cluster.
     """
-    rng = np.random.default_rng(seed)
-    m = np.linspace(-1, 1, clusters)
-    d = np.array([rng.permutation(np.linspace(-1, 1, members)) for _ in range(clusters)])
-    u, e = rng.standard_normal(clusters), rng.standard_normal((clusters, members))
-    return tuple(
-        a.reshape(np.shape(b)) for a, b in zip(_pair(m, u) + _pair(d, e), (m, u, d, e), strict=True)
-    )
+    rng = np.random.default_rng(SEED)
+    m = np.linspace(-1, 1, CLUSTERS)
+    d = np.array([rng.permutation(np.linspace(-1, 1, MEMBERS)) for _ in range(CLUSTERS)])
+    u, e = rng.standard_normal(CLUSTERS), rng.standard_normal((CLUSTERS, MEMBERS))
+    return *_pair(m, u), *_pair(d, e)
 
 
-def _pair(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
+def _pair(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Standardise two variables along their last axis, the second free of the first."""
     first, second = (v - v.mean(axis=-1, keepdims=True) for v in (first, second))
     first /= first.std(axis=-1, keepdims=True)
     second -= (first * second).mean(axis=-1, keepdims=True) * first
-    return [first, second / second.std(axis=-1, keepdims=True)]
+    return first, second / second.std(axis=-1, keepdims=True)
 
 
 def points(within: float, between: float, icc_x: float) -> tuple[np.ndarray, ...]:
     """Two coordinates of the persons (clusters, members) and two of the means (clusters,)."""
-    m, u, d, e = unit_draws(CLUSTERS, MEMBERS, SEED)
+    m, u, d, e = unit_draws()
     mean_x, own_x = icc_x**0.5 * m, (1 - icc_x) ** 0.5 * d
     mean_y = between * mean_x + TAU2**0.5 * u
     y = mean_y[:, None] + within * own_x + SIGMA2**0.5 * e
     return mean_x[:, None] + own_x, y, mean_x, mean_y
 
 
-def draw(within: float, between: float, icc_x: float, view: str) -> Panel:
+def draw(left, right, within: float, between: float, icc_x: float, view: str) -> Drawn:
     """Draw the cloud with its lines, beside the slopes."""
     x, y, mean_x, mean_y = points(within, between, icc_x)
     sees_all = view == PERSONS
-    slopes = {"means": between}
-    slopes["all persons"] = icc_x * between + (1 - icc_x) * within if sees_all else None
-    slopes["within"] = within if sees_all else None
+    slopes = {"means": between, "all persons": None, "within": None}
     r = [_correlation(mean_x, mean_y), None, None]
     if sees_all:
+        slopes |= {"all persons": icc_x * between + (1 - icc_x) * within, "within": within}
         r[1:] = _correlation(x, y), _correlation(x - mean_x[:, None], y - mean_y[:, None])
-
-    shown, (left, right) = LESSON.figure()
-    if sees_all:
         left.plot(x.ravel(), y.ravel(), "o", ms=3.5, mew=0, color=PALETTE["sky"])
         ends = mean_x + (1 - icc_x) ** 0.5 * np.array([[-1.7], [1.7]])
         left.plot(ends, mean_y + within * (ends - mean_x), color=PALETTE["blue"], lw=2.4)
@@ -83,11 +76,8 @@ def draw(within: float, between: float, icc_x: float, view: str) -> Panel:
     left.set(title=view.capitalize(), xlim=(-X_LIMIT, X_LIMIT), ylim=(-Y_LIMIT, Y_LIMIT))
     _draw_slopes(right, slopes)
     solved = sees_all and r[0] * r[1] < -0.001  # two decimals are shown
-    of_means, of_persons, inside = map(signed, r)
-    return LESSON.panel(
-        shown, solved, of_means=of_means, of_persons=of_persons, inside=inside,
-        seen=_seen(slopes, of_means, of_persons, inside),
-    )  # fmt: skip
+    rs = dict(zip(("of_means", "of_persons", "inside"), map(signed, r), strict=True))
+    return solved, rs | {"seen": _seen(slopes, **rs)}
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

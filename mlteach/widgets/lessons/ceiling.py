@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
+from mlteach.widgets.look import signed
 
 LESSON = Lesson.beside(__file__)
 
@@ -54,13 +54,9 @@ def thirds(scores: np.ndarray) -> tuple[float, ...]:
     return tuple(float(sd[k * third : (k + 1) * third].mean()) for k in range(3))
 
 
-def draw(floor: float, ceiling: float) -> Panel:
+def draw(left, right, floor: float, ceiling: float) -> Drawn:
     """Draw the schools' standard deviations against their means, and all scores."""
     scores = cut_off(floor, ceiling)
-    r = correlation(scores)
-    low, high = (scores <= floor).mean(), (scores >= ceiling).mean()
-
-    shown, (left, right) = LESSON.figure()
     left.plot(scores.mean(axis=1), scores.std(axis=1, ddof=1), "o", ms=5, color=PALETTE["blue"])
     left.axhline(SIGMA, color="black", lw=1, ls="--")
     share = np.full(scores.size, 100.0 / scores.size)
@@ -69,10 +65,9 @@ def draw(floor: float, ceiling: float) -> Panel:
         right.axvline(limit, color=PALETTE["vermillion"], lw=2)
     right.set(xlim=(BINS[0], BINS[-1]))
     lowest, middle, highest = thirds(scores)
-    return LESSON.panel(
-        shown, middle - max(lowest, highest) >= ARCH, lowest=lowest, middle=middle, highest=highest,
-        r=f"{r:.2f}".replace("-", "−"), low=low, high=high, floor=floor, ceiling=ceiling,
-        schools=SCHOOLS, sigma=SIGMA,
+    return middle - max(lowest, highest) >= ARCH, dict(
+        lowest=lowest, middle=middle, highest=highest, r=signed(correlation(scores)),
+        low=(scores <= floor).mean(), high=(scores >= ceiling).mean(), schools=SCHOOLS, sigma=SIGMA,
     )  # fmt: skip
 
 

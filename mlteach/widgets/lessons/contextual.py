@@ -8,8 +8,7 @@ centred.
 from __future__ import annotations
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 from mlteach.widgets.look import signed
 
 LESSON = Lesson.beside(__file__)
@@ -26,19 +25,15 @@ COEFFICIENTS = {
 LIMIT = 4.6
 
 
-def draw(within: float, between: float, centred: str) -> Panel:
+def draw(left, right, within: float, between: float, centred: str) -> Drawn:
     """Draw the triangle beside the coefficients."""
     effects = dict(zip(SIDES, (within, between - within, between), strict=True))
-    shown, (left, right) = LESSON.figure()
     _draw_triangle(left, effects, centred)
     _draw_coefficients(right, effects, centred)
     readouts = {side: signed(effect) for side, effect in effects.items()}
-    is_split = centred == SCHOOL_MEAN
-    return LESSON.panel(
-        shown, between == within, **readouts,
-        beside="x minus the school's mean" if is_split else "x itself",
-        of_mean="between" if is_split else "contextual",
-    )  # fmt: skip
+    beside = "x itself" if centred == CONSTANT else "x minus the school's mean"
+    _, of_mean = COEFFICIENTS[centred]
+    return between == within, readouts | {"beside": beside, "of_mean": of_mean}
 
 
 def _draw_triangle(ax, effects: dict[str, float], centred: str) -> None:

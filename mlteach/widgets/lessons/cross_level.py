@@ -24,8 +24,7 @@ from mlteach.questions.simple_slopes import (
     simple_slopes,
 )
 from mlteach.questions.slope_line import SlopeLine
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 from mlteach.widgets.look import signed
 
 LESSON = Lesson.beside(__file__)
@@ -37,8 +36,8 @@ SECTORS = {"public": 0, "Catholic": 1}
 COLOURS = {"public": "blue", "Catholic": "orange"}
 LEVELS = dict(zip(LESSON.options("level"), (0.80, 0.95, 0.99), strict=True))
 #: SES within a school, and the range of mean SES, in the pictures.
-OWN, MEANS = np.linspace(-2, 2, 9), (-1.35, 1.0)
-ALONG = np.linspace(*MEANS, 25)
+OWN, MEANS = np.linspace(-2, 2, 9).tolist(), (-1.35, 1.0)
+ALONG = np.linspace(*MEANS, 25).tolist()
 
 
 @cache
@@ -58,25 +57,25 @@ def fit_to(schools: int) -> MixedResult:
 @cache
 def regions(schools: int, sector: str, level: str) -> tuple[JohnsonNeyman, pd.DataFrame]:
     """Where the slope differs from zero in a sector, and the slope with its band along mean SES."""
-    ask = {"by": MODERATOR, "hold": {"catholic": SECTORS[sector]}, "level": LEVELS[level]}
-    fit = fit_to(schools)
-    return johnson_neyman(fit, SLOPE, **ask), simple_slopes(fit, SLOPE, at=ALONG.tolist(), **ask)
+    fit, asked = fit_to(schools), ask(sector, level)
+    return johnson_neyman(fit, SLOPE, **asked), simple_slopes(fit, SLOPE, at=ALONG, **asked)
+
+
+def ask(sector: str, level: str) -> dict[str, object]:
+    """What simple slopes are to be: in which schools, with which intervals."""
+    return {"by": MODERATOR, "hold": {"catholic": SECTORS[sector]}, "level": LEVELS[level]}
 
 
 def predicted(schools: int, sector: str, mean_ses: float) -> np.ndarray:
     """Contrasts that predict math along SES within a school of this kind, shape (9, 6)."""
     line = SlopeLine(fit_to(schools), SLOPE, MODERATOR, {"catholic": SECTORS[sector]})
-    return line.predictions(OWN.tolist(), mean_ses)
+    return line.predictions(OWN, mean_ses)
 
 
-def draw(sector: str, mean_ses: float, schools: int, level: str) -> Panel:
+def draw(left, right, sector: str, mean_ses: float, schools: int, level: str) -> Drawn:
     """Draw the lines of a kind of school beside the slope along mean SES."""
     found, band = regions(schools, sector, level)
-    here = simple_slopes(
-        fit_to(schools), SLOPE, by=MODERATOR, at=[mean_ses],
-        hold={"catholic": SECTORS[sector]}, level=LEVELS[level],
-    ).iloc[0]  # fmt: skip
-    shown, (left, right) = LESSON.figure()
+    here = simple_slopes(fit_to(schools), SLOPE, at=[mean_ses], **ask(sector, level)).iloc[0]
     _draw_lines(left, sector, mean_ses, schools, level)
     _draw_slopes(right, sector, schools, found, band)
     right.plot([mean_ses] * 2, here[["lower", "upper"]], color=PALETTE["black"], lw=2.4)
@@ -87,10 +86,9 @@ def draw(sector: str, mean_ses: float, schools: int, level: str) -> Panel:
     if not bounds:
         where = f"does not touch zero between {signed(MEANS[0])} and {signed(MEANS[1])}"
     slope, lower, upper = (signed(here[part]) for part in ("estimate", "lower", "upper"))
-    return LESSON.panel(
-        shown, sector == "Catholic" and here["lower"] < 0 < here["upper"], sector=sector,
-        mean_ses=signed(mean_ses), schools=schools, level=level, slope=slope, lower=lower,
-        upper=upper, touches=touches, where=where,
+    return sector == "Catholic" and here["lower"] < 0 < here["upper"], dict(
+        mean_ses=signed(mean_ses), slope=slope, lower=lower, upper=upper, touches=touches,
+        where=where,
     )  # fmt: skip
 
 
@@ -109,7 +107,7 @@ def _draw_lines(ax, sector: str, mean_ses: float, schools: int, level: str) -> N
     ax.set(xlim=(OWN[0], OWN[-1]))
 
 
-def _band(ax, x: np.ndarray, table: pd.DataFrame, colour: str) -> None:
+def _band(ax, x: list[float], table: pd.DataFrame, colour: str) -> None:
     ax.fill_between(x, table["lower"], table["upper"], color=colour, alpha=0.3, lw=0)
 
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 
 LESSON = Lesson.beside(__file__)
 
@@ -26,12 +25,10 @@ def worth(n: np.ndarray | float, clusters: int, icc: float) -> np.ndarray | floa
     return clusters * n / (1 + (n - 1) * icc)
 
 
-def draw(n: int, clusters: int, icc: float, price: int) -> Panel:
+def draw(left, right, n: int, clusters: int, icc: float, price: int) -> Drawn:
     """Draw what a sample is worth by the size of its clusters, and what twice the money buys."""
     now = worth(n, clusters, icc)
     gain = {"members": worth(2 * n + price, clusters, icc) / now, "clusters": 2.0}
-
-    shown, (left, right) = LESSON.figure()
     left.plot(SIZES, clusters * SIZES, "--", color=PALETTE["grey"], lw=1.8, label="members, N")
     left.plot(SIZES, worth(SIZES, clusters, icc), color=PALETTE["blue"], label="effective N")
     left.vlines(n, now, clusters * n, color=PALETTE["vermillion"], lw=3.5)
@@ -45,11 +42,9 @@ def draw(n: int, clusters: int, icc: float, price: int) -> Panel:
     better = f"more {max(gain, key=gain.get)} pay more"
     if round(gain["members"], 2) == gain["clusters"]:
         better = "it makes no difference"
-    return LESSON.panel(
-        shown, abs(gain["members"] / gain["clusters"] - 1) < NO_DIFFERENCE,
-        deff=1 + (n - 1) * icc, N=clusters * n, worth=now, clusters=clusters, n=n,
+    return abs(gain["members"] / gain["clusters"] - 1) < NO_DIFFERENCE, dict(
+        deff=1 + (n - 1) * icc, N=clusters * n, worth=now, gain=gain["members"], better=better,
         ceiling=f"{clusters / icc:,.0f}" if icc else "none",
-        gain=gain["members"], better=better,
     )  # fmt: skip
 
 

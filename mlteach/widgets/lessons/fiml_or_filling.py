@@ -17,8 +17,7 @@ import numpy as np
 
 from mlteach.core.distributions import normal_quantile, two_sided_t
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 from mlteach.widgets.look import draw_intervals
 
 LESSON = Lesson.beside(__file__)
@@ -66,18 +65,16 @@ def intervals(missing: int, method: str, sample: int) -> tuple[np.ndarray, np.nd
     return files.mean(axis=0), np.sqrt(4.0 / PLACES + (1 + 1 / FILES) * between)
 
 
-def draw(missing: int, method: str, sample: int) -> Panel:
+def draw(left, right, missing: int, method: str, sample: int) -> Drawn:
     """Draw the coverage that each method promises, beside a hundred intervals."""
     estimate, se = intervals(missing, method, sample)
     held = np.abs(estimate) <= normal_quantile(LEVEL) * se
-    shown, (left, right) = LESSON.figure()
     _draw_coverage(left, missing, method)
     _draw_intervals(right, estimate, se, held)
     count = PLACES if method == ONE else PLACES * (100 - missing) // 100
-    return LESSON.panel(
-        shown, estimate.std() >= PRETENDED * se.mean(), count=count, se=se.mean(),
-        spread=estimate.std(), holds=held.sum(), missing=missing, method=method,
-        places=PLACES, studies=STUDIES,
+    return estimate.std() >= PRETENDED * se.mean(), dict(
+        count=count, se=se.mean(), spread=estimate.std(), holds=held.sum(), places=PLACES,
+        studies=STUDIES,
     )  # fmt: skip
 
 

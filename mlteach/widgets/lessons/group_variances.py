@@ -12,8 +12,7 @@ from functools import cache
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 
 LESSON = Lesson.beside(__file__)
 
@@ -41,12 +40,11 @@ def variances(icc: float, vr_within: float, vr_between: float) -> tuple[tuple[fl
     return (tau2, sigma2), (tau2 / vr_between, sigma2 / vr_within)
 
 
-def draw(icc: float, vr_within: float, vr_between: float) -> Panel:
+def draw(left, right, icc: float, vr_within: float, vr_between: float) -> Drawn:
     """Draw members and means of the clusters of both groups beside their variances."""
     parts = variances(icc, vr_within, vr_between)
     iccs = [tau2 / (tau2 + sigma2) for tau2, sigma2 in parts]
 
-    shown, (left, right) = LESSON.figure()
     for k, (tau2, sigma2) in enumerate(parts):
         _draw_clusters(left, k, tau2, sigma2)
         _draw_bar(right, k, tau2, sigma2, iccs[k])
@@ -54,12 +52,10 @@ def draw(icc: float, vr_within: float, vr_between: float) -> Panel:
     right.text(0, 1.6, "■ between", color=PALETTE["vermillion"])
     right.text(13.2, 1.6, "■ within", color=PALETTE["sky"])
     right.set(xlim=(0, LONGEST))
-    return LESSON.panel(
-        shown, vr_within == vr_between != 1, one=iccs[0], two=iccs[1],
-        between=" and ".join(f"{tau2:.1f}" for tau2, _ in parts),
-        within=" and ".join(f"{sigma2:.1f}" for _, sigma2 in parts),
-        vr_within=vr_within, vr_between=vr_between, clusters=CLUSTERS, members=MEMBERS,
-    )  # fmt: skip
+    between, within = ("{:.1f} and {:.1f}".format(*pair) for pair in zip(*parts, strict=True))
+    return vr_within == vr_between != 1, dict(
+        one=iccs[0], two=iccs[1], between=between, within=within, clusters=CLUSTERS, members=MEMBERS
+    )
 
 
 def _draw_clusters(ax, group: int, tau2: float, sigma2: float) -> None:

@@ -12,8 +12,7 @@ from functools import cache
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 
 LESSON = Lesson.beside(__file__)
 
@@ -37,7 +36,7 @@ def _unit_draws() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return u, e / e.std(), pairs
 
 
-def draw(tau2: float, sigma2: float) -> Panel:
+def draw(left, right, tau2: float, sigma2: float) -> Drawn:
     """Draw the clusters beside the pairs of their members."""
     u, e, pairs = _unit_draws()
     tau, sigma = tau2**0.5, sigma2**0.5
@@ -45,7 +44,6 @@ def draw(tau2: float, sigma2: float) -> Panel:
     first, second = (tau * pairs[:, 0] + sigma * pairs[:, k] for k in (1, 2))
     icc, r = tau2 / (tau2 + sigma2), np.corrcoef(first, second)[0, 1]
 
-    shown, (left, right) = LESSON.figure()
     at = np.arange(1, CLUSTERS + 1)
     left.plot(np.repeat(at, MEMBERS), scores.ravel(), "o", ms=4.5, mew=0, color=PALETTE["sky"])
     left.hlines(means, at - 0.42, at + 0.42, color=PALETTE["vermillion"], lw=3.5)
@@ -54,9 +52,9 @@ def draw(tau2: float, sigma2: float) -> Panel:
     right.set(xlim=(-LIMIT, LIMIT))
     for ax in (left, right):
         ax.set(ylim=(-LIMIT, LIMIT), yticks=[-10, -5, 0, 5, 10])
-    return LESSON.panel(
-        shown, f"{icc:.2f}" == "0.20", icc=icc, r=abs(r), tau=tau, sigma=sigma, cloud=_cloud(icc),
-        clusters=CLUSTERS, members=MEMBERS, pairs=PAIRS,
+    return f"{icc:.2f}" == "0.20", dict(
+        icc=icc, r=abs(r), tau=tau, sigma=sigma, cloud=_cloud(icc), clusters=CLUSTERS,
+        members=MEMBERS, pairs=PAIRS,
     )  # fmt: skip
 
 

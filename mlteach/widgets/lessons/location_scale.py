@@ -15,10 +15,8 @@ from functools import cache
 import numpy as np
 from scipy import special
 
-from mlteach.core.distributions import two_sided_t
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 
 LESSON = Lesson.beside(__file__)
 
@@ -49,21 +47,19 @@ def median_and_average(alpha: float, sigma_v: float) -> tuple[float, float]:
 
 def below_average(sigma_v: float) -> float:
     """Share of the schools whose variance is less than the average: Φ(σᵥ / 2)."""
-    return 1 - float(two_sided_t(sigma_v / 2, np.inf)) / 2
+    return float(special.ndtr(sigma_v / 2))
 
 
-def draw(alpha0: float, alpha1: float, sigma_v: float, correlation: float) -> Panel:
+def draw(left, right, alpha0: float, alpha1: float, sigma_v: float, correlation: float) -> Drawn:
     """Draw twelve schools by their mean, and all schools by their variance."""
     first, second, w = standard_effects()
     v = sigma_v * (correlation * first + (1 - correlation**2) ** 0.5 * second)
     sigma = np.exp((alpha0 + alpha1 * w + v) / 2)
-    shown, (left, right) = LESSON.figure()
     _draw_schools(left, TAU * first, sigma, w)
     _draw_variances(right, alpha0, alpha1, sigma_v)
     median, average = median_and_average(alpha0, sigma_v)
-    return LESSON.panel(
-        shown, sigma_v > 0.4 and f"{average:.2f}" == "1.00", median=median, average=average,
-        factor=np.exp(alpha1), below=below_average(sigma_v),
+    return sigma_v > 0.4 and f"{average:.2f}" == "1.00", dict(
+        median=median, average=average, factor=np.exp(alpha1), below=below_average(sigma_v),
         schools=SCHOOLS, least=sigma.min(), most=sigma.max(),
     )  # fmt: skip
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from scipy import optimize
 
 from mlteach.core.distributions import chi2_quantile, chi2_sf
 from mlteach.core.lr_test import likelihood_ratio_test
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 
 LESSON = Lesson.beside(__file__)
 
@@ -52,11 +52,7 @@ def mixture_tail(values: np.ndarray, k: int) -> np.ndarray:
 def limits(k: int) -> tuple[float, float]:
     """Drops that the naive reference and the mixture exceed with a probability of 5%."""
     naive = chi2_quantile(1 - LEVEL, k + 1)
-    low, high = 0.0, naive
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if mixture_tail(middle, k) > LEVEL else (low, middle)
-    return naive, high
+    return naive, optimize.brentq(lambda drop: mixture_tail(drop, k) - LEVEL, 0.0, naive)
 
 
 def shown_p(p: float) -> str:
@@ -64,17 +60,15 @@ def shown_p(p: float) -> str:
     return f"{p:.3f}" if p >= 0.0005 else "<0.001"
 
 
-def draw(tested: str, drop: float) -> Panel:
+def draw(left, right, tested: str, drop: float) -> Drawn:
     """Draw the null distribution with the observed drop, beside both p-values."""
     k = TESTED[tested]
     test = likelihood_ratio_test(drop, k + 1, (*[0.0] * k, 0.5, 0.5))
-    shown, (left, right) = LESSON.figure()
     _draw_null(left, k, drop)
     _draw_p(right, k, drop)
     naive, mixture = limits(k)
-    return LESSON.panel(
-        shown, test.p_mixture < LEVEL < test.p, tested=tested, drop=drop, naive=naive,
-        mixture=mixture, naive_p=shown_p(test.p), mixture_p=shown_p(test.p_mixture),
+    return test.p_mixture < LEVEL < test.p, dict(
+        naive=naive, mixture=mixture, naive_p=shown_p(test.p), mixture_p=shown_p(test.p_mixture),
         rejected=REJECTED[(test.p < LEVEL) + (test.p_mixture < LEVEL)],
     )  # fmt: skip
 

@@ -18,8 +18,7 @@ from scipy import special
 
 from mlteach.core.distributions import chi2_sf
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 
 LESSON = Lesson.beside(__file__)
 
@@ -59,16 +58,14 @@ class Estimate:
         return float(self.slope * part.mean())
 
 
-def draw(schools: int, n: int, icc: float, p2: int) -> Panel:
+def draw(left, right, schools: int, n: int, icc: float, p2: int) -> Drawn:
     """Draw both distributions with the share of zeros and the mean."""
-    shown, axes = LESSON.figure()
-    found = {method: Estimate(method, schools, n, icc, p2) for method in METHODS}
-    for ax, (method, estimate) in zip(axes, found.items(), strict=True):
+    numbers = {}
+    for ax, method in zip((left, right), METHODS, strict=True):
+        estimate = Estimate(method, schools, n, icc, p2)
         _draw_distribution(ax, method, estimate)
-    values = {method: estimate.mean for method, estimate in found.items()}
-    values |= {f"{method}_zero": estimate.zero for method, estimate in found.items()}
-    half = 0.45 < found["ML"].mean < 0.55
-    return LESSON.panel(shown, half, **values, schools=schools, n=n, icc=icc)
+        numbers |= {method: estimate.mean, f"{method}_zero": estimate.zero}
+    return 0.45 < numbers["ML"] < 0.55, numbers
 
 
 def _draw_distribution(ax, method: str, estimate: Estimate) -> None:

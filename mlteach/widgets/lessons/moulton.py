@@ -15,8 +15,7 @@ import numpy as np
 from mlteach.core.distributions import t_quantile, two_sided_t
 from mlteach.core.palette import PALETTE
 from mlteach.questions.design_effects import moulton_factor
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 
 LESSON = Lesson.beside(__file__)
 
@@ -70,20 +69,18 @@ def promised(edges: np.ndarray, df: int) -> np.ndarray:
     return np.diff(np.where(edges < 0, tail, 1 - tail))
 
 
-def draw(n: int, icc_x: float, icc_y: float) -> Panel:
+def draw(left, right, n: int, icc_x: float, icc_y: float) -> Drawn:
     """Draw standard errors by the size of the clusters, beside the tests of simulated studies."""
     factor = moulton_factor(n, icc_x, icc_y)
     slope, se = simulated(n, icc_x, icc_y)
     df = CLUSTERS * n - 2
     alarms = float((np.abs(slope / se) > t_quantile(LEVEL, df)).mean())
 
-    shown, (left, right) = LESSON.figure()
     _draw_errors(left, n, icc_x, icc_y)
     _draw_tests(right, slope / se, df, alarms)
-    return LESSON.panel(
-        shown, 0.45 < alarms < 0.55, factor=factor, alarms=alarms, n=n,
-        ratio=slope.std() / (se**2).mean() ** 0.5, expected=expected_alarms(factor),
-        clusters=CLUSTERS, studies=STUDIES,
+    return 0.45 < alarms < 0.55, dict(
+        factor=factor, alarms=alarms, ratio=slope.std() / (se**2).mean() ** 0.5,
+        expected=expected_alarms(factor), clusters=CLUSTERS, studies=STUDIES,
     )  # fmt: skip
 
 

@@ -12,8 +12,7 @@ from functools import cache
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 from mlteach.widgets.look import signed
 
 LESSON = Lesson.beside(__file__)
@@ -44,7 +43,7 @@ def between(x, tau00: float, tau11: float, rho: float):
     return np.maximum(tau00 + 2 * x * rho * (tau00 * tau11) ** 0.5 + x**2 * tau11, 0.0)
 
 
-def draw(tau00: float, tau11: float, rho: float, zero: float) -> Panel:
+def draw(left, right, tau00: float, tau11: float, rho: float, zero: float) -> Drawn:
     """Draw the lines beside the variance along x, with a mark where zero is."""
     tau01 = rho * (tau00 * tau11) ** 0.5
     lowest = -tau01 / tau11 if tau11 else None
@@ -53,17 +52,15 @@ def draw(tau00: float, tau11: float, rho: float, zero: float) -> Panel:
     if here * tau11 > 1e-12:  # else one of the two is zero, or its rounding
         correlation = (tau01 + zero * tau11) / (here * tau11) ** 0.5
 
-    shown, (left, right) = LESSON.figure()
     _draw_lines(left, *effects(tau00, tau11, rho), zero, here)
     curve = SIGMA2 + between(PLACES, tau00, tau11, rho)
     bottom = None if lowest is None else (lowest, SIGMA2 + tau00 * (1 - rho**2))
     _draw_variance(right, curve, bottom, zero, here)
     low = "nowhere" if lowest is None else f"x = {signed(lowest)}"
     r = "none" if correlation is None else signed(correlation)
-    return LESSON.panel(
-        shown, abs(rho) == 1 and tau00 * tau11 > 0, here=here, share=here / (here + SIGMA2),
-        correlation=r, lowest=low, zero=signed(zero), clusters=CLUSTERS,
-        first=curve[0], middle=curve[len(curve) // 2], last=curve[-1],
+    return abs(rho) == 1 and tau00 * tau11 > 0, dict(
+        here=here, share=here / (here + SIGMA2), correlation=r, lowest=low, zero=signed(zero),
+        clusters=CLUSTERS, first=curve[0], middle=curve[len(curve) // 2], last=curve[-1],
         is_lowest="the same everywhere" if lowest is None else f"lowest at {low}",
         correlated="no correlation" if correlation is None else f"a correlation of {r}",
     )  # fmt: skip

@@ -13,8 +13,7 @@ import numpy as np
 
 from mlteach.core.palette import PALETTE
 from mlteach.data.shipped import load
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 
 LESSON = Lesson.beside(__file__)
 
@@ -65,18 +64,16 @@ def least_error(share: int, sample: int) -> float:
     return min(error(pooled(own, n, ratio, 1.0)[2], others) for ratio in RATIOS)
 
 
-def draw(tau2: float, sigma2: float, share: int, sample: int) -> Panel:
+def draw(left, right, tau2: float, sigma2: float, share: int, sample: int) -> Drawn:
     """Draw the arrows of a quarter of the schools, and the errors of all of them."""
     n, own, others = parts(share, sample)
     weight, grand, partial = pooled(own, n, tau2, sigma2)
     guesses = {"grand mean": grand, "own mean": own, "shrunken mean": partial}
     miss = {name: error(g, others) for name, g in guesses.items()}
 
-    shown, (left, right) = LESSON.figure()
     _draw_arrows(left, own[::EVERY], partial[::EVERY], grand)
     _draw_errors(right, miss)
-    return LESSON.panel(
-        shown, miss["shrunken mean"] <= least_error(share, sample) + AS_GOOD,
+    return miss["shrunken mean"] <= least_error(share, sample) + AS_GOOD, dict(
         weight=weight.mean(), fewest=n.min(), most=n.max(), best=min(miss, key=miss.get),
         **{name.partition(" ")[0]: value for name, value in miss.items()},
     )  # fmt: skip

@@ -18,8 +18,8 @@ from mlteach.errors import ModelError
 from mlteach.published.wf_criteria import agreement, criteria
 from mlteach.published.wf_simulation import BETWEEN, VR, G, N, conditions, stored_run, true_groups
 from mlteach.study.study import Study
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
+from mlteach.widgets.look import signed
 
 LESSON = Lesson.beside(__file__)
 
@@ -103,31 +103,23 @@ def height(criterion: str, value: float | np.ndarray) -> float | np.ndarray:
     return (scale(value) - low) / (high - low)
 
 
-def draw(criterion: str, vr: int, between: float, n: str, g: str) -> Panel:
+def draw(left, right, criterion: str, vr: int, between: float, n: str, g: str) -> Drawn:
     """Draw a criterion in nine conditions, and estimates of one of them with their intervals."""
     setting = {"vr": vr, "between": between}
     chosen = number(**setting, n=int(n), g=int(g))
     here = results().loc[chosen, CRITERIA[criterion][0]]
 
-    shown, (left, right) = LESSON.figure()
     _draw_criterion(left, criterion, setting)
     at = int(g) * LINES[int(n)][2], height(criterion, here["ours"])
     left.plot(*at, "o", ms=17, mfc="none", mec=PALETTE["black"], mew=2)
     covered = _draw_intervals(right, intervals(chosen))
     half = normal_quantile(0.95) * here["mcse"]
     is_asked = criterion == FIRST and vr == VR[0]  # so that each variance counts once
-    return LESSON.panel(
-        shown, is_asked and (int(n), int(g)) == better(criterion, vr, between),
+    return is_asked and (int(n), int(g)) == better(criterion, vr, between), dict(
         ours=signed(here["ours"], 1), low=signed(here["ours"] - half, 1),
-        high=signed(here["ours"] + half, 1), published=signed(here["published"], 2),
-        z=signed(here["z"], 1), criterion=criterion, chosen=chosen, covered=covered, shown=SHOWN,
-        vr=vr, between=between, n=int(n), g=int(g),
+        high=signed(here["ours"] + half, 1), published=signed(here["published"]),
+        z=signed(here["z"], 1), chosen=chosen, n=int(n), g=int(g), covered=covered, shown=SHOWN,
     )  # fmt: skip
-
-
-def signed(value: float, decimals: int) -> str:
-    """A number with a true minus, and none before a zero."""
-    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
 
 
 def _draw_criterion(ax, criterion: str, setting: dict[str, float]) -> None:

@@ -12,8 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.core.palette import PALETTE
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 from mlteach.widgets.look import signed
 
 LESSON = Lesson.beside(__file__)
@@ -56,17 +55,15 @@ def _noise(phi, gap: float, icc_x: float, icc_y: float, n: int) -> tuple[np.ndar
     return np.where(omega < sigma2, pooled, sigma2), np.where(omega < sigma2, pooled, omega)
 
 
-def draw(within: float, between: float, icc_x: float, n: int, icc_y: float) -> Panel:
+def draw(left, right, within: float, between: float, icc_x: float, n: int, icc_y: float) -> Drawn:
     """Draw the lines of both effects and the smushed one, beside the balance of the two."""
     phi = weight(within, between, icc_x, icc_y, n)
     smushed = phi * within + (1 - phi) * between
-    shown, (left, right) = LESSON.figure()
     _draw_lines(left, within, between, smushed, icc_x)
     _draw_balance(right, within, between, smushed, phi)
-    return LESSON.panel(
-        shown, round(phi, 2) < 0.5, phi=phi, rest=1 - phi, smushed=signed(smushed),
-        within=signed(within), between=signed(between),
-    )  # fmt: skip
+    slopes = {"within": within, "between": between, "smushed": smushed}
+    numbers = {name: signed(slope) for name, slope in slopes.items()}
+    return round(phi, 2) < 0.5, numbers | {"phi": phi, "rest": 1 - phi}
 
 
 def _draw_lines(ax, within: float, between: float, smushed: float, icc_x: float) -> None:

@@ -17,8 +17,7 @@ import numpy as np
 from mlteach.core.distributions import normal_quantile, two_sided_t
 from mlteach.core.palette import PALETTE
 from mlteach.questions.design_effects import moulton_factor
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 from mlteach.widgets.look import draw_intervals
 
 LESSON = Lesson.beside(__file__)
@@ -58,26 +57,28 @@ def draws(schools: int, n: int, sample: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal(shape), rng.chisquare(n - 1, shape)
 
 
+def standard_error(schools: int, n: int) -> float:
+    """What Model A reports."""
+    return (4 / (schools // 2 * (n - 1))) ** 0.5
+
+
 def distances(schools: int, n: int, sigma2_v: float, sample: int) -> np.ndarray:
     """Estimate minus truth of each study, in standard errors of Model A, in increasing order."""
     v, squares = draws(schools, n, sample)
     pooled = (np.exp(sigma2_v**0.5 * v) * squares).sum(axis=2)
-    se = (2 * 2 / (schools // 2 * (n - 1))) ** 0.5
-    return np.sort(np.log(pooled[:, 1] / pooled[:, 0]) / se)
+    return np.sort(np.log(pooled[:, 1] / pooled[:, 0]) / standard_error(schools, n))
 
 
-def draw(sigma2_v: float, n: int, schools: int, sample: int) -> Panel:
+def draw(left, right, sigma2_v: float, n: int, schools: int, sample: int) -> Drawn:
     """Draw the coverage that the formula promises, beside a hundred intervals."""
     z = distances(schools, n, sigma2_v, sample)
     held = np.abs(z) <= normal_quantile(LEVEL)
-    shown, (left, right) = LESSON.figure()
     _draw_coverage(left, n, sigma2_v)
     _draw_intervals(right, z, held)
     promised = f"{coverage(n, 1.0, sigma2_v):.0%}"
-    return LESSON.panel(
-        shown, promised == f"{LEVEL:.0%}", promised=promised, factor=too_small(n, 1.0, sigma2_v),
-        found=held.mean(), se=(4 / (schools // 2 * (n - 1))) ** 0.5,
-        n=n, schools=schools, studies=STUDIES,
+    return promised == f"{LEVEL:.0%}", dict(
+        promised=promised, factor=too_small(n, 1.0, sigma2_v), found=held.mean(),
+        se=standard_error(schools, n), studies=STUDIES,
     )  # fmt: skip
 
 

@@ -18,8 +18,8 @@ from mlteach.data.shipped import load
 from mlteach.mixed.fit import fit_random_intercept
 from mlteach.mixed.result import MixedResult
 from mlteach.questions.r_squared import r_squared
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
+from mlteach.widgets.look import signed
 
 LESSON = Lesson.beside(__file__)
 
@@ -67,20 +67,19 @@ def formula_of(**values: str) -> str:
     return f"math ~ {' + '.join(names)}" if names else EMPTY
 
 
-def draw(mean_ses: str, sector: str, ses: str, minority: str, students: int) -> Panel:
+def draw(left, right, mean_ses: str, sector: str, ses: str, minority: str, students: int) -> Drawn:
     """Draw the two variances, and beside them the explained shares."""
-    formula = formula_of(ses=ses, minority=minority, mean_ses=mean_ses, sector=sector)
+    values = {"ses": ses, "minority": minority, "mean_ses": mean_ses, "sector": sector}
+    formula = formula_of(**values)
     tau2, sigma2, r2_tau, r2_sigma, total = explained(students, formula)
     before = fit_to(students, EMPTY).variances["estimate"]
 
-    shown, (left, right) = LESSON.figure()
     _draw_variances(left, (tau2, sigma2), before)
     _draw_shares(right, (r2_tau, r2_sigma, total))
-    values = {"ses": ses, "minority": minority, "mean_ses": mean_ses, "sector": sector}
     smaller = (formula_of(**values | {name: OUT}) for name in values)
     grown = any(explained(students, one)[0] < tau2 - GROWN for one in smaller)
-    return LESSON.panel(
-        shown, grown, model=formula, tau2=tau2, sigma2=sigma2, empty_tau2=before.iloc[0],
+    return grown, dict(
+        model=formula, tau2=tau2, sigma2=sigma2, empty_tau2=before.iloc[0],
         empty_sigma2=before.iloc[1], r2_tau=percent(r2_tau), r2_sigma=percent(r2_sigma),
         total=percent(total),
     )  # fmt: skip
@@ -106,8 +105,8 @@ def _draw_shares(ax, shares: tuple[float, ...]) -> None:
 
 
 def percent(share: float) -> str:
-    """A share with one decimal; no minus before zero."""
-    return f"{round(100 * share, 1) + 0.0:.1f}%".replace("-", "−")
+    """A share with one decimal."""
+    return f"{signed(100 * share, 1)}%"
 
 
 WIDGET = LESSON.widget(draw)

@@ -20,8 +20,7 @@ from mlteach.multigroup.lavaan import parameter_labels
 from mlteach.multigroup.model import multigroup_model
 from mlteach.multigroup.wide_moments import wide_moments
 from mlteach.multigroup.wide_requirement import wide_requirement
-from mlteach.widgets.base import Panel
-from mlteach.widgets.lesson import Lesson
+from mlteach.widgets.lesson import Drawn, Lesson
 
 LESSON = Lesson.beside(__file__)
 
@@ -84,25 +83,23 @@ def labels(p: int, groups: str) -> tuple[dict, ...]:
     )
 
 
-def draw(p: int, n: int, clusters: int, groups: str) -> Panel:
+def draw(left, right, p: int, n: int, clusters: int, groups: str) -> Drawn:
     """Draw the wide table beside the pattern of the covariance matrix of its columns."""
     number = GROUPS[groups][0]
     columns, rows, enough, rank = requirement(p, n, clusters, number)
     left_over = len({label for group in labels(p, groups) for label in group.values()})
     entries = number * columns * (columns + 1) // 2
 
-    shown, (left, right) = LESSON.figure()
     _draw_table(left, p, n, clusters, number)
     for k in range(number):
         _draw_rank(right, k, number, rank, columns)
         _draw_pattern(right, p, n, k, groups)
     _write_key(right, number)
     whose = "one group" if number == 1 else f"each of two groups ({groups.split(', ')[1]})"
-    return LESSON.panel(
-        shown, enough and number > 1 and columns == 8, columns=columns, rows=rows, rank=rank,
+    return enough and number > 1 and columns == 8, dict(
+        columns=columns, rows=rows, rank=rank, left_over=left_over, entries=entries, whose=whose,
         full="full" if enough else f"{columns} needed", no="" if enough else "not ",
-        left_over=left_over, entries=entries, clusters=clusters, p=p, s="s" * (p > 1), n=n,
-        whose=whose,
+        s="s" * (p > 1),
     )  # fmt: skip
 
 

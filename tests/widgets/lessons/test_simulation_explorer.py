@@ -19,8 +19,8 @@ from mlteach.widgets.lessons.simulation_explorer import (
     intervals,
     number,
     results,
-    signed,
 )
+from mlteach.widgets.look import signed
 
 #: Heights are computed forth and back.
 ROUNDING = 1e-9

@@ -1,4 +1,7 @@
-"""A reader's answer and the right one: as plain values, whether they can be compared, and agree."""
+"""A reader's answer and the right one: as plain values, whether they can be compared, and agree.
+
+An answer is a tuple of values here, also when it is one.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,12 @@ def plain(value: object) -> object:
     return value
 
 
+def values_of(answer: object) -> tuple:
+    """The plain values of an answer: one, or those of a tuple."""
+    found = plain(answer)
+    return found if isinstance(found, tuple) else (found,)
+
+
 def is_missing(value: object) -> bool:
     """Whether a place was left empty."""
     return value is None or value is ... or value == ""
@@ -61,33 +70,43 @@ def kind(value: object) -> str:
 _ASKED = {"bool": "True or False is", "number": "a number is", "text": "a text in quotes is"}
 
 
-def unsuitable(right: object, given: object, parts: Sequence[str] = ()) -> str:
+def unsuitable(
+    right: tuple, given: tuple, parts: Sequence[str] = (), choices: Sequence[str] = ()
+) -> str:
     """Say in what way an answer cannot be compared with the right one; empty if it can."""
-    if isinstance(right, tuple):
-        return _unsuitable_tuple(right, given, parts)
-    if isinstance(given, tuple):
+    if len(given) != len(right):
+        if len(right) == 1:
+            return f"Your answer holds {len(given)} values; {_ASKED[kind(*right)]} asked for."
         if len(given) == 1:
-            return unsuitable(right, given[0])
-        return f"Your answer holds {len(given)} values; {_asked(right)} asked for."
+            return f"{len(right)} values are asked for: give them in order, as in (a, b)."
+        return f"{len(right)} values are asked for; your answer holds {len(given)}."
+    for place, pair in enumerate(zip(right, given, strict=True)):
+        if complaint := _complaint(*pair):
+            return f"{label(parts, place)}: {complaint}" if len(right) > 1 else complaint
+    unknown = [value for value in given if choices and str(value).casefold() not in choices]
+    return f"Choose from: {', '.join(choices)}." if unknown else ""
+
+
+def _complaint(right: object, given: object) -> str:
+    if is_missing(given):
+        return "Not given yet."
     wanted = kind(right)
     if wanted == "number" and kind(given) == "text":
         return str(number_in(given, is_share(right)))
     if wanted == "bool" and str(given).casefold() in _YES_NO:
         return ""
     if kind(given) != wanted:
-        article = _asked(right)
-        return f"{article[0].upper()}{article[1:]} asked for, not {_told(given)}."
+        asked = _ASKED[wanted]
+        return f"{asked[0].upper()}{asked[1:]} asked for, not {_told(given)}."
     if wanted == "number" and math.isnan(given):
         return "Your answer is NaN (not a number): something in your computation is missing."
     return ""
 
 
-def _asked(right: object) -> str:
-    return _ASKED[kind(right)]
-
-
 def _told(given: object) -> str:
-    named = {"bool": repr(given), "number": "a number", "text": "a text"}
+    named = {
+        "bool": repr(given), "number": "a number", "text": "a text", "tuple": "several values"
+    }  # fmt: skip
     return named.get(kind(given), f"an object of type {type(given).__name__}")
 
 
@@ -96,10 +115,13 @@ def is_share(right: object) -> bool:
     return kind(right) == "number" and abs(right) < 1
 
 
-def read(right: object, given: object) -> object:
-    """Take the number out of a text where a number is asked for, if the text holds one."""
-    if isinstance(right, tuple) and isinstance(given, tuple) and len(right) == len(given):
-        return tuple(map(read, right, given))
+def understood(right: tuple, given: tuple, synonyms: Mapping[str, str]) -> tuple:
+    """Replace other words for a choice by those of the book, and texts that hold a number by it."""
+    given = tuple(synonyms.get(v.casefold(), v) if isinstance(v, str) else v for v in given)
+    return tuple(map(_read, right, given)) if len(right) == len(given) else given
+
+
+def _read(right: object, given: object) -> object:
     if kind(right) != "number" or kind(given) != "text":
         return given
     found = number_in(given, is_share(right))
@@ -140,62 +162,27 @@ def number_in(text: str, share: bool) -> float | str:
 
 
 def label(parts: Sequence[str], place: int) -> str:
-    """Name one value of a tuple, from 0."""
+    """Name one of several values, from 0."""
     return parts[place] if parts else f"Value {place + 1}"
 
 
-def _unsuitable_tuple(right: tuple, given: object, parts: Sequence[str]) -> str:
-    if not isinstance(given, tuple):
-        return f"{len(right)} values are asked for: give them in order, as in (a, b)."
-    if len(given) != len(right):
-        return f"{len(right)} values are asked for; your answer holds {len(given)}."
-    for place, pair in enumerate(zip(right, given, strict=True)):
-        complaint = "Not given yet." if is_missing(pair[1]) else unsuitable(*pair)
-        if complaint:
-            return f"{label(parts, place)}: {complaint}"
-    return ""
-
-
-def reworded(given: object, synonyms: Mapping[str, str]) -> object:
-    """Replace other words for a choice by the word of the book."""
-    if isinstance(given, tuple):
-        return tuple(reworded(part, synonyms) for part in given)
-    return synonyms.get(given.casefold(), given) if isinstance(given, str) else given
-
-
-def not_a_choice(given: object, choices: Sequence[str]) -> str:
-    """Name the choices to a reader who gives another text; empty if all is well."""
-    parts = given if isinstance(given, tuple) else (given,)
-    unknown = [part for part in parts if choices and str(part).casefold() not in choices]
-    return f"Choose from: {', '.join(choices)}." if unknown else ""
-
-
-def half_width(right: object, tolerance: float | None, slack: float = 1.0) -> float | None:
-    """How far a number may be off, times a slack; None for what is no number."""
-    if kind(right) != "number":
-        return None
-    if tolerance is not None:
-        return tolerance * slack
-    # A count that does not round to the right one is wrong, however near.
-    whole = isinstance(right, int)
-    return COUNT_TOLERANCE if whole else RELATIVE_TOLERANCE * abs(right) * slack
+def agree(right: tuple, given: tuple, tolerance: float | None, slack: float = 1.0) -> bool:
+    """Whether a suitable answer equals the right one."""
+    return all(matches(*pair, tolerance, slack) for pair in zip(right, given, strict=True))
 
 
 def matches(right: object, given: object, tolerance: float | None, slack: float = 1.0) -> bool:
-    """Whether a suitable answer equals the right one up to its tolerance, times a slack."""
-    if isinstance(right, tuple):
-        pairs = zip(right, given, strict=True)
-        return all(matches(r, g, tolerance, slack) for r, g in pairs)
-    if isinstance(given, tuple):
-        given = given[0]
+    """Whether a suitable value equals the right one up to its tolerance, times a slack."""
     if isinstance(right, bool):
         return _YES_NO.get(str(given).casefold()) is right
     if isinstance(right, str):
         return given.casefold() == " ".join(right.split()).casefold()
-    return _near(float(right), float(given), half_width(right, tolerance, slack))
-
-
-def _near(right: float, given: float, tolerance: float) -> bool:
     if math.isinf(right) or math.isinf(given):
         return right == given
-    return abs(given - right) <= tolerance + ROUNDING * abs(right)
+    if tolerance is not None:
+        off = tolerance * slack
+    else:
+        # A count that does not round to the right one is wrong, however near.
+        whole = isinstance(right, int)
+        off = COUNT_TOLERANCE if whole else RELATIVE_TOLERANCE * abs(right) * slack
+    return abs(given - right) <= off + ROUNDING * abs(right)

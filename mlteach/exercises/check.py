@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlteach.core.arguments import checked
@@ -16,15 +16,14 @@ from mlteach.core.palette import PALETTE
 from mlteach.errors import DataError
 from mlteach.exercises import record
 from mlteach.exercises.answers import (
+    agree,
     is_missing,
     label,
     matches,
-    not_a_choice,
-    plain,
-    read,
-    reworded,
+    understood,
     unsuitable,
-)
+    values_of,
+)  # fmt: skip
 from mlteach.exercises.exercise import Exercise, chapter_exercises, computed
 
 # An answer this many tolerances away is rounded too much rather than wrong.
@@ -109,8 +108,8 @@ def check(key: str, answer: object = ...) -> Feedback:
     … Exercise 3.2: No answer yet: put your answer in place of ...
     """
     exercise = _find(key)
-    given = reworded(plain(answer), exercise.synonyms)
-    if given != () and all(map(is_missing, given if isinstance(given, tuple) else (given,))):
+    given = values_of(answer)
+    if given and all(map(is_missing, given)):
         return Feedback(key, None, NO_ANSWER)
     right = computed(exercise.answer)
     if record.in_solution(exercise.key):
@@ -120,28 +119,27 @@ def check(key: str, answer: object = ...) -> Feedback:
     return feedback
 
 
-def _verdict(exercise: Exercise, right: object, given: object) -> tuple[bool, str]:
+def _verdict(exercise: Exercise, right: tuple, given: tuple) -> tuple[bool, str]:
     """Whether an answer is right, and what to say."""
-    given = read(right, given)
-    complaint = unsuitable(right, given, exercise.parts) or not_a_choice(given, exercise.choices)
-    if complaint:
+    given = understood(right, given, exercise.synonyms)
+    if complaint := unsuitable(right, given, exercise.parts, exercise.choices):
         return False, complaint
-    if matches(right, given, exercise.tolerance):
+    if agree(right, given, exercise.tolerance):
         return True, RIGHT
     return False, _advice(exercise, right, given)
 
 
-def _advice(exercise: Exercise, right: object, given: object) -> str:
+def _advice(exercise: Exercise, right: tuple, given: tuple) -> str:
     """Find what to say about a wrong answer."""
-    for value, tolerance, hint in mistakes_of(exercise):
-        if not unsuitable(value, given) and matches(value, given, tolerance):
+    for values, tolerance, hint in mistakes_of(exercise):
+        if not unsuitable(values, given) and agree(values, given, tolerance):
             return hint
-    if matches(right, given, exercise.tolerance, slack=NEARLY):
+    if agree(right, given, exercise.tolerance, slack=NEARLY):
         return NEAR
     return _partly(exercise, right, given) + _stage(exercise, given)
 
 
-def mistakes_of(exercise: Exercise) -> Iterator[tuple[object, float | None, str]]:
+def mistakes_of(exercise: Exercise) -> Iterator[tuple[tuple, float | None, str]]:
     """Yield what typical mistakes give, with their hints: those listed, then those of every kind.
 
     Parameters
@@ -150,7 +148,7 @@ def mistakes_of(exercise: Exercise) -> Iterator[tuple[object, float | None, str]
 
     Yields
     ------
-    value : number, str, bool, or tuple of these
+    values : tuple of number, str or bool
     tolerance : float or None
         As in :class:`Exercise`.
     hint : str
@@ -159,34 +157,27 @@ def mistakes_of(exercise: Exercise) -> Iterator[tuple[object, float | None, str]
     for mistake, hint in exercise.mistakes:
         yield computed(mistake), tolerance, hint
     right = computed(exercise.answer)
-    parts = right if isinstance(right, tuple) else (right,)
-    if all(isinstance(part, float) for part in parts):
-        if all(abs(part) < 1 for part in parts):
-            yield _each(lambda part: 100 * part, right), tolerance and 100 * tolerance, PERCENT
-        yield _each(lambda part: -part, right), tolerance, SIGN
-    if len(parts) > 1:
+    if all(isinstance(value, float) for value in right):
+        if all(abs(value) < 1 for value in right):
+            percent = tuple(100 * value for value in right)
+            yield percent, tolerance and 100 * tolerance, PERCENT
+        yield tuple(-value for value in right), tolerance, SIGN
+    if len(right) > 1:
         yield right[::-1], tolerance, ORDER
 
 
-def _each(change: Callable[[float], float], value: object) -> object:
-    """Change a number, or each number of a tuple."""
-    return tuple(map(change, value)) if isinstance(value, tuple) else change(value)
-
-
-def _partly(exercise: Exercise, right: object, given: object) -> str:
-    """Say which values of a tuple are right already."""
-    if not isinstance(right, tuple):
-        return ""
+def _partly(exercise: Exercise, right: tuple, given: tuple) -> str:
+    """Say which values of several are right already."""
     pairs = enumerate(zip(right, given, strict=True))
     found = [label(exercise.parts, k) for k, pair in pairs if matches(*pair, exercise.tolerance)]
     return f"Right already: {', '.join(found)}. " if found else ""
 
 
 #: Wrong answers of this session by exercise: a new one brings the next stage, an old one does not.
-_wrong: dict[str, list[object]] = {}
+_wrong: dict[str, list[tuple]] = {}
 
 
-def _stage(exercise: Exercise, given: object) -> str:
+def _stage(exercise: Exercise, given: tuple) -> str:
     told = _wrong.setdefault(exercise.key, [])
     if given not in told:
         told.append(given)

@@ -8,8 +8,6 @@ what to say to each of them, by the same names. Names in :data:`MADE_OF_RIGHT` n
 from __future__ import annotations
 
 import importlib
-import math
-import operator
 import pkgutil
 import re
 import tomllib
@@ -19,23 +17,28 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlteach.errors import DataError
-from mlteach.exercises.answers import plain
+from mlteach.exercises.answers import values_of
 
 QUESTION_BACK = "Not yet. What exactly is asked for: which quantity, of which model, in which unit?"
 READ_AGAIN = "Read the section again. A solution is folded below the exercise."
 
 Compute = Callable[[], object]
 
-#: Mistakes that are made with the right answer itself.
-MADE_OF_RIGHT: dict[str, Callable[[Any], object]] = {
+#: Mistakes that are made with the values of the right answer itself.
+MADE_OF_RIGHT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "half": lambda right: right / 2.0,
     "left_over": lambda right: 1.0 - right,
+    "log": np.log,
     "percent": lambda right: 100.0 * right,
-    "reversed": lambda right: right[::-1],
-    "root": math.sqrt,
-    "sign": operator.neg,
-    "squared": lambda right: right**2,
+    "percent_more": lambda right: 100.0 * (right - 1.0),
+    "reversed": np.flip,
+    "root": np.sqrt,
+    "sign": np.negative,
+    "squared": np.square,
+    "twice": lambda right: 2.0 * right,
     "upside_down": lambda right: 1.0 / right,
 }
 
@@ -92,9 +95,9 @@ class Exercise:
 
 
 @cache
-def computed(compute: Compute) -> object:
-    """Compute a right or a mistaken answer, once a session."""
-    return plain(compute())
+def computed(compute: Compute) -> tuple:
+    """Compute the values of a right or a mistaken answer, once a session."""
+    return values_of(compute())
 
 
 @cache
@@ -156,15 +159,15 @@ def joined(
 
 def _exercise(key: str, values: Mapping[str, Compute], words: Mapping[str, Any]) -> Exercise:
     right, said = values["right"], words.get("mistakes", {})
-    made = {name: partial(_made_of, right, name) for name in set(said) & set(MADE_OF_RIGHT)}
+    made = {name: partial(_made_of, right, name) for name in said.keys() & MADE_OF_RIGHT.keys()}
     known = {**made, **values}
     _demand_same(f"mistakes of {key}", set(known) - {"right"}, set(said))
     mistakes = tuple((known[name], hint) for name, hint in said.items())
     return Exercise(key=key, answer=right, **{**words, "mistakes": mistakes})
 
 
-def _made_of(right: Compute, name: str) -> object:
-    return MADE_OF_RIGHT[name](computed(right))
+def _made_of(right: Compute, name: str) -> np.ndarray:
+    return MADE_OF_RIGHT[name](np.array(computed(right)))
 
 
 def _demand_same(what: str, valued: set[str], worded: set[str]) -> None:

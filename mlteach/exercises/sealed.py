@@ -44,7 +44,7 @@ def sealed(exercise: Exercise) -> dict[str, object]:
         they are tried, and the ``stages`` of hints. Every target has ``parts``, one a value: the
         exponent of the width of its cells and the boxes by tag; and ``says``.
     """
-    right = _parts(computed(exercise.answer))
+    right = computed(exercise.answer)
     salt = sha256(exercise.key.encode()).hexdigest()[:16]
     targets = [
         _sealed_target(f"{salt}|{number}", *target)
@@ -60,19 +60,15 @@ def sealed(exercise: Exercise) -> dict[str, object]:
     }
 
 
-def _parts(value: object) -> tuple[Part, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
 def _targets(
     exercise: Exercise, right: tuple[Part, ...]
 ) -> Iterator[tuple[tuple[Part, ...], float | None, float, str]]:
     """Yield values, tolerance, slack and sentence of what an answer is compared with, in order."""
     yield right, exercise.tolerance, 1.0, RIGHT
     kinds = [kind(part) for part in right]
-    for value, tolerance, hint in mistakes_of(exercise):
-        if [kind(part) for part in _parts(value)] == kinds:
-            yield _parts(value), tolerance, 1.0, hint
+    for values, tolerance, hint in mistakes_of(exercise):
+        if [kind(value) for value in values] == kinds:
+            yield values, tolerance, 1.0, hint
     if set(kinds) == {"number"}:
         yield right, exercise.tolerance, NEARLY, NEAR
 

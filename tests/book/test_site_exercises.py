@@ -73,7 +73,7 @@ def edges(value: sealed.Part, tolerance: float | None, slack: float) -> list[flo
 
 def answers(exercise: Exercise) -> list[Answer]:
     """All that an exercise is answered with; the right answer comes last."""
-    right = sealed._parts(computed(exercise.answer))
+    right = computed(exercise.answer)
     if exercise.choices:
         words = itertools.product(("", *exercise.choices), repeat=len(right))
         return [*words, right]
@@ -144,7 +144,7 @@ def test_the_source_shows_no_answer(site: Path, number: int) -> None:
     text = (site / f"{CHAPTERS[number]}.html").read_text(encoding="utf-8")
     forms = "".join(part.partition("</form>")[0] for part in text.split("<form class=")[1:])
     for exercise in chapter_exercises(number).values():
-        right = sealed._parts(computed(exercise.answer))
+        right = computed(exercise.answer)
         for part in (part for part in right if isinstance(part, float)):
             if len(f"{part:.4g}") > 4:  # and not 2, which is everywhere
                 assert f"{part:.4g}" not in forms, exercise.key

@@ -35,7 +35,6 @@ VALUES = {
     },
     "0.7": {
         "right": lambda: math.exp(0.3),
-        "log": lambda: 0.3,
         "one_plus_log": lambda: 1.0 + 0.3,
         "base_ten": lambda: 10.0**0.3,
     },

@@ -12,27 +12,16 @@ import numpy as np
 
 from mlteach.data.shipped import load
 from mlteach.exercises.fits import components, fit
-from mlteach.mixed.fit import MixedResult, fit_empty
+from mlteach.mixed.fit import fit_empty
 
 # Half-width of a 95% range in standard deviations; readers may round it to 2.
 NORMAL_95 = 1.96
-
-
-def _empty(data: str, outcome: str) -> MixedResult:
-    return fit(data, f"{outcome} ~ 1")
-
-
-def _components(data: str, outcome: str) -> tuple[float, float]:
-    """tau2 and sigma2 of the empty model."""
-    return components(_empty(data, outcome))
+IQ, LANGUAGE = ("language", "iq_verbal ~ 1"), ("language", "language ~ 1")
+MATH = ("hsb", "math ~ 1")
 
 
 def _share(first: float, second: float) -> float:
     return float(first / (first + second))
-
-
-def _iq() -> tuple[float, float]:
-    return _components("language", "iq_verbal")
 
 
 def _five(small_too: bool = False) -> tuple[float, float]:
@@ -54,12 +43,8 @@ def _as_ml() -> float:
     return (J - 1) / J
 
 
-def _language() -> tuple[float, float]:
-    return _components("language", "language")
-
-
 def _range(sd: float) -> tuple[float, float]:
-    center, half = float(_empty("language", "language").params["Intercept"]), NORMAL_95 * sd
+    center, half = float(fit(*LANGUAGE).params["Intercept"]), NORMAL_95 * sd
     return center - half, center + half
 
 
@@ -72,16 +57,16 @@ def _sixty(reml: bool = True):
     return fit_empty("math", sixty, cluster="school", reml=reml).lr_test_random
 
 
-def _size_for(odds: float, between: float, within: float) -> int:
-    """Smallest n with between / (between + within / n) at or above odds / (1 + odds)."""
-    return int(np.ceil(odds * within / between))
+def _size_for_80(between: float, within: float) -> int:
+    """Smallest n with between / (between + within / n) at or above .80."""
+    return int(np.ceil(4.0 * within / between))
 
 
 VALUES = {
     "3.1": {
-        "right": lambda: _share(*_iq()),
-        "ratio": lambda: _iq()[0] / _iq()[1],
-        "sds": lambda: _share(*np.sqrt(_iq())),
+        "right": lambda: _share(*components(*IQ)),
+        "ratio": lambda: np.divide(*components(*IQ)),
+        "sds": lambda: _share(*np.sqrt(components(*IQ))),
     },
     "3.2": {
         "right": lambda: _tau2(*_five()),
@@ -92,10 +77,10 @@ VALUES = {
         "ml": lambda: _tau2(*_five(), _as_ml()),
     },
     "3.3": {
-        "right": lambda: _range(_language()[0] ** 0.5),
-        "of_the_mean": lambda: _range(float(_empty("language", "language").bse["Intercept"])),
-        "of_pupils": lambda: _range(sum(_language()) ** 0.5),
-        "variance": lambda: _range(_language()[0]),
+        "right": lambda: _range(components(*LANGUAGE)[0] ** 0.5),
+        "of_the_mean": lambda: _range(float(fit(*LANGUAGE).bse["Intercept"])),
+        "of_pupils": lambda: _range(sum(components(*LANGUAGE)) ** 0.5),
+        "variance": lambda: _range(components(*LANGUAGE)[0]),
         "of_observed_means": lambda: _range(
             float(load("language").groupby("school")["language"].mean().std())
         ),
@@ -104,11 +89,11 @@ VALUES = {
         "right": lambda: _sixty().p_mixture,
         "naive": lambda: _sixty().p,
         "ml": lambda: _sixty(reml=False).p_mixture,
-        "all_schools": lambda: _empty("hsb", "math").lr_test_random.p_mixture,
+        "all_schools": lambda: fit(*MATH).lr_test_random.p_mixture,
     },
     "3.5": {
-        "right": lambda: _size_for(4.0, *_components("hsb", "math")),
-        "rounded_down": lambda: _size_for(4.0, *_components("hsb", "math")) - 1,
-        "sds": lambda: _size_for(4.0, *np.sqrt(_components("hsb", "math"))),
+        "right": lambda: _size_for_80(*components(*MATH)),
+        "rounded_down": lambda: _size_for_80(*components(*MATH)) - 1,
+        "sds": lambda: _size_for_80(*np.sqrt(components(*MATH))),
     },
 }

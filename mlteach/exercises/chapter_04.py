@@ -14,10 +14,6 @@ from mlteach.questions.design_effects import design_effect, effective_n, moulton
 from mlteach.questions.icc import icc
 
 
-def _deff(n: float, rho: float) -> float:
-    return float(design_effect(n, rho))
-
-
 def _london(reml: bool = True) -> MixedResult:
     return fit("london", "score16 ~ 1", reml=reml)
 
@@ -36,10 +32,6 @@ def _best(odds: float) -> float:
     return (400 / 10 * odds) ** 0.5
 
 
-def _books_factor() -> float:
-    return float(moulton_factor(16, -1 / 15, 0.25))
-
-
 def _rejects(factor: float) -> float:
     """Two-sided probability beyond 1.96 if the standard error is too small by a factor."""
     return float(2.0 * stats.norm.sf(1.96 / factor))
@@ -47,9 +39,8 @@ def _rejects(factor: float) -> float:
 
 VALUES = {
     "4.1": {
-        "right": lambda: _deff(25, 0.12) ** 0.5,
-        "deff": lambda: _deff(25, 0.12),
-        "n_classmates": lambda: _deff(26, 0.12) ** 0.5,
+        "right": lambda: design_effect(25, 0.12) ** 0.5,
+        "n_classmates": lambda: design_effect(26, 0.12) ** 0.5,
     },
     "4.2": {
         "right": lambda: _worth(_size_of_a_student()),
@@ -64,13 +55,12 @@ VALUES = {
         "over_icc": lambda: _best(1 / 0.20),
     },
     "4.4": {
-        "right": lambda: _books_factor() ** 2,
-        "between_schools": lambda: _deff(16, 0.25),
-        "standard_error": _books_factor,
-        "no_effect": lambda: _deff(16, 0.0),
+        "right": lambda: moulton_factor(16, -1 / 15, 0.25) ** 2,
+        "between_schools": lambda: design_effect(16, 0.25),
+        "no_effect": lambda: design_effect(16, 0.0),
     },
     "4.5": {
-        "right": lambda: _rejects(_deff(60, 0.03) ** 0.5),
-        "without_root": lambda: _rejects(_deff(60, 0.03)),
+        "right": lambda: _rejects(design_effect(60, 0.03) ** 0.5),
+        "without_root": lambda: _rejects(design_effect(60, 0.03)),
     },
 }

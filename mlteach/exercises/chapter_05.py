@@ -6,6 +6,9 @@ those of the likelihood-ratio test ML.
 
 from __future__ import annotations
 
+from functools import partial
+from operator import itemgetter
+
 import numpy as np
 
 from mlteach.data.shipped import load
@@ -13,27 +16,20 @@ from mlteach.exercises.fits import components, fit, ols
 from mlteach.questions.effect_sizes import cohens_d, partial_r
 from mlteach.questions.r_squared import r_squared
 
+TAU2, SIGMA2 = itemgetter(0), itemgetter(1)
 SECTORS = "math ~ mean_ses + catholic"
 CLUBS = "gpa ~ ses_z + clubs"
 
 
-def _tau2(data: str, formula: str, reml: bool = True) -> float:
-    return components(fit(data, formula, reml=reml))[0]
+def _fall(data: str, outcome: str, predictor: str, of=TAU2, reml: bool = True) -> float:
+    """Proportion by which a variance falls when a predictor enters the empty model."""
+    empty, after = (of(components(data, f"{outcome} ~ {x}", reml)) for x in ("1", predictor))
+    return 1.0 - after / empty
 
 
-def _sigma2(data: str, formula: str) -> float:
-    return fit(data, formula).sigma2
-
-
-def _sum(data: str, formula: str) -> float:
-    return sum(components(fit(data, formula)))
-
-
-def _pracad(variance=_tau2, **options: bool) -> float:
-    """Proportion by which a variance falls."""
-    return 1.0 - variance("hsb", "math ~ pracad", **options) / variance(
-        "hsb", "math ~ 1", **options
-    )
+_pracad = partial(_fall, "hsb", "math", "pracad")
+_london = partial(_fall, "london", "score16", "score11_within")
+_by_ml = partial(fit, "london", reml=False)
 
 
 def _mean_and_se(fitted, catholic: int = 1, covariances: bool = True) -> tuple[float, float]:
@@ -58,27 +54,16 @@ def _clubs_ols() -> float:
     return float(partial_r(fitted.tvalues["clubs"], fitted.df_resid))
 
 
-def _london(variance) -> float:
-    changed, empty = (variance("london", f"score16 ~ {x}") for x in ("score11_within", "1"))
-    return 1.0 - changed / empty
-
-
-def _gender(base: str = "score11", reml: bool = False) -> float:
-    """Drop in deviance when school_gender is added."""
-    small, big = (f"score16 ~ {x}" for x in (base, f"{base} + school_gender"))
-    return fit("london", small, reml=reml).deviance - fit("london", big, reml=reml).deviance
-
-
-def _gender_ols() -> float:
-    formulas = (f"score16 ~ {x}" for x in ("score11", "score11 + school_gender"))
-    small, big = (ols(formula, load("london")) for formula in formulas)
+def _gender(base: str = "score11", fitted=_by_ml) -> float:
+    """Twice the gain in log-likelihood when school_gender is added."""
+    small, big = (fitted(f"score16 ~ {x}") for x in (base, f"{base} + school_gender"))
     return float(2 * (big.llf - small.llf))
 
 
 VALUES = {
     "5.1": {
         "right": _pracad,
-        "both_variances": lambda: _pracad(_sum),
+        "both_variances": lambda: _pracad(of=sum),
         "total": lambda: r_squared(fit("hsb", "math ~ pracad")).total,
         "sds": lambda: 1.0 - float(np.sqrt(1.0 - _pracad())),
         "observed_means": lambda: float(
@@ -101,11 +86,11 @@ VALUES = {
         "without_ses": lambda: partial_r(*_clubs("gpa ~ clubs")),
         "ols": _clubs_ols,
     },
-    "5.4": {"right": lambda: _london(_tau2), "residual": lambda: _london(_sigma2)},
+    "5.4": {"right": _london, "residual": lambda: _london(of=SIGMA2)},
     "5.5": {
         "right": _gender,
-        "reml": lambda: _gender(reml=True),
-        "ols": _gender_ols,
+        "reml": lambda: _gender(fitted=partial(fit, "london")),
+        "ols": lambda: _gender(fitted=lambda formula: ols(formula, load("london"))),
         "without_score11": lambda: _gender("1"),
     },
 }

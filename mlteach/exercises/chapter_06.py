@@ -5,7 +5,7 @@ All fits are REML.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 from mlteach.centering.center import center
 from mlteach.centering.fit import fit_centering
@@ -26,12 +26,10 @@ def _effect(data: str, formula: str, name: str) -> float:
     return float(_fit(data, formula).table.loc[name, "estimate"])
 
 
-def _london(name: str) -> float:
-    return _effect("london", "score16 ~ score11", name)
-
-
-def _verbal(name: str) -> float:
-    return _effect("language", "language ~ iq_verbal", name)
+_london = partial(_effect, "london", "score16 ~ score11")
+_verbal = partial(_effect, "language", "language ~ iq_verbal")
+_girls = partial(_effect, "hsb", "math ~ female")
+_ses = partial(_effect, "hsb", "math ~ ses")
 
 
 def _phi() -> float:
@@ -45,17 +43,9 @@ def _share_within() -> float:
     return float(((x - iq.transform("mean")) ** 2).sum() / ((x - x.mean()) ** 2).sum())
 
 
-def _girls(name: str) -> float:
-    return _effect("hsb", "math ~ female", name)
-
-
 def _girls_ols() -> float:
     hsb = center(load("hsb"), ["female"], cluster="school")
     return CHANGE * float(ols("math ~ female + female_between", hsb).params.iloc[2])
-
-
-def _ses(name: str) -> float:
-    return _effect("hsb", "math ~ ses", name)
 
 
 def _reliability() -> float:
@@ -92,7 +82,6 @@ VALUES = {
     },
     "6.4": {
         "right": lambda: CHANGE * _girls("contextual"),
-        "change_by_1": lambda: _girls("contextual"),
         "means": lambda: CHANGE * _girls("between"),
         "girls_minus_boys": lambda: _girls("between"),
         "latent": lambda: CHANGE * _girls("latent_contextual"),

@@ -11,18 +11,14 @@ import pandas as pd
 
 from mlteach.data.shipped import load
 from mlteach.exercises.fits import components, fit, ols
-from mlteach.mixed.fit import MixedResult
 
 SCHOOL, LARGER = 8367, 56
 BEST = 53
+LANGUAGE, MATH = ("language", "language ~ 1"), ("hsb", "math ~ 1")
 
 
-def _empty(data: str, outcome: str) -> MixedResult:
-    return fit(data, f"{outcome} ~ 1")
-
-
-def _language_weight(n: float = 10.0, power: float = 1.0) -> float:
-    tau2, sigma2 = np.power(components(_empty("language", "language")), power)
+def _weight(model: tuple[str, str], n: float, power: float = 1.0) -> float:
+    tau2, sigma2 = np.power(components(*model), power)
     return float(tau2 / (tau2 + sigma2 / n**power))
 
 
@@ -32,13 +28,12 @@ def _own_mean() -> float:
 
 
 def _grand_mean() -> float:
-    return float(_empty("hsb", "math").params["Intercept"])
+    return float(fit(*MATH).params["Intercept"])
 
 
 def _pooled(n: int) -> float:
     """Partial-pooling mean of the school with n students."""
-    tau2, sigma2 = components(_empty("hsb", "math"))
-    weight = tau2 / (tau2 + sigma2 / n)
+    weight = _weight(MATH, n)
     return weight * _own_mean() + (1.0 - weight) * _grand_mean()
 
 
@@ -80,7 +75,7 @@ def _slope_of(values: pd.Series) -> float:
 
 
 def _slope_of_blups() -> float:
-    return _slope_of(_empty("hsb", "math").ranef()["Intercept"])
+    return _slope_of(fit(*MATH).ranef()["Intercept"])
 
 
 def _proper_slope() -> float:
@@ -89,9 +84,9 @@ def _proper_slope() -> float:
 
 VALUES = {
     "8.1": {
-        "right": _language_weight,
-        "icc": lambda: _language_weight(1.0),
-        "sds": lambda: _language_weight(power=0.5),
+        "right": lambda: _weight(LANGUAGE, 10.0),
+        "icc": lambda: _weight(LANGUAGE, 1.0),
+        "sds": lambda: _weight(LANGUAGE, 10.0, power=0.5),
     },
     "8.2": {
         "right": lambda: _pooled(LARGER),

@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 
 from mlteach.data.shipped import load
+from mlteach.exercises.fits import fit
 from mlteach.location_scale.fit import fit_location_scale
 from mlteach.location_scale.result import LocationScaleResult
-from mlteach.mixed.fit import fit_mixed
 
 ALPHA0, S2V = -0.2, 0.16
 S2, SIZE, S2V_SMALL = 2.0, 21, 0.1
@@ -25,20 +25,20 @@ def _fit(data: str, mean: str, variance: str = "~ 1 + (1 | school)") -> Location
 
 def _hsb_variance(share: float) -> float:
     """Variance with a share of s2v in the exponent."""
-    fit = _fit("hsb", "math ~ 1")
-    s2v = fit.random.loc["scale:Intercept", "scale:Intercept"]
-    return float(np.exp(fit.log_variance.loc["Intercept", "estimate"] + share * s2v))
+    fitted = _fit("hsb", "math ~ 1")
+    s2v = fitted.random.loc["scale:Intercept", "scale:Intercept"]
+    return float(np.exp(fitted.log_variance.loc["Intercept", "estimate"] + share * s2v))
 
 
-def _range(spread: float, half: float = 1.0) -> tuple[float, float]:
-    """Variances at alpha0 minus and plus 1.96 of something; half=.5 gives SDs."""
-    ends = half * (ALPHA0 + 1.96 * spread * np.array([-1.0, 1.0]))
-    return float(np.exp(ends[0])), float(np.exp(ends[1]))
+def _range(spread: float) -> np.ndarray:
+    """Variances at alpha0 minus and plus 1.96 of something."""
+    return np.exp(ALPHA0 + 1.96 * spread * np.array([-1.0, 1.0]))
 
 
-def _alpha1() -> float:
-    fit = _fit("language", "language ~ iq_verbal", "~ iq_verbal")
-    return float(fit.log_variance.loc["iq_verbal", "estimate"])
+def _factor() -> float:
+    """exp(alpha1), the factor a point of iq_verbal."""
+    fitted = _fit("language", "language ~ iq_verbal", "~ iq_verbal")
+    return float(np.exp(fitted.log_variance.loc["iq_verbal", "estimate"]))
 
 
 def _shrunken(noise: float = 2.0 / (SIZE - 1)) -> float:
@@ -58,21 +58,13 @@ VALUES = {
         "right": lambda: float(_fit("hsb", "math ~ 1").average_variance["average"]),
         "median": lambda: _hsb_variance(0.0),
         "without_half": lambda: _hsb_variance(1.0),
-        "one_variance": lambda: (
-            fit_mixed("math ~ 1 + (1 | school)", load("hsb"), reml=False).sigma2
-        ),
+        "one_variance": lambda: fit("hsb", "math ~ 1", reml=False).sigma2,
     },
     "10.2": {
         "right": lambda: _range(np.sqrt(S2V)),
         "variance_of_v": lambda: _range(S2V),
-        "sds": lambda: _range(np.sqrt(S2V), half=0.5),
-        "logs": lambda: (ALPHA0 - 1.96 * float(np.sqrt(S2V)), ALPHA0 + 1.96 * float(np.sqrt(S2V))),
     },
-    "10.3": {
-        "right": lambda: float(np.exp(_alpha1())),
-        "coefficient": _alpha1,
-        "sd": lambda: float(np.exp(_alpha1() / 2)),
-    },
+    "10.3": {"right": _factor},
     "10.4": {
         "right": _shrunken,
         "log": lambda: 0.5 * np.log(S2),

@@ -69,7 +69,7 @@ VALUES = {
         "no_harm": lambda: 1.0,
         "x_of_the_chapter": lambda: _factor(25, 0.2, 0.2),
     },
-    "12.3": {"right": _ratio, "percent_more": lambda: 100.0 * (_ratio() - 1.0)},
+    "12.3": {"right": _ratio},
     "12.4": {
         "right": lambda: _replications(0.95, 0.71),
         "five_points": lambda: _replications(0.95, 0.71, error=0.05),

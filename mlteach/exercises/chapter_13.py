@@ -34,15 +34,9 @@ def _averages(common_mean: bool = True) -> tuple[float, float]:
     return float(beside), float(np.trace(S) / MEMBERS)
 
 
-def _tau2_and_icc(common_mean: bool = True) -> tuple[float, float]:
+def _tau2_and_share(of: str = "total", common_mean: bool = True) -> tuple[float, float]:
     tau2, total = _averages(common_mean)
-    return tau2, tau2 / total
-
-
-def _ratio() -> float:
-    """tau2 over sigma2."""
-    tau2, total = _averages()
-    return tau2 / (total - tau2)
+    return tau2, tau2 / {"total": total, "sigma2": total - tau2}[of]
 
 
 def _entries(m: int) -> int:
@@ -56,7 +50,7 @@ def _contribution(independent: bool = False) -> float:
     y = hsb.loc[hsb["school"] == 1224, "math"].to_numpy() - float(empty.params.iloc[0])
     n = len(y)
     shared = np.eye(n) if independent else np.ones((n, n))
-    tau2, sigma2 = components(empty)
+    tau2, sigma2 = components("hsb", "math ~ 1", reml=False)
     V = sigma2 * np.eye(n) + tau2 * shared
     logdet = float(np.linalg.slogdet(V)[1])
     return float(-0.5 * (n * np.log(2 * np.pi) + logdet + y @ np.linalg.solve(V, y)))
@@ -71,10 +65,10 @@ def _stable(share_of: str = "arith_post", ddof: int = 0) -> tuple[float, float]:
 
 VALUES = {
     "13.1": {
-        "right": _tau2_and_icc,
-        "over_sigma2": lambda: (_averages()[0], _ratio()),
-        "mean_a_column": lambda: _tau2_and_icc(common_mean=False),
-        "total_variance": lambda: (_averages()[1], _tau2_and_icc()[1]),
+        "right": _tau2_and_share,
+        "over_sigma2": lambda: _tau2_and_share("sigma2"),
+        "mean_a_column": lambda: _tau2_and_share(common_mean=False),
+        "total_variance": lambda: (_averages()[1], _tau2_and_share()[1]),
     },
     "13.2": {
         "right": lambda: (_entries(30), 2 * _entries(3)),

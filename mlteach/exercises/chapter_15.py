@@ -62,7 +62,6 @@ VALUES = {
     "15.1": {
         "right": _odds_ratio,
         "shares": lambda: _odds_ratio(out_of="size"),
-        "log": lambda: float(np.log(_odds_ratio())),
         "grosagr": lambda: _odds_ratio("GROSAGR"),
     },
     "15.2": {
@@ -83,6 +82,5 @@ VALUES = {
         "right": _error_ratio,
         "creatas": lambda: _error_ratio("CREATAS[Albania]"),
         "ireland": lambda: _error_ratio("GROSAGR[Ireland]"),
-        "percent_more": lambda: 100.0 * (_error_ratio() - 1.0),
     },
 }

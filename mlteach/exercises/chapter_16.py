@@ -46,14 +46,10 @@ def _plan(n: float = 1.0 / ICC_5) -> tuple[float, float]:
 VALUES = {
     "16.1": {
         "right": _replications,
-        "bias": lambda: 2.0 * _replications(),
         "share": lambda: _replications(0.0025),
         "not_squared": lambda: RMSE / (2.0 * WANTED),
     },
-    "16.2": {
-        "right": lambda: (PUBLISHED_BIAS / PUBLISHED_RMSE) ** 2,
-        "not_squared": lambda: PUBLISHED_BIAS / PUBLISHED_RMSE,
-    },
+    "16.2": {"right": lambda: (PUBLISHED_BIAS / PUBLISHED_RMSE) ** 2},
     "16.3": {"right": _negative, "variance": lambda: _negative("x1~~x1")},
     "16.4": {
         "right": _clusters,

@@ -29,8 +29,9 @@ def fit(data: str, formula: str, random: str = "1", reml: bool = True) -> MixedR
     return fit_mixed(f"{formula} + ({random} | school)", table(data), reml=reml, smushed_note=False)
 
 
-def components(fitted: MixedResult) -> tuple[float, float]:
+def components(data: str, formula: str, reml: bool = True) -> tuple[float, float]:
     """Variances of the intercepts of schools and of the residuals, tau2 and sigma2."""
+    fitted = fit(data, formula, reml=reml)
     return float(fitted.tau.iloc[0, 0]), fitted.sigma2
 
 

@@ -6,8 +6,6 @@ reader who left a step out.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from mlteach.data.shipped import load
@@ -15,7 +13,6 @@ from mlteach.exercises.fits import fit, ols
 from mlteach.questions.design_effects import moulton_factor
 
 
-@cache
 def _london_se(model: str) -> float:
     """Standard error of `mean_score11`, "multilevel" or "ols"."""
     formula = "score16 ~ mean_score11"
@@ -23,7 +20,6 @@ def _london_se(model: str) -> float:
     return float(fitted.bse["mean_score11"])
 
 
-@cache
 def _slope(kind: str) -> float:
     """Slope of language on verbal IQ; between schools each school counts once."""
     pupils = load("language")[["school", "iq_verbal", "language"]].set_index("school")
@@ -35,7 +31,6 @@ def _slope(kind: str) -> float:
     return float(x @ y / (x @ x))
 
 
-@cache
 def _minority_limits(kind: str) -> tuple[float, float]:
     """95% limits of the slope of `minority` in the last ten schools.
 

@@ -6,8 +6,6 @@ tau2 = (MSB - MSW) / n. All fits are REML unless a function says otherwise.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from mlteach.data.shipped import load
@@ -48,7 +46,6 @@ def _range(sd: float) -> tuple[float, float]:
     return center - half, center + half
 
 
-@cache
 def _sixty(reml: bool = True):
     """Test of the first ten students of the first six schools of hsb."""
     hsb = load("hsb")

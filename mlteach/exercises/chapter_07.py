@@ -12,6 +12,8 @@ from mlteach.exercises.fits import fit, ols, table
 from mlteach.questions.simple_slopes import johnson_neyman, simple_slopes
 
 T00, T01, T11, SIGMA2 = 9.0, -2.0, 1.0, 20.0
+LOWEST = -T01 / T11
+LOWEST_VARIANCE = T00 - T01**2 / T11
 HSB = "math ~ ses_within * (mean_ses + catholic)"
 TERMS = ["ses_within", "ses_within:mean_ses"]
 GPA = "language", "gpa ~ ses_z * clubs", "1 + ses_z"
@@ -30,12 +32,6 @@ def _at(x: float, twice: float = 2.0) -> tuple[float, float]:
     """A place, and the intraclass correlation there."""
     between = T00 + twice * x * T01 + x**2 * T11
     return x, between / (between + SIGMA2)
-
-
-def _lowest(second: float | None = None, twice: float = 2.0) -> tuple[float, float]:
-    """Where the variance is lowest, and the ICC there or another value."""
-    place, icc = _at(-T01 / T11, twice)
-    return place, icc if second is None else second
 
 
 def _public(
@@ -59,9 +55,8 @@ def _public_ols() -> tuple[float, float]:
 
 
 def _explained(component: str = "ses_within", reml: bool = True) -> float:
-    fits = (
-        fit("hsb", f"math ~ ses_within{x}", "1 + ses_within", reml) for x in ("", " * catholic")
-    )
+    terms = ("ses_within", "ses_within * catholic")
+    fits = (fit("hsb", f"math ~ {x}", "1 + ses_within", reml) for x in terms)
     before, after = (float(fitted.tau.loc[component, component]) for fitted in fits)
     return 1.0 - after / before
 
@@ -82,12 +77,12 @@ VALUES = {
         "variance": lambda: _slopes_of_schools("variance"),
     },
     "7.2": {
-        "right": _lowest,
-        "covariance_once": lambda: _lowest(twice=1.0),
-        "sign": lambda: _at(T01 / T11),
-        "variance_between": lambda: _lowest(T00 - T01**2 / T11),
-        "total_variance": lambda: _lowest(T00 - T01**2 / T11 + SIGMA2),
-        "percent": lambda: _lowest(100 * _lowest()[1]),
+        "right": lambda: _at(LOWEST),
+        "covariance_once": lambda: _at(LOWEST, twice=1.0),
+        "sign": lambda: _at(-LOWEST),
+        "variance_between": lambda: (LOWEST, LOWEST_VARIANCE),
+        "total_variance": lambda: (LOWEST, LOWEST_VARIANCE + SIGMA2),
+        "percent": lambda: (LOWEST, 100 * _at(LOWEST)[1]),
     },
     "7.3": {
         "right": _public,

@@ -30,9 +30,9 @@ def _hsb_variance(share: float) -> float:
     return float(np.exp(fitted.log_variance.loc["Intercept", "estimate"] + share * s2v))
 
 
-def _range(spread: float) -> np.ndarray:
+def _range(spread: float) -> tuple[float, ...]:
     """Variances at alpha0 minus and plus 1.96 of something."""
-    return np.exp(ALPHA0 + 1.96 * spread * np.array([-1.0, 1.0]))
+    return tuple(np.exp(ALPHA0 + 1.96 * spread * np.array([-1.0, 1.0])))
 
 
 def _factor() -> float:

@@ -26,9 +26,9 @@ def _fit(mean: str, variance: str, sector: int | None = None) -> LocationScaleRe
     return fit_location_scale(mean, variance, rows)
 
 
-def _sectors(share: float = 0.5) -> np.ndarray:
+def _sectors(share: float = 0.5) -> tuple[float, ...]:
     """Variances with a share of s2v in the exponent."""
-    return np.exp(A0 + share * S2V + np.array([0.0, A1]))
+    return tuple(np.exp(A0 + share * S2V + np.array([0.0, A1])))
 
 
 def _factor(*names: str) -> float:

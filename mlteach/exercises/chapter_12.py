@@ -6,7 +6,7 @@ too small the standard error of a fixed variance function is.
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 
@@ -32,7 +32,6 @@ def _corrected(tails: bool = True, icc_x: float = 1.0, power: int = 1) -> tuple[
     return factor, Z / factor
 
 
-@cache
 def _se(variance: str) -> float:
     """Standard error of the coefficient of catholic in the log variance function."""
     fit = fit_location_scale("math ~ catholic + (1 | school)", variance, load("hsb"))
@@ -47,7 +46,6 @@ def _replications(*shares: float, error: float = 0.005) -> tuple[float, ...]:
     return tuple(share * (1.0 - share) / error**2 for share in shares)
 
 
-@cache
 def _coverage(sigma2_v: float, name: str = "w") -> float:
     """Coverage of a coefficient of Model A, 50 replications of seed 3."""
     study = run_study(

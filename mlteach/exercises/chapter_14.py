@@ -41,7 +41,6 @@ def _test(between: str = "equal", within: str = "free") -> tuple[float, int]:
     return big.deviance * -1 + small.deviance, big.n_parameters - small.n_parameters
 
 
-@cache
 def _slopes(effect: str = "within", sign: int = 1, add=np.linalg.norm) -> tuple[float, float]:
     """Slope in public schools minus Catholic, and its standard error."""
     fit = fit_multigroup(["math", "ses"], load("hsb"), cluster="school", group="sector")

@@ -6,8 +6,6 @@ within clusters over that between.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from mlteach.published.wf_simulation import stored_run
@@ -27,7 +25,6 @@ def _replications(wanted: float = WANTED) -> float:
     return RMSE**2 / (2.0 * wanted**2)
 
 
-@cache
 def _negative(parameter: str = "x1~~x2") -> float:
     """Share of negative estimates in condition 1."""
     rows = stored_run().estimates.loc[1].xs(f"between.{parameter}", level="parameter")

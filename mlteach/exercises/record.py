@@ -77,8 +77,7 @@ def merged(one: Entries, other: Entries) -> Entries:
     both = {}
     for key in one | other:
         entries = [entries[key] for entries in (one, other) if key in entries]
-        entries.sort(key=lambda entry: (entry["right"], entry["tries"]))
-        both[key] = entries[-1]
+        both[key] = max(entries, key=lambda entry: (entry["right"], entry["tries"]))
     return both
 
 

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from mlteach.errors import ModelError
 from mlteach.widgets.controls import Control
 from mlteach.widgets.look import style
+from mlteach.widgets.svg import Drawing
 
 Values = dict[str, float | str]
 
@@ -27,9 +28,9 @@ class Panel:
 
     Attributes
     ----------
-    figure : matplotlib.figure.Figure
+    figure : matplotlib.figure.Figure or Drawing
         Made by :func:`mlteach.widgets.look.figure`, or a Figure of its own; not by pyplot, which
-        would keep it.
+        would keep it. A Drawing in a panel of the website.
     readouts : mapping of str to str
         The numbers of the lesson, ready to be read; the same names at all values.
     description : str
@@ -39,7 +40,7 @@ class Panel:
         Whether these values are an answer to the question of the widget.
     """
 
-    figure: Figure
+    figure: Figure | Drawing
     readouts: Mapping[str, str]
     description: str
     solved: bool = False
@@ -136,16 +137,13 @@ class Widget:
         ModelError
             If one of them is not among the values that the website offers.
         """
-        index = 0
         for control in self.controls:
-            value = values[control.name]
-            if value not in control.values:
+            if (value := values[control.name]) not in control.values:
                 raise ModelError(
                     f"{control.name}={value} is not on the grid of widget {self.name!r}, which "
                     f"the website needs; take one of {', '.join(map(str, control.values))}."
                 )
-            index = index * len(control.values) + control.values.index(value)
-        return index
+        return list(self.grid()).index(dict(values))
 
     def values(self, **given: object) -> Values:
         """The start, with some values replaced.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
-from functools import cache
+from pathlib import Path
 
 import pandas as pd
 
@@ -14,11 +13,9 @@ from mlteach.widgets.base import Widget
 LESSONS = "mlteach.widgets.lessons"
 
 
-@cache
 def names() -> tuple[str, ...]:
-    """Names of the lessons, which are those of their modules."""
-    package = importlib.import_module(LESSONS)
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
+    """Names of the lessons, which are those of their modules and of the words beside them."""
+    return tuple(sorted(path.stem for path in (Path(__file__).parent / "lessons").glob("*.toml")))
 
 
 def find(name: str) -> Widget:

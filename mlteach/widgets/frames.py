@@ -13,16 +13,16 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from mlteach.data.fingerprint import fingerprint
 from mlteach.errors import ModelError
-from mlteach.widgets.base import Widget
+from mlteach.widgets.base import Panel, Widget
 from mlteach.widgets.look import style
 from mlteach.widgets.room import longest
 from mlteach.widgets.stage import stage
-from mlteach.widgets.svg import drawing
+from mlteach.widgets.svg import Drawing, drawing
 
 #: A grid with more frames takes minutes to draw; nobody visits them all.
 MOST_FRAMES = 1500
@@ -35,16 +35,6 @@ PACKAGES = ("matplotlib", "numpy", "scipy")
 #: A figure is ten thousand objects in circles; to look for circles after each 700 takes a third of
 #: the time of drawing.
 RARELY = (100_000, 50, 1000)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One drawn panel: lines of its figure, readouts in order, description, whether it solves."""
-
-    lines: tuple[str, ...]
-    readouts: tuple[str, ...]
-    description: str
-    solved: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,13 +59,14 @@ class Frames:
     chunks: tuple[str, ...]
     chunk_size: int
 
-    def frame(self, place: int) -> Frame:
-        """Unpack one frame."""
+    def panel(self, place: int) -> Panel:
+        """Unpack one panel."""
         which, index = divmod(place, self.chunk_size)
         chunk = _unpacked(self.chunks[which])
         lines, readouts, description, solved = chunk["frames"][index]
-        picked = tuple(chunk["lines"][k] for k in lines)
-        return Frame(picked, tuple(readouts), description, bool(solved))
+        figure = Drawing(self.width, self.height, tuple(chunk["lines"][k] for k in lines))
+        named = dict(zip(self.names, readouts, strict=True))
+        return Panel(figure, named, description, bool(solved))
 
     def longest(self) -> tuple[str, ...]:
         """The longest text of each readout and of the description: the page keeps room for it."""
@@ -105,7 +96,7 @@ def draw_frames(widget: Widget) -> Frames:
             f"Widget {widget.name!r} has a grid of {widget.frames} figures, more than "
             f"{MOST_FRAMES}; give its sliders fewer values (grid=...)."
         )
-    drawn: list[Frame] = []
+    drawn: list[Panel] = []
     shapes = set()
     with style(), _rare_collections(), stage() as used:
         for values in widget.grid():
@@ -113,8 +104,7 @@ def draw_frames(widget: Widget) -> Frames:
             panel = widget.checked(widget.draw(**values))
             figure = drawing(panel.figure)
             shapes.add((figure.width, figure.height, tuple(panel.readouts)))
-            texts = tuple(panel.readouts.values())
-            drawn.append(Frame(figure.lines, texts, panel.description, panel.solved))
+            drawn.append(replace(panel, figure=figure))
     if len(shapes) > 1:
         raise ModelError(
             f"The figures of widget {widget.name!r} differ in size or in the names of their "
@@ -134,7 +124,7 @@ def _rare_collections() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-def _chunked(widget: Widget, frames: Sequence[Frame]) -> tuple[tuple[str, ...], int]:
+def _chunked(widget: Widget, frames: Sequence[Panel]) -> tuple[tuple[str, ...], int]:
     """Pack frames into chunks of about the same, handy size."""
     total = len(_packed(frames))
     if total > MOST_BYTES:
@@ -147,13 +137,14 @@ def _chunked(widget: Widget, frames: Sequence[Frame]) -> tuple[tuple[str, ...], 
     return tuple(_packed(frames[start : start + size]) for start in starts), size
 
 
-def _packed(frames: Iterable[Frame]) -> str:
+def _packed(frames: Iterable[Panel]) -> str:
     """Pack frames as a table of lines and a list of numbers a frame."""
     lines: dict[str, int] = {}
     rows = []
     for frame in frames:
-        numbers = [lines.setdefault(line, len(lines)) for line in frame.lines]
-        rows.append([numbers, frame.readouts, frame.description, int(frame.solved)])
+        numbers = [lines.setdefault(line, len(lines)) for line in frame.figure.lines]
+        readouts = list(frame.readouts.values())
+        rows.append([numbers, readouts, frame.description, int(frame.solved)])
     chunk = {"lines": list(lines), "frames": rows}
     text = json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()

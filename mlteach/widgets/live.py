@@ -22,6 +22,7 @@ from mlteach.widgets.base import Values, Widget
 from mlteach.widgets.controls import Control, Slider
 from mlteach.widgets.look import style
 from mlteach.widgets.room import longest, room, texts
+from mlteach.widgets.svg import drawing
 
 # ipywidgets gives its sliders no accessible name, and has no setting for one. A style element says
 # when it has entered the page; then each handle takes the text of the label beside it, and the
@@ -71,7 +72,8 @@ class LivePanel:
         for control in self.controls.values():
             control.observe(self._moved, "value")
         self._draw()
-        head = f'<style onload="{NAME_THE_HANDLES}">{page.stylesheet()}</style>{page.head(widget)}'
+        rules = (page.ASSETS / "widget.css").read_text(encoding="utf-8")
+        head = f'<style onload="{NAME_THE_HANDLES}">{rules}</style>{page.head(widget)}'
         shown = (ipw.HTML(head), *self.controls.values(), self.figure, self.readouts, self.solved)
         self.box = ipw.VBox([*shown, self._buttons()])
         self.box.add_class("mlteach-widget")
@@ -108,7 +110,7 @@ class LivePanel:
         self._is_due = False
         with style(), _no_garbage_collected():
             panel = self.widget.panel(**self.values)
-            figure = page.figure(panel, self._prefix)
+            figure = drawing(panel.figure).element(self._prefix, panel.description)
         self.figure.value = f'<div class="mlteach-widget-figure">{figure}</div>'
         if panel.solved:
             self._solved.add(tuple(self.values.values()))

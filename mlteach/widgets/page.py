@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -13,12 +12,6 @@ from mlteach.widgets.look import style
 from mlteach.widgets.svg import drawing
 
 ASSETS = Path(__file__).parent / "assets"
-
-
-@cache
-def stylesheet() -> str:
-    """The rules for colours, letters and places."""
-    return (ASSETS / "widget.css").read_text(encoding="utf-8")
 
 
 def head(widget: Widget, name: str = "") -> str:
@@ -32,8 +25,10 @@ def head(widget: Widget, name: str = "") -> str:
 
 def readouts(values: Mapping[str, str], room: Iterable[str]) -> str:
     """The numbers with their names, as a list of definitions; each keeps room for a longer text."""
-    cells = (_roomy("dd", value, most) for value, most in zip(values.values(), room, strict=True))
-    rows = (f"<div><dt>{escape(k)}</dt>{cell}</div>" for k, cell in zip(values, cells, strict=True))
+    rows = (
+        f"<div><dt>{escape(name)}</dt>{_roomy('dd', value, most)}</div>"
+        for (name, value), most in zip(values.items(), room, strict=True)
+    )
     return f'<dl class="mlteach-widget-readouts">{"".join(rows)}</dl>'
 
 
@@ -53,11 +48,6 @@ def _roomy(tag: str, text: str, room: str) -> str:
     """An element that is as large as a longer text would make it."""
     inside = f"<span>{escape(text)}</span>"
     return f'<{tag} data-room="{escape(room)}">{inside}</{tag.partition(" ")[0]}>'
-
-
-def figure(panel: Panel, prefix: str) -> str:
-    """The figure of a panel; to be called in the style of the figure."""
-    return drawing(panel.figure).element(prefix, panel.description)
 
 
 def placeholder(widget: Widget, values: Values, panel: Panel) -> str:

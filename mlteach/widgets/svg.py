@@ -198,24 +198,20 @@ def _head(tag: str, given: Given) -> str:
 
 def _attributes(tag: str, given: Given) -> dict[str, str]:
     """Shorten the attributes of an element, and drop the names of groups."""
-    kept = {}
-    for key, value in given:
-        if not value:
-            continue
-        if key == "id":
-            if tag != "g":
-                kept["id"] = ID + value
-        elif key == "xlink:href":
-            kept["href"] = value.replace("#", f"#{ID}", 1) if value[0] == "#" else value
-        elif key == "style":
-            kept["style"] = _style(value)
-        elif key == "d":
-            kept["d"] = _path(value)
-        elif key == "transform":
-            kept["transform"] = _rounded(_NO_TURN.sub("", value)).strip()
-        else:
-            kept[key] = _rounded(value.replace("url(#", f"url(#{ID}"))
+    kept = {
+        key.removeprefix("xlink:"): _WRITTEN.get(key, _value)(value)
+        for key, value in given
+        if value and (tag, key) != ("g", "id")
+    }
     return {key: value for key, value in kept.items() if value}
+
+
+def _reference(text: str) -> str:
+    return f"#{ID}{text[1:]}" if text[0] == "#" else text
+
+
+def _value(text: str) -> str:
+    return _rounded(_NO_TURN.sub("", text).replace("url(#", f"url(#{ID}")).strip()
 
 
 def _rounded(text: str) -> str:
@@ -239,3 +235,7 @@ def _style(text: str) -> str:
     text = _COLOUR.sub(lambda match: _VARIABLES.get(match[0], match[0]), text)
     parts = (part.partition(":") for part in text.split(";") if part.strip())
     return ";".join(f"{key.strip()}:{value.strip()}" for key, _, value in parts)
+
+
+#: How an attribute is written that is not a word, a number or a few.
+_WRITTEN = {"id": ID.__add__, "xlink:href": _reference, "style": _style, "d": _path}

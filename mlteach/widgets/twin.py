@@ -20,7 +20,6 @@ from mlteach.widgets.base import Values, Widget
 from mlteach.widgets.catalogue import in_module
 from mlteach.widgets.controls import Control, Slider
 from mlteach.widgets.frames import Frames, draw_frames, frames_hash
-from mlteach.widgets.svg import Drawing
 
 #: What every page with a twin loads.
 ASSETS = ("widget.css", "twin.js")
@@ -133,12 +132,8 @@ def panel(twin: Twin, values: Values, prefix: str, folder: str) -> str:
         If a value is not among those that the website offers.
     """
     widget, frames = twin.widget, twin.frames
-    place = widget.place(values)
-    frame = frames.frame(place)
-    figure = Drawing(frames.width, frames.height, frame.lines)
-    readouts = dict(zip(frames.names, frame.readouts, strict=True))
-    room = frames.longest()
-    solved = page.solved(widget.found(int(frame.solved)), widget.answer)
+    shown, room = frames.panel(widget.place(values)), frames.longest()
+    solved = page.solved(widget.found(int(shown.solved)), widget.answer)
     controls = "\n".join(_control(c, values[c.name], f"{prefix}-{c.name}") for c in widget.controls)
     surprise = '<button type="button" data-do="surprise" disabled>Surprise me</button>'
     facts = {
@@ -153,11 +148,11 @@ def panel(twin: Twin, values: Values, prefix: str, folder: str) -> str:
 {controls}
 </div>
 <div class="mlteach-widget-figure">
-{figure.element(f"{prefix}-", frame.description)}
+{shown.figure.element(f"{prefix}-", shown.description)}
 </div>
 <div class="mlteach-widget-live" aria-live="polite">\
-{page.readouts(readouts, room[:-1])}</div>
-<div class="mlteach-widget-said">{page.words(frame.description, room[-1])}</div>
+{page.readouts(shown.readouts, room[:-1])}</div>
+<div class="mlteach-widget-said">{page.words(shown.description, room[-1])}</div>
 <div class="mlteach-widget-buttons"><button type="button" data-do="reset" disabled>Reset</button>\
 {surprise if widget.surprise else ""}<span class="mlteach-widget-state" role="status"></span></div>
 <div class="mlteach-widget-said">{solved}</div>
@@ -167,7 +162,6 @@ def panel(twin: Twin, values: Values, prefix: str, folder: str) -> str:
 
 def _control(control: Control, value: float | str, name: str) -> str:
     """Write one control with its label; it counts places in the grid, not values."""
-    label = f'<label for="{name}">{escape(control.label)}</label>'
     index = control.values.index(value)
     texts = [control.text(v) for v in control.values]
     if isinstance(control, Slider):
@@ -175,18 +169,16 @@ def _control(control: Control, value: float | str, name: str) -> str:
             "id": name, "type": "range", "min": 0, "max": len(texts) - 1, "step": 1, "value": index,
             "aria-valuetext": texts[index], "data-texts": json.dumps(texts, ensure_ascii=False),
         }  # fmt: skip
-        return (
-            f'<div class="mlteach-widget-control">{label}<input {_attributes(facts)} disabled>'
-            f'<output for="{name}">{escape(texts[index])}</output></div>'
+        output = f'<output for="{name}">{escape(texts[index])}</output>'
+        field = f"<input {_attributes(facts)} disabled>{output}"
+    else:
+        options = (
+            f'<option value="{k}"{" selected" if k == index else ""}>{escape(text)}</option>'
+            for k, text in enumerate(texts)
         )
-    options = "".join(
-        f'<option value="{k}"{" selected" if k == index else ""}>{escape(text)}</option>'
-        for k, text in enumerate(texts)
-    )
-    return (
-        f'<div class="mlteach-widget-control">{label}'
-        f'<select id="{name}" disabled>{options}</select></div>'
-    )
+        field = f'<select id="{name}" disabled>{"".join(options)}</select>'
+    label = f'<label for="{name}">{escape(control.label)}</label>'
+    return f'<div class="mlteach-widget-control">{label}{field}</div>'
 
 
 def _attributes(facts: Mapping[str, object]) -> str:

@@ -48,9 +48,9 @@ def frames():
 def test_every_frame_comes_back(frames) -> None:
     with look.style():
         for place, values in enumerate(WIDGET.grid()):
-            panel, frame = WIDGET.panel(**values), frames.frame(place)
-            assert frame.lines == drawing(panel.figure).lines
-            assert dict(zip(frames.names, frame.readouts, strict=True)) == panel.readouts
+            panel, frame = WIDGET.panel(**values), frames.panel(place)
+            assert frame.figure.lines == drawing(panel.figure).lines
+            assert frame.readouts == panel.readouts
             assert frame.description == panel.description
             assert frame.solved == panel.solved == (values["n"] == 9)
 
@@ -87,7 +87,7 @@ def test_a_used_figure_is_as_good_as_a_new_one() -> None:
     drawn = draw_frames(widget)
     with look.style():
         for place, values in enumerate(widget.grid()):
-            assert drawn.frame(place).lines == drawing(widget.panel(**values).figure).lines
+            assert drawn.panel(place).figure.lines == drawing(widget.panel(**values).figure).lines
 
 
 def test_chunks_are_handy(monkeypatch: pytest.MonkeyPatch, frames) -> None:
@@ -97,12 +97,12 @@ def test_chunks_are_handy(monkeypatch: pytest.MonkeyPatch, frames) -> None:
     cut = draw_frames(WIDGET)
     assert len(cut.chunks) > 2
     for place in range(WIDGET.frames):
-        assert cut.frame(place) == frames.frame(place)
+        assert cut.panel(place) == frames.panel(place)
 
 
 def test_equal_lines_are_stored_once(frames) -> None:
     """Ten frames with one moving line weigh less than two frames on their own."""
-    alone = len("\n".join(frames.frame(0).lines))
+    alone = len("\n".join(frames.panel(0).figure.lines))
     assert len(frames.chunks[0]) < 2 * alone
     assert len(frames.chunks[0]) < CHUNK_BYTES
 
@@ -155,7 +155,7 @@ def test_a_drawn_twin_is_kept(package: str, tmp_path: Path, monkeypatch) -> None
     monkeypatch.setattr(twin, "draw_frames", never)
     again = twin.make_twin(f"{package}.lesson", "line", tmp_path / "cache")
     assert (again.key, again.files) == (first.key, first.files)
-    assert again.frames.frame(2) == first.frames.frame(2)
+    assert again.frames.panel(2) == first.frames.panel(2)
 
 
 def test_a_change_in_what_it_imports_draws_it_again(package: str, tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_controls_are_the_browser_s_own_with_labels(html: str) -> None:
 
 
 def test_the_start_is_part_of_the_page(html: str, frames) -> None:
-    frame = frames.frame(WIDGET.place({"n": 5, "kind": "thick"}))
-    assert "\n".join(frame.lines).replace("@@", "w1-") in html
+    frame = frames.panel(WIDGET.place({"n": 5, "kind": "thick"}))
+    assert "\n".join(frame.figure.lines).replace("@@", "w1-") in html
     assert '<dt>n</dt><dd data-room="1"><span>5</span></dd>' in html
     assert 'data-room="A thick line to 1 &lt; 10."' in html  # a longest one
     assert "<span>A thick line to 5 &lt; 10.</span></p>" in html

@@ -37,9 +37,8 @@ def coverage_of_one_file(missing: float) -> float:
         return LEVEL
     n, share = PLACES - filled, filled / PLACES
     variance = 2.0 * (2.0 / n + share**2 * (2.0 / n + 2.0 / filled))
-    return 1.0 - float(
-        two_sided_t(normal_quantile(LEVEL) * (4.0 / PLACES / variance) ** 0.5, np.inf)
-    )
+    z = normal_quantile(LEVEL) * (4.0 / PLACES / variance) ** 0.5
+    return 1.0 - float(two_sided_t(z, np.inf))
 
 
 @cache

@@ -38,13 +38,12 @@ REJECTED = (
 
 def naive_tail(values: np.ndarray, k: int) -> np.ndarray:
     """Probability of a drop of at least some values, by χ² with k + 1 degrees of freedom."""
-    return chi2_sf(np.asarray(values, dtype=float), k + 1)
+    return chi2_sf(values, k + 1)
 
 
 def mixture_tail(values: np.ndarray, k: int) -> np.ndarray:
     """The same by the mixture; at zero itself it is 1."""
-    values = np.asarray(values, dtype=float)
-    lower = chi2_sf(values, k) if k else np.where(values > 0, 0.0, 1.0)
+    lower = chi2_sf(values, k) if k else np.where(np.greater(values, 0), 0.0, 1.0)
     return (lower + naive_tail(values, k)) / 2
 
 

@@ -56,6 +56,8 @@ def draw(left, right, tau00: float, tau11: float, rho: float, zero: float) -> Dr
     curve = SIGMA2 + between(PLACES, tau00, tau11, rho)
     bottom = None if lowest is None else (lowest, SIGMA2 + tau00 * (1 - rho**2))
     _draw_variance(right, curve, bottom, zero, here)
+    for ax in (left, right):
+        ax.axvline(zero, ls=":", color=PALETTE["grey"], lw=1.8)
     low = "nowhere" if lowest is None else f"x = {signed(lowest)}"
     r = "none" if correlation is None else signed(correlation)
     return abs(rho) == 1 and tau00 * tau11 > 0, dict(
@@ -74,7 +76,6 @@ def _draw_lines(ax, heights: np.ndarray, slopes: np.ndarray, zero: float, here: 
     ax.plot(ends[:, 0], SLOPE * ends[:, 0], color=PALETTE["black"], lw=2.8)
     spread = SLOPE * zero + here**0.5 * np.array([-1, 1])
     ax.plot([zero, zero], spread, color=PALETTE["vermillion"], lw=4.5)
-    _mark_zero(ax, zero)
 
 
 def _draw_variance(ax, curve: np.ndarray, bottom: tuple | None, zero: float, here: float) -> None:
@@ -84,11 +85,6 @@ def _draw_variance(ax, curve: np.ndarray, bottom: tuple | None, zero: float, her
     ax.plot([zero, zero], [SIGMA2, SIGMA2 + here], color=PALETTE["vermillion"], lw=4.5)
     if bottom and abs(bottom[0]) <= REACH:
         ax.plot(*bottom, "o", ms=11, mew=2.6, mec=PALETTE["blue"], mfc="white")
-    _mark_zero(ax, zero)
-
-
-def _mark_zero(ax, zero: float) -> None:
-    ax.axvline(zero, ls=":", color=PALETTE["grey"], lw=1.8)
 
 
 WIDGET = LESSON.widget(draw)

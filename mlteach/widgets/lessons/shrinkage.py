@@ -37,9 +37,8 @@ def parts(share: int, sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Students drawn in each school, their mean, and the mean of the others."""
     rng = np.random.default_rng([SEED, sample])
     n = np.array([max(1, round(len(scores) * share / 100)) for scores in schools()])
-    order = [rng.permutation(scores) for scores in schools()]
-    own = [scores[:k].mean() for scores, k in zip(order, n, strict=True)]
-    others = [scores[k:].mean() for scores, k in zip(order, n, strict=True)]
+    order = zip(map(rng.permutation, schools()), n, strict=True)
+    own, others = zip(*((scores[:k].mean(), scores[k:].mean()) for scores, k in order), strict=True)
     return n, np.array(own), np.array(others)
 
 

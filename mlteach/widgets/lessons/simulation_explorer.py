@@ -17,7 +17,6 @@ from mlteach.core.palette import PALETTE
 from mlteach.errors import ModelError
 from mlteach.published.wf_criteria import agreement, criteria
 from mlteach.published.wf_simulation import BETWEEN, VR, G, N, conditions, stored_run, true_groups
-from mlteach.study.study import Study
 from mlteach.widgets.lesson import Drawn, Lesson
 from mlteach.widgets.look import signed
 
@@ -49,10 +48,7 @@ ASIDE, HOLLOW = 1.075, {"ms": 6, "mfc": "white", "mew": 1.8}
 LOWEST, HIGHEST = -3.5, 5.5
 
 
-@cache
-def run() -> Study:
-    """The stored run, read once."""
-    return stored_run()
+run = cache(stored_run)
 
 
 @cache

@@ -160,10 +160,9 @@ def _draw_rank(ax, group: int, number: int, rank: int, columns: int) -> None:
         ax.text(x, top - 3.6, f"group {group + 1}")
     weight = "normal" if rank == columns else "bold"
     ax.text(x, top - 1.0, f"rank {rank} of {columns}", weight=weight)
-    box = {"ec": PALETTE["grey"], "lw": 1.4}
-    y = top + side + 0.9
-    ax.add_artist(Rectangle((x, y), side, 1.4, fc="none", **box))
-    ax.add_artist(Rectangle((x, y), side * rank / columns, 1.4, fc=PALETTE["grey"], **box))
+    for width, fill in ((side, "none"), (side * rank / columns, PALETTE["grey"])):
+        at = (x, top + side + 0.9)
+        ax.add_artist(Rectangle(at, width, 1.4, fc=fill, ec=PALETTE["grey"], lw=1.4))
 
 
 def _write_key(ax, number: int) -> None:

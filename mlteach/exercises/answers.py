@@ -104,9 +104,7 @@ def _complaint(right: object, given: object) -> str:
 
 
 def _told(given: object) -> str:
-    named = {
-        "bool": repr(given), "number": "a number", "text": "a text", "tuple": "several values"
-    }  # fmt: skip
+    named = {"bool": repr(given), "number": "a number", "text": "a text", "tuple": "several values"}
     return named.get(kind(given), f"an object of type {type(given).__name__}")
 
 
@@ -183,6 +181,5 @@ def matches(right: object, given: object, tolerance: float | None, slack: float 
         off = tolerance * slack
     else:
         # A count that does not round to the right one is wrong, however near.
-        whole = isinstance(right, int)
-        off = COUNT_TOLERANCE if whole else RELATIVE_TOLERANCE * abs(right) * slack
+        off = COUNT_TOLERANCE if isinstance(right, int) else RELATIVE_TOLERANCE * abs(right) * slack
     return abs(given - right) <= off + ROUNDING * abs(right)

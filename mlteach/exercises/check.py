@@ -14,16 +14,7 @@ from dataclasses import dataclass
 from mlteach.core.arguments import checked
 from mlteach.core.palette import PALETTE
 from mlteach.errors import DataError
-from mlteach.exercises import record
-from mlteach.exercises.answers import (
-    agree,
-    is_missing,
-    label,
-    matches,
-    understood,
-    unsuitable,
-    values_of,
-)  # fmt: skip
+from mlteach.exercises import answers, record
 from mlteach.exercises.exercise import Exercise, chapter_exercises, computed
 
 # An answer this many tolerances away is rounded too much rather than wrong.
@@ -108,8 +99,8 @@ def check(key: str, answer: object = ...) -> Feedback:
     … Exercise 3.2: No answer yet: put your answer in place of ...
     """
     exercise = _find(key)
-    given = values_of(answer)
-    if given and all(map(is_missing, given)):
+    given = answers.values_of(answer)
+    if given and all(map(answers.is_missing, given)):
         return Feedback(key, None, NO_ANSWER)
     right = computed(exercise.answer)
     if record.in_solution(exercise.key):
@@ -121,10 +112,10 @@ def check(key: str, answer: object = ...) -> Feedback:
 
 def _verdict(exercise: Exercise, right: tuple, given: tuple) -> tuple[bool, str]:
     """Whether an answer is right, and what to say."""
-    given = understood(right, given, exercise.synonyms)
-    if complaint := unsuitable(right, given, exercise.parts, exercise.choices):
+    given = answers.understood(right, given, exercise.synonyms)
+    if complaint := answers.unsuitable(right, given, exercise.parts, exercise.choices):
         return False, complaint
-    if agree(right, given, exercise.tolerance):
+    if answers.agree(right, given, exercise.tolerance):
         return True, RIGHT
     return False, _advice(exercise, right, given)
 
@@ -132,9 +123,9 @@ def _verdict(exercise: Exercise, right: tuple, given: tuple) -> tuple[bool, str]
 def _advice(exercise: Exercise, right: tuple, given: tuple) -> str:
     """Find what to say about a wrong answer."""
     for values, tolerance, hint in mistakes_of(exercise):
-        if not unsuitable(values, given) and agree(values, given, tolerance):
+        if not answers.unsuitable(values, given) and answers.agree(values, given, tolerance):
             return hint
-    if agree(right, given, exercise.tolerance, slack=NEARLY):
+    if answers.agree(right, given, exercise.tolerance, slack=NEARLY):
         return NEAR
     return _partly(exercise, right, given) + _stage(exercise, given)
 
@@ -169,7 +160,11 @@ def mistakes_of(exercise: Exercise) -> Iterator[tuple[tuple, float | None, str]]
 def _partly(exercise: Exercise, right: tuple, given: tuple) -> str:
     """Say which values of several are right already."""
     pairs = enumerate(zip(right, given, strict=True))
-    found = [label(exercise.parts, k) for k, pair in pairs if matches(*pair, exercise.tolerance)]
+    found = [
+        answers.label(exercise.parts, k)
+        for k, pair in pairs
+        if answers.matches(*pair, exercise.tolerance)
+    ]
     return f"Right already: {', '.join(found)}. " if found else ""
 
 

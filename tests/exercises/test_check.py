@@ -226,6 +226,7 @@ def test_rounded_too_much(ask):
         (0.18, 0.18 + 0j, "complex"),
         (0.18, mt.load, "function"),
         (0.18, [0.1, 0.2], "holds 2 values"),
+        (0.18, [[0.18]], "not several values"),
         (0.18, np.array([]), "holds 0 values"),
         (0.18, np.nan, "NaN"),
         (0.18, pd.NA, "NaN"),

@@ -8,8 +8,6 @@ which is 1, lies between clusters. So the slope of all persons is the mean of th
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from mlteach.core.palette import PALETTE
@@ -27,7 +25,6 @@ PERSONS, MEANS = LESSON.options("view")
 X_LIMIT, Y_LIMIT = 2.7, 4.0
 
 
-@cache
 def unit_draws() -> tuple[np.ndarray, ...]:
     """Parts of x and of y: m and u (clusters,), d and e (clusters, members).
 

@@ -7,8 +7,6 @@ look narrow.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from mlteach.core.palette import PALETTE
@@ -26,7 +24,6 @@ ARCH = 0.3
 BINS = np.arange(LOWEST - 2.0, HIGHEST + 3.0, 2.0)
 
 
-@cache
 def _true_scores() -> np.ndarray:
     """Scores before any limit, (60, 40): rows are schools in the order of their true means."""
     rng = np.random.default_rng(SEED)

@@ -11,8 +11,6 @@ filled, its estimate has the variance 2[2/n + λ²(2/n + 2/(200 − n))].
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from mlteach.core.distributions import normal_quantile, two_sided_t
@@ -41,7 +39,6 @@ def coverage_of_one_file(missing: float) -> float:
     return 1.0 - float(two_sided_t(z, np.inf))
 
 
-@cache
 def estimates(missing: int, sample: int) -> tuple[np.ndarray, np.ndarray]:
     """Log ratio of the variances by FIML (S,) and in each file (FILES, S); the truth is 0."""
     rng = np.random.default_rng([SEED, missing, sample])

@@ -7,8 +7,6 @@ fixed draws, exactly standardised and only stretched: what looks alike in them i
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from mlteach.core.palette import PALETTE
@@ -24,7 +22,6 @@ LIMIT, LONGEST = 13.0, 22.0
 NAMES = ("group 1", "group 2")
 
 
-@cache
 def _unit_draws() -> tuple[np.ndarray, np.ndarray]:
     """Cluster effects (8) and deviations (8, 7), standardised over clusters and in each cluster."""
     rng = np.random.default_rng(SEED)

@@ -7,8 +7,6 @@ in the right picture equals the ICC to the last digit, at every position of the 
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from mlteach.core.palette import PALETTE
@@ -22,7 +20,6 @@ SEED = 318
 LIMIT = 12.0
 
 
-@cache
 def _unit_draws() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cluster effects (12), deviations (12, 9), and pairs (100, 3), all exactly standardised."""
     rng = np.random.default_rng(SEED)

@@ -10,8 +10,6 @@ widest.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from scipy import special
 
@@ -29,7 +27,6 @@ RANKS = np.linspace(0.02, 0.98, 49)
 KINDS = (("blue", "o", "-"), ("orange", "D", "--"))
 
 
-@cache
 def standard_effects() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two uncorrelated standard effects of the schools, the first in order, and their w."""
     w = np.arange(SCHOOLS) % 2

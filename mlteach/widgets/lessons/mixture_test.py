@@ -9,8 +9,6 @@ Lee, 1994, doi:10.2307/2533455). χ² with 0 degrees of freedom is zero itself.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 from scipy import optimize
 
@@ -47,7 +45,6 @@ def mixture_tail(values: np.ndarray, k: int) -> np.ndarray:
     return (lower + naive_tail(values, k)) / 2
 
 
-@cache
 def limits(k: int) -> tuple[float, float]:
     """Drops that the naive reference and the mixture exceed with a probability of 5%."""
     naive = chi2_quantile(1 - LEVEL, k + 1)

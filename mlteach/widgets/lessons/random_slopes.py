@@ -7,8 +7,6 @@ The draws are fixed and made exact: in these very lines the variances are those 
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from mlteach.core.palette import PALETTE
@@ -25,7 +23,6 @@ REACH = 2.0
 PLACES = np.linspace(-REACH, REACH, 41)
 
 
-@cache
 def unit_draws() -> np.ndarray:
     """Two rows of CLUSTERS numbers, uncorrelated, with mean zero and variance one."""
     draws = np.random.default_rng(SEED).uniform(-1, 1, (CLUSTERS, 2))

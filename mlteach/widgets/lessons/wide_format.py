@@ -44,7 +44,6 @@ PALE = 0.4
 LEFTS, TOPS, SIDES = (0.0, 21.0), {1: 3.0, 2: 5.4}, {1: 22.0, 2: 18.5}
 
 
-@cache
 def sample(p: int, n: int, clusters: int, groups: int) -> pd.DataFrame:
     """Draw a table with one row a member, of variables that share something in each cluster."""
     rng = np.random.default_rng([SEED, p, n, clusters, groups])
@@ -105,10 +104,9 @@ def draw(left, right, p: int, n: int, clusters: int, groups: str) -> Drawn:
 
 def squares(corners: list[tuple[float, float]], width: float, height: float) -> Path:
     """Many boxes as one path, which is one element in the file of a figure."""
-    steps = np.array([(0, 0), (width, 0), (width, height), (0, height), (0, 0)])
-    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
-    vertices = (np.array(corners, dtype=float)[:, None] + steps).reshape(-1, 2)
-    return Path(vertices, codes * len(corners))
+    box = Path.unit_rectangle()
+    vertices = np.array(corners)[:, None] + box.vertices * (width, height)
+    return Path(vertices.reshape(-1, 2), np.tile(box.codes, len(corners)))
 
 
 def _draw_table(ax, p: int, n: int, clusters: int, number: int) -> None:

@@ -132,8 +132,6 @@ class CenteringResult(Result, made_by="mt.fit_centering(...)"):
 
     def _parts_of_tidy(self, level: float) -> Iterator[tuple[str, str, pd.DataFrame]]:
         table = coefficient_table(self.params, self.bse, self.df, level)
-        if table.index.nlevels == 1:
-            yield "slope", self.phi.index[0], table
-            return
+        several = table.index.nlevels > 1
         for predictor in self.phi.index:
-            yield "slope", predictor, table.loc[predictor]
+            yield "slope", predictor, table.loc[predictor] if several else table

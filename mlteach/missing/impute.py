@@ -138,7 +138,7 @@ def impute(
     doi:10.1002/9780470316696.
     """
     data = as_table(data)
-    variables = check_variables(data, variables, "impute", cluster, group)
+    variables = check_variables(data, variables, "impute", group, cluster)
     numbers = {"m": (m, 1), "burn": (burn, 0), "thin": (thin, 1), "seed": (seed, 0)}
     for name, (value, least) in numbers.items():
         whole(name, value, least)

@@ -90,11 +90,9 @@ def missing_patterns(
 
 
 def check_variables(
-    data: pd.DataFrame, variables: Sequence[str], where: str, *others: str | None
+    data: pd.DataFrame, variables: Sequence[str], where: str, group: str | None, *others: str
 ) -> list[str]:
     """Names of the variables as a list, each of them once in the data and none an other column.
-
-    ``others`` are the columns of clusters and groups; None stands for one that is not asked for.
 
     Raises
     ------
@@ -103,7 +101,7 @@ def check_variables(
     variables = names_of(variables, "variables")
     if not variables:
         raise DataError(f"{where} got no variables.")
-    columns = [*variables, *(name for name in others if name is not None)]
+    columns = [*variables, *others, *([] if group is None else [group])]
     table_with(data, columns, where)
     twice = [name for k, name in enumerate(columns) if name in columns[:k]]
     if twice:

@@ -159,7 +159,8 @@ def open_table(
     ------
     DataError
     """
-    variables, ids = names_of(variables, "variables"), [name for name in ids if name is not None]
+    variables, (cluster, *others) = names_of(variables, "variables"), ids
+    ids = [cluster, *(name for name in others if name is not None)]
     if not variables:
         raise DataError(f"{where} needs at least one variable: name a column.")
     columns = [*variables, *ids]

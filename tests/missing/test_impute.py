@@ -402,6 +402,7 @@ def test_index_with_repeated_labels(data):
             r"60 cluster\(s\) of .* are in more than one group",
         ),
         ({}, {"cluster": "school"}, "'school'"),
+        ({}, {"cluster": None}, "Column 'None'"),
         ({}, {"variables": ["x1", "cluster"]}, "'cluster' more than once"),
         ({}, {"group": "cluster"}, "'cluster' more than once"),
         ({}, {"variables": []}, "no variables"),

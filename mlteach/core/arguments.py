@@ -70,9 +70,8 @@ def one_of(name: str, value: object, known: Iterable, meaning: str = "") -> None
     known = list(known)
     if not (isinstance(value, str) and value in known):
         *others, last = map(repr, known)
-        raise ModelError(
-            f"{name}={value!r} is not known; choose {', '.join(others)} or {last}{meaning}."
-        )
+        choices = f"{', '.join(others)} or {last}" if others else last
+        raise ModelError(f"{name}={value!r} is not known; choose {choices}{meaning}.")
 
 
 def refuse_others(
@@ -164,7 +163,6 @@ _INSTEAD = {
     ("icc", "fit"): "; for a column of a table use column_icc(data, column, cluster=...)",
     ("effect_sizes", "fit"): "; for a t statistic use cohens_d(t, df) or partial_r(t, df)",
 }
-GATHERING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # Beside a list of names a single one is told from it by being text.
 ONE_OR_MANY = ("a name", lambda v: isinstance(v, str))
 
@@ -188,42 +186,28 @@ def checked(function: Function) -> Function:
     signature = inspect.signature(function)
     parameters = signature.parameters
     names = [name for name, p in parameters.items() if not _is_bound(p)]
-    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    positional = [name for name, p in parameters.items() if p.kind in by_place]
-    # What *args and **kwargs gather is for the function to check.
-    gathered = {name: p.kind for name, p in parameters.items() if p.kind in GATHERING}
-    required = {name for name, p in parameters.items() if p.default is p.empty} - set(gathered)
-    is_open = inspect.Parameter.VAR_KEYWORD in gathered.values()
-    kinds = {
-        name: kinds
-        for name, parameter in parameters.items()
-        if name not in gathered and (kinds := _kinds(str(parameter.annotation).split(" | ")))
-    }
+    is_open = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    kinds = {name: _kinds(p) for name, p in parameters.items()}
 
     @wraps(function)
     def call(*args, **kwargs):
-        given = {**dict(zip(positional, args, strict=False)), **kwargs}
-        if (
-            len(given) < len(args) + len(kwargs)
-            or not required <= given.keys() <= parameters.keys()
-        ):
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
             if not is_open:
                 refuse_unknown(function.__name__, kwargs, names)
-            try:
-                given = signature.bind(*args, **kwargs).arguments
-            except TypeError as error:
-                raise ModelError(f"{function.__name__}: {error}.") from None
-        for name, kind in kinds.items():
-            if name != "seed" and is_whole(given.get(name)) and abs(given[name]) > LARGEST:
+            raise ModelError(f"{function.__name__}: {error}.") from None
+        for name, value in given.items():
+            if name != "seed" and is_whole(value) and abs(value) > LARGEST:
                 raise ModelError(f"{function.__name__}: {name} is too large a number, beyond 2^63.")
-            if name in given and not any(accepts(given[name]) for _, accepts in kind):
-                takes = " or ".join(words for words, _ in kind)
+            if kinds[name] and not any(accepts(value) for _, accepts in kinds[name]):
+                takes = " or ".join(words for words, _ in kinds[name])
                 instead = _INSTEAD.get((function.__name__, name), "")
                 raise ModelError(
-                    f"{function.__name__}: {name}={_short(given[name])} is not {takes}{instead}."
+                    f"{function.__name__}: {name}={_short(value)} is not {takes}{instead}."
                 )
-        if "level" in given and kinds.get("level") == [KINDS["float"]]:
-            check_level(given["level"])
+            if name == "level" and kinds[name] == [KINDS["float"]]:
+                check_level(value)
         return function(*args, **kwargs)
 
     return call
@@ -234,9 +218,14 @@ def _is_bound(parameter: inspect.Parameter) -> bool:
     return parameter.name == "self" or str(parameter.annotation).endswith("Estimates")
 
 
-def _kinds(annotated: list[str]) -> list[tuple[str, Callable]]:
-    """What an annotation accepts, in words and as a test; empty if it leaves that open."""
-    if not set(annotated) <= set(KINDS):
+def _kinds(parameter: inspect.Parameter) -> list[tuple[str, Callable]]:
+    """What an annotation accepts, in words and as a test; empty if it leaves that open.
+
+    What *args and **kwargs gather is for the function to check.
+    """
+    annotated = str(parameter.annotation).split(" | ")
+    gathers = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    if gathers or not set(annotated) <= set(KINDS):
         return []
     many = "Sequence[str]" in annotated
     return [ONE_OR_MANY if many and part == "str" else KINDS[part] for part in annotated]

@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache, reduce
+from functools import lru_cache, reduce
 
 import formulaic
 import numpy as np
@@ -77,10 +77,11 @@ class Coded:
 
     def levels(self) -> dict[str, tuple]:
         """Categories of each categorical factor, by its safe expression: (levels, reference)."""
+        own = {factor for term in self.terms for factor in term.factors}
         return {
             str(factor): (state["categories"], getattr(state["contrasts"].contrasts, "base", None))
             for factor, (kind, state) in self.spec.encoder_state.items()
-            if kind.value == "categorical"
+            if kind.value == "categorical" and factor in own
         }
 
     def evaluate(self, data: pd.DataFrame) -> np.ndarray:
@@ -108,8 +109,6 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
     ------
     DataError, FormulaError
     """
-    if list(map(str, part.formula)) == ["1"]:
-        return np.ones((len(data), 1)), Coded(part, _intercept())
     columns, frame = part.values(data), None
     if all(role == "" and part.kinds[k] != "text" for k, role in part.roles):
         spec = _numeric_spec(tuple(map(str, part.formula)), part.roles)
@@ -119,13 +118,15 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
         made = _evaluated(part, lambda: _matrix(part.formula, frame), THE_DATA)
         values, spec = np.asarray(made, dtype=float), made.model_spec
     result = Coded(part, spec)
-    check_finite(values, result.names, data)
-    for term, places in result.terms.items():
-        if not SAFE.fullmatch(str(term)):  # a column alone has been checked
-            for k in places:
-                x = values[:, k]
-                check_size(max(x.max(), -x.min()), f"'{result.names[k]}'")
-    _check_names(result)
+    names = result.names
+    for name, largest in zip(names, check_finite(values, names, data), strict=True):
+        check_size(largest, f"'{name}'")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(
+            f"Two predictors of '{part.model}' would be called '{twice}'; rename a column of the "
+            "table."
+        )
     _check_terms(result)
     if frame is not None:
         _check_categories(result, frame)
@@ -135,11 +136,6 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
 def _frame(columns: dict, N: int) -> pd.DataFrame:
     """What formulaic reads; rows by position."""
     return pd.DataFrame(columns, index=range(N), copy=False)
-
-
-@cache
-def _intercept() -> formulaic.ModelSpec:
-    return _matrix(formulaic.Formula("1"), pd.DataFrame(index=[0])).model_spec
 
 
 @lru_cache(maxsize=256)
@@ -178,18 +174,20 @@ def _evaluated(part: Part, compute: Callable, where: str):
         raise kind(f"'{part.text}' cannot be evaluated for {where}: {reason}") from error
 
 
-def check_finite(values: np.ndarray, names: Sequence[str], data: pd.DataFrame) -> None:
-    """Refuse columns that are not finite numbers.
+def check_finite(values: np.ndarray, names: Sequence[str], data: pd.DataFrame) -> np.ndarray:
+    """Largest absolute value of each column; all must be finite numbers.
 
     Raises
     ------
     DataError
     """
-    finite = np.isfinite(values)
+    # Column by column, which is faster than along an axis.
+    largest = np.array([max(x.max(initial=0.0), -x.min(initial=0.0)) for x in values.T])
+    finite = np.isfinite(largest)
     if finite.all():
-        return
-    bad = int(np.argmin(finite.all(axis=0)))
-    rows = ~finite[:, bad]
+        return largest
+    bad = int(np.argmin(finite))
+    rows = ~np.isfinite(values[:, bad])
     first = ", ".join(str(r) for r in data.index[rows][:5])
     raise DataError(
         f"'{names[bad]}' is not a finite number in {rows.sum()} row(s), first in row(s) {first}: "
@@ -202,10 +200,9 @@ def check_finite(values: np.ndarray, names: Sequence[str], data: pd.DataFrame) -
 
 def _factor_values(coded: Coded, factor: str, frame: pd.DataFrame) -> pd.Series:
     """Values of a categorical factor, before it is coded."""
-    if SAFE.fullmatch(factor):
-        return frame[factor]
-    tree = ast.parse(factor, mode="eval").body
-    inner = ast.unparse(tree.args[0]) if factor.startswith("C(") else factor
+    inner = factor
+    if factor.startswith("C("):
+        inner = ast.unparse(ast.parse(factor, mode="eval").body.args[0])
     if inner in frame:
         return frame[inner]
     scope = {**expression.context(), **{name: frame[name] for name in frame}}
@@ -217,32 +214,19 @@ def _factor_values(coded: Coded, factor: str, frame: pd.DataFrame) -> pd.Series:
 def _check_levels(coded: Coded, frame: pd.DataFrame) -> None:
     """Refuse categories that the fit never saw; they have no coefficient."""
     for factor, (levels, _) in coded.levels().items():
-        if not any(factor in {str(f) for f in term.factors} for term in coded.terms):
-            continue
         values = _evaluated(
             coded.part, lambda f=factor: _factor_values(coded, f, frame), THESE_ROWS
         )
         known = set(levels)
         unseen = [v for v in pd.unique(values) if v not in known]
         if unseen:
+            what = f"'{coded.part.shown(factor)}'"
             if coded.is_column(factor):
                 what = f"Column '{next(iter(coded.columns_of(factor)))}'"
-            else:
-                what = f"'{coded.part.shown(factor)}'"
             raise DataError(
                 f"{what} holds {shown(unseen[0])}, which was not in the data of the fit "
                 f"(known: {', '.join(map(shown, levels))})."
             )
-
-
-def _check_names(coded: Coded) -> None:
-    names = coded.names
-    twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
-    if twice is not None:
-        raise DataError(
-            f"Two predictors of '{coded.part.model}' would be called '{twice}'; rename a column "
-            "of the table."
-        )
 
 
 def _check_terms(coded: Coded) -> None:

@@ -38,45 +38,37 @@ def as_table(data: object) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
         return _in_native_order(data)
     if isinstance(data, Mapping):
-        return _from_columns(data)
-    frame = _from_other_library(data)
-    if frame is None:
-        raise DataError(
-            f"The data must be a table (a pandas or polars DataFrame, a dict of columns), not "
-            f"{type(data).__name__}. Make one with "
-            f"{'.to_pandas()' if hasattr(data, 'to_pandas') else 'pd.DataFrame(...)'}."
-        )
-    return frame
+        try:
+            return pd.DataFrame(dict(data))
+        except (ValueError, TypeError) as error:
+            raise DataError(f"The dict cannot be made a table of columns ({error}).") from error
+    return _from_other_library(data)
 
 
 def _in_native_order(data: pd.DataFrame) -> pd.DataFrame:
     """Numbers that another machine wrote with their bytes the other way round, turned."""
     types = enumerate(data.dtypes)
     swapped = [k for k, kind in types if isinstance(kind, np.dtype) and not kind.isnative]
-    if swapped:
-        data = data.copy()
+    data = data.copy() if swapped else data
     for k in swapped:
         values = data.iloc[:, k].to_numpy()
         data.isetitem(k, values.astype(values.dtype.newbyteorder("=")))
     return data
 
 
-def _from_columns(data: Mapping) -> pd.DataFrame:
-    try:
-        return pd.DataFrame({name: column for name, column in data.items()})
-    except (ValueError, TypeError) as error:
-        raise DataError(f"The dict cannot be made a table of columns ({error}).") from error
-
-
-def _from_other_library(data: object) -> pd.DataFrame | None:
-    """Columns of an eager table that narwhals knows, None if it is none."""
+def _from_other_library(data: object) -> pd.DataFrame:
+    """Columns of an eager table that narwhals knows."""
     import narwhals
 
     frame = narwhals.from_native(data, pass_through=True)
     if isinstance(frame, narwhals.LazyFrame):
         raise DataError("The data are a query that has not run; give its result: data.collect().")
     if not isinstance(frame, narwhals.DataFrame):
-        return None
+        raise DataError(
+            f"The data must be a table (a pandas or polars DataFrame, a dict of columns), not "
+            f"{type(data).__name__}. Make one with "
+            f"{'.to_pandas()' if hasattr(data, 'to_pandas') else 'pd.DataFrame(...)'}."
+        )
     return pd.DataFrame({column.name: _plain(column) for column in frame.iter_columns()})
 
 
@@ -172,29 +164,21 @@ def kind_of(values: pd.Series, column: str) -> str:
         For dates, complex numbers, lists and other objects.
     """
     dtype = values.dtype
-    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
-        return "truth" if dtype.kind == "b" else "number"
-    if isinstance(dtype, pd.StringDtype | pd.CategoricalDtype):
+    if isinstance(dtype, pd.StringDtype | pd.CategoricalDtype) or _is_arrow_text(dtype):
         return "text"
     if pd.api.types.is_bool_dtype(dtype):
         return "truth"
     if pd.api.types.is_numeric_dtype(dtype) and dtype.kind != "c":
         return "number"
-    if _is_arrow_text(dtype):
-        return "text"
-    if pd.api.types.is_object_dtype(dtype):
-        found = pd.api.types.infer_dtype(values, skipna=True)
-        if found == "string":
-            return "text"
-        if found == "empty":
-            raise DataError(f"Column '{column}' has no value at all. Leave it out.")
-        if found == "boolean":
-            return "truth"
+    if not pd.api.types.is_object_dtype(dtype):
+        raise DataError(
+            f"Column '{column}' holds {dtype} values, neither numbers nor text. Turn it into a "
+            "number first, for example days since a start date, or into text with .astype(str)."
+        )
+    found = pd.api.types.infer_dtype(values, skipna=True)
+    if found not in ("string", "boolean"):
         raise DataError(_refused_objects(column, found, values))
-    raise DataError(
-        f"Column '{column}' holds {dtype} values, neither numbers nor text. Turn it into a number "
-        "first, for example days since a start date, or into text with .astype(str)."
-    )
+    return "text" if found == "string" else "truth"
 
 
 def _is_arrow_text(dtype) -> bool:
@@ -207,6 +191,8 @@ def _is_arrow_text(dtype) -> bool:
 
 
 def _refused_objects(column: str, found: str, values: pd.Series) -> str:
+    if found == "empty":
+        return f"Column '{column}' has no value at all. Leave it out."
     if found in ("floating", "integer", "mixed-integer-float", "decimal", "complex"):
         return (
             f"Column '{column}' holds numbers, but as Python objects, and would be taken for "
@@ -228,8 +214,7 @@ def numbers(values: pd.Series, column: str) -> np.ndarray:
     DataError
         If the column holds something else, or infinite values.
     """
-    kind = kind_of(values, column)
-    if kind == "text":
+    if kind_of(values, column) == "text":
         raise DataError(
             f"Column '{column}' is not numeric (it is of type {values.dtype} and holds "
             f"{examples(values)}). Convert numbers kept as text with pd.to_numeric, code "
@@ -305,11 +290,8 @@ def category(values: pd.Series) -> pd.Series:
             return values
         return values.cat.rename_categories(pd.Index(known.tolist()))
     if kind_of(values, str(values.name)) == "text":
-        codes, labels = pd.factorize(values)
-        labels = labels.tolist()
-        order = sorted(range(len(labels)), key=labels.__getitem__)
-        rank = np.append(np.argsort(order), -1)  # the last for what is missing
-        made = pd.Categorical.from_codes(rank[codes], pd.Index([labels[k] for k in order]))
+        codes, labels = pd.factorize(values, sort=True)
+        made = pd.Categorical.from_codes(codes, pd.Index(labels.tolist()))
         return pd.Series(made, index=values.index)
     if pd.api.types.is_object_dtype(dtype):
         return values.astype(bool)

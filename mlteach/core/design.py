@@ -24,6 +24,7 @@ from mlteach.core.columns import (
     table_with,
 )
 from mlteach.core.formula import ModelFormula, name_of
+from mlteach.core.notes import left_out_note
 from mlteach.core.part import Part, read_part
 from mlteach.core.summary import RESIDUAL
 from mlteach.errors import DataError, FormulaError
@@ -78,11 +79,12 @@ class Design:
 
     def column(self, name: str) -> np.ndarray:
         """Values of a numeric column of the table in the rows used, shape (N,)."""
-        if name in self.inside:
-            return self.inside[name]
-        if name in self.x_names:
-            return self.X[:, self.x_names.index(name)]
-        return self.Z[:, self.z_names.index(name)]
+        varying = dict(zip(self.z_names, self.Z.T, strict=True))
+        return (varying | self._predictors | self.inside)[name]
+
+    @property
+    def _predictors(self) -> dict[str, np.ndarray]:
+        return dict(zip(self.x_names, self.X.T, strict=True))
 
     @property
     def z_factors(self) -> tuple[tuple[str, ...], ...]:
@@ -92,8 +94,14 @@ class Design:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the formula says that its reader may not expect."""
-        parts = [self.x_coded.part, *(coded.part for coded in self.z_coded)]
-        return tuple(dict.fromkeys(note for part in parts for note in part.notes))
+        made = (self.x_coded, *self.z_coded)
+        return tuple(dict.fromkeys(note for own in made for note in own.part.notes))
+
+    @property
+    def plain(self) -> dict[str, np.ndarray]:
+        """The outcome and the predictors that are called like columns, not like functions."""
+        own = {name: x for name, x in self._predictors.items() if name.isidentifier()}
+        return {self.formula.outcome: self.y, **own}
 
 
 def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
@@ -118,10 +126,12 @@ def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
     FormulaError
         If a part of the formula cannot be evaluated.
     """
-    data = as_table(data)
-    outcome, fixed, *random = _read(formula, data)
-    columns = _needed(formula, outcome, [fixed, *random], data)
-    complete, dropped = _complete_rows(data, columns)
+    # Without its attributes, which pandas would copy with every column that is taken.
+    data = pd.DataFrame(as_table(data), copy=False)
+    outcome, fixed, *random = parts = _read(formula, data)
+    columns = _needed(formula, parts, data)
+    keep, dropped = _complete(data, columns)
+    complete = data if keep is None else data.loc[keep, columns]
     codes, labels = cluster_codes(complete[formula.cluster], formula.cluster)
     y = _outcome(formula, outcome, complete)
     X, x_coded = coded(fixed, complete)
@@ -130,14 +140,9 @@ def design(formula: ModelFormula, data: pd.DataFrame) -> Design:
             f"'{formula.text}' has no predictor, not even the intercept; write 1 for it."
         )
     made = [_from_fixed(part, X, x_coded) or coded(part, complete) for part in random]
-    Z, z_names, widths = _random_columns(made)
-    if RESIDUAL in z_names:
-        raise DataError(
-            f"A random effect of '{formula.text}' is called '{RESIDUAL}', as the variance within "
-            "clusters is in all tables; rename the column."
-        )
+    Z, z_names, blocks = _random_columns(formula, made)
     return Design(
-        y=y, X=X, Z=Z, codes=codes, labels=labels, blocks=_blocks(formula, widths),
+        y=y, X=X, Z=Z, codes=codes, labels=labels, blocks=blocks,
         x_names=x_coded.names, z_names=z_names, formula=formula, index=complete.index,
         n_rows=len(data), dropped=dropped, x_coded=x_coded, z_coded=tuple(own for _, own in made),
         inside=_inside([fixed, *random], {*x_coded.names, *z_names}, complete),
@@ -207,34 +212,26 @@ def columns_of(formula: ModelFormula, data: pd.DataFrame) -> list[str]:
     ------
     FormulaError, DataError
     """
-    outcome, *parts = _read(formula, data)
-    return _needed(formula, outcome, parts, data)
+    return _needed(formula, _read(formula, data), data)
 
 
-def _read(formula: ModelFormula, data: pd.DataFrame) -> list[Part | None]:
-    """The outcome (None if it is a column), the fixed and the random parts."""
-    texts = [formula.fixed, *(term.effects for term in formula.random)]
-    parts = [read_part(formula.text, text, data) for text in texts]
-    if name_of(formula.left) is not None:
-        return [None, *parts]
-    return [read_part(formula.text, formula.left, data), *parts]
+def _read(formula: ModelFormula, data: pd.DataFrame) -> list[Part]:
+    """The outcome, the fixed and the random parts."""
+    texts = [formula.left, formula.fixed, *(term.effects for term in formula.random)]
+    return [read_part(formula.text, text, data) for text in texts]
 
 
-def _needed(
-    formula: ModelFormula, outcome: Part | None, parts: list[Part], data: pd.DataFrame
-) -> list[str]:
+def _needed(formula: ModelFormula, parts: list[Part], data: pd.DataFrame) -> list[str]:
     """Columns the model uses, the outcome first."""
-    own = [formula.outcome] if outcome is None else outcome.columns
+    own = parts[0].columns
     cluster = [formula.cluster] if formula.random else []
-    check_there(data, [*own, *cluster], f"the formula '{formula.text}'")
+    check_there(data, cluster, f"the formula '{formula.text}'")
     predictors = sorted(set().union(*(part.columns for part in parts)) - set(own))
     if set(cluster) & {*own, *predictors}:
         raise FormulaError(
             f"'{formula.cluster}' is the cluster and cannot be outcome or predictor as well in "
             f"'{formula.text}'."
         )
-    if not len(data):
-        raise DataError("The data have no rows.")
     return [*own, *predictors, *cluster]
 
 
@@ -246,50 +243,30 @@ def complete_in(data: pd.DataFrame, columns: Sequence[str]) -> tuple[pd.DataFram
     DataError
         If there is no row, or none is complete.
     """
+    keep, dropped = _complete(data, columns)
+    if keep is None:
+        return data, ""
+    return data[keep], left_out_note(int((~keep).sum()), len(data), dropped)
+
+
+def _complete(data: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray | None, pd.Series]:
+    """Which rows have a value in all of some columns (None: all), and how many lack each column."""
     if not len(data):
         raise DataError("The data have no rows.")
-    missing = data[list(columns)].isna()
-    left_out = missing.any(axis=1).to_numpy()
-    if not left_out.any():
-        return data, ""
-    which = ", ".join(f"{name} ({count})" for name, count in missing.sum().items() if count)
-    if left_out.all():
-        raise DataError(f"No row is complete. Missing values per column: {which}.")
-    note = f"{left_out.sum()} of {len(data)} rows are left out for missing values: {which}."
-    return data[~left_out], note
-
-
-def _complete_rows(data: pd.DataFrame, columns: list[str]) -> tuple[pd.DataFrame, pd.Series]:
-    missing = {}
-    for column in columns:
-        values = data[column]
-        if _plainly_complete(values):
-            continue
-        mask = values.isna().to_numpy(dtype=bool)
-        if mask.any():
-            missing[column] = mask
-        if values.dtype.kind == "f":
-            numbers(values, column)  # refuses infinite values
+    masks = ((column, np.asarray(data[column].array.isna(), bool)) for column in columns)
+    missing = {column: mask for column, mask in masks if mask.any()}
     dropped = pd.Series({c: int(mask.sum()) for c, mask in missing.items()}, dtype=int)
-    if missing:
-        keep = ~np.logical_or.reduce(list(missing.values()))
-        if not keep.any():
-            counts = ", ".join(f"{name} ({count})" for name, count in dropped.items())
-            raise DataError(f"No row is complete. Missing values per column: {counts}.")
-        data = data.loc[keep, columns]
-    return data, dropped
+    if not missing:
+        return None, dropped
+    keep = ~np.logical_or.reduce(list(missing.values()))
+    if not keep.any():
+        counts = ", ".join(f"{name} ({count})" for name, count in dropped.items())
+        raise DataError(f"No row is complete. Missing values per column: {counts}.")
+    return keep, dropped
 
 
-def _plainly_complete(values: pd.Series) -> bool:
-    """Whether nothing is missing or infinite; if not, a closer look is due."""
-    if not isinstance(values.dtype, np.dtype):
-        return False
-    kind = values.dtype.kind
-    return kind in "iub" or (kind == "f" and bool(np.isfinite(values.to_numpy()).all()))
-
-
-def _outcome(formula: ModelFormula, outcome: Part | None, data: pd.DataFrame) -> np.ndarray:
-    if outcome is None:
+def _outcome(formula: ModelFormula, outcome: Part, data: pd.DataFrame) -> np.ndarray:
+    if name_of(formula.left) is not None:
         return _numeric_outcome(data[formula.outcome], formula.outcome)
     terms = [term for term in outcome.formula if str(term) != "1"]
     alone = len(terms) == 1 and len(terms[0].factors) == 1
@@ -325,40 +302,35 @@ def _from_fixed(part: Part, X: np.ndarray, fixed: Coded) -> tuple[np.ndarray, Co
     terms, levels = list(part.formula), fixed.levels()
     here = set(map(str, fixed.terms))  # as text: x:z and z:x are equal, and differ in name
     leading = terms == list(fixed.part.formula)[: len(terms)]
-    if not terms or (
-        not leading
-        and any(
-            str(term) not in here or not levels.keys().isdisjoint(map(str, term.factors))
-            for term in terms
-        )
-    ):
+    coded_alike = all(
+        str(term) in here and levels.keys().isdisjoint(map(str, term.factors)) for term in terms
+    )
+    if not terms or not (leading or coded_alike):
         return None
     own = fixed.subset(terms)
     at = [k for term in own.terms for k in fixed.terms[term]]
     return X[:, : len(at)] if leading else X[:, at], own
 
 
-def _random_columns(made: list[tuple[np.ndarray, Coded]]):
-    """Z, its names and the widths of its parts."""
-    for Z, own in made:
+def _random_columns(formula: ModelFormula, made: list[tuple[np.ndarray, Coded]]) -> tuple:
+    """Z, the names of its columns, and which of them vary together: a part, or with ``||`` none."""
+    names, blocks = [], []
+    for term, (Z, own) in zip(formula.random, made, strict=True):
         if not Z.shape[1]:
             raise FormulaError(
-                f"Nothing varies in the random part '{own.part.text}' of '{own.part.model}' "
+                f"Nothing varies in the random part '{own.part.text}' of '{formula.text}' "
                 "(write 1 for the intercept)."
             )
-    names = tuple(name for _, own in made for name in own.names)
-    if len(set(names)) < len(names):
-        twice = next(n for n in names if names.count(n) > 1)
+        at = range(len(names), len(names) + Z.shape[1])
+        blocks += [tuple(at)] if term.correlated else [(k,) for k in at]
+        names += own.names
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
         raise FormulaError(f"The random effect '{twice}' is asked for more than once.")
-    parts = [Z for Z, _ in made]
-    return parts[0] if len(parts) == 1 else np.hstack(parts), names, [Z.shape[1] for Z in parts]
-
-
-def _blocks(formula: ModelFormula, widths: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    """Columns of Z that vary together: those of a part, or each alone after ``||``."""
-    blocks, start = [], 0
-    for term, width in zip(formula.random, widths, strict=True):
-        columns = tuple(range(start, start + width))
-        blocks += [columns] if term.correlated else [(k,) for k in columns]
-        start += width
-    return tuple(blocks)
+    if RESIDUAL in names:
+        raise DataError(
+            f"A random effect of '{formula.text}' is called '{RESIDUAL}', as the variance within "
+            "clusters is in all tables; rename the column."
+        )
+    Z = made[0][0] if len(made) == 1 else np.hstack([Z for Z, _ in made])
+    return Z, tuple(names), tuple(blocks)

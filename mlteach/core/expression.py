@@ -11,7 +11,7 @@ import ast
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, wraps
+from functools import cache
 from types import SimpleNamespace
 
 import formulaic
@@ -34,6 +34,11 @@ PATSY_CONTRASTS = ("Treatment", "Sum", "Poly", "Helmert", "Diff")
 TEXT_METHODS = (
     *("upper", "lower", "title", "capitalize", "strip", "slice", "len", "startswith", "endswith"),
 )
+# What the methods of a column make.
+METHODS = {
+    **{f"str.{name}": "text" for name in TEXT_METHODS},
+    **{"isin": "truth", "str.len": "number", "str.startswith": "truth", "str.endswith": "truth"},
+}
 FUNCTIONS = (*NUMERIC, *LOGICAL, *TRANSFORMS, "np", "numpy", "contr")
 # More columns than this from one predictor is a slip of the pen.
 MOST_COLUMNS = 100
@@ -138,8 +143,8 @@ class Expression:
                 return self._column(node, "v")
             case ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
                 return self._logic(node.left, node.right)
-            case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _ARITHMETIC):
-                return self._arithmetic(node, self._kind(left), self._kind(right))
+            case ast.BinOp(op=op) if isinstance(op, _ARITHMETIC):
+                return self._arithmetic(node)
             case ast.UnaryOp(op=ast.Invert(), operand=inner):
                 return self._logic(inner)
             case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=inner):
@@ -173,24 +178,24 @@ class Expression:
                 )
         return "truth"
 
-    def _arithmetic(self, node: ast.BinOp, left: str, right: str) -> str:
-        kinds = {left, right}
-        if isinstance(node.op, ast.Pow) and not _reads_columns(node):
+    def _arithmetic(self, node: ast.BinOp) -> str:
+        sides = node.left, node.right
+        kinds = {self._kind(side) for side in sides}
+        reads_columns = any(isinstance(inner, ast.Name) for inner in ast.walk(node))
+        if isinstance(node.op, ast.Pow) and not reads_columns:
             raise FormulaError("a power of constants has no column in it; write the number")
         if kinds == {"text"} and isinstance(node.op, ast.Add):
             return "text"
-        if kinds & {"text", "levels"}:
-            raise FormulaError("text cannot be calculated with; write C(...) for a category")
-        comparisons = [side for side in (node.left, node.right) if not isinstance(side, ast.Name)]
-        if kinds == {"truth"} and len(comparisons) == 2 and not isinstance(node.op, ast.Mult):
+        are_comparisons = kinds == {"truth"} and not any(isinstance(s, ast.Name) for s in sides)
+        if are_comparisons and not isinstance(node.op, ast.Mult):
             raise FormulaError(
                 "what is true or false is only multiplied or joined by & and |; to count, "
                 "write where(x > 1, 1, 0) + where(z > 1, 1, 0)"
             )
-        return "number"
+        return self._number(*sides)
 
-    def _number(self, node: ast.expr) -> str:
-        if self._kind(node) in ("text", "levels"):
+    def _number(self, *nodes: ast.expr) -> str:
+        if {self._kind(node) for node in nodes} & {"text", "levels"}:
             raise FormulaError("text cannot be calculated with; write C(...) for a category")
         return "number"
 
@@ -198,8 +203,7 @@ class Expression:
         name = _dotted(node.func)
         short = name.removeprefix("np.").removeprefix("numpy.")
         if short in NUMERIC and not node.keywords:
-            for argument in node.args:
-                self._number(argument)
+            self._number(*node.args)
             least, most = ARGUMENTS.get(short, (1, 1))
             if not least <= len(node.args) <= most:
                 more = "; write log2(x), log10(x) or log(x) / log(3)" if short == "log" else ""
@@ -209,11 +213,11 @@ class Expression:
             return self._logical_call(node, short)
         if name in TRANSFORMS:
             return self._transform(node, name)
-        if SAFE.fullmatch(name.split(".")[0]):
-            return self._method(node, name)
+        column, _, method = name.partition(".")
+        if SAFE.fullmatch(column) and method in METHODS:
+            return self._method(node, method)
         hint = _hint(name.split(".")[-1])
-        shown = name or ast.unparse(node.func)
-        raise FormulaError(f"{shown}() is not on the list of functions{hint}")
+        raise FormulaError(f"{ast.unparse(node.func)}() is not on the list of functions{hint}")
 
     def _logical_call(self, node: ast.Call, name: str) -> str:
         if name == "isin" and len(node.args) == 2:
@@ -232,83 +236,66 @@ class Expression:
             raise FormulaError(f"{name}() needs a column")
         first, *rest = node.args
         if name == "C":
-            kind = self._column(first, "c") if isinstance(first, ast.Name) else self._kind(first)
-            for argument in (*rest, *(k.value for k in node.keywords if k.arg != "levels")):
+            self._column(first, "c") if isinstance(first, ast.Name) else self._kind(first)
+            given = {k.arg: k.value for k in node.keywords}
+            levels = given.pop("levels", None)
+            for argument in (*rest, *given.values()):
                 _contrast(argument)
-            for keyword in node.keywords:
-                if keyword.arg == "levels":
-                    _constants(keyword.value)
-            if len(rest) > 1 or {k.arg for k in node.keywords} - {"contrasts", "levels"}:
+            if levels is not None:
+                _constants(levels)
+            if len(rest) > 1 or set(given) - {"contrasts"}:
                 raise FormulaError("C() takes a column, contrasts and levels=, nothing else")
             return "levels"
         if name == "I":
-            kind = self._kind(first)
             if rest or node.keywords:
                 raise FormulaError("I() holds one expression")
-            return kind
+            return self._kind(first)
         self._number(first)
         for argument in (*rest, *(k.value for k in node.keywords)):
             if any(value > MOST_COLUMNS for value in _constants(argument) if name != "bs"):
                 raise FormulaError(f"{name}() makes at most {MOST_COLUMNS} columns")
         return "number"
 
-    def _method(self, node: ast.Call, name: str) -> str:
-        path = name.split(".")[1:]
+    def _method(self, node: ast.Call, method: str) -> str:
         if node.keywords:
-            raise FormulaError(f"{'.'.join(path)}() is written without names of arguments")
-        inner = node.func.value if path[0] != "str" else node.func.value.value
-        kind = self._column(inner, "v")
+            raise FormulaError(f"{method}() is written without names of arguments")
         for argument in node.args:
             _constants(argument)
-        if path == ["isin"]:
-            return "truth"
-        if len(path) == 2 and path[0] == "str" and path[1] in TEXT_METHODS:
-            if kind != "text":
-                raise FormulaError(f".{'.'.join(path)}() needs text")
-            return {"len": "number", "startswith": "truth", "endswith": "truth"}.get(path[1], kind)
-        raise FormulaError(f".{'.'.join(path)}() is not on the list of functions")
-
-
-def _reads_columns(node: ast.AST) -> bool:
-    return any(isinstance(inner, ast.Name) for inner in ast.walk(node))
+        column = node.func.value if method == "isin" else node.func.value.value
+        if self._column(column, "v") != "text" and method != "isin":
+            raise FormulaError(f".{method}() needs text")
+        return METHODS[method]
 
 
 def _dotted(node: ast.expr) -> str:
     """A chain of names as text, empty if it is anything else."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        before = _dotted(node.value)
-        return f"{before}.{node.attr}" if before else ""
-    return ""
+    text = ast.unparse(node)
+    return text if re.fullmatch(r"[^\W\d][\w.]*", text) else ""
 
 
 def _constants(node: ast.expr) -> list:
-    """Numbers and texts of an argument that must hold nothing else."""
+    """Numbers of an argument that must hold nothing but numbers and texts."""
     try:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        name = node.id if isinstance(node, ast.Name) else ""
-        hint = _hint(name)
-        raise FormulaError(f"{ast.unparse(node)} must be a number or a text here{hint}") from None
+        value = None
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     if not all(isinstance(v, (bool, int, float, str)) for v in values):
-        raise FormulaError(f"{ast.unparse(node)} must be a number or a text here")
+        text = ast.unparse(node)
+        raise FormulaError(f"{text} must be a number or a text here{_hint(text)}")
     return [v for v in values if not isinstance(v, str)]
 
 
 def _contrast(node: ast.expr) -> None:
-    """Accept contr.sum, contr.treatment("b"), Treatment("b") and a list of levels."""
+    """Accept contr.sum, contr.treatment("b") and Treatment("b")."""
     name = _dotted(node.func if isinstance(node, ast.Call) else node)
     known = {*(f"contr.{n}" for n in CONTRASTS), *PATSY_CONTRASTS}
-    if name in known:
-        if isinstance(node, ast.Call):
-            for argument in (*node.args, *(k.value for k in node.keywords)):
-                _constants(argument)
-        return
-    raise FormulaError(
-        f"{ast.unparse(node)} is no contrast{_hint(name)}; there are {', '.join(sorted(known))}"
-    )
+    if name not in known:
+        found, there_are = ast.unparse(node), ", ".join(sorted(known))
+        raise FormulaError(f"{found} is no contrast{_hint(name)}; there are {there_are}")
+    if isinstance(node, ast.Call):
+        for argument in (*node.args, *(k.value for k in node.keywords)):
+            _constants(argument)
 
 
 def _hint(name: str) -> str:
@@ -342,12 +329,7 @@ def context() -> dict[str, object]:
 
 def _on_numbers(function: Callable) -> Callable:
     """NumPy computes true and false in half precision; as floats they are numbers like others."""
-
-    @wraps(function)
-    def computed(*arguments):
-        return function(*(_as_float(value) for value in arguments))
-
-    return computed
+    return lambda *arguments: function(*map(_as_float, arguments))
 
 
 def _as_float(value):

@@ -19,6 +19,7 @@ _BAR = re.compile(r"\|\|?")
 _BARE = re.compile(r"[^\W\d][\w.]*")
 _Q = re.compile(r"""Q\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
 _QUOTED = re.compile(r"""`[^`]*`|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'""", re.DOTALL)
+_BRACES = re.compile(r"\{[^{}]*\}")
 
 
 @dataclass(frozen=True)
@@ -164,27 +165,28 @@ def effects_of(slopes: str | Sequence[str], columns: Sequence[str]) -> list[str]
 
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> ModelFormula:
-    odd = next(
-        (k for k, letter in enumerate(text) if ord(letter) < 32 and letter not in "\n\t"), -1
-    )
-    if odd >= 0:
-        raise at(text[:odd], odd, f"The character {text[odd]!r} has no place in a formula")
-    plain = _QUOTED.sub(lambda match: "x" * len(match[0]), text)
-    _check_parentheses(text, plain)
-    plain = _without_arguments(plain)
+    odd = re.search(r"[\0-\x08\x0b-\x1f]", text)
+    if odd:
+        place = odd.start()
+        raise at(text[:place], place, f"The character {odd[0]!r} has no place in a formula")
+    plain, groups = _plain(text)
     if plain.count("~") != 1:
         place = plain.rfind("~") if "~" in plain else len(text)
         raise at(text, place, "A formula has exactly one '~' between outcome and predictors")
     tilde = plain.index("~")
-    outcome, right = text[:tilde].strip(), text[tilde + 1 :].strip()
+    outcome = text[:tilde].strip()
     if not outcome:
         raise at(text, tilde, "The outcome is missing on the left of '~'")
-    fixed, random = _split_random(text, plain, tilde + 1)
-    if not right:
+    random = [(a, b) for a, b in groups if a > tilde and "|" in plain[a:b]]
+    fixed = _without_random(text, plain, tilde, random)
+    if not text[tilde + 1 :].strip():
         raise at(text, len(text), "The predictors are missing on the right of '~' (write 1)")
-    random_terms = tuple(_random_term(text, plain, *piece) for piece in random)
-    _check_one_cluster(text, random_terms)
-    return ModelFormula(text, outcome, fixed, random_terms)
+    terms = tuple(_random_term(text, plain, a + 1, b - 1) for a, b in random)
+    clusters = dict.fromkeys(f"'{term.cluster}'" for term in terms)
+    if len(clusters) > 1:
+        found = f"Found the grouping factors {' and '.join(clusters)}"
+        raise _more_levels(text, text.rindex("|") + 1, found)
+    return ModelFormula(text, outcome, fixed, terms)
 
 
 def at(text: str, place: int, message: str, more: str = "") -> FormulaError:
@@ -194,59 +196,42 @@ def at(text: str, place: int, message: str, more: str = "") -> FormulaError:
     return FormulaError(f"{message}:\n  {shown}\n  {' ' * place}^{more}")
 
 
-def _check_parentheses(text: str, plain: str) -> None:
-    open_at = []
+def _plain(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """The text without what bars and tildes do not count in, and its outermost parentheses.
+
+    Names in quotes, {...} and the arguments of f(...) are blanked.
+    """
+    plain = text
+    for hidden in (_QUOTED, _BRACES):
+        plain = hidden.sub(lambda match: "x" * len(match[0]), plain)
+    open_at, groups = [], []
     for place, letter in enumerate(plain):
         if letter == "(":
             open_at.append(place)
         elif letter == ")":
             if not open_at:
                 raise at(text, place, "This ')' closes nothing")
-            open_at.pop()
+            begin = open_at.pop()
+            if re.match(r"[\w.]", plain[begin - 1 : begin]):
+                plain = plain[: begin + 1] + "x" * (place - begin - 1) + plain[place:]
+            if not open_at:
+                groups.append((begin, place + 1))
     if open_at:
         raise at(text, open_at[-1], "This '(' is never closed")
+    return plain, groups
 
 
-def _without_arguments(plain: str) -> str:
-    """Blank what stands in f(...) and {...}: bars and tildes there are no part of the formula."""
-    letters, depth = list(plain), 0
-    for place, letter in enumerate(plain):
-        opens = letter == "{" or (letter == "(" and re.match(r"[\w.]", plain[place - 1 : place]))
-        closes = letter in ")}"
-        if depth and closes:
-            depth -= 1
-        if depth:
-            letters[place] = "x"
-        if opens or (depth and letter in "({"):
-            depth += 1
-    return "".join(letters)
-
-
-def _split_random(text: str, plain: str, start: int) -> tuple[str, list[tuple[int, int]]]:
-    """Separate the right-hand side into its fixed part and the places of its ``( | )`` groups."""
-    fixed, random, depth, begin = [], [], 0, start
-    for place in range(start, len(text)):
-        letter = plain[place]
-        if letter == "(":
-            begin = place if depth == 0 else begin
-            depth += 1
-        elif letter == ")":
-            depth -= 1
-            if depth == 0:
-                is_random = "|" in plain[begin:place]
-                random += [(begin + 1, place)] * is_random
-                fixed.append("\0" if is_random else text[begin : place + 1])
-        elif depth == 0:
-            if letter == "|":
-                raise at(text, place, "A random part stands in parentheses, as in (1 | school)")
-            fixed.append(text[place])
-    return _without_random("".join(fixed), text, plain), random
-
-
-def _without_random(fixed: str, text: str, plain: str) -> str:
-    """Remove the places of the random parts, which may only be added."""
-    pieces = [piece.strip() for piece in re.split(r"\+(?=\s*\0)|(?<=\0)\s*\+", fixed)]
-    kept = [piece for piece in pieces if piece not in ("", "\0")]
+def _without_random(text: str, plain: str, tilde: int, random: list[tuple[int, int]]) -> str:
+    """The fixed part: the right-hand side without its random parts, which may only be added."""
+    left, fixed = plain, text
+    for start, end in random:
+        gap = "\0".ljust(end - start)
+        left, fixed = (side[:start] + gap + side[end:] for side in (left, fixed))
+    if "|" in left[tilde:]:
+        place = left.index("|", tilde)
+        raise at(text, place, "A random part stands in parentheses, as in (1 | school)")
+    pieces = re.split(r"\+(?=\s*\0)|(?<=\0)\s*\+", fixed[tilde + 1 :])
+    kept = [piece.strip() for piece in pieces if piece.strip() not in ("", "\0")]
     if any("\0" in piece for piece in kept):
         raise at(text, plain.index("|"), "A random part can only be added (+) to a formula")
     return " + ".join(kept) or "1"
@@ -271,21 +256,14 @@ def _random_term(text: str, plain: str, start: int, end: int) -> RandomTerm:
 
 
 def _no_column(text: str, place: int, cluster: str) -> FormulaError:
+    found = f"'{cluster}' is not one column"
     call = re.fullmatch(r"([\w.]+)\((.*)\)", cluster, re.DOTALL)
     if call:
         why = f"Clusters need no {call[1]}(), ids of any type will do: write (... | {call[2]})"
-        return at(text, place, f"'{cluster}' is not one column. {why}")
+        return at(text, place, f"{found}. {why}")
     if re.search(r"[:/+*]", cluster):
-        return _more_levels(text, place, f"'{cluster}' is not one column")
-    instead = f"write a name with spaces as {written('a b')}"
-    return at(text, place, f"'{cluster}' is not one column; {instead}")
-
-
-def _check_one_cluster(text: str, random: tuple[RandomTerm, ...]) -> None:
-    clusters = list(dict.fromkeys(term.cluster for term in random))
-    if len(clusters) > 1:
-        found = " and ".join(f"'{c}'" for c in clusters)
-        raise _more_levels(text, text.rindex("|") + 1, f"Found the grouping factors {found}")
+        return _more_levels(text, place, found)
+    return at(text, place, f"{found}; write a name with spaces as {written('a b')}")
 
 
 def _more_levels(text: str, place: int, found: str) -> FormulaError:

@@ -71,9 +71,8 @@ class ThetaMap:
     @classmethod
     def from_blocks(cls, blocks: Sequence[Sequence[int]]) -> ThetaMap:
         """Lay out the free elements of a block-diagonal lower-triangular Lambda."""
-        pairs = [(row, col) for block in blocks for k, col in enumerate(block) for row in block[k:]]
-        rows, cols = np.array(pairs, dtype=int).T
-        return cls(tuple(tuple(b) for b in blocks), rows, cols)
+        cols, rows = np.nonzero(np.tril(block_pattern(blocks)).T)
+        return cls(tuple(map(tuple, blocks)), rows, cols)
 
     @cached_property
     def q(self) -> int:
@@ -98,7 +97,7 @@ class ThetaMap:
 
     def theta(self, Lambda: np.ndarray) -> np.ndarray:
         """Read theta off a factor."""
-        return Lambda[self.rows, self.cols].copy()
+        return Lambda[self.rows, self.cols]
 
     def theta_from_psi(self, Psi: np.ndarray) -> np.ndarray:
         """Theta of a positive semi-definite block-diagonal matrix."""
@@ -121,9 +120,7 @@ class ThetaMap:
 
     def lambda_basis(self) -> np.ndarray:
         """Derivative of Lambda by each theta: unit matrices, shape (m, q, q)."""
-        out = np.zeros((self.m, self.q, self.q))
-        out[np.arange(self.m), self.rows, self.cols] = 1.0
-        return out
+        return np.tril(self.tau_basis())
 
     def tau_basis(self) -> np.ndarray:
         """Derivative of Tau by each of its free elements (symmetric), shape (m, q, q)."""
@@ -146,8 +143,8 @@ def chol_logdet(L: np.ndarray) -> float:
     return 2.0 * float(np.log(np.diagonal(L, axis1=-2, axis2=-1)).sum())
 
 
-def dependent_columns(gram: np.ndarray, tol: float = 1e-13) -> list[int]:
-    """Columns that earlier columns already determine, from cross-products with unit diagonal.
+def first_dependent(gram: np.ndarray, tol: float = 1e-13) -> int | None:
+    """The first column that earlier columns determine, from cross-products with unit diagonal.
 
     Parameters
     ----------
@@ -157,13 +154,11 @@ def dependent_columns(gram: np.ndarray, tol: float = 1e-13) -> list[int]:
         Squared length that must be left after projecting out the earlier columns.
     """
     left = gram.copy()
-    dependent = []
     for k in range(len(gram)):
         if left[k, k] <= tol:
-            dependent.append(k)
-            continue
+            return k
         left -= np.outer(left[:, k], left[k]) / left[k, k]
-    return dependent
+    return None
 
 
 def batched_cholesky(H: np.ndarray) -> np.ndarray:

@@ -21,13 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mlteach.core.design import Design
-from mlteach.core.scaling import (
-    CHUNK_ROWS,
-    Scaling,
-    least_squares,
-    standardise,
-    standardise_blocks,
-)
+from mlteach.core.scaling import CHUNK_ROWS, Scaling, least_squares, standardise, standardise_blocks
 
 # A column of Z is taken as dependent in a cluster when less than this part of its length is left.
 RANK_TOLERANCE = 1e-12
@@ -91,10 +85,10 @@ def solve_within(m: ClusterMoments, right: np.ndarray) -> np.ndarray:
     return np.where(full, np.linalg.solve(np.where(full, m.R, np.eye(m.q)), right), np.nan)
 
 
-def cluster_moments(
-    design: Design, *, centre: bool = True, chunk_rows: int = CHUNK_ROWS
-) -> ClusterMoments:
-    """Reduce the rows of a model to its per-cluster statistics.
+def cluster_moments(design: Design, *, centre: bool = True) -> ClusterMoments:
+    """Reduce the rows of a model to its per-cluster statistics, ``CHUNK_ROWS`` at a time.
+
+    A larger cluster is worked on whole.
 
     Parameters
     ----------
@@ -103,8 +97,6 @@ def cluster_moments(
     centre : bool, default True
         Centre the columns of Z; False keeps their zero, so that the variances of the scaled
         random effects are those of the user's up to units.
-    chunk_rows : int
-        Rows worked on at a time; a larger cluster is still worked on whole.
 
     Returns
     -------
@@ -118,31 +110,21 @@ def cluster_moments(
     X_standard = standardise(design.X, design.x_names, "predictor")
     Z_standard = standardise_blocks(design, centre)
     offset, b_s, scale = least_squares(design, X_standard)
-    scaling = Scaling(
-        A=X_standard.matrix,
-        T=Z_standard.matrix,
-        b0=X_standard.matrix @ b_s + offset * X_standard.constant,
-        scale=scale,
-    )
+    b0 = X_standard.matrix @ b_s + offset * X_standard.constant
     n = np.bincount(design.codes, minlength=len(design.labels))
     order = _order(design.codes, len(n))
     starts = np.concatenate([[0], np.cumsum(n)])
-    R, B, E = [], [], 0.0
-    for first, last in _chunks(starts, chunk_rows):
+    parts = []
+    for first, last in _chunks(starts):
         rows = slice(starts[first], starts[last])
         rows = rows if order is None else order[rows]
         X = X_standard(design.X[rows])
-        y = (design.y[rows] - offset - b_s @ X) / scale
-        R_c, B_c, E_c = _reduce(
-            Z_standard(design.Z[rows]),
-            np.vstack([X, y]),
-            starts[first:last] - starts[first],
-            n[first:last],
-        )
-        R.append(R_c)
-        B.append(B_c)
-        E = E + E_c
-    return ClusterMoments(n=n, R=np.concatenate(R), B=np.concatenate(B), E=E, scaling=scaling)
+        W = np.vstack([X, (design.y[rows] - offset - b_s @ X) / scale])
+        begin = starts[first:last] - starts[first]
+        parts.append(_reduce(Z_standard(design.Z[rows]), W, begin, n[first:last]))
+    R, B, E = zip(*parts, strict=True)
+    scaling = Scaling(A=X_standard.matrix, T=Z_standard.matrix, b0=b0, scale=scale)
+    return ClusterMoments(n, np.concatenate(R), np.concatenate(B), sum(E), scaling)
 
 
 class OutcomeMoments:
@@ -160,9 +142,8 @@ class OutcomeMoments:
 
     def __init__(self, design: Design, moments: ClusterMoments) -> None:
         self.moments = moments
-        self._order = _order(design.codes, moments.J)
-        rows = slice(None) if self._order is None else self._order
-        n = moments.n
+        n, order = moments.n, _order(design.codes, moments.J)
+        self._rows = rows = slice(None) if order is None else order
         self._starts = np.concatenate([[0], np.cumsum(n)[:-1]])
         Z = standardise_blocks(design, True)(design.Z[rows])
         self._Q = _orthonormal(Z, moments.R, n)
@@ -176,7 +157,7 @@ class OutcomeMoments:
     def __call__(self, y: np.ndarray) -> ClusterMoments:
         """Moments with the outcome ``y``, shape (N,), in the order of the design's rows."""
         m = self.moments
-        y = ((y if self._order is None else y[self._order]) - self._center) / m.scaling.scale
+        y = (y[self._rows] - self._center) / m.scaling.scale
         B, E = m.B.copy(), m.E.copy()
         for a, Q in enumerate(self._Q):
             B[:, a, -1] = np.add.reduceat(Q * y, self._starts)
@@ -205,11 +186,11 @@ def _order(codes: np.ndarray, J: int) -> np.ndarray | None:
     return np.argsort(small, kind="stable")
 
 
-def _chunks(starts: np.ndarray, chunk_rows: int):
-    """Consecutive ranges of clusters of about ``chunk_rows`` rows."""
+def _chunks(starts: np.ndarray):
+    """Consecutive ranges of clusters of about ``CHUNK_ROWS`` rows."""
     first, J = 0, len(starts) - 1
     while first < J:
-        last = int(np.searchsorted(starts, starts[first] + chunk_rows, side="right")) - 1
+        last = int(np.searchsorted(starts, starts[first] + CHUNK_ROWS, side="right")) - 1
         last = min(max(last, first + 1), J)
         yield first, last
         first = last

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from mlteach.core.design import Design
-
 # With fewer clusters than this the advice for small samples is given.
 FEW_CLUSTERS = 10
 # Codes for missing values that one column may have (97, 98, 99).
@@ -107,15 +105,6 @@ def said_values(values: Mapping[str, object]) -> str:
 # ------------------------------------------------------------------------ codes for missing values
 
 
-def codes_notes(*designs: Design) -> list[str]:
-    """Notes on values of the outcome and of plain predictors that look like codes."""
-    columns = {}
-    for d in designs:
-        plain = {name: x for name, x in zip(d.x_names, d.X.T, strict=True) if name.isidentifier()}
-        columns |= {d.formula.outcome: d.y, **plain}
-    return codes_in(columns, designs[0].codes)
-
-
 def codes_in(columns: Mapping[str, np.ndarray], codes: np.ndarray) -> list[str]:
     """Notes on columns in which a value far from all others recurs: -99, 999.
 
@@ -169,18 +158,14 @@ def recurring_far_outside(x: np.ndarray, codes: np.ndarray) -> dict[float, int]:
 
 def _far_above(x: np.ndarray) -> list[float]:
     """The few largest values, if they lie far above the rest and recur."""
-    tops, counts, rest = [], [], x
-    for _ in range(MOST_CODES):
-        if not len(rest):
-            return []
-        top = rest.max()
-        here = rest == top
+    tops, counts = [], []
+    while len(x) and len(tops) < MOST_CODES and counts != [1, 1]:
+        top = x.max()
+        rest = x[x < top]
         tops.append(top)
-        counts.append(int(here.sum()))
-        if counts[:2] == [1, 1]:
-            return []
-        rest = rest[~here]
-        if max(counts) > 1 and len(rest) and _is_far(tops, rest):
+        counts.append(len(x) - len(rest))
+        x = rest
+        if max(counts) > 1 and len(x) and _is_far(tops, x):
             return tops
     return []
 

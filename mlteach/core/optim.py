@@ -131,13 +131,14 @@ def minimize(
     OptRecord
     """
     with Progress("fit, evaluations") as bar:
-        value, gradient, theta, newton, trace = _search(objective, start, max_iter, enough, bar)
+        found = _search(objective, start, max_iter, enough, bar)
+    value, gradient, theta, gain, is_minimum, trace = found
     finite = bool(np.isfinite(value))
-    converged = finite and newton.gain <= GAIN_TOLERANCE and newton.is_minimum
+    converged = finite and gain <= GAIN_TOLERANCE and is_minimum
     status = (
         "converged: no step lowers the deviance"
         if converged
-        else f"did not converge: a step could still lower the deviance by {newton.gain:.2g}"
+        else f"did not converge: a step could still lower the deviance by {gain:.2g}"
         if finite
         else "did not converge: the search ran off to where the deviance has no value"
     )
@@ -148,7 +149,7 @@ def minimize(
         f_end=value,
         n_eval=len(trace),
         grad_norm=float(np.abs(gradient).max(initial=0.0)),
-        gain=newton.gain,
+        gain=gain,
         converged=converged,
         status=status,
         trace=trace,
@@ -158,7 +159,10 @@ def minimize(
 def _search(
     objective: Objective, start: np.ndarray, max_iter: int, enough: float, bar: Progress
 ) -> tuple:
-    """Newton steps until they gain nothing: value, gradient, theta, the last step, all points."""
+    """Newton steps until they gain nothing.
+
+    Returns value, gradient and theta, what a step would gain, whether it is a minimum, all points.
+    """
     trace: list[tuple[np.ndarray, float]] = []
 
     def logged(theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -169,21 +173,21 @@ def _search(
 
     theta = np.array(start, float)
     value, gradient = logged(theta)
-    newton = _newton(objective.hessian(theta), gradient)
+    step, gain, is_minimum = _newton(objective.hessian(theta), gradient)
     final = False
     for _ in range(max_iter):
         # Below this gain the deviance is flat to rounding, but the gradient still sees: one Newton
         # step more, which doubles the correct digits, gives the last ones of the estimate.
-        flat = newton.gain <= 1e-15 * (1.0 + abs(value))
-        if final or newton.gain < enough:
+        flat = gain <= 1e-15 * (1.0 + abs(value))
+        if final or gain < enough:
             break
         final = flat
-        moved = _descend(logged, theta, value, gradient, newton.step, 1 if flat else 40)
+        moved = _descend(logged, theta, value, gradient, step, 1 if flat else 40)
         if moved is None:
             break
         theta, value, gradient = moved
-        newton = _newton(objective.hessian(theta), gradient)
-    return value, gradient, theta, newton, trace
+        step, gain, is_minimum = _newton(objective.hessian(theta), gradient)
+    return value, gradient, theta, gain, is_minimum, trace
 
 
 def _descend(logged, theta, value, gradient, step, halvings):
@@ -204,17 +208,11 @@ def _descend(logged, theta, value, gradient, step, halvings):
     return None
 
 
-@dataclass(frozen=True)
-class _Newton:
-    """A descent step, the decrease its quadratic model promises, and what the curvature says."""
-
-    step: np.ndarray
-    gain: float
-    is_minimum: bool
-
-
-def _newton(hessian: np.ndarray, gradient: np.ndarray) -> _Newton:
+def _newton(hessian: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, float, bool]:
     """Newton step on the Hessian with its eigenvalues made positive.
+
+    Beside it the decrease that its quadratic model promises, and whether the curvature is that of
+    a minimum.
 
     Directions without curvature (a random effect that is exactly zero) carry no gradient; a real
     gradient along one of them counts as not being at a minimum.
@@ -224,8 +222,5 @@ def _newton(hessian: np.ndarray, gradient: np.ndarray) -> _Newton:
     along = vectors.T @ gradient
     positive = np.maximum(np.abs(values), 1e-10 * largest)
     step = -vectors @ (along / positive)
-    return _Newton(
-        step=step,
-        gain=0.5 * float(np.sum(along**2 / positive)),
-        is_minimum=bool(values[0] > -1e-7 * largest),
-    )
+    gain = 0.5 * float(np.sum(along**2 / positive))
+    return step, gain, bool(values[0] > -1e-7 * largest)

@@ -7,9 +7,10 @@ is translated back: a name may then hold anything, and nothing in a formula mean
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
+from typing import Any
 
 import formulaic
 import pandas as pd
@@ -86,7 +87,7 @@ class Part:
     def columns_of(self, term: object) -> set[str]:
         """Names of the columns that one of its terms reads."""
         numbers = {int(number) for number, _ in SAFE.findall(str(term))}
-        return {name for number, name in self.names.items() if number in numbers}
+        return {self.names[number] for number in numbers & self.names.keys()}
 
     def shown(self, text: object, *, in_formula: bool = False) -> str:
         """Translate safe words back: a column alone by its name, in a function as written.
@@ -111,29 +112,26 @@ class Part:
         """
         made = {}
         for number, role in sorted(self.roles):
-            name, values = self.names[number], data[self.names[number]]
-            self._check_kind(values, name, self.kinds[number])
-            made[f"ǀ{number}{role}"] = _converted(values, name, self.kinds[number], role)
+            name, was_text = self.names[number], self.kinds[number] == "text"
+            values = data[name]
+            is_text = kind_of(values, name) == "text"
+            if is_text != was_text:
+                words = {True: "text or categories", False: "numbers"}
+                raise DataError(
+                    f"Column '{name}' holds {words[is_text]} here, such as "
+                    f"{shown(values.iloc[0])}, but {words[was_text]} in the data of the fit."
+                )
+            made[f"ǀ{number}{role}"] = _converted(values, name, is_text, role)
         return made
 
-    def _check_kind(self, values: pd.Series, name: str, kind: str) -> None:
-        here = kind_of(values, name)
-        if (here == "text") != (kind == "text"):
-            words = {True: "text or categories", False: "numbers"}
-            raise DataError(
-                f"Column '{name}' holds {words[here == 'text']} here, such as "
-                f"{shown(values.iloc[0])}, but {words[kind == 'text']} in the data of the fit."
-            )
 
-
-def _converted(values: pd.Series, name: str, kind: str, role: str):
-    if role == "c" or (kind == "text" and role == ""):
+def _converted(values: pd.Series, name: str, is_text: bool, role: str):
+    if role == "c" or (is_text and role == ""):
         return category(values).array
-    if kind == "text":
+    if is_text:
         return values.astype(object).array
-    if role == "b":
-        return numbers(values, name).astype(bool)
-    return numbers(values, name)
+    made = numbers(values, name)
+    return made.astype(bool) if role == "b" else made
 
 
 # ----------------------------------------------------------------------------------------- reading
@@ -157,11 +155,9 @@ def read_part(model: str, text: str, data: pd.DataFrame) -> Part:
         A column that is not in the table, or of a type that no formula can use.
     """
     reader = _Reader(model, text, data)
-    safe = reader.safe_text()
-    return Part(
-        model, text, reader.formula(safe), reader.names, reader.kinds,
-        frozenset(reader.roles), tuple(reader.notes),
-    )  # fmt: skip
+    formula = reader.parsed(_formula, reader.safe_text())
+    notes = tuple(reader.notes)
+    return Part(model, text, formula, reader.names, reader.kinds, frozenset(reader.roles), notes)
 
 
 class _Reader:
@@ -169,7 +165,6 @@ class _Reader:
 
     def __init__(self, model: str, text: str, data: pd.DataFrame) -> None:
         self.model, self.text, self.data = model, text, data
-        self.position = {name: k for k, name in enumerate(data.columns)}
         self.names: dict[int, str] = {}
         self.kinds: dict[int, str] = {}
         self.roles: set[tuple[int, str]] = set()
@@ -177,15 +172,16 @@ class _Reader:
 
     def safe_text(self) -> str:
         """The part in safe words, every piece of it checked."""
-        tokens = self._tokens(_WORD.sub(self._safe_word, self.text))
+        tokens = self.parsed(_tokens, _WORD.sub(self._safe_word, self.text))
         before = ["", *(token.token for token in tokens)]
         pieces = [self._checked(*pair) for pair in zip(tokens, before, strict=False)]
         self._check_powers(tokens)
         return " ".join(pieces)
 
-    def formula(self, safe: str) -> formulaic.Formula:
+    def parsed(self, parse: Callable[[str], Any], safe: str) -> Any:
+        """What a parser of formulaic makes of safe words."""
         try:
-            return _read(safe)
+            return parse(safe)
         except Exception as error:  # formulaic's parser lets what it meets inside out as it is
             raise self._cannot_be_read(error) from error
 
@@ -198,16 +194,17 @@ class _Reader:
             return self._column(name_of(match["column"]) or "") + " " * beside
         if not match["word"] or match["argument"]:
             return match[0]
-        if "ǀ" in match[0] and match[0] not in self.position:  # would pass for a column
+        known = self.data.columns
+        if "ǀ" in match[0] and match[0] not in known:  # would pass for a column
             raise not_there(self.data, match[0], f"the formula '{self.model}'")
         if not match["call"]:
-            return self._column(match[0]) if match[0] in self.position else match[0]
+            return self._column(match[0]) if match[0] in known else match[0]
         name, method, rest = _METHOD.fullmatch(match[0]).groups()
-        return self._column(name) + method + rest if method and name in self.position else match[0]
+        return self._column(name) + method + rest if method and name in known else match[0]
 
     def _column(self, name: str) -> str:
         check_there(self.data, [name], f"the formula '{self.model}'")
-        number = self.position[name]
+        number = self.data.columns.get_loc(name)
         self.names[number] = name
         if number not in self.kinds:
             self.kinds[number] = kind_of(self.data[name], name)
@@ -218,18 +215,16 @@ class _Reader:
 
     # ----------------------------------------------------------------------------------- tokens
 
-    def _tokens(self, safe: str) -> list:
-        try:
-            return _tokenized(safe)
-        except formulaic.errors.FormulaicError as error:
-            raise self._cannot_be_read(error) from error
-
     def _checked(self, token, after: str) -> str:
         word, kind = token.token, token.kind.value
         if kind == "python":
             return self._python(word)
         if kind == "name":
-            return self._name(word)
+            column = SAFE.fullmatch(word)
+            if column is None:
+                raise self._unknown(word)
+            self.roles.add((int(column[1]), ""))
+            return word
         if kind == "context" and word in "()":
             return word
         if kind == "operator":
@@ -243,12 +238,6 @@ class _Reader:
             "cannot be a term: only 0 and 1 (the intercept) are numbers in a formula, and a "
             "function such as I(2 * x) holds others",
         )
-
-    def _name(self, word: str) -> str:
-        if not SAFE.fullmatch(word):
-            raise self._unknown(word)
-        self.roles.add((int(SAFE.fullmatch(word)[1]), ""))
-        return word
 
     def _unknown(self, word: str) -> MLTeachError:
         if word in expression.R_HABITS:
@@ -286,16 +275,15 @@ class _Reader:
         return result if result.endswith(")") and re.match(r"[\w.]+\(", result) else f"{{{result}}}"
 
     def _check_powers(self, tokens: list) -> None:
-        for before, here in pairwise(tokens):
-            if before.token not in _POWERS or before.kind.value != "operator":
-                continue
-            terms = sum(token.kind.value in ("name", "python") for token in tokens)
-            power = int(here.token) if here.token.isdigit() else 0
-            if not 1 <= power <= 9 or terms**power > MOST_TERMS:
-                raise self._refused(f"{before.token}{here.token}", "has no small whole power")
+        terms = sum(token.kind.value in ("name", "python") for token in tokens)
         for base, power, exponent in zip(tokens, tokens[1:], tokens[2:], strict=False):
-            if power.token in _POWERS and base.kind.value in ("name", "python"):
-                shown, to = self._shown(base.token), exponent.token
+            if power.token not in _POWERS:
+                continue
+            to = int(exponent.token) if exponent.token.isdigit() else 0
+            if not 1 <= to <= 9 or terms**to > MOST_TERMS:
+                raise self._refused(f"{power.token}{exponent.token}", "has no small whole power")
+            if base.kind.value in ("name", "python"):
+                shown = self._shown(base.token)
                 self.notes.append(
                     f"'{shown}{power.token}{to}' as a term means {shown} alone, as in R, where a "
                     f"power crosses terms: for the power of a number write I({shown}**{to})."
@@ -323,10 +311,10 @@ class _Reader:
 
 
 @lru_cache(maxsize=256)
-def _tokenized(safe: str) -> list:
+def _tokens(safe: str) -> list:
     return list(formulaic.parser.algos.tokenize(safe))
 
 
 @lru_cache(maxsize=256)
-def _read(safe: str) -> formulaic.Formula:
+def _formula(safe: str) -> formulaic.Formula:
     return formulaic.Formula(safe)

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import KINDS, checked
-from mlteach.core.distributions import normal_quantile
-from mlteach.core.intervals import log_limits
+from mlteach.core.distributions import log_limits, normal_quantile
 from mlteach.core.summary import coefficient_table
 from mlteach.errors import ModelError
 
@@ -152,14 +151,14 @@ def split_components(
     effects : iterable of str
     level : float
     """
-    is_variance = table.index.isin(list(effects))
-    variances, covariances = table.loc[is_variance], table.loc[~is_variance]
-    half = normal_quantile(level) * covariances["se"]
+    own = table[["estimate", "se"]]
+    is_variance = own.index.isin(list(effects))
+    variances, covariances = own[is_variance], own[~is_variance]
     lower, upper = log_limits(variances["estimate"], variances["se"], level)
-    around = (covariances["estimate"] - half, covariances["estimate"] + half)
+    centre, half = covariances["estimate"], normal_quantile(level) * covariances["se"]
     return {
-        "variance": variances[["estimate", "se"]].assign(lower=lower, upper=upper),
-        "covariance": covariances[["estimate", "se"]].assign(lower=around[0], upper=around[1]),
+        "variance": variances.assign(lower=lower, upper=upper),
+        "covariance": covariances.assign(lower=centre - half, upper=centre + half),
     }
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlteach.errors import ModelError
+from mlteach.core.arguments import one_of
 
 
 def check_robust(robust: object) -> None:
@@ -24,11 +24,9 @@ def check_robust(robust: object) -> None:
     ------
     ModelError
     """
-    if robust not in (None, "cluster"):
-        raise ModelError(
-            f"robust={robust!r} is not known; choose 'cluster' for standard errors from the scores "
-            "of whole clusters, or leave it out for those of the model."
-        )
+    if robust is not None:
+        whose = "from the scores of whole clusters, or leave it out for those of the model"
+        one_of("robust", robust, ["cluster"], f" for standard errors {whose}")
 
 
 def cluster_sandwich(model_cov: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.core.design import Design
-from mlteach.core.linalg import block_pattern, dependent_columns
+from mlteach.core.linalg import block_pattern, first_dependent
 from mlteach.errors import DataError, ModelError
 
 # Rows worked on at a time: small enough that temporaries stay far below the size of big data.
@@ -109,23 +109,21 @@ def standardise(X: np.ndarray, names, kind: str, centre: bool = True) -> Standar
             "effect cannot be told from the intercept. Leave it out."
         )
     correlations = gram / np.outer(size, size) / N
-    dependent = dependent_columns(correlations)
-    if dependent:
-        raise ModelError(_collinear(names, dependent[0], correlations, kind))
+    dependent = first_dependent(correlations)
+    if dependent is not None:
+        raise ModelError(_collinear(names, dependent, correlations, kind))
     return Standard(means, size, constant)
 
 
 def standardise_blocks(design: Design, centre: bool) -> Standard:
     """Standardise Z; a column is centred only where its block has an intercept to take it up."""
     q = design.Z.shape[1]
-    means, size, constant = np.zeros(q), np.ones(q), np.zeros(q)
+    whole = Standard(np.zeros(q), np.ones(q), np.zeros(q), block_pattern(design.blocks))
     for block in design.blocks:
-        at = list(block)
-        names = [design.z_names[k] for k in at]
-        columns = slice(at[0], at[-1] + 1)
-        part = standardise(design.Z[:, columns], names, "random effect", centre)
-        means[at], size[at], constant[at] = part.means, part.size, part.constant
-    return Standard(means, size, constant, block_pattern(design.blocks))
+        at = slice(block[0], block[-1] + 1)
+        part = standardise(design.Z[:, at], design.z_names[at], "random effect", centre)
+        whole.means[at], whole.size[at], whole.constant[at] = part.means, part.size, part.constant
+    return whole
 
 
 def least_squares(design: Design, standard: Standard) -> tuple[float, np.ndarray, float]:
@@ -154,16 +152,18 @@ def least_squares(design: Design, standard: Standard) -> tuple[float, np.ndarray
         float(np.sum((y[rows] - offset - b @ standard(X[rows])) ** 2)) for rows in _row_chunks(N)
     )
     scale = float(np.sqrt(rss / (N - p)))
-    _check_spread(scale, design)
+    if not scale > 1e-15 * float(np.abs(y).max()):
+        raise DataError(
+            f"The outcome '{design.formula.outcome}' is reproduced exactly by the fixed effects: "
+            "there is no residual variance to divide between the levels."
+        )
     return offset, b, scale
 
 
 def _constant(X: np.ndarray) -> int | None:
     """Position of the intercept: the first column that is constant and not zero."""
-    for k in range(X.shape[1]):
-        if X[0, k] != 0 and (X[:, k] == X[0, k]).all():
-            return k
-    return None
+    constant = (k for k, first in enumerate(X[0]) if first != 0 and (X[:, k] == first).all())
+    return next(constant, None)
 
 
 def _collinear(names, bad: int, correlations: np.ndarray, kind: str) -> str:
@@ -176,12 +176,3 @@ def _collinear(names, bad: int, correlations: np.ndarray, kind: str) -> str:
         f"The {kind} '{names[bad]}' is an exact linear combination of {of}: collinear columns "
         "have no separate effects. Leave one of them out."
     )
-
-
-def _check_spread(scale: float, design: Design) -> None:
-    size = float(np.abs(design.y).max())
-    if not scale > 1e-15 * size:
-        raise DataError(
-            f"The outcome '{design.formula.outcome}' is reproduced exactly by the fixed effects: "
-            "there is no residual variance to divide between the levels."
-        )

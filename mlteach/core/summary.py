@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
@@ -177,7 +177,7 @@ class Summary:
     title: str
     facts: dict[str, str]
     tables: dict[str, pd.DataFrame]
-    notes: Sequence[str] = field(default_factory=tuple)
+    notes: Sequence[str] = ()
     converged: bool = True
 
     def __post_init__(self) -> None:

@@ -52,22 +52,18 @@ def fingerprint(leaves: Iterable[str], *texts: str) -> str:
     >>> one == fingerprint(["mlteach.widgets.lessons.icc"], "numpy 2.1")
     False
     """
-    digest = hashlib.sha256(common_code().encode())
-    for path in sorted({path for leaf in leaves for path in _files(leaf)}):
-        digest.update(code(path).encode())
-    for path in data_files():
-        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
-    digest.update("\0".join(texts).encode())
-    return digest.hexdigest()[:DIGITS]
+    own = sorted({path for leaf in leaves for path in _files(leaf)})
+    tables = (f"{path.name} {code(path)}" for path in data_files())
+    said = "\0".join((common_code(), *map(code, own), *tables, *texts))
+    return hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
 
 
 @cache
 def common_code() -> str:
     """Hash the modules of the package that are no leaves."""
-    digest = hashlib.sha256()
-    for path in sorted(set(PACKAGE.rglob("*.py")) - leaf_files()):
-        digest.update(f"{path.relative_to(PACKAGE).as_posix()} {code(path)}\n".encode())
-    return digest.hexdigest()
+    files = sorted(set(PACKAGE.rglob("*.py")) - leaf_files())
+    said = "\n".join(f"{path.relative_to(PACKAGE).as_posix()} {code(path)}" for path in files)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def leaf_files() -> set[Path]:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
+from mlteach.core.columns import names_of
 from mlteach.data.sav import COUNTRY, DOWNLOAD, read_header, read_rows
 from mlteach.errors import DataError, shown
 
@@ -70,10 +71,12 @@ def load_pisa(
     Raises
     ------
     DataError
-        No file there or no SPSS file; pyreadstat is not installed; a country or variable that is
-        not in the file (with what is); a text variable; a school in two countries, a student twice;
-        rows with an impossible country, school or student code, or fewer rows than the file says it
-        has: then it is damaged.
+        No file there or no SPSS file; a country or variable that is not in the file (with what is);
+        a text variable; a school in two countries, a student twice; rows with an impossible
+        country, school or student code, or fewer rows than the file says it has: then it is
+        damaged.
+    ModelError
+        If pyreadstat is not installed.
 
     Notes
     -----
@@ -123,11 +126,9 @@ def load_pisa(
 
 def _country_names(countries: str | Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     """Name that each code is to have; the code itself where there is no mapping."""
-    if isinstance(countries, Mapping):
-        names = {str(code): str(name) for code, name in countries.items()}
-    else:
-        codes = [countries] if isinstance(countries, str) else list(countries)
-        names = {str(code): str(code) for code in codes}
+    if not isinstance(countries, Mapping):
+        countries = {code: code for code in names_of(countries, "countries")}
+    names = {str(code): str(name) for code, name in countries.items()}
     if not names:
         raise DataError('countries is empty; name at least one, as in countries=("ALB", "IRL").')
     if len(set(names.values())) < len(names):
@@ -136,7 +137,7 @@ def _country_names(countries: str | Sequence[str] | Mapping[str, str]) -> dict[s
 
 
 def _variables(variables: str | Sequence[str]) -> list[str]:
-    variables = [variables] if isinstance(variables, str) else list(variables)
+    variables = names_of(variables, "variables")
     if not variables:
         raise DataError('variables is empty; name at least one, as in variables=("CREATAS",).')
     if len(set(variables)) < len(variables):
@@ -176,9 +177,8 @@ def _columns(header, variables: list[str], weights: bool, path: Path) -> dict[st
     unknown = [name for name in variables if name not in header.column_names]
     if unknown:
         raise DataError(_unknown_variables(unknown, spelled, path))
-    names = dict(zip(KEYS, (COUNTRY, *identifiers[0]), strict=True))
-    columns = {column: spelled[name] for column, name in names.items()}
-    columns |= {name: name for name in variables}
+    keys = dict(zip(KEYS, map(spelled.get, (COUNTRY, *identifiers[0])), strict=True))
+    columns = keys | {name: name for name in variables}
     return columns | ({"weight": spelled[WEIGHT]} if weights else {})
 
 
@@ -204,21 +204,16 @@ def _check_numeric(header, variables: list[str]) -> None:
 
 def _reasons(values: pd.Series, variable: str, header) -> tuple[np.ndarray, list[str]]:
     """Why each value is missing: a number for a reason, -1 where it is there; and the reasons."""
-    number, told = np.where(values.isna(), 0, -1), [BLANK]
     array, labels = values.to_numpy(), header.variable_value_labels.get(variable, {})
-
-    def add(code, text: str) -> None:
-        if text not in told:
-            told.append(text)
-        number[array == code] = told.index(text)
-
+    reasons = {}
     for bounds in header.missing_ranges.get(variable, []):
         inside = array[(array >= bounds["lo"]) & (array <= bounds["hi"])]
-        for code in np.unique(inside):
-            add(code, labels.get(code, f"code {code:g}"))
-    for code, label in labels.items():
-        if label.strip().lower() in REASONS:
-            add(code, label)
+        reasons |= {code: labels.get(code, f"code {code:g}") for code in np.unique(inside)}
+    reasons |= {c: label for c, label in labels.items() if label.strip().lower() in REASONS}
+    told = list(dict.fromkeys([BLANK, *reasons.values()]))
+    number = np.where(values.isna(), 0, -1)
+    for code, text in reasons.items():
+        number[array == code] = told.index(text)
     return number, told
 
 
@@ -226,14 +221,12 @@ def _table(raw: pd.DataFrame, variables: list[str], names: dict[str, str], heade
     """The table, and how often each variable is missing in each country, for which reasons."""
     country = raw["country"].map(names)
     data, counts = {"country": country}, {}
-    for key in ("school", "student"):
-        data[key] = _identifier(raw[key], raw["country"])
-    for name in raw.columns.difference(KEYS, sort=False):
-        data[name] = raw[name]
-        if name in variables:
-            why = _reasons(data[name], name, header)
-            data[name] = data[name].astype(float).where(why[0] < 0)
-            counts[name] = _counts(pd.Series(pd.Categorical.from_codes(*why)), country)
+    data |= {key: _identifier(raw[key], raw["country"]) for key in KEYS[1:]}
+    data |= dict(raw.drop(columns=list(KEYS)).items())
+    for name in variables:
+        number, told = _reasons(raw[name], name, header)
+        data[name] = raw[name].astype(float).where(number < 0)
+        counts[name] = _counts(pd.Series(pd.Categorical.from_codes(number, told)), country)
     return pd.DataFrame(data), counts
 
 

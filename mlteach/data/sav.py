@@ -6,7 +6,6 @@ without a word), schools of two countries, fewer rows than the header says.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from mlteach.core.lazy import check_extra
 from mlteach.core.progress import Progress
 from mlteach.errors import DataError
 
@@ -25,31 +25,19 @@ COUNTRY = "CNT"
 VALUES_AT_ONCE = 25_000_000
 DOWNLOAD = "If its size is not the one that OECD states, download the file again."
 HEADER = """
-import json, sys
-import pyreadstat
+import json, sys, pyreadstat
 path, encoding = sys.argv[1:]
+options = dict(metadataonly=True, user_missing=True, output_format="dict")
 try:
-    options = dict(metadataonly=True, user_missing=True, output_format="dict")
     _, h = pyreadstat.read_sav(path, encoding=encoding or None, **options)
 except Exception as error:
-    answer = None, str(error) or type(error).__name__
+    answer = str(error) or type(error).__name__
 else:
     keys = "column_names", "column_names_to_labels", "readstat_variable_types", "missing_ranges"
-    answer = {key: getattr(h, key) for key in (*keys, "number_rows")}, None
-    answer[0]["labels"] = [(n, list(v.items())) for n, v in h.variable_value_labels.items()]
+    answer = {key: getattr(h, key) for key in (*keys, "number_rows")}
+    answer["labels"] = [(n, list(v.items())) for n, v in h.variable_value_labels.items()]
 print(json.dumps(answer))
 """
-
-
-def _pyreadstat():
-    if importlib.util.find_spec("pyreadstat") is None:
-        raise DataError(
-            "Reading SPSS files needs the package pyreadstat, which is not installed. "
-            "Install it, for instance with: pip install 'mlteach[book]'."
-        )
-    import pyreadstat
-
-    return pyreadstat
 
 
 def read_header(path: Path, encoding: str | None = None) -> SimpleNamespace:
@@ -57,15 +45,15 @@ def read_header(path: Path, encoding: str | None = None) -> SimpleNamespace:
 
     In a process of its own: a damaged header can end the one that reads it.
     """
-    _pyreadstat()
+    check_extra("pyreadstat", "Reading SPSS files")
     command = [sys.executable, "-c", HEADER, str(path), encoding or ""]
     done = subprocess.run(command, capture_output=True, check=False)
     try:
-        header, problem = json.loads(done.stdout.decode() or "null") or (None, None)
+        header = json.loads(done.stdout.decode() or "null")
     except ValueError:
-        header, problem = None, None
-    if problem:
-        raise DataError(_unreadable(path, problem))
+        header = None
+    if isinstance(header, str):
+        raise DataError(_unreadable(path, header))
     if header is None:
         raise DataError(
             f"{path}: the process that read its header ended (code {done.returncode}). The file is "
@@ -99,8 +87,7 @@ def read_rows(path: Path, columns: dict, codes: list[str], header, encoding) -> 
             chunk["country"] = chunk["country"].astype(str).str.strip()
             _check_countries(chunk["country"], rows, path)
             seen.append(chunk[["country", "school"]].drop_duplicates())
-            own = chunk["country"].isin(codes)
-            kept.append(chunk if own.all() else chunk[own])
+            kept.append(chunk[chunk["country"].isin(codes)])
             rows += len(chunk)
             bar.update(len(chunk))
     if header.number_rows is not None and rows != header.number_rows:
@@ -108,21 +95,22 @@ def read_rows(path: Path, columns: dict, codes: list[str], header, encoding) -> 
             f"{path} says that it has {header.number_rows:,} rows, and {rows:,} can be read. "
             f"{DOWNLOAD}"
         )
-    seen = pd.concat(seen) if seen else pd.DataFrame({"country": [], "school": []})
-    _check_schools(seen.drop_duplicates(), path)
-    known = set(seen["country"])
+    schools = pd.concat(seen).drop_duplicates()
+    _check_schools(schools, path)
+    known = set(schools["country"])
     unknown = [code for code in codes if code not in known]
     if unknown:
         raise DataError(
             f"{path} has no students of {', '.join(unknown)}. Its countries are: "
             f"{', '.join(sorted(known)) or 'none, the file has no rows'}."
         )
-    return kept[0].reset_index(drop=True) if len(kept) == 1 else pd.concat(kept, ignore_index=True)
+    return pd.concat(kept, ignore_index=True)
 
 
 def _chunks(path: Path, columns: list[str], rows: int | None, encoding) -> Iterator[pd.DataFrame]:
     """The file in a few pieces."""
-    pyreadstat = _pyreadstat()
+    import pyreadstat
+
     size = max(VALUES_AT_ONCE // len(columns), 1)
     options = {
         "usecols": columns, "user_missing": True, "disable_datetime_conversion": True,

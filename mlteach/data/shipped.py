@@ -10,7 +10,6 @@ in the file and NaN in the table; only columns for which the codebook counts the
 from __future__ import annotations
 
 import json
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.errors import DataError
+from mlteach.errors import DataError, did_you_mean
 
 # The text width is a ceiling for the levels; the tests hold the data sets to it.
 _DTYPES = {"integer": "i8", "number": "f8", "text": "U32"}
@@ -162,8 +161,7 @@ def _entry(name: str) -> dict:
     book = _book()
     if isinstance(name, str) and name in book:
         return book[name]
-    close = get_close_matches(str(name).lower(), book, n=1)
-    hint = f' Did you mean "{close[0]}"?' if close else ""
+    hint = did_you_mean(str(name).lower(), book)
     raise DataError(f"There is no data set {name!r}.{hint} The data sets are: {', '.join(book)}.")
 
 

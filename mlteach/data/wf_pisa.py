@@ -113,12 +113,7 @@ def _read(path: Path) -> pd.DataFrame:
             raise DataError(f"Column '{name}' of '{path.name}' is empty in line {row}.")
         if name.startswith(FLAG) and not raw[name].isin([0, 1]).all():
             raise DataError(f"Column '{name}' of '{path.name}' has values other than 0 and 1.")
-    _check_places(raw, path)
-    return raw
-
-
-def _check_places(raw: pd.DataFrame, path: Path) -> None:
-    """All schools have as many places; a file that was cut off, or lost a line, shows there."""
+    # All schools have as many places; a file that was cut off, or lost a line, shows there.
     places = raw["j"].value_counts()
     student = raw["CNTSTUID"].dropna()
     if places.nunique() > 1 or (np.isinf(student) | (student % 1 != 0)).any():
@@ -126,3 +121,4 @@ def _check_places(raw: pd.DataFrame, path: Path) -> None:
             f"'{path}' has schools with {places.min()} and with {places.max()} places, or students "
             "whose number is none: it is damaged. Download it again."
         )
+    return raw

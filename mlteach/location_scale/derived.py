@@ -15,8 +15,7 @@ import pandas as pd
 from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table, cluster_means
 from mlteach.core.design import new_random_rows
-from mlteach.core.distributions import normal_quantile
-from mlteach.core.intervals import fisher_limits, log_limits, logit_limits
+from mlteach.core.distributions import fisher_limits, log_limits, logit_limits, normal_quantile
 from mlteach.core.result import effects_table
 from mlteach.core.summary import coefficient_table, pair_name
 from mlteach.errors import ModelError

@@ -46,7 +46,7 @@ def design_notes(fit: LocationScaleModel) -> list[str]:
     told = [
         d.dropped_note,
         words.few_clusters_note(fit.n_clusters),
-        *words.codes_notes(d.mean, d.variance),
+        *words.codes_in(d.mean.plain | d.variance.plain, d.mean.codes),
         smushed_note(d.mean, d.variance) if d.smushed_note else "",
     ]
     return [note for note in told if note]

@@ -18,7 +18,7 @@ def dropped_note(design: Design) -> str:
 def design_notes(design: Design) -> list[str]:
     """What the rows alone tell: left out, few clusters, codes for missing values."""
     few = words.few_clusters_note(len(design.labels))
-    told = (dropped_note(design), *design.notes, few, *words.codes_notes(design))
+    told = (dropped_note(design), *design.notes, few, *words.codes_in(design.plain, design.codes))
     return [note for note in told if note]
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from mlteach.core.arguments import checked, refuse_others
 from mlteach.core.columns import cluster_codes, table_with
 from mlteach.core.design import Design, new_random_rows
-from mlteach.core.intervals import log_limits
+from mlteach.core.distributions import log_limits
 from mlteach.core.notes import convergence_notes, said_values
 from mlteach.core.summary import INTERCEPT
 from mlteach.errors import DataError, ModelError

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.arguments import checked
-from mlteach.core.distributions import normal_quantile
-from mlteach.core.intervals import fisher_limits, log_limits
+from mlteach.core.distributions import fisher_limits, log_limits, normal_quantile
 from mlteach.core.result import as_generator, effects_table
 from mlteach.errors import ModelError
 from mlteach.multigroup.estimates import MultigroupEstimates

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mlteach.core.columns import check_labels, cluster_codes, cluster_means, names_of, table_with
-from mlteach.core.linalg import dependent_columns
+from mlteach.core.linalg import first_dependent
 from mlteach.core.long_table import group_of_clusters, numeric_values
 from mlteach.core.notes import left_out_note
 from mlteach.core.patterns import numbered, patterns_of
@@ -319,10 +319,9 @@ def _check_collinear(Y: np.ndarray, codes: np.ndarray, variables: tuple, where: 
     S = deviation.T @ deviation
     if len(Y) - codes.max() - 1 <= len(variables) or (np.diag(S) <= 0).any():
         return
-    dependent = dependent_columns(S / np.sqrt(np.outer(np.diag(S), np.diag(S))), COLLINEAR)
-    if dependent:
+    dependent = first_dependent(S / np.sqrt(np.outer(np.diag(S), np.diag(S))), COLLINEAR)
+    if dependent is not None:
         raise DataError(
-            f"Variable '{variables[dependent[0]]}' is a linear combination of "
-            f"{', '.join(map(repr, variables[: dependent[0]]))} within clusters{where}. "
-            "Leave it out."
+            f"Variable '{variables[dependent]}' is a linear combination of "
+            f"{', '.join(map(repr, variables[:dependent]))} within clusters{where}. Leave it out."
         )

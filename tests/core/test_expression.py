@@ -79,6 +79,14 @@ def test_the_error_shows_the_place_and_names_what_is_allowed(kind) -> None:
         assert all(name in str(error.value) for name in ("log", "center", "contr.sum", "where"))
 
 
+@pytest.mark.parametrize("call", ["", ".str", ".foo", ".str.foo", ".str.upper.x", ".isin.x"])
+@pytest.mark.parametrize("column", ["`x`", "Q('x')", "`f`"])
+def test_a_column_is_no_function_and_has_few_methods(column, call) -> None:
+    for arguments in ("", "k", "2"):
+        with pytest.raises(FormulaError, match=r"\(\) is not on the list of functions"):
+            mt.fit_mixed(f"y ~ {column}{call}({arguments}) + (1 | g)", TABLE)
+
+
 @pytest.mark.parametrize("name", NUMERIC)
 def test_numeric_functions_are_those_of_numpy(name) -> None:
     arguments = {"minimum": ", k", "maximum": ", k", "clip": ", 0.5, 2"}.get(name, "")

@@ -10,7 +10,7 @@ from mlteach.core.linalg import (
     batched_cholesky,
     batched_solve_lower,
     chol_logdet,
-    dependent_columns,
+    first_dependent,
     psd_cholesky,
 )
 
@@ -53,10 +53,10 @@ def test_batched_factor_and_solve_agree_with_lapack(q):
     assert np.isclose(chol_logdet(L), np.linalg.slogdet(H)[1].sum())
 
 
-def test_dependent_columns_names_the_later_of_two():
+def test_first_dependent_names_the_later_of_two():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(50, 3))
     x = np.column_stack([x, x[:, 0] - 2 * x[:, 2]])
     x /= np.linalg.norm(x, axis=0)
-    assert dependent_columns(x.T @ x) == [3]
-    assert dependent_columns(x[:, :3].T @ x[:, :3]) == []
+    assert first_dependent(x.T @ x) == 3
+    assert first_dependent(x[:, :3].T @ x[:, :3]) is None

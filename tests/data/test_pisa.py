@@ -1,5 +1,6 @@
 """PISA files: the right rows, columns and missing values come out of a file in PISA's layout."""
 
+import importlib.util
 import tracemalloc
 
 import numpy as np
@@ -203,8 +204,8 @@ def test_file_that_was_cut_off(tmp_path):
 
 
 def test_pyreadstat_that_is_not_there(file, monkeypatch):
-    monkeypatch.setattr(sav.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(mt.DataError, match=r"pyreadstat.*mlteach\[book\]"):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(mt.ModelError, match=r"pyreadstat.*mlteach\[book\]"):
         load_pisa(file)
 
 

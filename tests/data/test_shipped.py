@@ -455,7 +455,7 @@ def test_list_of_data_sets_fits_a_narrow_terminal():
 @pytest.mark.parametrize("ask", [load, codebook])
 @pytest.mark.parametrize(("wrong", "meant"), [("HSB", "hsb"), ("lodnon", "london")])
 def test_close_name_gets_a_hint(ask, wrong, meant):
-    with pytest.raises(DataError, match=f'Did you mean "{meant}"'):
+    with pytest.raises(DataError, match=f"Did you mean '{meant}'"):
         ask(wrong)
 
 

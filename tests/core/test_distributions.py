@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlteach.core.intervals import fisher_limits, log_limits, logit_limits
+from mlteach.core.distributions import fisher_limits, log_limits, logit_limits
 
 Z = 1.959963984540054
 

@@ -96,7 +96,7 @@ class Coded:
         roles = frozenset((k, role) for k, role in part.roles if k in used)
         frame = _frame(replace(part, roles=roles).values(data), len(data))
         _check_levels(self, frame)
-        made = _evaluated(part, lambda: _matrix(self.spec, frame), THESE_ROWS)
+        made = _evaluated(part, THESE_ROWS, _matrix, self.spec, frame)
         values = np.asarray(made, float)
         check_finite(values, self.names, data)
         return values
@@ -115,7 +115,7 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
         values = _products(spec, columns, len(data))
     else:
         frame = _frame(columns, len(data))
-        made = _evaluated(part, lambda: _matrix(part.formula, frame), THE_DATA)
+        made = _evaluated(part, THE_DATA, _matrix, part.formula, frame)
         values, spec = np.asarray(made, dtype=float), made.model_spec
     result = Coded(part, spec)
     names = result.names
@@ -127,9 +127,7 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
             f"Two predictors of '{part.model}' would be called '{twice}'; rename a column of the "
             "table."
         )
-    _check_terms(result)
-    if frame is not None:
-        _check_categories(result, frame)
+    _check_terms(result, frame)
     return values, result
 
 
@@ -165,9 +163,9 @@ def _matrix(spec, frame: pd.DataFrame):
         )
 
 
-def _evaluated(part: Part, compute: Callable, where: str):
+def _evaluated(part: Part, where: str, compute: Callable, *arguments: object):
     try:
-        return compute()
+        return compute(*arguments)
     except Exception as error:  # NumPy, pandas and formulaic say all kinds of things
         reason = part.shown(re.sub(r"\x1b?\[[\d;]*m", "", str(error))).splitlines()[0]
         kind = FormulaError if where == THE_DATA else DataError
@@ -214,9 +212,7 @@ def _factor_values(coded: Coded, factor: str, frame: pd.DataFrame) -> pd.Series:
 def _check_levels(coded: Coded, frame: pd.DataFrame) -> None:
     """Refuse categories that the fit never saw; they have no coefficient."""
     for factor, (levels, _) in coded.levels().items():
-        values = _evaluated(
-            coded.part, lambda f=factor: _factor_values(coded, f, frame), THESE_ROWS
-        )
+        values = _evaluated(coded.part, THESE_ROWS, _factor_values, coded, factor, frame)
         known = set(levels)
         unseen = [v for v in pd.unique(values) if v not in known]
         if unseen:
@@ -229,18 +225,12 @@ def _check_levels(coded: Coded, frame: pd.DataFrame) -> None:
             )
 
 
-def _check_terms(coded: Coded) -> None:
-    """Refuse a term that would vanish without a word, such as poly(x, 0)."""
-    for term, places in coded.terms.items():
-        if not places and len(term.factors) == 1 and not coded.levels().get(str(term)):
-            raise FormulaError(
-                f"'{coded.part.shown(term)}' in '{coded.part.model}' makes no column: it has no "
-                "effect that could be estimated. Leave it out."
-            )
+def _check_terms(coded: Coded, frame: pd.DataFrame | None) -> None:
+    """Refuse what has no effect that could be estimated.
 
-
-def _check_categories(coded: Coded, frame: pd.DataFrame) -> None:
-    """Refuse a category with one level, and an interaction of categories with an empty cell."""
+    That is a category with one level, a term that would vanish without a word, such as poly(x, 0),
+    and an interaction of categories with an empty cell.
+    """
     levels = coded.levels()
     for factor, (known, _) in levels.items():
         if len(known) == 1:
@@ -248,8 +238,13 @@ def _check_categories(coded: Coded, frame: pd.DataFrame) -> None:
                 f"'{coded.part.shown(factor)}' is {shown(known[0])} in all rows used: a category "
                 "with one level has no effect that could be estimated. Leave it out of the formula."
             )
-    for term in coded.terms:
+    for term, places in coded.terms.items():
         factors = [str(f) for f in term.factors if str(f) in levels]
+        if not places and not factors and len(term.factors) == 1:
+            raise FormulaError(
+                f"'{coded.part.shown(term)}' in '{coded.part.model}' makes no column: it has no "
+                "effect that could be estimated. Leave it out."
+            )
         if len(factors) > 1:
             _check_cells(coded, factors, frame)
 

@@ -77,6 +77,32 @@ class AssociationMap:
         return by_effects
 
 
+def entered(gamma: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """What powers of u (n, J, q) add to the log variance by gamma (n or 1, degree q), (n, J)."""
+    powers = range(1, gamma.shape[1] // u.shape[2] + 1)
+    return (np.concatenate([u**k for k in powers], axis=2) @ gamma[:, :, None])[..., 0]
+
+
+def log_mean_entered(gamma: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Log of the mean of exp(gamma_1'u + gamma_2'u^2) over clusters, (n,); infinite without one.
+
+    Parameters
+    ----------
+    gamma : ndarray, shape (n, q) or (n, 2 q)
+    root : ndarray, shape (n, q, k)
+        u = root z with z standard normal.
+    """
+    q, k = root.shape[1:]
+    g1, g2 = gamma[:, :q], gamma[:, q:] if gamma.shape[1] > q else np.zeros((len(gamma), q))
+    # Along these axes of standard normal variables the integral is a product.
+    bend = root.transpose(0, 2, 1) @ (g2[:, :, None] * root)
+    narrower, axes = np.linalg.eigh(np.eye(k) - 2.0 * bend)
+    along = (g1[:, None] @ root @ axes)[:, 0]
+    narrower = np.where(narrower > 0.0, narrower, np.nan)
+    value = 0.5 * (along**2 / narrower - np.log(narrower)).sum(axis=1)
+    return np.where(np.isnan(value), np.inf, value)
+
+
 class AssociationLikelihood(AdaptiveNodes):
     """Log-likelihood and scores, nodes in (t_2, t_1) or, without v, in t_1.
 

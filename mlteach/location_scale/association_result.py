@@ -83,21 +83,6 @@ class AssociationResult(LocationScaleResult):
             "them does (singular fit)."
         )
 
-    @property
-    def average_shift(self) -> float:
-        """Log of the mean of exp(gamma_1 u + gamma_2 u^2) over clusters, if there is one."""
-        tau2 = self.random.loc["Intercept", "Intercept"]
-        g1, g2 = self.gamma
-        narrower = 1.0 - 2.0 * g2 * tau2
-        if narrower <= 0:
-            return np.inf
-        return float(0.5 * (g1**2 * tau2 / narrower - np.log(narrower)))
-
-    def entered(self, u: np.ndarray) -> np.ndarray:
-        """What u adds to the log variance."""
-        g1, g2 = self.gamma
-        return g1 * u + g2 * u**2
-
     # ------------------------------------------------------------------------------- the clusters
 
     @cached_property

@@ -79,16 +79,22 @@ def wald_test(
 def components(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
     """Delta method from the free elements of L to Omega and its correlations.
 
-    See :attr:`mlteach.location_scale.result.LocationScaleResult.components`.
+    See :attr:`mlteach.location_scale.model.LocationScaleModel.components`.
     """
-    omega, names, d = fit.random.to_numpy(), fit.effects, len(fit.effects)
-    change, cov_L = _changes(fit)
-    free = np.abs(change).max(axis=0, initial=0.0) > 0
+    if fit.functions is not None:
+        raise ModelError(
+            "The variances and correlations of this model are level-2 functions: see fit.between "
+            "for their coefficients and fit.random_at(data) for their values."
+        )
+    omega, names, none = fit.random.to_numpy(), fit.effects, fit.no_variance
+    change, cov = _changes(fit)
     sd = np.sqrt(np.diag(omega))
-    none = fit.no_variance
-    rows = {}
-    for col, row in zip(*np.nonzero(np.triu(free)), strict=True):
-        name, se = pair_name(names, col, row), _se(change[:, row, col], cov_L)
+    lost, rows = {name for own in fit.undetermined for name in own}, {}
+    for col, row in zip(*np.nonzero(np.triu((change != 0.0).any(axis=0))), strict=True):
+        name, by = pair_name(names, col, row), change[:, row, col]
+        # What the data do not determine, and correlations of effects whose variance they do not.
+        by = np.full_like(by, np.nan) if lost & {name, names[col], names[row]} else by
+        se = _se(by, cov)
         if none[row] or none[col]:
             rows[name] = (omega[row, col], *[np.nan] * 5)
         elif row == col:
@@ -96,37 +102,28 @@ def components(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
             rows[name] = (omega[row, row], se, sd[row], np.nan, *limits)
         else:
             rho = np.clip(omega[row, col] / (sd[row] * sd[col]), -1.0, 1.0)
-            by_rho = change[:, row, col] / (sd[row] * sd[col]) - 0.5 * rho * (
+            by_rho = by / (sd[row] * sd[col]) - 0.5 * rho * (
                 change[:, row, row] / omega[row, row] + change[:, col, col] / omega[col, col]
             )
-            limits = fisher_limits(rho, _se(by_rho, cov_L), level)
+            limits = fisher_limits(rho, _se(by_rho, cov), level)
             rows[name] = (omega[row, col], se, np.nan, rho, *limits)
     columns = ["estimate", "se", "sd", "correlation", "lower", "upper"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype(float)
-    # What the data do not determine, and correlations of effects whose variance they do not.
-    lost = {name for own in fit.undetermined for name in own}
-    pairs = {pair_name(names, c, r): {names[r], names[c]} for r in range(d) for c in range(r + 1)}
-    gone = [name for name in table.index if name in lost or lost & pairs[name]]
-    table.loc[gone, ["se", "lower", "upper"]] = np.nan
-    return table
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).astype(float)
 
 
 def _changes(fit: LocationScaleEstimates) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives of Omega by the parameters of the effects (m, d, d), and their covariances."""
-    map_, L, d = fit.deviance_function.map, fit.parts[2][0], len(fit.effects)
-    change = np.zeros((map_.m, d, d))
-    for a, (row, col) in enumerate(zip(map_.rows, map_.cols, strict=True)):
-        E = np.zeros((d, d))
-        E[row, col] = 1.0
-        half = fit.units @ E @ L.T @ fit.units.T
-        change[a] = half + half.T
-    return change, fit.cov_scaled[-map_.m :, -map_.m :] if map_.m else np.zeros((0, 0))
+    map_, at, d = fit.deviance_function.map, fit.effects_at, len(fit.effects)
+    by_L = np.zeros((map_.m, d, d))
+    by_L[np.arange(len(map_.rows)), map_.rows, map_.cols] = 1.0
+    half = fit.units @ by_L @ fit.parts[2][0].T @ fit.units.T
+    return half + half.transpose(0, 2, 1), fit.cov_scaled[at:, at:]
 
 
 def association(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
     """Delta method from Omega to Gamma = Omega_vu Omega_u^-1 and to what v has beside it.
 
-    See :attr:`mlteach.location_scale.result.LocationScaleResult.association`.
+    See :attr:`mlteach.location_scale.model.LocationScaleModel.association`.
     """
     q, names = len(fit.design.mean.z_names), fit.effects
     omega = fit.random.to_numpy()
@@ -139,27 +136,21 @@ def association(fit: LocationScaleEstimates, level: float) -> pd.DataFrame:
     inverse = np.linalg.inv(omega[:q, :q])
     gamma = omega[q:, :q] @ inverse
     by_gamma = (change[:, q:, :q] - gamma @ change[:, :q, :q]) @ inverse
+    labels = [f"{v} on {u}" for v in names[q:] for u in names[:q]]
+    table = coefficient_table(gamma.ravel(), _se(by_gamma, cov).ravel(), np.inf, level, labels)
     rest = np.diag(omega[q:, q:] - gamma @ omega[:q, q:])
     half = by_gamma @ omega[:q, q:] + gamma @ change[:, :q, q:]
-    by_rest = np.diagonal(change[:, q:, q:] - half, axis1=1, axis2=2)
-    rows = {}
-    for k, v in enumerate(names[q:]):
-        for a, u in enumerate(names[:q]):
-            rows[f"{v} on {u}"] = (gamma[k, a], _se(by_gamma[:, k, a], cov))
-    table = coefficient_table(*zip(*rows.values(), strict=True), np.inf, level, list(rows))
-    for k, v in enumerate(names[q:]):
-        table.loc[f"{v}, what is left"] = _left(float(rest[k]), _se(by_rest[:, k], cov), level)
-    return table
+    se = _se(np.diagonal(change[:, q:, q:] - half, axis1=1, axis2=2), cov)
+    # A variance without test; at zero it has no limits.
+    lower, upper = log_limits(np.where(rest > 1e-8, rest, np.nan), se, level)
+    left = {"estimate": np.maximum(rest, 0.0), "se": se, "lower": lower, "upper": upper}
+    return pd.concat([table, pd.DataFrame(left, [f"{v}, what is left" for v in names[q:]])])
 
 
-def _left(variance: float, se: float, level: float) -> dict[str, float]:
-    """A variance without test; at zero it has no limits."""
-    lower, upper = log_limits(variance if variance > 1e-8 else np.nan, se, level)
-    return {"estimate": max(variance, 0.0), "se": se, "lower": lower, "upper": upper}
-
-
-def _se(derivative: np.ndarray, cov: np.ndarray) -> float:
-    return float(np.sqrt(max(derivative @ cov @ derivative, 0.0)))
+def _se(slopes: np.ndarray, cov: np.ndarray) -> np.ndarray:
+    """Standard errors of values with slopes (m, ...)."""
+    variance = np.einsum("m...,mn,n...->...", slopes, cov, slopes)
+    return np.sqrt(np.maximum(variance, 0.0))
 
 
 # ------------------------------------------------------------------------------ rows of predictors
@@ -205,7 +196,7 @@ def variance_ratios(
     value, slopes = log_variance(fit), fit.slopes(log_variance)
     parts = []
     for estimate, change in ((value, slopes), (value - value[:1], slopes - slopes[:, :1])):
-        spread = normal_quantile(level) * _se_of_rows(fit, change)
+        spread = normal_quantile(level) * _se(change, fit.cov_scaled)
         parts += [np.exp(estimate), np.exp(estimate - spread), np.exp(estimate + spread)]
     return pd.DataFrame(dict(zip(RATIOS, parts, strict=True)), index=data.index)
 
@@ -251,19 +242,13 @@ def icc_at(
     with np.errstate(divide="ignore", invalid="ignore"):
         odds, slopes = np.exp(log_odds(fit)), fit.slopes(log_odds)
         icc = odds / (1.0 + odds)
-        se = _se_of_rows(fit, slopes) * icc * (1.0 - icc)
+        se = _se(slopes, fit.cov_scaled) * icc * (1.0 - icc)
         # A variance of zero has no logarithm, and its slope no meaning.
         if fit.no_variance[: Z.shape[1]].all():
             icc, se = np.zeros(len(Z)), np.full(len(Z), np.nan)
         lower, upper = logit_limits(icc, se, level)
     columns = {"estimate": icc, "se": se, "lower": lower, "upper": upper}
     return pd.DataFrame(columns, index=data.index)
-
-
-def _se_of_rows(fit: LocationScaleEstimates, slopes: np.ndarray) -> np.ndarray:
-    """Standard errors of values with slopes (m, N)."""
-    variance = np.einsum("mr,mn,nr->r", slopes, fit.cov_scaled, slopes)
-    return np.sqrt(np.maximum(variance, 0.0))
 
 
 # ------------------------------------------------------------------------------------ the clusters

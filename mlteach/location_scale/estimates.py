@@ -8,14 +8,13 @@ data. What can be asked beyond that is in :mod:`mlteach.location_scale.derived`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import block_diag
 
-from mlteach.core.arguments import checked
 from mlteach.core.identification import null_directions, sets_of_components
 from mlteach.core.linalg import central_differences, inverse_on_curved
 from mlteach.core.notes import zero_variance_note
@@ -23,10 +22,9 @@ from mlteach.core.optim import OptRecord
 from mlteach.core.result import Estimates, z_table
 from mlteach.core.sandwich import cluster_sandwich
 from mlteach.core.summary import coefficient_table, pair_name
-from mlteach.location_scale.design import SCALE
+from mlteach.location_scale.association import log_mean_entered
 from mlteach.location_scale.deviance import LocationScaleDeviance
 from mlteach.location_scale.effects import free_pattern
-from mlteach.location_scale.level_two import LevelTwoFunctions
 from mlteach.location_scale.model import LocationScaleModel, quadratic_forms
 
 # A standard deviation below this part of the scaled unit is zero: the boundary.
@@ -40,28 +38,22 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
 
     Attributes
     ----------
-    design : LocationScaleDesign
-        Both functions, and the rows used.
+    design, functions, form
+        As of any :class:`LocationScaleModel`.
     deviance_function : LocationScaleDeviance
         What was minimised, its quadrature nodes settled at the minimum.
     optimizer : OptRecord
         How the minimum was found.
     hessian : ndarray, shape (m, m)
         Second derivatives of the deviance there, scaled units.
-    functions : LevelTwoFunctions or None
-        Level-2 functions of the random effects.
-    form : {"none", "correlated", "linear", "quadratic"}
-        How the random effects of the two functions go together.
     robust : {"cluster"} or None
         Whether standard errors come from the scores of whole clusters.
     """
 
-    deviance_function: LocationScaleDeviance = field(repr=False)
-    optimizer: OptRecord = field(repr=False)
-    hessian: np.ndarray = field(repr=False)
-    functions: LevelTwoFunctions | None = field(default=None, repr=False)
-    form: str = "correlated"
-    robust: str | None = None
+    deviance_function: LocationScaleDeviance
+    optimizer: OptRecord
+    hessian: np.ndarray
+    robust: str | None
 
     # ---------------------------------------------------------------------------- what was fitted
 
@@ -130,22 +122,9 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         alpha = d.A_w @ self.parts[1] + 2.0 * np.log(d.scaling.scale) * d.ones
         return np.concatenate([d.scaling.beta(self.parts[0]), alpha])
 
-    @cached_property
-    def mean(self) -> pd.DataFrame:
-        """Coefficients of the mean function: estimate, se, df (infinite), t (a z), p, limits."""
-        p = len(self.parts[0])
-        return self.table(0.95).iloc[:p].set_axis(list(self.design.mean.x_names))
-
-    @cached_property
-    def log_variance(self) -> pd.DataFrame:
-        """Coefficients of the log variance function; columns as in ``mean``."""
-        p = len(self.parts[0])
-        return self.table(0.95).iloc[p:].set_axis(list(self.design.w_names))
-
     def table(self, level: float) -> pd.DataFrame:
         """Coefficients of both functions with limits at a level; names as in ``params``."""
-        names = [*self.design.mean.x_names, *(SCALE + name for name in self.design.w_names)]
-        return z_table(self.coefficients, self._cov, names, level)
+        return z_table(self.coefficients, self._cov, self.names, level)
 
     @cached_property
     def _cov(self) -> np.ndarray:
@@ -161,12 +140,6 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
     def df(self) -> pd.Series:
         """Degrees of freedom of the tests: infinite, they are z-tests."""
         return self.both["df"]
-
-    @checked
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance matrix of ``params``: by the observed information, or cluster-robust."""
-        names = self.params.index
-        return pd.DataFrame(self._cov, index=names, columns=names)
 
     # ------------------------------------------------------------------------- the random effects
 
@@ -184,10 +157,8 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
 
         With level-2 functions it is that of a cluster with average level-2 predictors.
         """
-        if self.functions is None:
-            omega = self.omega[0]
-        else:
-            omega = self.functions.omega(self.theta_effects)[0]
+        functions, theta = self.functions, self.theta_effects
+        omega = self.omega[0] if functions is None else functions.omega(theta)[0]
         return pd.DataFrame(omega, index=self.effects, columns=self.effects)
 
     @property
@@ -205,25 +176,10 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
     def _omega_at(self, data: pd.DataFrame) -> np.ndarray:
         return self._level_two().omega(self.theta_effects, data)
 
-    @property
-    def between(self) -> pd.DataFrame:
-        """Level-2 functions: coefficients of log variances and of atanh correlations.
-
-        Indexed by element of Omega and predictor; columns as in ``mean``. Empty without functions.
-        """
-        return self._between(0.95)
-
-    def _between(self, level: float) -> pd.DataFrame:
-        if self.functions is None:
-            index = pd.MultiIndex.from_arrays([[], []], names=["element", "predictor"])
-            return pd.DataFrame(columns=self.mean.columns, index=index, dtype=float)
-        at, theta = self.effects_at, self.theta_effects
-        rows = self.functions.coefficients(theta, self.cov_scaled[at:, at:])
-        element, predictor, estimate, se = zip(*rows, strict=True)
-        lost = self.functions.at_boundary(theta)
-        se = np.where(np.isin(element, lost), np.nan, se)
-        index = pd.MultiIndex.from_arrays([element, predictor], names=["element", "predictor"])
-        return coefficient_table(estimate, se, np.inf, level, index)
+    def _functions_table(self, level: float) -> pd.DataFrame:
+        at = self.effects_at
+        own = self.functions.coefficients(self.theta_effects, self.cov_scaled[at:, at:])
+        return coefficient_table(*own, np.inf, level, self.functions.labels)
 
     @property
     def correlations(self) -> pd.DataFrame:
@@ -278,7 +234,10 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
     @property
     def average_shift(self) -> float:
         """What u adds to the log of the average variance where it is in the variance function."""
-        return 0.0
+        if self.gamma is None:
+            return 0.0
+        root = (self.units @ self.parts[2])[:1, : len(self.design.mean.z_names)]
+        return float(log_mean_entered(self.gamma[None], root)[0])
 
     # -------------------------------------------------------------------------------- the clusters
 
@@ -320,9 +279,10 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         root = self.units @ self.parts[2]
         return np.einsum("jab,njb->nja", root, rng.standard_normal((n, *root.shape[::2])))
 
-    def entered(self, u: np.ndarray) -> np.ndarray:
-        """What u itself adds to the log variance."""
-        return np.zeros_like(u)
+    @property
+    def gamma(self) -> np.ndarray | None:
+        """Coefficients of u and u^2 where u itself stands in the log variance."""
+        return None
 
     @property
     def cluster_shift(self) -> np.ndarray:

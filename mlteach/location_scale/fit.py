@@ -181,7 +181,7 @@ def _by_likelihood(
         functions = level_two_functions(d, between, association)
         start = _from_common(functions, common, record.end)
         deviance, record, hessian = maximise(d.rows, functions.map, start, some, reml)
-    return kind(d, deviance, record, hessian, functions, FORMS[association], robust)
+    return kind(d, functions, FORMS[association], deviance, record, hessian, robust)
 
 
 def _check_association(association: object, between: object, reml: bool) -> None:
@@ -227,7 +227,7 @@ def _by_bayes(d, association, between, prior, sampling) -> LocationScalePosterio
     functions = None if between is None else level_two_functions(d, between, association)
     prior = resolve_prior(prior, d, Effects.of(d, association is True))
     idata = sample(d, prior=prior, association=association, functions=functions, **sampling)
-    result = LocationScalePosterior(d, idata, functions, prior, FORMS[association])
+    result = LocationScalePosterior(d, functions, FORMS[association], idata, prior)
     if not result.converged:
         warn(" ".join(result.notes), ConvergenceWarning)
     return result

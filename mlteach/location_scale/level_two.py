@@ -60,13 +60,11 @@ class LevelTwoFunctions:
         ]
 
     @property
-    def labels(self) -> list[tuple[str, str]]:
+    def labels(self) -> pd.MultiIndex:
         """Element and predictor of every coefficient."""
-        return [
-            (name, predictor)
-            for name, own in zip(self.names, self.designs, strict=True)
-            for predictor in own.x_names
-        ]
+        pairs = zip(self.names, self.designs, strict=True)
+        labels = [(name, predictor) for name, own in pairs for predictor in own.x_names]
+        return pd.MultiIndex.from_tuples(labels, names=["element", "predictor"])
 
     def shift(self, k: int) -> np.ndarray:
         """What the units of the effects add to the coefficients of function k."""
@@ -74,14 +72,12 @@ class LevelTwoFunctions:
         add = 2.0 * np.log(self.units[row]) if row == col else 0.0
         return add * self.standards[k].constant
 
-    def coefficients(
-        self, theta: np.ndarray, cov: np.ndarray
-    ) -> list[tuple[str, str, float, float]]:
-        """Element, predictor, estimate and SE of every coefficient, user's units."""
+    def coefficients(self, theta: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All coefficients in the user's units, and their SEs; those at the boundary have none."""
         to_users = block_diag(*(standard.matrix for standard in self.standards))
-        values = np.concatenate(self.in_users_units(theta))
         se = np.sqrt(np.diag(to_users @ cov @ to_users.T))
-        return [(*label, *row) for label, *row in zip(self.labels, values, se, strict=True)]
+        lost = self.labels.get_level_values("element").isin(self.at_boundary(theta))
+        return np.concatenate(self.in_users_units(theta)), np.where(lost, np.nan, se)
 
     def at_boundary(self, theta: np.ndarray) -> list[str]:
         """Elements that are at the boundary in some cluster, as far as numbers can tell."""

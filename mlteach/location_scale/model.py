@@ -1,8 +1,15 @@
-"""What a location-scale fit is a fit of, whether by maximum likelihood or by Bayes."""
+"""What a location-scale fit is a fit of, and its tables, by maximum likelihood or by Bayes.
+
+A class of fits provides ``table`` (of both functions' coefficients, at a level), their covariances
+``_cov`` and, at a level, ``_components``, ``_parts_of_components``, ``_functions_table`` and
+``_association``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,6 +21,8 @@ from mlteach.errors import ModelError
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.level_two import LevelTwoFunctions
 
+LEVEL = 0.95
+
 
 def quadratic_forms(S: np.ndarray, omega: np.ndarray) -> np.ndarray:
     """Half of s'Omega s for each row s (rows, r); Omega (..., rows or 1, r, r)."""
@@ -23,15 +32,21 @@ def quadratic_forms(S: np.ndarray, omega: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, repr=False)
 class LocationScaleModel(TwoLevel):
-    """The model and its rows.
+    """The model, its rows and its tables.
 
     Attributes
     ----------
     design : LocationScaleDesign
         Both functions, and the rows used.
+    functions : LevelTwoFunctions or None
+        Level-2 functions of the random effects.
+    form : {"none", "correlated", "linear", "quadratic"}
+        How the random effects of the two functions go together.
     """
 
     design: LocationScaleDesign
+    functions: LevelTwoFunctions | None
+    form: str
 
     @property
     def formula(self) -> str:
@@ -48,15 +63,91 @@ class LocationScaleModel(TwoLevel):
         """Names of the random effects, those of the mean function first."""
         return [*self.design.mean.z_names, *(SCALE + name for name in self.design.s_names)]
 
+    # -------------------------------------------------------------------------- the two functions
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the coefficients, as in ``params``."""
+        return [*self.design.mean.x_names, *(SCALE + name for name in self.design.w_names)]
+
+    @cached_property
+    def both(self) -> pd.DataFrame:
+        """Tables of both functions in one; names as in ``params``."""
+        return self.table(LEVEL)
+
+    def _by_function(self, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The rows of each function, by its own names."""
+        x, w = list(self.design.mean.x_names), list(self.design.w_names)
+        return table.iloc[: len(x)].set_axis(x), table.iloc[len(x) :].set_axis(w)
+
+    @cached_property
+    def mean(self) -> pd.DataFrame:
+        """Coefficients of the mean function: estimate, se, df (infinite), t (a z), p, limits.
+
+        By Bayes: posterior mean (estimate), sd, lower, upper (95%), ess, rhat.
+        """
+        return self._by_function(self.both)[0]
+
+    @cached_property
+    def log_variance(self) -> pd.DataFrame:
+        """Coefficients of the log variance function; columns as in ``mean``."""
+        return self._by_function(self.both)[1]
+
     @property
     def params(self) -> pd.Series:
         """Coefficients of both functions; those of the log variance with the prefix ``scale:``."""
         return self.both["estimate"]
 
+    @checked
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance matrix of ``params``: by observed information, cluster-robust, or of draws."""
+        return pd.DataFrame(self._cov, index=self.names, columns=self.names)
+
+    # ------------------------------------------------------------------------- the random effects
+
+    @cached_property
+    def components(self) -> pd.DataFrame:
+        """Variances, covariances and correlations of the random effects.
+
+        Rows are named by effect (a variance) or by pair ``a:b`` (a covariance); columns estimate,
+        se, sd, correlation, and 95% limits ``lower``, ``upper`` of the variance (found on the log
+        scale) or of the correlation (on the scale of Fisher's z). NaN where the boundary leaves no
+        standard error. With level-2 functions see ``between`` and ``random_at``. By Bayes a row
+        ``a:b`` is the correlation, and columns are as in ``mean``.
+        """
+        return self._components(LEVEL)
+
     @property
-    def both(self) -> pd.DataFrame:
-        """Tables of both functions in one; names as in ``params``."""
-        return pd.concat([self.mean, self.log_variance.rename(lambda name: SCALE + name)])
+    def between(self) -> pd.DataFrame:
+        """Level-2 functions: coefficients of log variances and of atanh correlations.
+
+        Indexed by element of Omega and predictor; columns as in ``mean``. Empty without functions.
+        """
+        if self.functions is not None:
+            return self._functions_table(LEVEL)
+        index = pd.MultiIndex.from_arrays([[], []], names=["element", "predictor"])
+        return pd.DataFrame(columns=self.both.columns, index=index, dtype=float)
+
+    @property
+    def association(self) -> pd.DataFrame:
+        """Coefficients of the mean function's effects u in the log variance function.
+
+        Correlated effects can be written as ``log variance = w'alpha + s'(Gamma u + v)`` with v
+        independent of u; a row ``scale:a on b`` is an element of Gamma = Omega_vu Omega_u^-1, by
+        the delta method. Columns as in ``mean``; ``what is left`` is the variance of that v.
+
+        Raises
+        ------
+        ModelError
+            If the effects of the two functions do not correlate, or by level-2 functions; by Bayes
+            if u does not enter the log variance function.
+        """
+        return self._association(LEVEL)
+
+    @property
+    def has_association(self) -> bool:
+        """Whether u was to enter the log variance function."""
+        return self.form in ("linear", "quadratic")
 
     @checked
     def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:
@@ -81,3 +172,16 @@ class LocationScaleModel(TwoLevel):
                 "level-2 predictors fit it with between='~ ...'."
             )
         return self.functions
+
+    def _parts_of_tidy(self, level: float) -> Iterator[tuple[str, str, pd.DataFrame]]:
+        mean, log_variance = self._by_function(self.table(level))
+        yield "mean", "", mean
+        yield "log_variance", "", log_variance
+        if self.functions is not None:
+            between = self._functions_table(level)
+            yield "between", self.cluster, between.set_axis([":".join(k) for k in between.index])
+        else:
+            for part, rows in self._parts_of_components(level).items():
+                yield part, self.cluster, rows
+        if self.has_association:
+            yield "association", self.cluster, self._association(level)

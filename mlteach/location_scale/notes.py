@@ -22,7 +22,6 @@ def summary(
     title: str,
     facts: dict[str, str],
     random: dict[str, pd.DataFrame],
-    has_association: bool,
 ) -> Summary:
     """Both functions, the random effects or their level-2 functions, and their association."""
     d, average = fit.design, fit.average_variance
@@ -34,7 +33,7 @@ def summary(
     tables = {"Mean function": fit.mean, "Log variance function": fit.log_variance, **random}
     if fit.functions is not None:
         tables["Level-2 functions: log variances, atanh of correlations"] = fit.between
-    if has_association:
+    if fit.has_association:
         tables["Association: effects of the mean in the log variance"] = fit.association
     facts = {**functions, **facts, "Level-1 variance": level1}
     return Summary(title, facts, tables, fit.notes, fit.converged)

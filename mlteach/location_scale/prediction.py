@@ -24,6 +24,7 @@ from mlteach.core.arguments import checked, whole
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import normal_cdf, normal_quantile, t_quantile
 from mlteach.core.result import as_generator, drawn_table
+from mlteach.location_scale.association import entered
 from mlteach.location_scale.design import LocationScaleDesign
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.mixed.ranef import places
@@ -215,7 +216,8 @@ def simulate(
     rng = as_generator(seed)
     beta, alpha = np.split(fit.coefficients, [fit.design.mean.X.shape[1]])
     effects = fit.draw_effects(rng, whole("n", n, 1))
-    return outcomes(fit.design, beta, alpha, effects, fit.entered(effects[:, :, 0]), rng)
+    gamma = None if fit.gamma is None else fit.gamma[None]
+    return outcomes(fit.design, beta, alpha, effects, gamma, rng)
 
 
 def outcomes(
@@ -223,7 +225,7 @@ def outcomes(
     beta: np.ndarray,
     alpha: np.ndarray,
     effects: np.ndarray,
-    entered: np.ndarray,
+    gamma: np.ndarray | None,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Outcomes of the rows used, with new residuals.
@@ -234,8 +236,8 @@ def outcomes(
     beta, alpha : ndarray, shapes (p,), (k,) or (n, p), (n, k)
     effects : ndarray, shape (n, J, d)
         Mean effects first.
-    entered : ndarray, shape (n, J)
-        What the mean effects add to the log variance.
+    gamma : ndarray, shape (1, degree q) or (n, degree q), or None
+        Coefficients of the mean effects and their powers in the log variance.
     rng : numpy.random.Generator
 
     Returns
@@ -246,6 +248,8 @@ def outcomes(
     codes = d.mean.codes
     u, v = np.split(effects[:, codes], [d.mean.Z.shape[1]], axis=2)
     mean = beta @ d.mean.X.T + np.einsum("iq,niq->ni", d.mean.Z, u)
-    log_variance = alpha @ d.W.T + np.einsum("ir,nir->ni", d.S, v) + entered[:, codes]
+    log_variance = alpha @ d.W.T + np.einsum("ir,nir->ni", d.S, v)
+    if gamma is not None:
+        log_variance += entered(gamma, effects[:, :, : u.shape[2]])[:, codes]
     y = mean + np.exp(0.5 * log_variance) * rng.standard_normal(mean.shape)
     return drawn_table(y.T, d.mean.index)

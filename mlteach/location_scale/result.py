@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -13,12 +11,9 @@ from mlteach.core.arguments import checked, one_of
 from mlteach.core.columns import as_table
 from mlteach.core.result import Result, chosen_parts, split_components
 from mlteach.core.summary import Summary
-from mlteach.errors import ModelError
 from mlteach.location_scale import derived, nesting, prediction
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.location_scale.notes import notes, summary
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,42 +52,12 @@ class LocationScaleResult(LocationScaleEstimates, Result, made_by="mt.fit_locati
 
     lr_test = nesting.lr_test
 
-    @cached_property
-    def components(self) -> pd.DataFrame:
-        """Variances, covariances and correlations of the random effects.
+    _components = derived.components
 
-        Rows are named by effect (a variance) or by pair ``a:b`` (a covariance); columns estimate,
-        se, sd, correlation, and 95% limits ``lower``, ``upper`` of the variance (found on the log
-        scale) or of the correlation (on the scale of Fisher's z). NaN where the boundary leaves no
-        standard error. With level-2 functions see ``between`` and ``random_at``.
-        """
-        return self._components(LEVEL)
+    def _parts_of_components(self, level: float) -> dict[str, pd.DataFrame]:
+        return split_components(self._components(level), self.effects, level)
 
-    def _components(self, level: float) -> pd.DataFrame:
-        if self.functions is not None:
-            raise ModelError(
-                "The variances and correlations of this model are level-2 functions: see "
-                "fit.between for their coefficients and fit.random_at(data) for their values."
-            )
-        return derived.components(self, level)
-
-    @property
-    def association(self) -> pd.DataFrame:
-        """Coefficients of the mean function's effects u in the log variance function.
-
-        Correlated effects can be written as ``log variance = w'alpha + s'(Gamma u + v)`` with v
-        independent of u; a row ``scale:a on b`` is an element of Gamma = Omega_vu Omega_u^-1, by
-        the delta method. Columns as in ``mean``; ``what is left`` is the variance of that v.
-
-        Raises
-        ------
-        ModelError
-            If the effects of the two functions do not correlate, or by level-2 functions.
-        """
-        return self._association(LEVEL)
-
-    def _association(self, level: float) -> pd.DataFrame:
-        return derived.association(self, level)
+    _association = derived.association
 
     # ------------------------------------------------------------------------- the level-1 variance
 
@@ -159,19 +124,6 @@ class LocationScaleResult(LocationScaleEstimates, Result, made_by="mt.fit_locati
         quadrature = f", {points} quadrature points" if self.deviance_function.map.r else ""
         return ("REML" if self.reml else "ML") + quadrature
 
-    def _parts_of_tidy(self, level: float) -> Iterator[tuple[str, str, pd.DataFrame]]:
-        p, table = len(self.mean), self.table(level)
-        yield "mean", "", table.iloc[:p].set_axis(self.mean.index)
-        yield "log_variance", "", table.iloc[p:].set_axis(self.log_variance.index)
-        if self.functions is not None:
-            between = self._between(level)
-            yield "between", self.cluster, between.set_axis([":".join(k) for k in between.index])
-            return
-        for part, rows in split_components(self._components(level), self.effects, level).items():
-            yield part, self.cluster, rows
-        if self.form in ("linear", "quadratic"):
-            yield "association", self.cluster, self._association(level)
-
     @checked
     def summary(self) -> Summary:
         """Both functions side by side, and the random effects that join them."""
@@ -184,5 +136,4 @@ class LocationScaleResult(LocationScaleEstimates, Result, made_by="mt.fit_locati
             "AIC, BIC": f"{self.aic:.2f}, {self.bic:.2f}",
         }
         tables = {} if self.functions else {"Random effects": self.components}
-        has_association = self.form in ("linear", "quadratic")
-        return summary(self, "Two-level location-scale model", facts, tables, has_association)
+        return summary(self, "Two-level location-scale model", facts, tables)

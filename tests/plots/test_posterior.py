@@ -31,7 +31,7 @@ def fit(hsb):
     raw = az.from_dict(arrays)
     raw.add_groups({"sample_stats": raw.posterior})
     idata = inference_data(d, Draws.of(raw, effects), raw, rng)
-    return LocationScalePosterior(d, idata, None, WeakPrior())
+    return LocationScalePosterior(d, None, "correlated", idata, WeakPrior())
 
 
 def test_chains_are_drawn_one_upon_the_other(fit):

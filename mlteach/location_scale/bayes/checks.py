@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlteach.location_scale.association import entered
 from mlteach.location_scale.bayes.draws import CHUNK
 from mlteach.location_scale.design import LocationScaleDesign
 from mlteach.location_scale.likelihood import LOG_2PI
@@ -175,12 +176,6 @@ def with_log_likelihood(idata, d: LocationScaleDesign):
     out = idata.copy()
     out.add_groups({"log_likelihood": group.log_likelihood})
     return out
-
-
-def entered(coefficients: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """What u (draws, J, q) adds to the log variance by coefficients (draws, degree q)."""
-    powers = range(1, coefficients.shape[1] // u.shape[2] + 1)
-    return np.einsum("sm,sjm->sj", coefficients, np.concatenate([u**k for k in powers], axis=2))
 
 
 def _flat(idata) -> dict[str, np.ndarray]:

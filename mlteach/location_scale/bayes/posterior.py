@@ -6,7 +6,7 @@ themselves are kept as ``idata`` for ArviZ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import check_level, whole
+from mlteach.core.arguments import checked, refuse_others, whole
 from mlteach.core.columns import as_table, first_rows
-from mlteach.core.result import Result, as_generator, does_not_apply
-from mlteach.core.summary import Summary
-from mlteach.location_scale.bayes.checks import DIC, diagnose, dic, entered, with_log_likelihood
-from mlteach.location_scale.bayes.estimates import PosteriorEstimates, described, tails
+from mlteach.core.result import Result, as_generator, does_not_apply, effects_table
+from mlteach.core.summary import Summary, pair_name
+from mlteach.errors import ModelError
+from mlteach.location_scale.association import log_mean_entered
+from mlteach.location_scale.bayes.checks import DIC, diagnose, dic, drawn, with_log_likelihood
+from mlteach.location_scale.bayes.draws import CHUNK, DIMS
+from mlteach.location_scale.bayes.priors import Prior
 from mlteach.location_scale.derived import RATIOS
+from mlteach.location_scale.model import LocationScaleModel, quadratic_forms
 from mlteach.location_scale.notes import design_notes, summary
 from mlteach.location_scale.prediction import outcomes
 
@@ -36,9 +40,21 @@ NO_MAXIMUM = (
 
 @dataclass(frozen=True, repr=False)
 class LocationScalePosterior(
-    PosteriorEstimates, Result, made_by="mt.fit_location_scale(..., method='bayes')"
+    LocationScaleModel, Result, made_by="mt.fit_location_scale(..., method='bayes')"
 ):
-    """A location-scale model fitted by Bayes; see :class:`PosteriorEstimates`."""
+    """A location-scale model fitted by Bayes. Numbers are in the units of the data.
+
+    Attributes
+    ----------
+    design, functions, form
+        As of any :class:`LocationScaleModel`.
+    idata : arviz.InferenceData
+        Draws of beta, alpha, Omega, correlations, u and v, with named coordinates.
+    prior : WeakPrior, InverseWishart or FlatPrior
+    """
+
+    idata: arviz.InferenceData
+    prior: Prior
 
     # ---------------------------------------------------------------------------- what was fitted
 
@@ -58,25 +74,167 @@ class LocationScalePosterior(
         own = sum(post[name][0, 0].size for name in names if name in post)
         return own + (len(self.component_draws()) if self.functions is None else 0)
 
+    # -------------------------------------------------------------------------------- the draws
+
+    def _draws(self, name: str) -> np.ndarray:
+        """Draws of a quantity, chains and draws in one axis."""
+        return drawn(self.idata, name)
+
+    def draws_of(self, parameter: str) -> np.ndarray:
+        """Draws of one parameter, shape (chains, draws).
+
+        Parameters
+        ----------
+        parameter : str
+            A row of ``components``; ``"mean:x"`` or ``"variance:x"`` for a coefficient; a row of
+            ``association``; ``"element | predictor"`` for a level-2 function; ``"nu"``, the
+            degrees of freedom of t-distributed effects.
+
+        Raises
+        ------
+        ModelError
+        """
+        post, found = self.idata.posterior, self.component_draws()
+        prefixes = {"beta": "mean:", "alpha": "variance:", "between": "", "association": ""}
+        for name, prefix in prefixes.items():
+            if name in post:
+                labels = [f"{prefix}{label}" for label in post[DIMS[name][0]].to_numpy()]
+                found |= zip(labels, np.moveaxis(post[name].to_numpy(), -1, 0), strict=True)
+        if "nu" in post:
+            found["nu"] = post["nu"].to_numpy()
+        refuse_others([parameter], found, "is no parameter here", "There are")
+        return found[parameter]
+
+    def component_draws(self) -> dict[str, np.ndarray]:
+        """Draws (chains, draws) of each row of ``components``."""
+        post, d = self.idata.posterior, len(self.effects)
+        values = post["Omega"].to_numpy().copy()
+        values[..., *np.tril_indices(d, -1)] = post["correlations"].to_numpy()
+        parts = {
+            pair_name(self.effects, col, row): values[..., row, col]
+            for col, row in zip(*np.triu_indices(d), strict=True)
+        }
+        # What the model fixes at zero is no component.
+        return {name: draws for name, draws in parts.items() if np.ptp(draws) > 0.0}
+
     # ------------------------------------------------------------------------------------- tables
+
+    def table(self, level: float) -> pd.DataFrame:
+        """Coefficients of both functions with limits at a level; names as in ``params``."""
+        return self._described(("beta", "alpha"), self.names, level)
+
+    def _described(self, arrays: Iterable[str], labels: Sequence, level: float) -> pd.DataFrame:
+        post = self.idata.posterior
+        values = np.concatenate([post[name].to_numpy() for name in arrays], axis=-1)
+        return described(np.moveaxis(values, -1, 0), labels, level)
 
     @property
     def bse(self) -> pd.Series:
         """Posterior standard deviations of ``params``."""
         return self.both["sd"].rename("se")
 
-    def cov_params(self) -> pd.DataFrame:
-        """Posterior covariance matrix of ``params``."""
-        names = self.params.index
-        return pd.DataFrame(np.cov(self._both_draws.T), index=names, columns=names)
+    @property
+    def _cov(self) -> np.ndarray:
+        return np.cov(np.hstack([self._draws("beta"), self._draws("alpha")]).T)
 
+    @checked
     def conf_int(self, level: float = 0.95) -> pd.DataFrame:
         """Quantiles of the posterior of ``params``; columns lower, upper."""
-        check_level(level)
-        limits = np.quantile(self._both_draws, tails(level), axis=0).T
-        return pd.DataFrame(limits, index=self.params.index, columns=["lower", "upper"])
+        return self.table(level)[["lower", "upper"]]
+
+    @cached_property
+    def random(self) -> pd.DataFrame:
+        """Posterior mean of the covariance matrix Omega, mean effects first, shape (d, d).
+
+        With level-2 functions it is that of a cluster with average level-2 predictors; with the
+        mean's effects in the variance function, scale effects are what is left beside them.
+        """
+        omega = self._draws("Omega").mean(axis=0)
+        return pd.DataFrame(omega, index=self.effects, columns=self.effects)
+
+    @cached_property
+    def correlations(self) -> pd.DataFrame:
+        """Posterior means of the correlations of all random effects, shape (d, d)."""
+        d = len(self.effects)
+        matrix = np.eye(d)
+        below = np.tril_indices(d, -1)
+        matrix[below] = self._draws("correlations").mean(axis=0)
+        matrix[below[::-1]] = matrix[below]
+        return pd.DataFrame(matrix, index=self.effects, columns=self.effects)
+
+    def _components(self, level: float) -> pd.DataFrame:
+        parts = self.component_draws()
+        return described(parts.values(), list(parts), level)
+
+    def _parts_of_components(self, level: float) -> dict[str, pd.DataFrame]:
+        table = self._components(level)
+        is_variance = table.index.isin(self.effects)
+        return {"variance": table.loc[is_variance], "correlation": table.loc[~is_variance]}
+
+    def _functions_table(self, level: float) -> pd.DataFrame:
+        return self._described(["between"], self.functions.labels, level)
+
+    def _association(self, level: float) -> pd.DataFrame:
+        if not self.has_association:
+            raise ModelError(
+                "This model has no effects of the mean function in its variance function. Fit it "
+                "with association='linear' or 'quadratic'."
+            )
+        return self._described(["association"], self.idata.posterior["power"].to_numpy(), level)
+
+    # ------------------------------------------------------------------------- level-2 functions
+
+    def omega_draws(self, data: pd.DataFrame) -> np.ndarray:
+        """Draws of Omega at rows of level-2 predictors, shape (draws, rows, d, d).
+
+        Raises
+        ------
+        ModelError
+            As :meth:`random_at`.
+        """
+        return self._level_two().omega(self._between_scaled, data)
+
+    def _omega_at(self, data: pd.DataFrame) -> np.ndarray:
+        return self.omega_draws(data).mean(axis=0)
+
+    @property
+    def _between_scaled(self) -> np.ndarray:
+        """Coefficients of the level-2 functions in the units in which they are kept, (S, m)."""
+        parts = self.functions.map.pieces(self._draws("between"))
+        back = [
+            (part - self.functions.shift(k)) @ np.linalg.inv(standard.matrix).T
+            for k, (part, standard) in enumerate(zip(parts, self.functions.standards, strict=True))
+        ]
+        return np.hstack(back)
 
     # --------------------------------------------------------------------- variances and clusters
+
+    def log_variance_draws(self, data: pd.DataFrame, *, average: bool) -> np.ndarray:
+        """Draws of the log variance at rows of predictors, shape (draws, rows).
+
+        Parameters
+        ----------
+        data : DataFrame
+            Rows with the predictors of the variance function (and of level-2 functions).
+        average : bool
+            Log of the variance averaged over clusters, or of the one with no random effects.
+        """
+        W, S = self.design.new_variance_rows(data)
+        out = self._draws("alpha") @ W.T
+        if not average:
+            return out
+        q = len(self.design.mean.z_names)
+        if self.functions is None:
+            omega = self._draws("Omega")
+            if self.has_association:
+                root = np.linalg.cholesky(omega[:, :q, :q])
+                out += log_mean_entered(self._draws("association"), root)[:, None]
+            return out + quadratic_forms(S, omega[:, None, q:, q:])
+        step = max(1, CHUNK // (len(S) * len(self.effects) ** 2))
+        for k in range(0, len(out), step):
+            omega = self.functions.omega(self._between_scaled[k : k + step], data)
+            out[k : k + step] += quadratic_forms(S, omega[..., q:, q:])
+        return out
 
     @property
     def average_variance(self) -> pd.Series:
@@ -85,20 +243,16 @@ class LocationScalePosterior(
         Both are means over the rows used, of exp(w'alpha) and of
         exp(w'alpha + s'Omega_v s / 2).
         """
-        parts = self._variance_draws()
-        return pd.Series({name: values.mean() for name, values in parts.items()})
-
-    def _variance_draws(self) -> dict[str, np.ndarray]:
-        """Variance of each draw, mean over the rows used."""
         d = self.design
         same = [d.W, d.S] if self.functions is None else [d.W, d.S, d.mean.codes[:, None]]
         _, first, count = np.unique(np.hstack(same), axis=0, return_index=True, return_counts=True)
         rows, share = d.data.iloc[first], count / count.sum()
-        return {
-            name: np.exp(self.log_variance_draws(rows, average=name == "average")) @ share
-            for name in ("median", "average")
-        }
+        median, average = (
+            np.exp(self.log_variance_draws(rows, average=over)) @ share for over in (False, True)
+        )
+        return pd.Series({"median": median.mean(), "average": average.mean()})
 
+    @checked
     def variance_ratios(
         self, data: pd.DataFrame, *, average: bool = True, level: float = 0.95
     ) -> pd.DataFrame:
@@ -118,12 +272,17 @@ class LocationScalePosterior(
         DataFrame, one row a group
             variance, lower, upper, ratio, ratio_lower, ratio_upper: posterior means and quantiles.
         """
-        check_level(level)
         log_variance = self.log_variance_draws(data, average=average)
         parts = []
         for draws in (np.exp(log_variance), np.exp(log_variance - log_variance[:, :1])):
             parts += [draws.mean(axis=0), *np.quantile(draws, tails(level), axis=0)]
         return pd.DataFrame(dict(zip(RATIOS, parts, strict=True)), index=as_table(data).index)
+
+    def ranef(self) -> pd.DataFrame:
+        """Posterior means of all random effects, their SDs in ``<name>_sd``; one row a cluster."""
+        draws = np.concatenate([self._draws("u"), self._draws("v")], axis=2)
+        mean, sd = draws.mean(axis=0), draws.std(axis=0, ddof=1)
+        return effects_table(mean, sd, self.design.mean.labels, self.effects)
 
     def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> pd.DataFrame:
         """Posterior predictive data: parameters from random draws, new clusters, new residuals.
@@ -139,15 +298,12 @@ class LocationScalePosterior(
         DataFrame, shape (N, n)
             Indexed like the rows used; columns ``sim_1``, ``sim_2``, ...
         """
-        rng, d = as_generator(seed), self.design
+        rng = as_generator(seed)
         chosen = rng.integers(len(self._draws("beta")), size=whole("n", n, 1))
         effects = self._new_effects(chosen, rng)
-        more = np.zeros(effects.shape[:2])
-        if "association" in self.idata.posterior:
-            u = effects[:, :, : len(d.mean.z_names)]
-            more = entered(self._draws("association")[chosen], u)
         beta, alpha = (self._draws(name)[chosen] for name in ("beta", "alpha"))
-        return outcomes(d, beta, alpha, effects, more, rng)
+        gamma = self._draws("association")[chosen] if self.has_association else None
+        return outcomes(self.design, beta, alpha, effects, gamma, rng)
 
     def _new_effects(self, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Random effects of as many new clusters, one set a chosen draw: shape (n, J, d)."""
@@ -184,32 +340,32 @@ class LocationScalePosterior(
         """Whether the chains can be used."""
         return self.notes[-1] == "The chains can be used."
 
-    def _parts_of_tidy(self, level: float) -> Iterator[tuple[str, str, pd.DataFrame]]:
-        d, post = self.design, self.idata.posterior
-        yield "mean", "", self.table("beta", d.mean.x_names, level)
-        yield "log_variance", "", self.table("alpha", d.w_names, level)
-        if self.functions is not None:
-            names = list(map(":".join, self.functions.labels))
-            yield "between", self.cluster, self.table("between", names, level)
-        else:
-            components = described(self.component_draws(), level)
-            is_variance = components.index.isin(self.effects)
-            yield "variance", self.cluster, components.loc[is_variance]
-            yield "correlation", self.cluster, components.loc[~is_variance]
-        if "association" in post:
-            powers = post["power"].to_numpy()
-            yield "association", self.cluster, self.table("association", powers, level)
-
     def summary(self) -> Summary:
         """Both functions side by side, and the random effects that join them."""
-        post = self.idata.posterior
+        sizes = self.idata.posterior.sizes
         facts = {
-            "Method": f"Bayes, {post.sizes['chain']} chains of {post.sizes['draw']} draws",
+            "Method": f"Bayes, {sizes['chain']} chains of {sizes['draw']} draws",
             "Prior": repr(self.prior),
             "Rows": f"{self.nobs}",
             "Clusters": f"{self.n_clusters} ({self.cluster})",
             "DIC": f"{self.dic.dic:.1f} (effective parameters {self.dic.p_d:.1f})",
         }
         tables = {"Random effects: variances and correlations": self.components}
-        title = "Two-level location-scale model, posterior"
-        return summary(self, title, facts, tables, "association" in post)
+        return summary(self, "Two-level location-scale model, posterior", facts, tables)
+
+
+def tails(level: float) -> tuple[float, float]:
+    """Shares below the two limits of an interval."""
+    return 0.5 - 0.5 * level, 0.5 + 0.5 * level
+
+
+def described(draws: Iterable[np.ndarray], labels: Sequence, level: float) -> pd.DataFrame:
+    """Posterior mean, SD, limits, effective sample size and R-hat of draws (chains, draws)."""
+    import arviz as az
+
+    rows = []
+    for values in draws:
+        lower, upper = np.quantile(values, tails(level))
+        rhat = float(az.rhat(values)) if len(values) > 1 else np.nan
+        rows.append((values.mean(), values.std(ddof=1), lower, upper, float(az.ess(values)), rhat))
+    return pd.DataFrame(rows, labels, ["estimate", "sd", "lower", "upper", "ess", "rhat"])

@@ -22,6 +22,8 @@ from mlteach.location_scale.quadrature import AdaptiveNodes, Evaluation, node_mo
 
 # The likelihood is to be that of correlated effects to six decimals where gamma_2 is zero.
 NEGLIGIBLE = 1e-13
+# Highest power of u in the log variance.
+DEGREES = {"linear": 1, "quadratic": 2}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ those of the variance function first.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -115,22 +116,18 @@ class FunctionMap:
     designs: tuple[np.ndarray, ...]
 
     @property
-    def widths(self) -> list[int]:
-        """Number of coefficients of each function."""
-        return [G.shape[1] for G in self.designs]
-
-    @property
     def m(self) -> int:
         """Number of coefficients."""
-        return sum(self.widths)
+        return sum(G.shape[1] for G in self.designs)
 
     def part(self, clusters: slice) -> FunctionMap:
         """The same functions for some of the clusters."""
         return replace(self, designs=tuple(G[clusters] for G in self.designs))
 
     def pieces(self, theta: np.ndarray) -> list[np.ndarray]:
-        """Coefficients of each function, from theta (..., m)."""
-        return np.split(theta, np.cumsum(self.widths)[:-1], axis=-1)
+        """Coefficients of each function, from theta (..., m), an array or a symbol."""
+        ends = np.cumsum([G.shape[1] for G in self.designs]).tolist()
+        return [theta[..., start:end] for start, end in pairwise([0, *ends])]
 
     def values(self, theta: np.ndarray) -> list[np.ndarray]:
         """Values of each function in each cluster, shape (J,)."""

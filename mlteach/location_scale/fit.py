@@ -20,7 +20,7 @@ from mlteach.core.arguments import checked, one_of, refuse_unknown, whole
 from mlteach.core.design import Design
 from mlteach.core.sandwich import check_robust
 from mlteach.errors import ConvergenceWarning, DataError, ModelError, warn
-from mlteach.location_scale.association import AssociationMap, start_association
+from mlteach.location_scale.association import DEGREES, start_association
 from mlteach.location_scale.association_result import AssociationResult, association_map
 from mlteach.location_scale.design import (
     MOST_SCALE_EFFECTS,
@@ -142,10 +142,11 @@ def fit_location_scale(
         most_scale_effects=None if method == "bayes" else MOST_SCALE_EFFECTS,
         by_column=method != "bayes",
     )  # fmt: skip
+    functions = None if between is None else level_two_functions(d, between, association)
     if method == "bayes":
-        return _by_bayes(d, association, between, prior, sampling)
+        return _by_bayes(d, association, functions, prior, sampling)
     _check_reml(reml, d)
-    result = _by_likelihood(d, association, between, points, reml, robust)
+    result = _by_likelihood(d, association, functions, points, reml, robust)
     if not result.converged:
         still = unchanging(d.mean, 1) if d.s_names else []
         if still:
@@ -161,27 +162,26 @@ def fit_location_scale(
 def _by_likelihood(
     d: LocationScaleDesign,
     association: bool | str,
-    between: str | Mapping[str, str] | None,
+    functions: LevelTwoFunctions | None,
     points: int | None,
     reml: bool,
     robust: str | None,
 ) -> LocationScaleResult:
     """Fit one Omega and correlated effects first; other forms start from there."""
     over_u = association == "quadratic" or (association == "linear" and not d.s_names)
-    map_ = association_map(d, 2 if association == "quadratic" else 1) if over_u else None
+    map_ = association_map(d, DEGREES[association]) if over_u else None
     common = CholeskyMap.from_blocks(d.s_blocks, d.mean.blocks, bool(association))
     some = POINTS[len(d.s_names)] if over_u or points is None else points
-    functions, kind = None, LocationScaleResult
-    deviance, record, hessian = maximise(d.rows, common, _start(d, common), some, reml)
-    if over_u:
-        kind, start = AssociationResult, _from_correlated(map_, common, record.end)
-        points = ASSOCIATION_POINTS if points is None else points
-        deviance, record, hessian = maximise(d.rows, map_, start, points)
-    if between is not None:
-        functions = level_two_functions(d, between, association)
-        start = _from_common(functions, common, record.end)
-        deviance, record, hessian = maximise(d.rows, functions.map, start, some, reml)
-    return kind(d, functions, FORMS[association], deviance, record, hessian, robust)
+    found, kind = maximise(d.rows, common, _start(d, common), some, reml), LocationScaleResult
+    fixed, theta = np.split(found[1].end, [-common.m])
+    L = common.L(theta)
+    if functions is not None:
+        start = np.concatenate([fixed, functions.start(L @ L.T)])
+        found = maximise(d.rows, functions.map, start, some, reml)
+    if map_ is not None:
+        start, kind = np.concatenate([fixed, start_association(map_, L)]), AssociationResult
+        found = maximise(d.rows, map_, start, ASSOCIATION_POINTS if points is None else points)
+    return kind(d, functions, FORMS[association], *found, robust)
 
 
 def _check_association(association: object, between: object, reml: bool) -> None:
@@ -218,13 +218,12 @@ def _check_method(method, points, reml, robust, prior, sampling) -> None:
         whole("points", points, 3, 101)
 
 
-def _by_bayes(d, association, between, prior, sampling) -> LocationScalePosterior:
+def _by_bayes(d, association, functions, prior, sampling) -> LocationScalePosterior:
     # Imported here: only this needs what PyMC brings along.
     from mlteach.location_scale.bayes.effects import Effects
     from mlteach.location_scale.bayes.posterior import LocationScalePosterior
     from mlteach.location_scale.bayes.sample import resolve_prior, sample
 
-    functions = None if between is None else level_two_functions(d, between, association)
     prior = resolve_prior(prior, d, Effects.of(d, association is True))
     idata = sample(d, prior=prior, association=association, functions=functions, **sampling)
     result = LocationScalePosterior(d, functions, FORMS[association], idata, prior)
@@ -240,28 +239,6 @@ def _check_reml(reml: bool, d: LocationScaleDesign) -> None:
             "cannot be integrated out in closed form. Leave reml= out; with many clusters ML and "
             "REML hardly differ."
         )
-
-
-def _from_correlated(map_: AssociationMap, common: CholeskyMap, theta: np.ndarray) -> np.ndarray:
-    """Start values with u in the variance function from the fit of correlated effects."""
-    at = len(theta) - common.m
-    return np.concatenate([theta[:at], start_association(map_, common.L(theta[at:]))])
-
-
-def _from_common(functions: LevelTwoFunctions, common: CholeskyMap, theta: np.ndarray):
-    """Start values of level-2 functions: the covariance matrix that all clusters have in common."""
-    L = common.L(theta[len(theta) - common.m :])
-    omega = L @ L.T
-    # A variance of zero has no logarithm, a correlation of one no transformed value.
-    variance = np.maximum(np.diag(omega), 1e-4)
-    size = np.sqrt(np.outer(variance, variance))
-    parts = [theta[: len(theta) - common.m]]
-    map_ = functions.map
-    for row, col, standard in zip(map_.rows, map_.cols, functions.standards, strict=True):
-        rho = np.clip(omega[row, col] / size[row, col], -0.9, 0.9)
-        level = np.log(variance[row]) if row == col else np.arctanh(rho)
-        parts.append(level * standard.constant)
-    return np.concatenate(parts)
 
 
 def _start(d: LocationScaleDesign, cholesky: CholeskyMap) -> np.ndarray:

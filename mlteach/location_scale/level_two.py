@@ -79,6 +79,20 @@ class LevelTwoFunctions:
         lost = self.labels.get_level_values("element").isin(self.at_boundary(theta))
         return np.concatenate(self.in_users_units(theta)), np.where(lost, np.nan, se)
 
+    def start(self, omega: np.ndarray) -> np.ndarray:
+        """Theta (m,) of functions that are the same everywhere, near to a matrix (d, d)."""
+        row, col = self.map.rows, self.map.cols
+        # A variance of zero has no logarithm, a correlation of one no transformed value.
+        variance = np.maximum(np.diag(omega), 1e-4)
+        rho = np.clip(omega[row, col] / np.sqrt(variance[row] * variance[col]), -0.9, 0.9)
+        levels = np.where(row == col, np.log(variance[row]), np.arctanh(rho))
+        return self.constant(levels)
+
+    def constant(self, levels: np.ndarray) -> np.ndarray:
+        """Theta (m,) of functions that have these values (e,) everywhere."""
+        parts = zip(levels, self.standards, strict=True)
+        return np.concatenate([level * standard.constant for level, standard in parts])
+
     def at_boundary(self, theta: np.ndarray) -> list[str]:
         """Elements that are at the boundary in some cluster, as far as numbers can tell."""
         map_ = self.map
@@ -142,25 +156,18 @@ def level_two_functions(
     r, q = len(d.s_names), len(d.mean.z_names)
     effects = [*(SCALE + name for name in d.s_names), *d.mean.z_names]
     rows, cols = np.nonzero(np.tril(free_pattern(d.s_blocks, d.mean.blocks, association)))
-    names = tuple(_element(effects, row, col) for row, col in zip(rows, cols, strict=True))
+    # In a pair the mean function's effect comes first.
+    pairs = ((a, b) if b < r <= a else (b, a) for a, b in zip(rows, cols, strict=True))
+    names = tuple(pair_name(effects, *pair) for pair in pairs)
     formulas = _formulas(between, names)
     read = {text: _read(text, d.mean, d.data) for text in dict.fromkeys(formulas.values())}
-    designs = tuple(read[formulas[name]][0] for name in names)
-    standards = tuple(read[formulas[name]][1] for name in names)
+    designs, standards = zip(*(read[formulas[name]] for name in names), strict=True)
     first = first_rows(d.mean.codes)
     scaled = tuple(g.X[first] @ s.matrix for g, s in zip(designs, standards, strict=True))
     units = np.r_[np.diag(d.T_s), d.scaling.scale * np.diag(d.scaling.T)]
     return LevelTwoFunctions(
         FunctionMap(r, q, rows, cols, scaled), names, designs, units, standards
     )
-
-
-def _element(effects: list[str], row: int, col: int) -> str:
-    """Name of an element; in a pair the mean function's effect comes first."""
-    if row == col:
-        return effects[row]
-    a, b = sorted((col, row), key=lambda k: (effects[k].startswith(SCALE), k))
-    return pair_name(effects, a, b)
 
 
 def _formulas(between: str | Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:

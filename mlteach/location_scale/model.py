@@ -18,6 +18,7 @@ from mlteach.core.arguments import checked
 from mlteach.core.design import Design
 from mlteach.core.result import TwoLevel
 from mlteach.errors import ModelError
+from mlteach.location_scale.association import DEGREES
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.level_two import LevelTwoFunctions
 
@@ -147,7 +148,7 @@ class LocationScaleModel(TwoLevel):
     @property
     def has_association(self) -> bool:
         """Whether u was to enter the log variance function."""
-        return self.form in ("linear", "quadratic")
+        return self.form in DEGREES
 
     @checked
     def random_at(self, data: pd.DataFrame) -> list[pd.DataFrame]:

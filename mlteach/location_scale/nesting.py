@@ -23,12 +23,13 @@ from mlteach.core.nesting import (
     different_methods,
 )
 from mlteach.errors import ModelError
+from mlteach.location_scale.association import DEGREES
 from mlteach.location_scale.effects import free_pattern
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.mixed.estimates import MixedEstimates
 
 Fit = LocationScaleEstimates | MixedEstimates
-DEGREE = {"none": 0, "correlated": 1, "linear": 1, "quadratic": 2}
+DEGREE = {"none": 0, "correlated": 1, **DEGREES}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ quantiles are found by bisection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -35,39 +35,6 @@ LEAST_DF = 2.0
 POINTS = 21
 # Of the bisection: the bracket is halved to 1e-9 of a standard deviation.
 HALVINGS = 40
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Columns of both functions at some rows, their clusters, and Omega's level-2 predictors.
-
-    Attributes
-    ----------
-    X, Z, W, S : ndarray, shapes (N, p), (N, q), (N, k), (N, r)
-    place : ndarray of int, shape (N,)
-        Which cluster of the fit a row belongs to; -1 for a new one.
-    data : DataFrame or None
-    """
-
-    X: np.ndarray
-    Z: np.ndarray
-    W: np.ndarray
-    S: np.ndarray
-    place: np.ndarray
-    data: pd.DataFrame | None
-
-    def moments(self, fit: LocationScaleEstimates) -> tuple[np.ndarray, np.ndarray]:
-        """Means (N, 2) and covariances (N, 2, 2) of m and h given data and parameters."""
-        beta, alpha = np.split(fit.coefficients, [self.X.shape[1]])
-        omega = fit.omega_of_rows(self.data)
-        omega = np.broadcast_to(omega, (len(self.X), *omega.shape[1:]))
-        known, place = self.place >= 0, np.maximum(self.place, 0)
-        own, new = fit.known_moments(self.Z, self.S, place), fit.new_moments(self.Z, self.S, omega)
-        mean, cov = (
-            np.where(known.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-            for a, b in zip(own, new, strict=True)
-        )
-        return mean + np.stack([self.X @ beta, self.W @ alpha], axis=1), cov
 
 
 @checked
@@ -121,8 +88,8 @@ def predict(
     Booth & Hobert (1998), Journal of the American Statistical Association 93(441),
     doi:10.1080/01621459.1998.10474121.
     """
-    rows, index, new = _rows(fit, data, random)
-    centre, cov, df = _with_parameters(fit, rows)
+    moments, index, new = _moments_at(fit, data, random)
+    centre, cov, df = _with_parameters(fit, moments)
     se = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
     half = t_quantile(level, df) * se
     low, high = centre - half, centre + half
@@ -142,31 +109,41 @@ def predict(
     return table
 
 
-def _with_parameters(fit: LocationScaleEstimates, rows: _Rows) -> tuple:
+def _moments_at(fit: LocationScaleEstimates, data: pd.DataFrame | None, random: bool) -> tuple:
+    """Moments of m and h at rows, as a function of estimates; labels of the rows, new clusters."""
+    d = fit.design
+    if data is None:
+        X, Z, W, S = d.mean.X, d.mean.Z, d.W, d.S
+    else:
+        (X, Z), (W, S) = new_rows(d.mean, data), d.new_variance_rows(data)
+    place, index, unknown = places(d.mean, data, random, "predict")
+    is_known = (place >= 0)[:, None]
+
+    def moments(e: LocationScaleEstimates) -> tuple[np.ndarray, np.ndarray]:
+        """Means (N, 2) and covariances (N, 2, 2) given data and parameters."""
+        beta, alpha = np.split(e.coefficients, [X.shape[1]])
+        known = e.known_moments(Z, S, np.maximum(place, 0))
+        new = e.new_moments(Z, S, e.omega_of_rows(data))
+        mean = np.where(is_known, known[0], new[0]) + np.stack([X @ beta, W @ alpha], axis=1)
+        return mean, np.where(is_known[:, :, None], known[1], new[1])
+
+    return moments, index, unknown
+
+
+def _with_parameters(fit: LocationScaleEstimates, moments: Callable) -> tuple:
     """Means (N, 2), covariances (N, 2, 2) and degrees of freedom (N, 2), all uncertainty in."""
-    centre, cov = rows.moments(fit)
 
     def moved(e: LocationScaleEstimates) -> np.ndarray:
-        mean, cov = rows.moments(e)
+        mean, cov = moments(e)
         return np.stack([mean, np.diagonal(cov, axis1=1, axis2=2)])
 
+    centre, cov = moments(fit)
     by_mean, by_variance = np.moveaxis(fit.slopes(moved), 1, 0)
     cov = cov + np.einsum("mra,mn,nrb->rab", by_mean, fit.cov_scaled, by_mean)
     doubt = np.einsum("mra,mn,nra->ra", by_variance, fit.cov_scaled, by_variance)
     variance = np.diagonal(cov, axis1=1, axis2=2)
     df = np.divide(2.0 * variance**2, doubt, out=np.full_like(doubt, np.inf), where=doubt > 0.0)
     return centre, cov, np.maximum(df, LEAST_DF)
-
-
-def _rows(fit: LocationScaleEstimates, data: pd.DataFrame | None, random: bool) -> tuple:
-    """The rows, their labels, and ids of clusters that the fit does not know."""
-    d = fit.design
-    if data is None:
-        columns = (d.mean.X, d.mean.Z, d.W, d.S)
-    else:
-        columns = (*new_rows(d.mean, data), *d.new_variance_rows(data))
-    place, index, new = places(d.mean, data, random, "predict")
-    return _Rows(*columns, place, data), index, new
 
 
 def outcome_quantile(centre: np.ndarray, cov: np.ndarray, share: float) -> np.ndarray:

@@ -45,11 +45,8 @@ def _by_level_two(effects: Effects, prior: WeakPrior, functions: LevelTwoFunctio
     from pytensor import tensor as pt
 
     map_ = functions.map
-    start = [
-        2.0 * START * (row == col) * standard.constant
-        for row, col, standard in zip(map_.rows, map_.cols, functions.standards, strict=True)
-    ]
-    free = pm.Flat("functions", shape=map_.m, initval=np.concatenate(start))
+    start = functions.constant(2.0 * START * (map_.rows == map_.cols))
+    free = pm.Flat("functions", shape=map_.m, initval=start)
     L, left = level_two_factor(pt, functions, free)
     pm.Potential("prior_functions", prior.log_density_functions(pt, functions, effects, free))
     if left is not None:
@@ -68,11 +65,9 @@ def level_two_factor(xp, functions: LevelTwoFunctions, free) -> tuple[Entries, A
         Smallest remaining variance of a cluster's effects, of standard deviation one; at most zero
         is outside the cone. None where two effects correlate at most: there is nothing to exclude.
     """
-    map_ = functions.map
-    log_sd, rho = {}, {}
-    for row, col, value in zip(
-        map_.rows, map_.cols, level_two_values(functions, free), strict=True
-    ):
+    map_, log_sd, rho = functions.map, {}, {}
+    values = level_two_values(functions, free)
+    for row, col, value in zip(map_.rows, map_.cols, values, strict=True):
         if row == col:
             log_sd[row] = 0.5 * value
         else:
@@ -94,9 +89,5 @@ def level_two_factor(xp, functions: LevelTwoFunctions, free) -> tuple[Entries, A
 
 def level_two_values(functions: LevelTwoFunctions, free) -> list[Any]:
     """Values of each function in each cluster, from coefficients (..., m)."""
-    out, start = [], 0
-    for G in functions.map.designs:
-        part = free[..., start : start + G.shape[1]]
-        start += G.shape[1]
-        out.append(total(part[..., k, None] * G[:, k] for k in range(G.shape[1])))
-    return out
+    pairs = zip(functions.map.pieces(free), functions.map.designs, strict=True)
+    return [total(part[..., k, None] * g for k, g in enumerate(G.T)) for part, G in pairs]

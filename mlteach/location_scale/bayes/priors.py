@@ -96,11 +96,11 @@ class WeakPrior:
         With a log variance theta, sd = exp(theta / 2) is half-normal; with z = atanh(rho) of a
         block of b effects, rho has the density (1 - rho^2)^(lkj - 2 + b / 2).
         """
-        size, out, start = self.sizes(effects), 0.0, 0
-        for k, (row, col) in enumerate(zip(functions.map.rows, functions.map.cols, strict=True)):
-            constant = functions.standards[k].constant
-            for c, level in enumerate(constant):
-                x = free[start + c]
+        size, out, map_ = self.sizes(effects), 0.0, functions.map
+        parts = zip(map_.rows, map_.cols, functions.standards, map_.pieces(free), strict=True)
+        for row, col, standard, part in parts:
+            for c, level in enumerate(standard.constant):
+                x = part[c]
                 if not level:
                     out = out - 0.5 * (x / self.between) ** 2
                 elif row == col:
@@ -110,7 +110,6 @@ class WeakPrior:
                     # log(1 - rho^2) = -2 log cosh z
                     log_cosh = xp.logaddexp(x / level, -x / level) - np.log(2.0)
                     out = out - 2.0 * (self.lkj - 1.0 + 0.5 * block) * log_cosh
-            start += len(constant)
         return out
 
 

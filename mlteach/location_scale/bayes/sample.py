@@ -21,6 +21,7 @@ import numpy as np
 
 from mlteach.core.lazy import check_extra
 from mlteach.errors import ModelError
+from mlteach.location_scale.association import DEGREES
 from mlteach.location_scale.bayes.announcement import note_announcement
 from mlteach.location_scale.bayes.draws import Draws, inference_data
 from mlteach.location_scale.bayes.effects import Effects
@@ -37,8 +38,6 @@ from mlteach.location_scale.bayes.priors import NU_PRIOR, FlatPrior, Prior, Weak
 from mlteach.location_scale.bayes.separate_fits import inverse_wishart_from_separate_fits
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.level_two import LevelTwoFunctions
-
-DEGREES = {"linear": 1, "quadratic": 2}
 
 
 def sample(

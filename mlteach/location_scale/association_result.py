@@ -75,14 +75,6 @@ class AssociationResult(LocationScaleResult):
         names = ["Intercept", "Intercept^2"][:degree]
         return z_table(self.gamma[:degree], cov, [f"{SCALE}Intercept on {n}" for n in names], level)
 
-    def zero_variance_note(self, effect: str) -> str:
-        """What a variance of zero says, in words."""
-        return (
-            f"The variance of {effect} is estimated as exactly zero: beyond what the association "
-            "with the mean's effect explains, the clusters differ no more than sampling within "
-            "them does (singular fit)."
-        )
-
     # ------------------------------------------------------------------------------- the clusters
 
     @cached_property
@@ -107,13 +99,11 @@ class AssociationResult(LocationScaleResult):
     def new_moments(self, Z: np.ndarray, S: np.ndarray, omega: np.ndarray) -> tuple:
         """The same in clusters of which nothing is known."""
         (g1, g2), tau2 = self.gamma, omega[:, 0, 0]
-        left = omega[:, 1, 1] if self._map.scale else np.zeros_like(tau2)
+        left = omega[:, 1, 1] if self._map.scale else 0.0
         mean = np.stack([np.zeros_like(tau2), g2 * tau2], axis=1)
-        cov = np.empty((len(tau2), 2, 2))
-        cov[:, 0, 0], cov[:, 1, 1] = tau2, g1**2 * tau2 + 2.0 * (g2 * tau2) ** 2 + left
-        cov[:, 0, 1] = cov[:, 1, 0] = g1 * tau2
-        rows = len(Z)
-        return np.broadcast_to(mean, (rows, 2)), np.broadcast_to(cov, (rows, 2, 2))
+        random = g1**2 * tau2 + 2.0 * (g2 * tau2) ** 2 + left
+        cov = np.stack([tau2, g1 * tau2, g1 * tau2, random], axis=1)
+        return mean, cov.reshape(-1, 2, 2)
 
     @property
     def cluster_shift(self) -> np.ndarray:

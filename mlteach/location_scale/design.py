@@ -103,13 +103,11 @@ def location_scale_design(
     centre: bool = True,
     most_scale_effects: int | None = MOST_SCALE_EFFECTS,
     smushed_note: bool = True,
-    by_column: bool = True,
 ) -> LocationScaleDesign:
     """Evaluate both formulas on the rows that both can use.
 
     ``centre`` moves the zeros of the random effects' predictors where that is only a
-    reparametrisation; ``most_scale_effects`` is what quadrature can afford, None for no limit;
-    ``by_column`` says how the rows lie in memory, which their sums feel and the sampler's do not.
+    reparametrisation; ``most_scale_effects`` is what quadrature can afford, None for no limit.
 
     Raises
     ------
@@ -121,33 +119,30 @@ def location_scale_design(
             f"The mean function '{formula}' has no random part; add one, such as '(1 | school)'."
         )
     variance_formula, is_random = _variance_formula(variance, mean_formula)
-    data, note = _complete(mean_formula, variance_formula, as_table(data))
+    data, cluster = as_table(data), mean_formula.cluster
+    columns = {*columns_of(mean_formula, data), *columns_of(variance_formula, data)} - {cluster}
+    data, note = complete_in(data, [*sorted(columns), cluster])
     if note:
         warn(note, DataWarning)
     mean, var = design(mean_formula, data), design(variance_formula, data)
-    if by_column:
-        W = _once(var.X, mean.X)
-        var = replace(var, y=mean.y, codes=mean.codes, labels=mean.labels, X=W, Z=_once(var.Z, W))
-    S = var.Z if is_random else np.zeros((len(var.y), 0))
-    s_names, s_blocks = (var.z_names, var.blocks) if is_random else ((), ())
+    W = _once(var.X, mean.X)
+    var = replace(var, y=mean.y, codes=mean.codes, labels=mean.labels, X=W, Z=_once(var.Z, W))
+    S, s_names, s_blocks = var.Z[:, :0], (), ()
+    if is_random:
+        S, s_names, s_blocks = var.Z, var.z_names, var.blocks
     _check(mean, S, s_names, most_scale_effects)
-    moments = cluster_moments(mean, centre=centre)
-    scaling = moments.scaling
+    scaling = cluster_moments(mean, centre=centre).scaling
     W_standard = standardise(var.X, var.x_names, "predictor of the variance")
     if not W_standard.constant.any():
         raise FormulaError(f"The variance function '{variance}' needs its intercept.")
-    T_s = np.zeros((0, 0))
-    if S.shape[1]:
-        T_s = standardise(S, s_names, "random effect of the variance", centre).matrix
+    T_s = standardise(S, s_names, "random effect of the variance", centre).matrix
     n = np.bincount(mean.codes)
     together = (mean.codes[1:] >= mean.codes[:-1]).all()
     order = slice(None) if together else np.argsort(mean.codes, kind="stable")
 
     def scaled(columns: np.ndarray, matrix: np.ndarray, like: np.ndarray | None = None):
-        values = (columns @ matrix)[order]
-        if not by_column:
-            return values
-        values = np.asfortranarray(values)
+        # By column, which their sums feel.
+        values = np.asfortranarray((columns @ matrix)[order])
         return values if like is None else _once(values, like)
 
     X = scaled(mean.X, scaling.A)
@@ -192,14 +187,6 @@ def _variance_formula(variance: str, mean: ModelFormula) -> tuple[ModelFormula, 
     return formula, True
 
 
-def _complete(
-    mean: ModelFormula, variance: ModelFormula, data: pd.DataFrame
-) -> tuple[pd.DataFrame, str]:
-    """Rows that are complete in the columns of both functions, and a note on the others."""
-    columns = sorted({*columns_of(mean, data), *columns_of(variance, data)} - {mean.cluster})
-    return complete_in(data, [*columns, mean.cluster])
-
-
 def _check(mean: Design, S: np.ndarray, s_names: tuple[str, ...], most: int | None) -> None:
     if most is not None and S.shape[1] > most:
         raise ModelError(
@@ -213,24 +200,19 @@ def _check(mean: Design, S: np.ndarray, s_names: tuple[str, ...], most: int | No
             f"'{mean.formula.cluster}' has {J} clusters for {len(mean.y)} rows: variances between "
             "and within clusters need at least two clusters, and some with several rows."
         )
-    if S.shape[1] and (n == 1).mean() > 0.5:
+    if not S.shape[1]:
+        return
+    if (n == 1).mean() > 0.5:
         first = mean.labels[int(np.argmax(n == 1))]
         raise ModelError(
             f"{int((n == 1).sum())} of {J} clusters have one row (first {shown(first)}), and one "
             "row has no variance of its own: a random variance cannot be told from them. Leave "
             "the random part out of the variance function."
         )
-    if S.shape[1]:
-        _check_changes(mean)
-
-
-def _check_changes(mean: Design) -> None:
-    """Refuse clusters that the mean function fits without error, whatever the coefficients.
-
-    Their variance goes to zero and the likelihood, in its random effect, beyond all bounds: with
-    the logarithm normal, faster the more rows there are. Of two rows it is so slow that a maximum
-    is left where the other clusters have theirs; a note tells of it.
-    """
+    # Where the mean function fits a cluster without error, whatever the coefficients, its variance
+    # goes to zero and the likelihood, in its random effect, beyond all bounds: with the logarithm
+    # normal, faster the more rows there are. Of two rows it is so slow that a maximum is left where
+    # the other clusters have theirs; a note tells of it.
     names = unchanging(mean, 2)
     if names:
         raise DataError(unchanging_text(mean, names))

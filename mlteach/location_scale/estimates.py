@@ -17,7 +17,6 @@ from scipy.linalg import block_diag
 
 from mlteach.core.identification import null_directions, sets_of_components
 from mlteach.core.linalg import central_differences, inverse_on_curved
-from mlteach.core.notes import zero_variance_note
 from mlteach.core.optim import OptRecord
 from mlteach.core.result import Estimates, z_table
 from mlteach.core.sandwich import cluster_sandwich
@@ -194,20 +193,16 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         """Which random effects have a variance of zero, shape (d,)."""
         return np.sqrt(np.diag(self.random)) <= ZERO * np.abs(self.units).max(axis=1)
 
-    def zero_variance_note(self, effect: str) -> str:
-        """What a variance of zero says, in words."""
-        return zero_variance_note(effect)
-
     @cached_property
     def undetermined(self) -> list[list[str]]:
         """Variance components that the data cannot tell apart, whatever the outcome.
 
         One set a direction in which they can change together unseen; names as in ``components``.
         """
-        d, effects, q = self.design, self.effects, len(self.design.mean.z_names)
-        mean_first = np.r_[len(effects) - q : len(effects), : len(effects) - q]
-        free = free_pattern(d.s_blocks, d.mean.blocks, self.form == "correlated")
-        rows, cols = np.nonzero(np.tril(free[np.ix_(mean_first, mean_first)]))
+        d, effects = self.design, self.effects
+        # Linear in u is correlated, in other words.
+        free = free_pattern(d.mean.blocks, d.s_blocks, self.form in ("correlated", "linear"))
+        rows, cols = np.nonzero(np.tril(free))
         G = cross_products(d.mean.Z, d.S, d.mean.codes)
         sets = sets_of_components(null_directions(G, rows, cols))
         return [[pair_name(effects, cols[k], rows[k]) for k in own] for own in sets]
@@ -274,10 +269,11 @@ class LocationScaleEstimates(LocationScaleModel, Estimates):
         rows = side_by_side(Z, S)
         return np.zeros((len(Z), 2)), rows @ omega @ rows.transpose(0, 2, 1)
 
-    def draw_effects(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Random effects of as many new clusters, n times: shape (n, J, d)."""
+    def _drawn_parameters(self, rng: np.random.Generator, n: int) -> tuple:
+        beta, alpha = np.split(self.coefficients, [len(self.parts[0])])
         root = self.units @ self.parts[2]
-        return np.einsum("jab,njb->nja", root, rng.standard_normal((n, *root.shape[::2])))
+        effects = np.einsum("jab,njb->nja", root, rng.standard_normal((n, *root.shape[::2])))
+        return beta, alpha, effects, None if self.gamma is None else self.gamma[None]
 
     @property
     def gamma(self) -> np.ndarray | None:

@@ -140,7 +140,6 @@ def fit_location_scale(
     d = location_scale_design(
         formula, variance, data, centre=between is None, smushed_note=smushed_note,
         most_scale_effects=None if method == "bayes" else MOST_SCALE_EFFECTS,
-        by_column=method != "bayes",
     )  # fmt: skip
     functions = None if between is None else level_two_functions(d, between, association)
     if method == "bayes":

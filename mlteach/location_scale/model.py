@@ -14,11 +14,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import checked
+from mlteach.core.arguments import checked, one_of, whole
 from mlteach.core.design import Design
-from mlteach.core.result import TwoLevel
+from mlteach.core.result import TwoLevel, as_generator, chosen_parts, drawn_table
 from mlteach.errors import ModelError
-from mlteach.location_scale.association import DEGREES
+from mlteach.location_scale.association import DEGREES, entered
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.level_two import LevelTwoFunctions
 
@@ -173,6 +173,63 @@ class LocationScaleModel(TwoLevel):
                 "level-2 predictors fit it with between='~ ...'."
             )
         return self.functions
+
+    @checked
+    def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> pd.DataFrame:
+        """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
+
+        By Bayes these are posterior predictive data: each set has the parameters of a random draw.
+
+        Parameters
+        ----------
+        seed : int or numpy.random.Generator
+        n : int, default 1
+            Number of data sets.
+
+        Returns
+        -------
+        DataFrame, shape (N, n)
+            Indexed like the rows used; columns ``sim_1``, ``sim_2``, ...
+        """
+        d, rng = self.design, as_generator(seed)
+        beta, alpha, effects, gamma = self._drawn_parameters(rng, whole("n", n, 1))
+        codes, q = d.mean.codes, d.mean.Z.shape[1]
+        u, v = effects[:, :, :q], effects[:, codes, q:]
+        mean = beta @ d.mean.X.T + np.einsum("iq,niq->ni", d.mean.Z, u[:, codes])
+        log_variance = alpha @ d.W.T + np.einsum("ir,nir->ni", d.S, v)
+        if gamma is not None:
+            log_variance += entered(gamma, u)[:, codes]
+        y = mean + np.exp(0.5 * log_variance) * rng.standard_normal(mean.shape)
+        return drawn_table(y.T, d.mean.index)
+
+    # ------------------------------------------------------------------------------------ telling
+
+    @checked
+    def conf_int(self, level: float = 0.95, which: str = "fixed") -> pd.DataFrame:
+        """Limits of coefficients, and of variances and correlations.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+        which : {"fixed", "random", "all"}
+            The coefficients of both functions; the variances (limits found on the log scale) and
+            correlations (on the scale of Fisher's z) of the random effects; or both. By Bayes all
+            limits are quantiles.
+
+        Returns
+        -------
+        DataFrame
+            Columns lower, upper; with "all" the first level of the index says which part a row
+            belongs to.
+
+        Raises
+        ------
+        ModelError
+            For an unknown part, or "random" of a model with level-2 functions.
+        """
+        one_of("which", which, ("fixed", "random", "all"))
+        tables = (lambda: self.table(level), lambda: self._components(level))
+        return chosen_parts(which, *tables)[["lower", "upper"]]
 
     def _parts_of_tidy(self, level: float) -> Iterator[tuple[str, str, pd.DataFrame]]:
         mean, log_variance = self._by_function(self.table(level))

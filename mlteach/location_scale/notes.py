@@ -11,7 +11,7 @@ from mlteach.core import notes as words
 from mlteach.core.long_table import first_few
 from mlteach.core.sandwich import robust_note
 from mlteach.core.summary import Summary
-from mlteach.location_scale.design import LocationScaleDesign, unchanging
+from mlteach.location_scale.design import SCALE, LocationScaleDesign, unchanging
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.location_scale.model import LocationScaleModel
 from mlteach.mixed.smushing import smushed_note
@@ -77,11 +77,21 @@ def boundary_notes(fit: LocationScaleEstimates) -> tuple[str, ...]:
     # Where the data cannot tell an effect from others, a zero is as good as any other value.
     unknown = {name for names in fit.undetermined for name in names}
     zero = [
-        fit.zero_variance_note(effect)
+        _on_no_variance(fit, effect)
         for effect, none in zip(fit.effects, fit.no_variance, strict=True)
         if none and effect not in unknown
     ]
     return (*zero, *(_on_functions(fit) if fit.functions else _on_correlations(fit, unknown)))
+
+
+def _on_no_variance(fit: LocationScaleEstimates, effect: str) -> str:
+    if fit.gamma is None or not effect.startswith(SCALE):
+        return words.zero_variance_note(effect)
+    return (
+        f"The variance of {effect} is estimated as exactly zero: beyond what the association with "
+        "the mean's effect explains, the clusters differ no more than sampling within them does "
+        "(singular fit)."
+    )
 
 
 def _on_correlations(fit: LocationScaleEstimates, unknown: set[str]) -> Iterator[str]:

@@ -20,12 +20,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import checked, whole
+from mlteach.core.arguments import checked
 from mlteach.core.design import new_rows
 from mlteach.core.distributions import normal_cdf, normal_quantile, t_quantile
-from mlteach.core.result import as_generator, drawn_table
-from mlteach.location_scale.association import entered
-from mlteach.location_scale.design import LocationScaleDesign
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.mixed.ranef import places
 
@@ -171,62 +168,3 @@ def outcome_quantile(centre: np.ndarray, cov: np.ndarray, share: float) -> np.nd
         below = normal_cdf((middle[:, None] - mean) / sd) @ weight < share
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return 0.5 * (low + high)
-
-
-@checked
-def simulate(
-    fit: LocationScaleEstimates, seed: int | np.random.Generator | None, n: int = 1
-) -> pd.DataFrame:
-    """Draw outcomes from the fitted model: new clusters, new residuals, the same predictors.
-
-    Parameters
-    ----------
-    seed : int or numpy.random.Generator
-    n : int, default 1
-        Number of data sets.
-
-    Returns
-    -------
-    DataFrame, shape (N, n)
-        Indexed like the rows used; columns ``sim_1``, ``sim_2``, ...
-    """
-    rng = as_generator(seed)
-    beta, alpha = np.split(fit.coefficients, [fit.design.mean.X.shape[1]])
-    effects = fit.draw_effects(rng, whole("n", n, 1))
-    gamma = None if fit.gamma is None else fit.gamma[None]
-    return outcomes(fit.design, beta, alpha, effects, gamma, rng)
-
-
-def outcomes(
-    d: LocationScaleDesign,
-    beta: np.ndarray,
-    alpha: np.ndarray,
-    effects: np.ndarray,
-    gamma: np.ndarray | None,
-    rng: np.random.Generator,
-) -> pd.DataFrame:
-    """Outcomes of the rows used, with new residuals.
-
-    Parameters
-    ----------
-    d : LocationScaleDesign
-    beta, alpha : ndarray, shapes (p,), (k,) or (n, p), (n, k)
-    effects : ndarray, shape (n, J, d)
-        Mean effects first.
-    gamma : ndarray, shape (1, degree q) or (n, degree q), or None
-        Coefficients of the mean effects and their powers in the log variance.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    DataFrame, shape (N, n)
-        Columns ``sim_1``, ``sim_2``, ...
-    """
-    codes = d.mean.codes
-    u, v = np.split(effects[:, codes], [d.mean.Z.shape[1]], axis=2)
-    mean = beta @ d.mean.X.T + np.einsum("iq,niq->ni", d.mean.Z, u)
-    log_variance = alpha @ d.W.T + np.einsum("ir,nir->ni", d.S, v)
-    if gamma is not None:
-        log_variance += entered(gamma, effects[:, :, : u.shape[2]])[:, codes]
-    y = mean + np.exp(0.5 * log_variance) * rng.standard_normal(mean.shape)
-    return drawn_table(y.T, d.mean.index)

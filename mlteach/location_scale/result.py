@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import checked, one_of
+from mlteach.core.arguments import checked
 from mlteach.core.columns import as_table
-from mlteach.core.result import Result, chosen_parts, split_components
+from mlteach.core.result import Result, split_components
 from mlteach.core.summary import Summary
 from mlteach.location_scale import derived, nesting, prediction
 from mlteach.location_scale.estimates import LocationScaleEstimates
@@ -21,32 +21,6 @@ class LocationScaleResult(LocationScaleEstimates, Result, made_by="mt.fit_locati
     """A location-scale model fitted by maximum likelihood; see :class:`LocationScaleEstimates`."""
 
     # ------------------------------------------------------------------------- tests and intervals
-
-    @checked
-    def conf_int(self, level: float = 0.95, which: str = "fixed") -> pd.DataFrame:
-        """Confidence limits of coefficients, and of variances and correlations.
-
-        Parameters
-        ----------
-        level : float, default 0.95
-        which : {"fixed", "random", "all"}
-            The coefficients of both functions; the variances (limits found on the log scale) and
-            correlations (on the scale of Fisher's z) of the random effects; or both.
-
-        Returns
-        -------
-        DataFrame
-            Columns lower, upper; with "all" the first level of the index says which part a row
-            belongs to.
-
-        Raises
-        ------
-        ModelError
-            For an unknown part, or "random" of a model with level-2 functions.
-        """
-        one_of("which", which, ("fixed", "random", "all"))
-        tables = (lambda: self.table(level), lambda: self._components(level))
-        return chosen_parts(which, *tables)[["lower", "upper"]]
 
     test = derived.wald_test
 
@@ -100,8 +74,6 @@ class LocationScaleResult(LocationScaleEstimates, Result, made_by="mt.fit_locati
 
     predict = prediction.predict
 
-    simulate = prediction.simulate
-
     ranef = derived.ranef
 
     @property
@@ -118,18 +90,13 @@ class LocationScaleResult(LocationScaleEstimates, Result, made_by="mt.fit_locati
         """What a reader of this fit should know, in plain words."""
         return notes(self)
 
-    @property
-    def _method(self) -> str:
-        points = self.deviance_function.points
-        quadrature = f", {points} quadrature points" if self.deviance_function.map.r else ""
-        return ("REML" if self.reml else "ML") + quadrature
-
     @checked
     def summary(self) -> Summary:
         """Both functions side by side, and the random effects that join them."""
-        n = self.design.rows.n
+        n, objective = self.design.rows.n, self.deviance_function
+        quadrature = f", {objective.points} quadrature points" if objective.map.r else ""
         facts = {
-            "Method": self._method,
+            "Method": ("REML" if self.reml else "ML") + quadrature,
             "Rows": f"{self.nobs}",
             "Clusters": f"{self.n_clusters} ({self.cluster}), of {n.min()} to {n.max()} rows",
             "Log-likelihood": f"{self.llf:.4f}",

@@ -64,20 +64,16 @@ class Draws:
         post = raw.posterior
         shape = (post.sizes["chain"], post.sizes["draw"])
         flat = {k: v.to_numpy().reshape(-1, *v.shape[2:]) for k, v in post.items()}
-        return cls(shape, effects, functions, flat, _factors(flat, effects, functions))
+        if functions is not None:
+            L = effects.filled(level_two_factor(np, functions, flat["functions"])[0])
+        else:
+            L = (flat["L"] if "L" in flat else effects.factors(flat["factor"]))[:, None]
+        return cls(shape, effects, functions, flat, L)
 
     def chunks(self, width: int) -> Iterator[slice]:
         """Slices of draws that keep arrays of ``width`` numbers a draw small."""
         step, S = max(1, CHUNK // width), len(self.L)
         return (slice(k, min(k + step, S)) for k in range(0, S, step))
-
-
-def _factors(flat, effects: Effects, functions: LevelTwoFunctions | None) -> np.ndarray:
-    """L (S, 1 or J, d, d) as the model has sampled it."""
-    if functions is None:
-        L = flat["L"] if "L" in flat else effects.factors(flat["factor"])
-        return L[:, None]
-    return effects.filled(level_two_factor(np, functions, flat["functions"])[0])
 
 
 def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Generator):

@@ -29,16 +29,13 @@ class Conditional:
     ----------
     logf : vector over clusters
         log f(y_j | t).
-    b : list of q vectors
-        L_u'(c - A mu).
     root : q lists of vectors
         Lower-triangular Cholesky factor of M = I + L_u'A L_u.
     half : list of q vectors
-        Solution of ``root half = b``.
+        Solution of ``root half = L_u'(c - A mu)``.
     """
 
     logf: Any
-    b: Vectors
     root: Matrices
     half: Vectors
 
@@ -117,13 +114,12 @@ def condition(xp, w: Products, n: np.ndarray, mu: Vectors, Lu: Matrices) -> Cond
     rss = w.s - total(mu[a] * (w.c[a] + raw[a]) for a in q)
     ALu = [[total(w.A[a][k] * Lu[k][b] for k in q) for b in q] for a in q]
     M = [[total(Lu[k][a] * ALu[k][b] for k in q) + float(a == b) for b in q] for a in q]
-    b = [total(Lu[k][a] * raw[k] for k in q) for a in q]
     root = cholesky(M)
-    half = solve_lower(root, b)
+    half = solve_lower(root, [total(Lu[k][a] * raw[k] for k in q) for a in q])
     logdet = 2.0 * xp.log(reduce(lambda x, y: x * y, (root[a][a] for a in q)))
     quadratic = total(h * h for h in half)
     logf = -0.5 * (n * LOG_2PI + w.log_variance + logdet + rss - quadratic)
-    return Conditional(logf, b, root, half)
+    return Conditional(logf, root, half)
 
 
 def spread(xp, R: Matrices, t: Vectors, q: int, J: int) -> tuple[Vectors, Vectors, Matrices]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mlteach.core.arguments import checked, refuse_others, whole
+from mlteach.core.arguments import checked, refuse_others
 from mlteach.core.columns import as_table, first_rows
-from mlteach.core.result import Result, as_generator, does_not_apply, effects_table
+from mlteach.core.result import Result, does_not_apply, effects_table
 from mlteach.core.summary import Summary, pair_name
 from mlteach.errors import ModelError
 from mlteach.location_scale.association import log_mean_entered
@@ -26,7 +26,6 @@ from mlteach.location_scale.bayes.priors import Prior
 from mlteach.location_scale.derived import RATIOS
 from mlteach.location_scale.model import LocationScaleModel, quadratic_forms
 from mlteach.location_scale.notes import design_notes, summary
-from mlteach.location_scale.prediction import outcomes
 
 if TYPE_CHECKING:
     import arviz
@@ -136,11 +135,6 @@ class LocationScalePosterior(
     @property
     def _cov(self) -> np.ndarray:
         return np.cov(np.hstack([self._draws("beta"), self._draws("alpha")]).T)
-
-    @checked
-    def conf_int(self, level: float = 0.95) -> pd.DataFrame:
-        """Quantiles of the posterior of ``params``; columns lower, upper."""
-        return self.table(level)[["lower", "upper"]]
 
     @cached_property
     def random(self) -> pd.DataFrame:
@@ -284,40 +278,20 @@ class LocationScalePosterior(
         mean, sd = draws.mean(axis=0), draws.std(axis=0, ddof=1)
         return effects_table(mean, sd, self.design.mean.labels, self.effects)
 
-    def simulate(self, seed: int | np.random.Generator | None, n: int = 1) -> pd.DataFrame:
-        """Posterior predictive data: parameters from random draws, new clusters, new residuals.
-
-        Parameters
-        ----------
-        seed : int or numpy.random.Generator
-        n : int, default 1
-            Number of data sets.
-
-        Returns
-        -------
-        DataFrame, shape (N, n)
-            Indexed like the rows used; columns ``sim_1``, ``sim_2``, ...
-        """
-        rng = as_generator(seed)
-        chosen = rng.integers(len(self._draws("beta")), size=whole("n", n, 1))
-        effects = self._new_effects(chosen, rng)
-        beta, alpha = (self._draws(name)[chosen] for name in ("beta", "alpha"))
-        gamma = self._draws("association")[chosen] if self.has_association else None
-        return outcomes(self.design, beta, alpha, effects, gamma, rng)
-
-    def _new_effects(self, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Random effects of as many new clusters, one set a chosen draw: shape (n, J, d)."""
+    def _drawn_parameters(self, rng: np.random.Generator, n: int) -> tuple:
+        chosen = rng.integers(len(self._draws("beta")), size=n)
         if self.functions is None:
             omega = self._draws("Omega")[chosen, None]
         else:
             rows = self.design.data.iloc[first_rows(self.design.mean.codes)]
             omega = self.functions.omega(self._between_scaled[chosen], rows)
-        root, shape = np.linalg.cholesky(omega), (len(chosen), self.n_clusters)
+        root, shape = np.linalg.cholesky(omega), (n, self.n_clusters)
         effects = (root @ rng.standard_normal((*shape, root.shape[-1], 1)))[..., 0]
-        if "nu" not in self.idata.posterior:
-            return effects
-        half = 0.5 * self._draws("nu")[chosen][:, None]
-        return effects / np.sqrt(rng.gamma(half, 1.0 / half, size=shape))[..., None]
+        if "nu" in self.idata.posterior:
+            half = 0.5 * self._draws("nu")[chosen][:, None]
+            effects = effects / np.sqrt(rng.gamma(half, 1.0 / half, size=shape))[..., None]
+        gamma = self._draws("association")[chosen] if self.has_association else None
+        return self._draws("beta")[chosen], self._draws("alpha")[chosen], effects, gamma
 
     # ------------------------------------------------------------------------- fit and diagnostics
 

@@ -96,7 +96,10 @@ def sample(
     note_announcement()
     effects = Effects.of(d, association is True)
     prior = resolve_prior(prior, d, effects)
-    functions = _in_natural_units(functions, effects, prior)
+    if functions is not None:
+        if not isinstance(prior, WeakPrior):
+            raise ModelError("Level-2 functions have weak priors only: leave prior= out.")
+        functions = replace(functions, units=effects.unit)
     settings: dict = {"student_t": student_t, "functions": functions}
     degree = _degree(association, effects)
     if degree:
@@ -128,14 +131,6 @@ def _degree(association: bool | str, effects: Effects) -> int:
             f"intercept; it has {', '.join(effects.names[: effects.r])}. Use association=True."
         )
     return degree
-
-
-def _in_natural_units(
-    functions: LevelTwoFunctions | None, effects: Effects, prior: Prior
-) -> LevelTwoFunctions | None:
-    if functions is not None and not isinstance(prior, WeakPrior):
-        raise ModelError("Level-2 functions have weak priors only: leave prior= out.")
-    return None if functions is None else replace(functions, units=effects.unit)
 
 
 def resolve_prior(prior, d: LocationScaleDesign, effects: Effects) -> Prior:

@@ -117,6 +117,8 @@ def test_shared_vocabulary_is_of_the_draws(fit):
     assert np.allclose(fit.cov_params().loc[names, names], np.cov(draws.T))
     limits = fit.conf_int(0.9).loc[names]
     assert np.allclose(limits.T, np.quantile(draws, [0.05, 0.95], axis=0))
+    variances = fit.conf_int(0.9, which="random").loc["Intercept"]
+    assert np.allclose(variances, np.quantile(fit.draws_of("Intercept"), [0.05, 0.95]))
     assert fit.n_parameters == 2 + 2 + 3
     table = fit.tidy(0.9).set_index(["part", "term"])
     assert np.allclose(table.loc[("mean", "x"), ["lower", "upper"]].astype(float), limits.iloc[0])

@@ -131,9 +131,7 @@ class LevelTwoFunctions:
 
 
 def level_two_functions(
-    d: LocationScaleDesign,
-    between: str | Mapping[str, str],
-    association: bool,
+    d: LocationScaleDesign, between: str | Mapping[str, str], association: bool
 ) -> LevelTwoFunctions:
     """Read the level-2 functions.
 

@@ -18,10 +18,7 @@ from mlteach.mixed.smushing import smushed_note
 
 
 def summary(
-    fit: LocationScaleModel,
-    title: str,
-    facts: dict[str, str],
-    random: dict[str, pd.DataFrame],
+    fit: LocationScaleModel, title: str, facts: dict[str, str], random: dict[str, pd.DataFrame]
 ) -> Summary:
     """Both functions, the random effects or their level-2 functions, and their association."""
     d, average = fit.design, fit.average_variance

@@ -103,6 +103,15 @@ def test_location_scale_says_the_same(redundant):
     assert not any("apart" in note for note in good.notes)
 
 
+def test_what_cannot_be_told_does_not_hang_on_the_name_of_the_form(redundant):
+    """association="linear" is the correlated model: its covariances across are undetermined too."""
+    table, _, bad = redundant
+    fit = mt.fit_location_scale(bad.formula, "~ 1 + (1 | g)", table)
+    across = [f"{effect}:scale:Intercept" for effect in ("Intercept", "f[a]", "f[b]")]
+    assert fit.undetermined == [["Intercept", "f[a]", "f[a]:f[b]", "f[b]"], across]
+    assert replace(fit, form="linear").undetermined == fit.undetermined
+
+
 def test_a_zero_among_what_cannot_be_told_apart_is_no_finding(redundant):
     """Any other value is as good: the intercept's variance may be moved to those of f."""
     table, good, bad = redundant

@@ -194,17 +194,6 @@ def test_only_what_is_left_of_v_is_explained_by_u(quadratic):
     assert "beyond what the association" in told["The variance of scale:Intercept"]
 
 
-def test_what_is_undetermined_does_not_hang_on_the_words(london):
-    """A slope of what is the same throughout a school, in a model that is written in two ways."""
-    schools = london.assign(mixed=(london["school_gender"] == "mixed").astype(float))
-    formulas = ("score16 ~ mixed + (1 + mixed | school)", "~ 1 + (1 | school)")
-    one, other = (
-        mt.fit_location_scale(*formulas, schools, association=form) for form in (True, "linear")
-    )
-    assert ["Intercept:mixed", "mixed"] in one.undetermined
-    assert other.undetermined == one.undetermined
-
-
 def test_figures_use_the_whole_log_variance(arch, hsb):
     ax = plots.cluster_variances(arch)
     assert "Level-1 variance" in plots.describe(ax)

@@ -80,12 +80,6 @@ class _Reach:
             functions = dict(zip(elements, functions.map.designs, strict=True))
         return cls(mean, W, S, degree, columns, free, partly, functions)
 
-    def is_part_of(self, other: _Reach) -> bool:
-        """Whether the effects are some of the other's, with the same covariances among them."""
-        theirs = {column.tobytes(): k for k, column in enumerate(other.columns.T.copy())}
-        at = [theirs.get(column.tobytes(), -1) for column in self.columns.T.copy()]
-        return min(at) >= 0 and np.array_equal(self.free, other.free[np.ix_(at, at)])
-
 
 def not_comparable(a: Fit, b: Fit) -> str:
     """Say why the likelihoods of two fits are not of the same thing; empty if they are."""
@@ -109,7 +103,10 @@ def not_nested(small: Fit, big: Fit) -> str:
 
 def _effects_nested(a: _Reach, b: _Reach) -> bool:
     if b.is_partly_free and a.degree:
-        return a.is_part_of(b)
+        # Some of its effects, with the same covariances among them.
+        theirs = {column.tobytes(): k for k, column in enumerate(b.columns.T.copy())}
+        at = [theirs.get(column.tobytes(), -1) for column in a.columns.T.copy()]
+        return min(at) >= 0 and np.array_equal(a.free, b.free[np.ix_(at, at)])
     free = a.free.copy()
     if a.is_partly_free:
         r = len(free) - a.mean.Z.shape[1]

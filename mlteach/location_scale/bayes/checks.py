@@ -41,48 +41,39 @@ def diagnose(idata) -> tuple[str, ...]:
     ----------
     Vehtari, Gelman, Simpson, Carpenter & Buerkner (2021), Bayesian Analysis 16, 667-718.
     """
-    checks = [_mixing(idata), *_effective_draws(idata), _divergences(idata)]
+    checks = list(_checks(idata))
     said = [sentence for _, sentence in checks]
     if all(fine for fine, _ in checks):
         return (*said, "The chains can be used.")
     return (*said, "Do not use these draws yet.")
 
 
-def _mixing(idata) -> tuple[bool, str]:
+def _checks(idata) -> Iterator[tuple[bool, str]]:
+    """Whether all is fine, and what is said of it: mixing, effective draws, divergences."""
     import arviz as az
 
+    varying = _varying(idata)
     if idata.posterior.sizes["chain"] < 2:
-        return False, "There is one chain, and R-hat compares several: run four."
-    worst, at = _extreme(az.rhat(_varying(idata)), max)
-    fine = worst <= LARGEST_RHAT
-    told = "the chains agree" if fine else "the chains disagree; take more draws (tune=, draws=)"
-    return fine, f"R-hat is at most {worst:.3f} ({at}; at most {LARGEST_RHAT} is wanted): {told}."
-
-
-def _effective_draws(idata) -> Iterator[tuple[bool, str]]:
-    import arviz as az
-
+        yield False, "There is one chain, and R-hat compares several: run four."
+    else:
+        worst, at = _extreme(az.rhat(varying), max)
+        fine = worst <= LARGEST_RHAT
+        told = "agree" if fine else "disagree; take more draws (tune=, draws=)"
+        wanted = f"at most {LARGEST_RHAT} is wanted"
+        yield fine, f"R-hat is at most {worst:.3f} ({at}; {wanted}): the chains {told}."
     for method, what in (("bulk", "posterior means"), ("tail", "interval limits")):
-        ess = az.ess(_varying(idata), method=method)
-        least, at = _extreme(ess, min)
+        least, at = _extreme(az.ess(varying, method=method), min)
         fine = least >= FEWEST_EFFECTIVE
         told = "enough" if fine else "too few, take more draws"
-        yield (
-            fine,
-            f"For {what} the draws are worth at least {least:.0f} independent ones ({at}; "
-            f"{FEWEST_EFFECTIVE} are wanted): {told}.",
-        )
-
-
-def _divergences(idata) -> tuple[bool, str]:
+        worth = f"worth at least {least:.0f} independent ones ({at}; {FEWEST_EFFECTIVE} are wanted)"
+        yield fine, f"For {what} the draws are {worth}: {told}."
     count = int(idata.sample_stats["diverging"].sum())
-    if not count:
-        return True, "No transition diverged."
-    return False, (
+    diverged = (
         f"{count} transition(s) diverged: part of the posterior was not reached. A variance near "
         "zero is the usual cause; try a longer warm-up (tune=), a firmer prior or fewer random "
         "effects."
     )
+    yield not count, diverged if count else "No transition diverged."
 
 
 def _varying(idata):
@@ -90,9 +81,7 @@ def _varying(idata):
     import arviz as az
 
     post, found = idata.posterior, {}
-    for name in PARAMETERS:
-        if name not in post:
-            continue
+    for name in [name for name in PARAMETERS if name in post]:
         dims = post[name].dims[2:]
         values = post[name].to_numpy()
         for place in np.ndindex(values.shape[2:]):

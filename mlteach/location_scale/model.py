@@ -161,10 +161,7 @@ class LocationScaleModel(TwoLevel):
         ModelError
             If the model has no level-2 functions: then Omega is the same everywhere.
         """
-        return [
-            pd.DataFrame(omega, index=self.effects, columns=self.effects)
-            for omega in self._omega_at(data)
-        ]
+        return [pd.DataFrame(omega, self.effects, self.effects) for omega in self._omega_at(data)]
 
     def _level_two(self) -> LevelTwoFunctions:
         if self.functions is None:

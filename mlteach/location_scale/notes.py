@@ -10,8 +10,8 @@ import pandas as pd
 from mlteach.core import notes as words
 from mlteach.core.long_table import first_few
 from mlteach.core.sandwich import robust_note
-from mlteach.core.summary import Summary
-from mlteach.location_scale.design import SCALE, LocationScaleDesign, unchanging
+from mlteach.core.summary import Summary, pair_name
+from mlteach.location_scale.design import SCALE, unchanging
 from mlteach.location_scale.estimates import LocationScaleEstimates
 from mlteach.location_scale.model import LocationScaleModel
 from mlteach.mixed.smushing import smushed_note
@@ -52,21 +52,17 @@ def notes(fit: LocationScaleEstimates) -> tuple[str, ...]:
     """Notes on the fit, the rows and the random effects, in plain words."""
     told = [*words.convergence_notes(fit), *design_notes(fit)]
     told += words.undetermined_notes(fit.undetermined)
-    told += _on_unchanging(fit.design)
-    told += [robust_note(fit.n_clusters)] if fit.robust else []
+    # Some clusters show no variance at all, where the likelihood still has a maximum.
+    names = unchanging(fit.design.mean, 1) if fit.design.s_names else []
+    if names:
+        told.append(
+            f"The outcome never changes in {len(names)} cluster(s) ({first_few(names)}): their "
+            "log variance is without bound, and what is reported is the maximum of the likelihood "
+            "that lies near those of the other clusters. See whether it stays without them."
+        )
+    if fit.robust:
+        told.append(robust_note(fit.n_clusters))
     return (*told, *boundary_notes(fit))
-
-
-def _on_unchanging(d: LocationScaleDesign) -> list[str]:
-    """That some clusters show no variance at all, where the likelihood still has a maximum."""
-    names = unchanging(d.mean, 1) if d.s_names else []
-    if not names:
-        return []
-    return [
-        f"The outcome never changes in {len(names)} cluster(s) ({first_few(names)}): their "
-        "log variance is without bound, and what is reported is the maximum of the likelihood "
-        "that lies near those of the other clusters. See whether it stays without them."
-    ]
 
 
 def boundary_notes(fit: LocationScaleEstimates) -> tuple[str, ...]:
@@ -95,7 +91,7 @@ def _on_correlations(fit: LocationScaleEstimates, unknown: set[str]) -> Iterator
     matrix = fit.correlations.to_numpy()
     for r, c in zip(*np.nonzero(np.tril(np.abs(matrix) > 1.0 - 1e-6, -1)), strict=True):
         if not unknown & {fit.effects[r], fit.effects[c]}:
-            yield words.correlation_note(f"{fit.effects[c]}:{fit.effects[r]}", matrix[r, c])
+            yield words.correlation_note(pair_name(fit.effects, c, r), matrix[r, c])
 
 
 def _on_functions(fit: LocationScaleEstimates) -> Iterator[str]:

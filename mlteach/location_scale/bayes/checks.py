@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlteach.location_scale.association import entered
-from mlteach.location_scale.bayes.draws import CHUNK
+from mlteach.location_scale.bayes.draws import chunks
 from mlteach.location_scale.design import LocationScaleDesign
 from mlteach.location_scale.likelihood import LOG_2PI
 
@@ -182,9 +182,9 @@ def drawn(idata, name: str) -> np.ndarray:
 
 def _log_likelihood_chunks(flat, d: LocationScaleDesign) -> Iterator[np.ndarray]:
     """Log density of the rows given all effects, some draws at a time, shape (draws, N)."""
-    codes, step = d.mean.codes, max(1, CHUNK // len(d.mean.y))
-    for start in range(0, len(flat["beta"]), step):
-        beta, alpha, u, v = (flat[k][start : start + step] for k in ("beta", "alpha", "u", "v"))
+    codes = d.mean.codes
+    for at in chunks(len(flat["beta"]), len(d.mean.y)):
+        beta, alpha, u, v = (flat[name][at] for name in ("beta", "alpha", "u", "v"))
         residual = d.mean.y - beta @ d.mean.X.T
         for k, z in enumerate(d.mean.Z.T):
             residual -= z * u[:, codes, k]
@@ -192,5 +192,5 @@ def _log_likelihood_chunks(flat, d: LocationScaleDesign) -> Iterator[np.ndarray]
         for k, s in enumerate(d.S.T):
             log_var += s * v[:, codes, k]
         if "association" in flat:
-            log_var += entered(flat["association"][start : start + step], u)[:, codes]
+            log_var += entered(flat["association"][at], u)[:, codes]
         yield -0.5 * (LOG_2PI + log_var + residual**2 * np.exp(-log_var))

@@ -70,10 +70,11 @@ class Draws:
             L = (flat["L"] if "L" in flat else effects.factors(flat["factor"]))[:, None]
         return cls(shape, effects, functions, flat, L)
 
-    def chunks(self, width: int) -> Iterator[slice]:
-        """Slices of draws that keep arrays of ``width`` numbers a draw small."""
-        step, S = max(1, CHUNK // width), len(self.L)
-        return (slice(k, min(k + step, S)) for k in range(0, S, step))
+
+def chunks(S: int, width: int) -> Iterator[slice]:
+    """Slices of S draws that keep arrays of ``width`` numbers a draw small."""
+    step = max(1, CHUNK // width)
+    return (slice(k, k + step) for k in range(0, S, step))
 
 
 def inference_data(d: LocationScaleDesign, draws: Draws, raw, rng: np.random.Generator):
@@ -149,7 +150,7 @@ def _drawn_effects(d: LocationScaleDesign, draws: Draws, rng: np.random.Generato
     weigh, e, flat = products(d.rows), draws.effects, draws.flat
     J, back = len(d.rows.n), np.linalg.inv(e.to_rows)
     out = np.empty((len(draws.L), J, e.d))
-    for at in draws.chunks(weigh.width):
+    for at in chunks(len(out), weigh.width):
         size = flat["precision"][at] ** -0.5 if "precision" in flat else 1.0
         R = e.to_rows @ draws.L[at]
         R = [[R[..., a, b] * size for b in range(e.d)] for a in range(e.d)]

@@ -21,7 +21,7 @@ from mlteach.core.summary import Summary, pair_name
 from mlteach.errors import ModelError
 from mlteach.location_scale.association import log_mean_entered
 from mlteach.location_scale.bayes.checks import DIC, diagnose, dic, drawn, with_log_likelihood
-from mlteach.location_scale.bayes.draws import CHUNK, DIMS
+from mlteach.location_scale.bayes.draws import DIMS, chunks
 from mlteach.location_scale.bayes.priors import Prior
 from mlteach.location_scale.derived import RATIOS
 from mlteach.location_scale.model import LocationScaleModel, quadratic_forms
@@ -224,10 +224,9 @@ class LocationScalePosterior(
                 root = np.linalg.cholesky(omega[:, :q, :q])
                 out += log_mean_entered(self._draws("association"), root)[:, None]
             return out + quadratic_forms(S, omega[:, None, q:, q:])
-        step = max(1, CHUNK // (len(S) * len(self.effects) ** 2))
-        for k in range(0, len(out), step):
-            omega = self.functions.omega(self._between_scaled[k : k + step], data)
-            out[k : k + step] += quadratic_forms(S, omega[..., q:, q:])
+        for at in chunks(len(out), len(S) * len(self.effects) ** 2):
+            omega = self.functions.omega(self._between_scaled[at], data)
+            out[at] += quadratic_forms(S, omega[..., q:, q:])
         return out
 
     @property

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlteach.location_scale.bayes.draws import CHUNK, Draws, _drawn_effects, inference_data
+from mlteach.location_scale.bayes.draws import CHUNK, Draws, _drawn_effects, chunks, inference_data
 from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.design import location_scale_design
 
@@ -111,10 +111,10 @@ def test_chunks_make_no_difference(data, monkeypatch):
     d, effects = model(data)
     raw = raw_draws(effects, (2, 5))
     draws = Draws.of(raw, effects)
-    assert list(draws.chunks(CHUNK)) == [slice(k, k + 1) for k in range(10)]
+    assert list(chunks(10, CHUNK)) == [slice(k, k + 1) for k in range(10)]
     whole = _drawn_effects(d, draws, _Still())
     monkeypatch.setattr("mlteach.location_scale.bayes.draws.CHUNK", 70)
-    assert len(list(draws.chunks(30))) == 5
+    assert len(list(chunks(10, 30))) == 5
     assert _drawn_effects(d, draws, _Still()) == pytest.approx(whole)
 
 

@@ -101,13 +101,13 @@ def location_scale_design(
     data: pd.DataFrame,
     *,
     centre: bool = True,
-    most_scale_effects: int | None = MOST_SCALE_EFFECTS,
+    by_quadrature: bool = True,
     smushed_note: bool = True,
 ) -> LocationScaleDesign:
     """Evaluate both formulas on the rows that both can use.
 
     ``centre`` moves the zeros of the random effects' predictors where that is only a
-    reparametrisation; ``most_scale_effects`` is what quadrature can afford, None for no limit.
+    reparametrisation; ``by_quadrature`` there may be ``MOST_SCALE_EFFECTS``.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def location_scale_design(
     S, s_names, s_blocks = var.Z[:, :0], (), ()
     if is_random:
         S, s_names, s_blocks = var.Z, var.z_names, var.blocks
-    _check(mean, S, s_names, most_scale_effects)
+    _check(mean, S, s_names, by_quadrature)
     scaling = cluster_moments(mean, centre=centre).scaling
     W_standard = standardise(var.X, var.x_names, "predictor of the variance")
     if not W_standard.constant.any():
@@ -187,11 +187,11 @@ def _variance_formula(variance: str, mean: ModelFormula) -> tuple[ModelFormula, 
     return formula, True
 
 
-def _check(mean: Design, S: np.ndarray, s_names: tuple[str, ...], most: int | None) -> None:
-    if most is not None and S.shape[1] > most:
+def _check(mean: Design, S: np.ndarray, s_names: tuple[str, ...], by_quadrature: bool) -> None:
+    if by_quadrature and S.shape[1] > MOST_SCALE_EFFECTS:
         raise ModelError(
             f"The variance function has {S.shape[1]} random effects ({', '.join(s_names)}); by "
-            f"maximum likelihood there may be {most}. Use method='bayes', or fewer."
+            f"maximum likelihood there may be {MOST_SCALE_EFFECTS}. Use method='bayes', or fewer."
         )
     n = np.bincount(mean.codes)
     J = len(n)
@@ -213,15 +213,21 @@ def _check(mean: Design, S: np.ndarray, s_names: tuple[str, ...], most: int | No
     # goes to zero and the likelihood, in its random effect, beyond all bounds: with the logarithm
     # normal, faster the more rows there are. Of two rows it is so slow that a maximum is left where
     # the other clusters have theirs; a note tells of it.
-    names = unchanging(mean, 2)
-    if names:
-        raise DataError(unchanging_text(mean, names))
+    check_changes(mean, 2)
 
 
-def unchanging_text(mean: Design, names: list) -> str:
-    """What clusters without any variance do to a random effect, and what can be done."""
+def check_changes(mean: Design, least: int) -> None:
+    """Refuse clusters without any variance: what they do to a random effect, and what can be done.
+
+    Raises
+    ------
+    DataError
+    """
+    names = unchanging(mean, least)
+    if not names:
+        return
     column, outcome = mean.formula.cluster, mean.formula.outcome
-    return (
+    raise DataError(
         f"The outcome '{outcome}' never changes in {len(names)} cluster(s) of '{column}' "
         f"({first_few(names)}): their variance is zero and has no logarithm, so a random effect in "
         "the variance function has no estimate. Leave these clusters out, "

@@ -19,16 +19,10 @@ import pandas as pd
 from mlteach.core.arguments import checked, one_of, refuse_unknown, whole
 from mlteach.core.design import Design
 from mlteach.core.sandwich import check_robust
-from mlteach.errors import ConvergenceWarning, DataError, ModelError, warn
+from mlteach.errors import ConvergenceWarning, ModelError, warn
 from mlteach.location_scale.association import DEGREES, start_association
 from mlteach.location_scale.association_result import AssociationResult, association_map
-from mlteach.location_scale.design import (
-    MOST_SCALE_EFFECTS,
-    LocationScaleDesign,
-    location_scale_design,
-    unchanging,
-    unchanging_text,
-)
+from mlteach.location_scale.design import LocationScaleDesign, check_changes, location_scale_design
 from mlteach.location_scale.effects import CholeskyMap
 from mlteach.location_scale.level_two import LevelTwoFunctions, level_two_functions
 from mlteach.location_scale.result import LocationScaleResult
@@ -138,8 +132,8 @@ def fit_location_scale(
     _check_method(method, points, reml, robust, prior, sampling)
     _check_association(association, between, reml)
     d = location_scale_design(
-        formula, variance, data, centre=between is None, smushed_note=smushed_note,
-        most_scale_effects=None if method == "bayes" else MOST_SCALE_EFFECTS,
+        formula, variance, data, centre=between is None, by_quadrature=method == "ml",
+        smushed_note=smushed_note,
     )  # fmt: skip
     functions = None if between is None else level_two_functions(d, between, association)
     if method == "bayes":
@@ -147,9 +141,8 @@ def fit_location_scale(
     _check_reml(reml, d)
     result = _by_likelihood(d, association, functions, points, reml, robust)
     if not result.converged:
-        still = unchanging(d.mean, 1) if d.s_names else []
-        if still:
-            raise DataError(unchanging_text(d.mean, still))
+        if d.s_names:
+            check_changes(d.mean, 1)
         warn(
             f"'{result.formula}' {result.optimizer.status}. Try fewer random effects, or "
             "predictors nearer to zero and of similar size.",

@@ -163,9 +163,8 @@ def level_two_functions(
     first = first_rows(d.mean.codes)
     scaled = tuple(g.X[first] @ s.matrix for g, s in zip(designs, standards, strict=True))
     units = np.r_[np.diag(d.T_s), d.scaling.scale * np.diag(d.scaling.T)]
-    return LevelTwoFunctions(
-        FunctionMap(r, q, rows, cols, scaled), names, designs, units, standards
-    )
+    map_ = FunctionMap(r, q, rows, cols, scaled)
+    return LevelTwoFunctions(map_, names, designs, units, standards)
 
 
 def _formulas(between: str | Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:

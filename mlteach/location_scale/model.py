@@ -1,8 +1,8 @@
 """What a location-scale fit is a fit of, and its tables, by maximum likelihood or by Bayes.
 
-A class of fits provides ``table`` (of both functions' coefficients, at a level), their covariances
-``_cov`` and, at a level, ``_components``, ``_parts_of_components``, ``_functions_table`` and
-``_association``.
+A class of fits provides ``table`` (the coefficients of both functions, at a level) and their
+covariances ``_cov``; at a level ``_components``, ``_parts_of_components``, ``_functions_table`` and
+``_association``; ``_omega_at`` rows of a table; and ``_drawn_parameters`` to simulate with.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class LocationScaleModel(TwoLevel):
         """
         return self._components(LEVEL)
 
-    @property
+    @cached_property
     def between(self) -> pd.DataFrame:
         """Level-2 functions: coefficients of log variances and of atanh correlations.
 
@@ -129,7 +129,7 @@ class LocationScaleModel(TwoLevel):
         index = pd.MultiIndex.from_arrays([[], []], names=["element", "predictor"])
         return pd.DataFrame(columns=self.both.columns, index=index, dtype=float)
 
-    @property
+    @cached_property
     def association(self) -> pd.DataFrame:
         """Coefficients of the mean function's effects u in the log variance function.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mlteach.location_scale.bayes.effects import Effects
 from mlteach.location_scale.bayes.graph import total
-from mlteach.location_scale.bayes.priors import Prior, WeakPrior
+from mlteach.location_scale.bayes.priors import NU_PRIOR, Prior, WeakPrior
 from mlteach.location_scale.level_two import LevelTwoFunctions
 
 Entries = dict[tuple[int, int], Any]
@@ -38,6 +38,14 @@ def sampled_factor(effects: Effects, prior: Prior, functions: LevelTwoFunctions 
     density = total(prior.log_density(pt, L, effects, block) for block in effects.blocks)
     pm.Potential("prior_factor", density + effects.log_jacobian(pt, L))
     return L
+
+
+def student_sizes(J: int):
+    """Sizes (J,) by which normal effects become t-distributed ones, inside a PyMC model."""
+    import pymc as pm
+
+    nu = pm.Gamma("nu", *NU_PRIOR)
+    return pm.Gamma("precision", 0.5 * nu, 0.5 * nu, shape=J) ** -0.5
 
 
 def _by_level_two(effects: Effects, prior: WeakPrior, functions: LevelTwoFunctions) -> Entries:

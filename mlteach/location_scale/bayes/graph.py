@@ -210,7 +210,10 @@ class RowProducts:
         return xp.zeros(len(self.n))[self.codes].inc(values)
 
 
-def products(rows: Rows) -> ClusterProducts | RowProducts:
+Weigher = ClusterProducts | RowProducts
+
+
+def products(rows: Rows) -> Weigher:
     """The cheapest way to weigh these rows."""
     constant = isinstance(weigher(rows), ClusterConstant)
     return ClusterProducts(rows) if constant else RowProducts(rows)

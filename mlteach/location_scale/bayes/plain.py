@@ -10,15 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from mlteach.location_scale.bayes.effects import Effects
-from mlteach.location_scale.bayes.factor import Entries, sampled_factor
+from mlteach.location_scale.bayes.factor import Entries, sampled_factor, student_sizes
 from mlteach.location_scale.bayes.graph import solve_upper
-from mlteach.location_scale.bayes.priors import (
-    NU_PRIOR,
-    FlatPrior,
-    InverseWishart,
-    Prior,
-    WeakPrior,
-)
+from mlteach.location_scale.bayes.priors import FlatPrior, InverseWishart, Prior, WeakPrior
 from mlteach.location_scale.design import LocationScaleDesign
 from mlteach.location_scale.level_two import LevelTwoFunctions
 
@@ -53,9 +47,7 @@ def plain_model(
         else:
             effect = _products(pm.Deterministic("L", _factor(effects, prior)), z)
         if student_t:
-            nu = pm.Gamma("nu", *NU_PRIOR)
-            precision = pm.Gamma("precision", 0.5 * nu, 0.5 * nu, shape=J)
-            effect = effect / pt.sqrt(precision)[:, None]
+            effect = effect * student_sizes(J)[:, None]
         pm.Deterministic("effect", effect)
         in_rows = _products(effects.to_rows, effect)
         v, u = in_rows[:, :r], in_rows[:, r:]

@@ -25,16 +25,10 @@ from mlteach.location_scale.association import DEGREES
 from mlteach.location_scale.bayes.announcement import note_announcement
 from mlteach.location_scale.bayes.draws import Draws, inference_data
 from mlteach.location_scale.bayes.effects import Effects
-from mlteach.location_scale.bayes.factor import sampled_factor
-from mlteach.location_scale.bayes.graph import (
-    ClusterProducts,
-    RowProducts,
-    condition,
-    products,
-    spread,
-)
+from mlteach.location_scale.bayes.factor import sampled_factor, student_sizes
+from mlteach.location_scale.bayes.graph import Weigher, condition, products, spread
 from mlteach.location_scale.bayes.plain import plain_model
-from mlteach.location_scale.bayes.priors import NU_PRIOR, FlatPrior, Prior, WeakPrior
+from mlteach.location_scale.bayes.priors import FlatPrior, Prior, WeakPrior
 from mlteach.location_scale.bayes.separate_fits import inverse_wishart_from_separate_fits
 from mlteach.location_scale.design import SCALE, LocationScaleDesign
 from mlteach.location_scale.level_two import LevelTwoFunctions
@@ -166,7 +160,7 @@ def collapsed_model(
     *,
     student_t: bool = False,
     functions: LevelTwoFunctions | None = None,
-    weigh: ClusterProducts | RowProducts | None = None,
+    weigh: Weigher | None = None,
 ):
     """PyMC model with the location effects integrated out, in the units of ``d.rows``.
 
@@ -183,8 +177,7 @@ def collapsed_model(
         alpha = pm.Normal("alpha_s", 0.0, prior.alpha, shape=rows.W.shape[1])
         R = effects.entries_in_rows(sampled_factor(effects, prior, functions))
         if student_t:
-            nu = pm.Gamma("nu", *NU_PRIOR)
-            size = pm.Gamma("precision", 0.5 * nu, 0.5 * nu, shape=J) ** -0.5
+            size = student_sizes(J)
             R = [[entry * size for entry in row] for row in R]
         t = [pm.Normal(f"t_{k}", 0.0, 1.0, shape=J) for k in range(effects.r)]
         v, mu, Lu = spread(pt, R, t, effects.q, J)

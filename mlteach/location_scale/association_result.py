@@ -102,8 +102,8 @@ class AssociationResult(LocationScaleResult):
         left = omega[:, 1, 1] if self._map.scale else 0.0
         mean = np.stack([np.zeros_like(tau2), g2 * tau2], axis=1)
         random = g1**2 * tau2 + 2.0 * (g2 * tau2) ** 2 + left
-        cov = np.stack([tau2, g1 * tau2, g1 * tau2, random], axis=1)
-        return mean, cov.reshape(-1, 2, 2)
+        cov = np.stack([tau2, g1 * tau2, g1 * tau2, random], axis=1).reshape(-1, 2, 2)
+        return np.broadcast_to(mean, (len(Z), 2)), np.broadcast_to(cov, (len(Z), 2, 2))
 
     @property
     def cluster_shift(self) -> np.ndarray:

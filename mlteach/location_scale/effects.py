@@ -22,8 +22,6 @@ from mlteach.core.linalg import block_pattern
 
 # SD of a log variance, scaled units: one that runs beyond follows a likelihood without maximum.
 LARGEST_SD = 20.0
-# SD of an effect, scaled units, from which a search gets away from zero.
-LEAST_SD = 0.1
 
 
 @dataclass(frozen=True)
@@ -59,15 +57,17 @@ class CholeskyMap:
         """The same for some of the clusters."""
         return self
 
-    def off_edges(self, theta: np.ndarray) -> np.ndarray:
-        """Theta, or near to it where no search is caught: no effect near zero, functions apart."""
+    def least_sd(self, theta: np.ndarray) -> float:
+        """SD of the combination of effects that varies least, scaled units."""
+        return float(np.linalg.svd(self.L(theta), compute_uv=False)[-1])
+
+    def off_edges(self, theta: np.ndarray, least: float) -> np.ndarray:
+        """Near to theta, where no search is caught: no SD below the least, the functions apart."""
         r, L = self.r, self.L(theta)
         omega = L @ L.T
-        if np.linalg.eigvalsh(omega)[0] >= LEAST_SD**2:
-            return theta
         omega[:r, r:] = omega[r:, :r] = 0.0
         values, vectors = np.linalg.eigh(omega)
-        root = np.linalg.cholesky((vectors * np.maximum(values, LEAST_SD**2)) @ vectors.T)
+        root = np.linalg.cholesky((vectors * np.maximum(values, least**2)) @ vectors.T)
         return root[self.rows, self.cols]
 
     def L(self, theta: np.ndarray) -> np.ndarray:

@@ -74,7 +74,9 @@ def _maximise(rows, effects: EffectsMap, start, points: int, reml: bool, bar: Pr
         if record.converged:
             break
         theta = _off_saddle(_Counted(fine, bar), theta)
-    return fine, record, hessian if attempt < FIXED else _Counted(fine, bar).hessian(theta)
+    if attempt >= FIXED or record.f_start - record.f_end > NEAR:
+        hessian = _Counted(fine, bar).hessian(theta)
+    return fine, record, hessian
 
 
 def _search_with_some(
@@ -88,17 +90,20 @@ def _search_with_some(
     at, theta = fine.p + fine.k, np.array(start, float)
     part, map_ = fine.rows.part(some), fine.map.part(some)
     _, first, hessian = _maximise(part, map_, start, fine.points, fine.reml, bar)
+    inside = False
     if first.converged:
-        theta[:at] = first.end[:at]
+        theta[:at], effects = first.end[:at], first.end[at:]
         if isinstance(map_, CholeskyMap):
-            theta[at:] = map_.off_edges(first.end[at:])
-    if np.array_equal(theta, first.end):
+            # A variance of J clusters has an error of about 1 / root J, scaled units.
+            inside = map_.least_sd(effects) > 2.0 * len(part.n) ** -0.25
+            theta[at:] = effects if inside else map_.off_edges(effects, fine.J**-0.25)
+    if inside:
         fine.settle(theta)
         counted = _Counted(fine, bar, hessian * fine.J / len(part.n))
         theta = minimize(counted, theta, max_iter=30, enough=NEAR).end
     else:
         # A gradient in proportion to its sampling error: Newton steps follow.
-        theta = _bfgs(fine, theta, bar, 5.0 * GTOL * np.sqrt(fine.J), rounds=1)
+        theta = _bfgs(fine, theta, bar, GTOL * np.sqrt(fine.J), rounds=1)
     fine.settle(theta)
     return theta
 

@@ -87,9 +87,11 @@ def test_off_edges():
     """An estimate at the boundary becomes a start: variances above zero, no correlation across."""
     map_ = CholeskyMap.from_blocks([(0,)], [(0, 1)], True)
     L = np.array([[1e-9, 0.0, 0.0], [0.6, -0.5, 0.0], [0.8, 0.3, 0.0]])
-    start = map_.L(map_.off_edges(common_theta(map_, L)))
+    start = map_.L(map_.off_edges(common_theta(map_, L), 0.1))
     expected = L @ L.T
     expected[0] = expected[:, 0] = [0.01, 0.0, 0.0]
     assert np.allclose(start @ start.T, expected)
-    flat = map_.off_edges(np.zeros(map_.m))
+    flat = map_.off_edges(np.zeros(map_.m), 0.1)
     assert np.allclose(map_.L(flat), 0.1 * np.eye(3))
+    assert map_.least_sd(flat) == pytest.approx(0.1)
+    assert map_.least_sd(common_theta(map_, L)) == pytest.approx(0.0, abs=1e-12)

@@ -128,6 +128,11 @@ def test_positions_that_cannot_be_used(table) -> None:
         read(table.groupby("school").head(1), position="time")
 
 
+def test_without_clusters_there_is_no_model(table) -> None:
+    with pytest.raises(DataError, match="Column 'None', needed by the multigroup model"):
+        multigroup_data(["x"], table, None)
+
+
 @pytest.mark.parametrize("variables", [(), ("x", "x"), ("x", "school")])
 def test_roles(table, variables) -> None:
     with pytest.raises(DataError, match="at least one variable|has two roles"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, update_wrapper
 from inspect import Signature, signature
 from pathlib import Path
 from typing import Any
@@ -78,18 +78,19 @@ class Lesson:
         It takes the Axes and then the values, and returns whether these are an answer to the
         question, and numbers for the words, which may also name the values themselves.
         """
-
-        @wraps(draw)
-        def panel(**values: float | str) -> Panel:
-            made, axes = self.figure()
-            solved, numbers = draw(*axes, **values)
-            numbers = values | numbers
-            readouts = {name: text.format(**numbers) for name, text in self.readouts.items()}
-            return Panel(made, readouts, self.description.format(**numbers), solved)
-
+        # Not a closure: the processes that draw for the website hand widgets over.
+        panel = update_wrapper(partial(_panel, self, draw), draw)
         taken = list(signature(draw).parameters.values())
         panel.__signature__ = Signature(taken[len(self.axes) :])
         return Widget(name=self.name, controls=self.controls, draw=panel, **self.facts)
+
+
+def _panel(lesson: Lesson, draw: Callable[..., Drawn], **values: float | str) -> Panel:
+    made, axes = lesson.figure()
+    solved, numbers = draw(*axes, **values)
+    numbers = values | numbers
+    readouts = {name: text.format(**numbers) for name, text in lesson.readouts.items()}
+    return Panel(made, readouts, lesson.description.format(**numbers), solved)
 
 
 def _control(name: str, given: dict[str, Any]) -> Control:

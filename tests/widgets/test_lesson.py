@@ -1,5 +1,6 @@
 """The words of a lesson: read beside its module, put onto the figure, and filled with numbers."""
 
+import pickle
 import string
 from pathlib import Path
 
@@ -99,3 +100,12 @@ def test_words_and_code_are_of_one_piece(name: str) -> None:
     assert len(widget.panel().figure.axes) == len(words.axes)
     for text in (words.description, *words.readouts.values()):
         assert [place for _, place, _, _ in string.Formatter().parse(text) if place], text
+
+
+@pytest.mark.parametrize("name", names())
+def test_widgets_go_from_one_process_to_another(name: str) -> None:
+    """The website is drawn in processes of its own, which hand over what they have drawn."""
+    widget = find(name)
+    there = pickle.loads(pickle.dumps(widget))
+    start = next(iter(widget.grid()))
+    assert there.draw(**start).readouts == widget.draw(**start).readouts

@@ -145,7 +145,7 @@ def _table(spec, fits, contextual: pd.DataFrame, latent: LatentRegression) -> pd
         fits["smushed"].coefficients.loc[list(names)],
         *(tests.loc[[f"{x}_{part}" for x in names]] for part in PARTS[:2]),
         contextual,
-        *(_latent_rows(latent, part) for part in PARTS),
+        *_latent_rows(latent),
         _fixed_effects(spec, fits["within_between"]),
     ]
     stack = np.stack(rows)
@@ -153,10 +153,12 @@ def _table(spec, fits, contextual: pd.DataFrame, latent: LatentRegression) -> pd
     return _joined(tables, ["predictor", "effect"])
 
 
-def _latent_rows(latent: LatentRegression, part: str) -> pd.DataFrame:
-    estimate = getattr(latent, part)
-    df = np.where(np.isnan(estimate), np.nan, np.inf)
-    return coefficient_table(estimate, latent.se[part], df)
+def _latent_rows(latent: LatentRegression) -> list[np.ndarray]:
+    """Rows of the table for each latent part."""
+    estimate = np.concatenate([getattr(latent, part) for part in PARTS])
+    se = np.concatenate([latent.se[part] for part in PARTS])
+    table = coefficient_table(estimate, se, np.where(np.isnan(estimate), np.nan, np.inf))
+    return np.split(table.to_numpy(), len(PARTS))
 
 
 def _joined(tables: dict[str, pd.DataFrame], names: list[str]) -> pd.DataFrame:
@@ -227,20 +229,20 @@ def _specifications(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.
     }
     columns = ["level1_effect", "level1", "level1_se", "level2_effect", "level2", "level2_se"]
     index = pd.MultiIndex.from_tuples(layout, names=["centered_at", "in_model"])
-    tables = {}
+    known, tables = {name: (fit.params, fit.bse) for name, fit in fits.items()}, {}
     for x in spec.predictors:
         rows = [
-            (*_estimate(fits, x, model, 0, effect1), *_estimate(fits, x, model, -1, effect2))
+            (*_estimate(known, x, model, 0, effect1), *_estimate(known, x, model, -1, effect2))
             for model, effect1, effect2 in layout.values()
         ]
         tables[x] = pd.DataFrame(rows, index, columns)
     return _joined(tables, ["predictor"])
 
 
-def _estimate(fits, x: str, model: str, place: int, effect: str) -> tuple[str, float, float]:
+def _estimate(known, x: str, model: str, place: int, effect: str) -> tuple[str, float, float]:
     """An effect with its standard error, from the coefficient at some place of a model."""
     name = MODELS[model][place].format(x)
-    return (effect, fits[model].params[name], fits[model].bse[name]) if effect else NO_EFFECT
+    return (effect, *(part[name] for part in known[model])) if effect else NO_EFFECT
 
 
 def _random_slopes(spec: CenteringFormula, fits: dict[str, MixedResult]) -> pd.DataFrame:

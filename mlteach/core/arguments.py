@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from numbers import Real
 from typing import TypeVar
 
@@ -158,17 +158,18 @@ KINDS = {
     ),
     "np.random.Generator": ("a numpy Generator", lambda v: isinstance(v, np.random.Generator)),
 }
-# What some are asked in vain, and who answers it.
-_INSTEAD = {
-    ("icc", "fit"): "; for a column of a table use column_icc(data, column, cluster=...)",
-    ("effect_sizes", "fit"): "; for a t statistic use cohens_d(t, df) or partial_r(t, df)",
-}
 # Beside a list of names a single one is told from it by being text.
 ONE_OR_MANY = ("a name", lambda v: isinstance(v, str))
 
 
-def checked(function: Function) -> Function:
+def checked(function: Function | None = None, /, **instead: str) -> Function:
     """Refuse arguments that a function does not have, or of another kind than its annotations name.
+
+    Parameters
+    ----------
+    function : callable
+    **instead : str
+        By the name of an argument: what to do with a value that it does not take.
 
     Raises
     ------
@@ -183,6 +184,8 @@ def checked(function: Function) -> Function:
     >>> half(3)
     '1.5 m'
     """
+    if function is None:
+        return partial(checked, **instead)
     signature = inspect.signature(function)
     parameters = signature.parameters
     names = [name for name, p in parameters.items() if not _is_bound(p)]
@@ -202,9 +205,9 @@ def checked(function: Function) -> Function:
                 raise ModelError(f"{function.__name__}: {name} is too large a number, beyond 2^63.")
             if kinds[name] and not any(accepts(value) for _, accepts in kinds[name]):
                 takes = " or ".join(words for words, _ in kinds[name])
-                instead = _INSTEAD.get((function.__name__, name), "")
+                more = f"; {instead[name]}" if name in instead else ""
                 raise ModelError(
-                    f"{function.__name__}: {name}={_short(value)} is not {takes}{instead}."
+                    f"{function.__name__}: {name}={_short(value)} is not {takes}{more}."
                 )
             if name == "level" and kinds[name] == [KINDS["float"]]:
                 check_level(value)

@@ -109,6 +109,8 @@ def coded(part: Part, data: pd.DataFrame) -> tuple[np.ndarray, Coded]:
     ------
     DataError, FormulaError
     """
+    if list(map(str, part.formula)) == ["1"]:
+        return np.ones((len(data), 1)), Coded(part, _numeric_spec(("1",), frozenset()))
     columns, frame = part.values(data), None
     if all(role == "" and part.kinds[k] != "text" for k, role in part.roles):
         spec = _numeric_spec(tuple(map(str, part.formula)), part.roles)

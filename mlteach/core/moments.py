@@ -107,10 +107,7 @@ def cluster_moments(design: Design, *, centre: bool = True) -> ClusterMoments:
     ModelError
         If predictors or random effects are constant or collinear; they are named.
     """
-    X_standard = standardise(design.X, design.x_names, "predictor")
-    Z_standard = standardise_blocks(design, centre)
-    offset, b_s, scale = least_squares(design, X_standard)
-    b0 = X_standard.matrix @ b_s + offset * X_standard.constant
+    X_standard, Z_standard, (offset, b_s, scale), scaling = _scaled(design, centre)
     n = np.bincount(design.codes, minlength=len(design.labels))
     order = _order(design.codes, len(n))
     starts = np.concatenate([[0], np.cumsum(n)])
@@ -123,8 +120,22 @@ def cluster_moments(design: Design, *, centre: bool = True) -> ClusterMoments:
         begin = starts[first:last] - starts[first]
         parts.append(_reduce(Z_standard(design.Z[rows]), W, begin, n[first:last]))
     R, B, E = zip(*parts, strict=True)
-    scaling = Scaling(A=X_standard.matrix, T=Z_standard.matrix, b0=b0, scale=scale)
     return ClusterMoments(n, np.concatenate(R), np.concatenate(B), sum(E), scaling)
+
+
+def scaling_of(design: Design, centre: bool) -> Scaling:
+    """The scaling of :func:`cluster_moments`, without a pass over the rows for the rest."""
+    return _scaled(design, centre)[-1]
+
+
+def _scaled(design: Design, centre: bool) -> tuple:
+    """How X and Z are standardised, the least-squares fit, and the scaling that these make."""
+    X_standard = standardise(design.X, design.x_names, "predictor")
+    Z_standard = standardise_blocks(design, centre)
+    offset, b_s, scale = least_squares(design, X_standard)
+    b0 = X_standard.matrix @ b_s + offset * X_standard.constant
+    scaling = Scaling(A=X_standard.matrix, T=Z_standard.matrix, b0=b0, scale=scale)
+    return X_standard, Z_standard, (offset, b_s, scale), scaling
 
 
 class OutcomeMoments:

@@ -15,7 +15,7 @@ from mlteach.core.columns import as_table
 from mlteach.core.design import Design, columns_of, complete_in, design, new_rows
 from mlteach.core.formula import ModelFormula, parse, with_random
 from mlteach.core.long_table import first_few
-from mlteach.core.moments import cluster_moments
+from mlteach.core.moments import scaling_of
 from mlteach.core.scaling import Scaling, standardise
 from mlteach.errors import DataError, DataWarning, FormulaError, ModelError, shown, warn
 from mlteach.location_scale.likelihood import Rows
@@ -131,7 +131,7 @@ def location_scale_design(
     if is_random:
         S, s_names, s_blocks = var.Z, var.z_names, var.blocks
     _check(mean, S, s_names, by_quadrature)
-    scaling = cluster_moments(mean, centre=centre).scaling
+    scaling = scaling_of(mean, centre)
     W_standard = standardise(var.X, var.x_names, "predictor of the variance")
     if not W_standard.constant.any():
         raise FormulaError(f"The variance function '{variance}' needs its intercept.")

@@ -106,10 +106,6 @@ class AdaptiveNodes:
         self._centre, self._spread = mean, np.linalg.cholesky(cov)
         return bool((moved <= SETTLED * sd).all())
 
-    def settle(self, *parameters: np.ndarray) -> None:
-        """Move the nodes until they are where the posterior of t is at these parameters."""
-        settle([self], [parameters])
-
     def posterior_t(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean (J, r) and covariance (J, r, r) of t given the data."""
         mean, cov = node_moments(weight, self.T)

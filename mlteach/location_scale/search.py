@@ -108,12 +108,17 @@ def _search_with_some(
     return theta
 
 
+def very_many(J: int) -> bool:
+    """Whether there are so many clusters that some of them are enough to search with."""
+    return J >= 2 * SAMPLE
+
+
 def some_clusters(rows: Rows) -> slice:
     """Clusters to begin a search with: all, or every so many of very many if these can do."""
     J = len(rows.n)
-    some = slice(0, J, J // SAMPLE if J >= 2 * SAMPLE else None)
-    if some.step is None:
-        return some
+    if not very_many(J):
+        return slice(0, J)
+    some = slice(0, J, J // SAMPLE)
     part = rows.part(some)
     # A rare category, for one, may be in none of them.
     can_do = all(
@@ -206,7 +211,7 @@ class _Counted:
         """As known, or differences of the exact gradient."""
         if self.curvature is not None:
             return self.curvature
-        if self.deviance.J < 2 * SAMPLE or self.deviance.reml:
+        if self.deviance.reml or not very_many(self.deviance.J):
             H = central_differences(lambda at: self.value_and_gradient(at)[1], theta, STEP)
         else:
             scores, steps = self._sums(theta)[1], SMALL_STEP * np.eye(len(theta))

@@ -120,6 +120,7 @@ class GroupDeviance:
         at = self._point(theta)
         return self._value(at), self._gradient(at)
 
+    @remembered
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """Second derivatives, shape (size, size)."""
         at, mom, size = self._point(theta), self.moments, self.m * self.moments.p**2

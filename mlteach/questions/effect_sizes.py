@@ -98,7 +98,7 @@ def partial_r(t: ArrayLike, df: ArrayLike) -> float | np.ndarray | pd.Series:
     return scalar(t / np.hypot(t, np.sqrt(df)))
 
 
-@checked
+@checked(fit="for a t statistic use cohens_d(t, df) or partial_r(t, df)")
 def effect_sizes(fit: MixedResult, *, ddf: str | None = None) -> pd.DataFrame:
     """Effect sizes of all coefficients of a fit, the intercept left out.
 

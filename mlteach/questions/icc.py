@@ -108,7 +108,7 @@ class ICC(float):
         return f'<div class="mlteach-value">{lines}</div>'
 
 
-@checked
+@checked(fit="for a column of a table use column_icc(data, column, cluster=...)")
 def icc(
     fit: MixedResult | LocationScaleResult,
     *,

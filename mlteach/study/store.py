@@ -281,7 +281,7 @@ def _from_file(path: Path) -> tuple[Batch, str]:
     except Exception as error:  # readers of zip files and arrays trip over bytes in many ways
         raise ModelError(
             f"{path} is damaged, or no batch of a study ({type(error).__name__}: {error}). "
-            "Take it away, and its replications run again."
+            "Delete it, or take it away if it is something else, and its replications run again."
         ) from error
     return batch, mark
 

@@ -11,7 +11,7 @@ from mlteach.location_scale.association import (
     start_association,
 )
 from mlteach.location_scale.likelihood import Rows
-from mlteach.location_scale.quadrature import MarginalLikelihood
+from mlteach.location_scale.quadrature import MarginalLikelihood, settle
 
 GRID = 5e-6  # clusters of two rows have wide posteriors, and far nodes are left out
 SCORE = 1e-6  # of the largest score; central differences with step 1e-5
@@ -57,7 +57,7 @@ def test_against_a_dense_grid(level1, scale, degree):
     rows, beta, alpha = make(level1)
     map_, theta = AssociationMap(scale, degree), parameters(scale, degree)
     likelihood = AssociationLikelihood(rows, map_, 41)
-    likelihood.settle(beta, alpha, theta)
+    settle([likelihood], [(beta, alpha, theta)])
     ours = likelihood.evaluate(beta, alpha, theta).loglik
     assert ours == pytest.approx(by_dense_grid(rows, beta, alpha, theta, map_), abs=GRID)
 
@@ -69,7 +69,7 @@ def test_scores(level1, scale, degree):
     map_ = AssociationMap(scale, degree)
     likelihood = AssociationLikelihood(rows, map_, 9)
     theta = np.concatenate([beta, alpha, parameters(scale, degree)])
-    likelihood.settle(*np.split(theta, [2, 4]))
+    settle([likelihood], [np.split(theta, [2, 4])])
     e = likelihood.evaluate(*np.split(theta, [2, 4]))
     steps = 1e-5 * np.eye(len(theta))
     expected = [
@@ -91,10 +91,10 @@ def test_without_a_square_it_is_the_closed_form():
     omega = np.array([[sigma**2 + (g1 * tau) ** 2, g1 * tau**2], [g1 * tau**2, tau**2]])
     L = np.broadcast_to(np.linalg.cholesky(omega), (12, 2, 2))
     closed = MarginalLikelihood(rows, 41)
-    closed.settle(beta, alpha, L)
+    settle([closed], [(beta, alpha, L)])
     map_ = AssociationMap(1, 1)
     ours = AssociationLikelihood(rows, map_, 41)
-    ours.settle(beta, alpha, parameters(1, 1))
+    settle([ours], [(beta, alpha, parameters(1, 1))])
     expected = closed.evaluate(beta, alpha, L).loglik
     assert ours.evaluate(beta, alpha, parameters(1, 1)).loglik == pytest.approx(expected, abs=GRID)
     assert start_association(map_, L[0]) == pytest.approx([sigma, tau, g1])

@@ -1,6 +1,7 @@
 """The location-scale deviance block by block: the numbers of one pass, whatever the blocks."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mlteach as mt
@@ -137,3 +138,22 @@ def test_a_category_that_is_not_among_some_clusters(hsb, monkeypatch):
     ours = mt.fit_location_scale(*models, rare)
     assert ours.llf == pytest.approx(expected.llf, abs=1e-9)
     assert ours.params.to_numpy() == pytest.approx(expected.params.to_numpy(), rel=1e-6)
+
+
+def test_newton_steps_begin_with_the_curvature_of_some_clusters(monkeypatch):
+    """Where no variance is near zero no other search of all the clusters is needed."""
+    rng, J = np.random.default_rng(8), 1_200
+    g = np.repeat(np.arange(J), 6)
+    x, u, v = rng.normal(size=len(g)), rng.normal(size=J), rng.normal(size=J)
+    noise = np.exp(0.1 * x + 0.5 * v[g]) * rng.normal(size=len(g))
+    data = pd.DataFrame({"y": x + 2.0 * u[g] + noise, "x": x, "g": g})
+    models = "y ~ x + (1 | g)", "~ x + (1 | g)"
+    expected = mt.fit_location_scale(*models, data)
+    searched, bfgs = [], search._bfgs
+    monkeypatch.setattr(search, "SAMPLE", 400)
+    monkeypatch.setattr(search, "_bfgs", lambda d, *rest: (searched.append(d.J), bfgs(d, *rest))[1])
+    ours = mt.fit_location_scale(*models, data)
+    assert searched == [400]
+    assert ours.llf == pytest.approx(expected.llf, abs=1e-6)
+    assert ours.params.to_numpy() == pytest.approx(expected.params.to_numpy(), rel=1e-6, abs=1e-8)
+    assert ours.bse.to_numpy() == pytest.approx(expected.bse.to_numpy(), rel=1e-5)

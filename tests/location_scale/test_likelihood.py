@@ -11,7 +11,7 @@ from mlteach.location_scale.likelihood import (
     collapse,
     weigher,
 )
-from mlteach.location_scale.quadrature import MarginalLikelihood
+from mlteach.location_scale.quadrature import MarginalLikelihood, settle
 
 PLAIN = 1e-9  # the plain density inverts matrices of cluster size
 SCORE = 1e-6  # of the largest score; central differences with step 1e-5
@@ -92,7 +92,7 @@ def test_all_ways_of_weighing_agree(kind):
 def test_scores(kind):
     rows, beta, alpha, L, _ = make(kind)
     likelihood = MarginalLikelihood(rows, 15)
-    likelihood.settle(beta, alpha, L)
+    settle([likelihood], [(beta, alpha, L)])
     e = likelihood.evaluate(beta, alpha, L)
     p, k, at = len(beta), len(alpha), np.tril_indices(L.shape[1])
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mlteach.location_scale.quadrature import NEGLIGIBLE, MarginalLikelihood, _grid
+from mlteach.location_scale.quadrature import NEGLIGIBLE, MarginalLikelihood, _grid, settle
 from tests.location_scale.test_likelihood import KINDS, make, plain_logf
 
 
@@ -23,7 +23,7 @@ def by_dense_grid(rows, beta, alpha, L):
 def test_against_a_dense_grid(kind):
     rows, beta, alpha, L, _ = make(kind)
     likelihood = MarginalLikelihood(rows, 31)
-    likelihood.settle(beta, alpha, L)
+    settle([likelihood], [(beta, alpha, L)])
     got = likelihood.evaluate(beta, alpha, L).loglik
     assert np.allclose(got, by_dense_grid(rows, beta, alpha, L), rtol=0, atol=1e-7)
 
@@ -31,7 +31,7 @@ def test_against_a_dense_grid(kind):
 def test_against_a_dense_grid_in_two_dimensions():
     rows, beta, alpha, L, _ = make("intercept and slope", q=1, J=2)
     likelihood = MarginalLikelihood(rows, 21)
-    likelihood.settle(beta, alpha, L)
+    settle([likelihood], [(beta, alpha, L)])
     got = likelihood.evaluate(beta, alpha, L).loglik
     assert np.allclose(got, by_dense_grid(rows, beta, alpha, L), rtol=0, atol=1e-6)
 
@@ -39,7 +39,7 @@ def test_against_a_dense_grid_in_two_dimensions():
 def test_nodes_follow_the_posterior():
     rows, beta, alpha, L, _ = make("level-2 predictor")
     likelihood = MarginalLikelihood(rows, 15)
-    likelihood.settle(beta, alpha, L)
+    settle([likelihood], [(beta, alpha, L)])
     weight = likelihood.weights(beta, alpha, L)
     mean, cov = likelihood.posterior_t(weight)
     assert np.allclose(mean, likelihood._centre, atol=0.02)

@@ -289,7 +289,7 @@ def test_damaged_batches_are_named_and_run_again(tmp_path):
 def test_without_a_head_a_damaged_batch_or_another_file_of_arrays_is_named(tmp_path):
     run = partial(run_study, draw, analyse, 4, seed=4, folder=tmp_path)
     np.savez(tmp_path / "mine.npz", x=1.0)
-    with pytest.raises(mt.ModelError, match=r"mine.npz is damaged, or no batch .*Take it away"):
+    with pytest.raises(mt.ModelError, match=r"mine.npz is damaged, or no .*Delete it, or take"):
         run()
     (tmp_path / "mine.npz").unlink()
     plain = run()

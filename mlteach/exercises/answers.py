@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from numbers import Real
 
@@ -43,8 +42,6 @@ def plain(value: object) -> object:
         return " ".join(value.split())
     if value is pd.NA:
         return math.nan
-    if isinstance(value, int) and abs(value) > sys.float_info.max:
-        return math.copysign(math.inf, value)
     if not isinstance(value, Real) and hasattr(type(value), "__float__"):
         return float(value)
     return value

@@ -93,7 +93,6 @@ def test_infinity(ask):
     assert ask(np.inf, np.inf)
     assert not ask(np.inf, -np.inf)
     assert not ask(1.0, np.inf)
-    assert not ask(1.0, 10**400)  # no float is as large
 
 
 # --------------------------------------------------------------------------------- tolerance

@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 import build
 import chapters
@@ -315,13 +316,16 @@ def test_serving_takes_the_next_port_and_stops_quietly(tmp_path: Path) -> None:
     assert running.returncode == 0
 
 
-def test_two_builds_in_one_folder_take_turns(site: Path, monkeypatch, capsys) -> None:
+def test_two_builds_in_one_folder_take_turns(site: Path, monkeypatch) -> None:
+    said = Queue()
     monkeypatch.setattr(build, "arguments", argparse.Namespace)
     monkeypatch.setattr(build, "make", lambda: 0)
+    # Not capsys, which may lose what another thread prints while it is read.
+    monkeypatch.setattr(build, "print", lambda text, **_: said.put(text), raising=False)
     with ThreadPoolExecutor() as pool:
         with build.alone():
-            second, said = pool.submit(build.main), ""
-            while "waits" not in (said := said + capsys.readouterr().err):
-                assert not second.done()
-        assert second.result() == 0
-    assert capsys.readouterr().out.startswith("The book: file:")
+            second = pool.submit(build.main)
+            assert "waits" in said.get(timeout=60)
+            assert not second.done()
+        assert second.result(timeout=60) == 0
+    assert said.get(timeout=60).startswith("The book: file:")

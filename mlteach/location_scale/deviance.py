@@ -22,8 +22,9 @@ STEP = 1e-4
 # A log-density of a row, scaled units, that no data reach: what is fitted without error runs there.
 MOST_A_ROW = 50.0
 
-# Nodes or rows worked on at a time: what stays in the processor's cache.
-AT_ONCE = 65_536
+# Nodes or rows worked on at a time: what stays in the cache, and for what memory is kept at hand
+# (larger arrays are asked of the system anew each time, which takes three times as long).
+AT_ONCE = 32_768
 
 EffectsMap = CholeskyMap | FunctionMap | AssociationMap
 
